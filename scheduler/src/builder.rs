@@ -1,0 +1,256 @@
+//! Making a runtime: settings, their bounds and defaults, and starting the threads.
+
+use std::sync::{Arc, Weak};
+
+use crate::blocking::Blocking;
+use crate::core::Core;
+use crate::exits::Exits;
+use crate::monitor::Monitor;
+use crate::park::Park;
+use crate::policy::BUDGET;
+use crate::queue::{self, LocalQueue};
+use crate::runtime::{Handle, Inner, Runtime};
+use crate::sleep::MAX_WORKERS;
+use crate::task::Home;
+use crate::threads;
+use crate::time::{Clock, TimerQueue};
+use crate::worker::Worker;
+
+/// Settings of a [`Runtime`].
+///
+/// ```
+/// use heist_scheduler::{Builder, Idle};
+///
+/// let runtime = Builder::new().workers(2).thread_name("engine").start(Idle::new())?;
+/// let sum = runtime.block_on(async { heist_scheduler::spawn(async { 1 + 2 }).await.unwrap() });
+/// assert_eq!(sum, 3);
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[must_use = "nothing runs until `start`"]
+pub struct Builder {
+    workers: usize,
+    thread_name: String,
+    seed: u64,
+    budget: u32,
+    max_tasks: usize,
+    blocking_threads: usize,
+    blocking_queue: usize,
+    hooks: Hooks,
+    clock: Clock,
+}
+
+#[derive(Clone, Default)]
+struct Hooks {
+    start: Option<Arc<dyn Fn() + Send + Sync>>,
+    stop: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// Why a runtime did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The operating system gave no thread; those already started have been ended.
+    #[error("could not start thread {name}: {source}; lower the number of workers or raise the limit on processes")]
+    Thread {
+        /// Name of the thread.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A setting is out of its bounds.
+    #[error("{setting} must be between {min} and {max}, not {value}")]
+    OutOfBounds {
+        /// Name of the setting.
+        setting: &'static str,
+        /// The value that was given.
+        value: usize,
+        /// The least that is accepted.
+        min: usize,
+        /// The most that is accepted.
+        max: usize,
+    },
+}
+
+impl Builder {
+    /// As many workers as there are CPUs for this process, and a bound on everything.
+    pub fn new() -> Self {
+        Builder {
+            workers: num_cpus::get(),
+            thread_name: "heist".to_owned(),
+            seed: fastrand::u64(..),
+            budget: BUDGET,
+            max_tasks: 1 << 22,
+            blocking_threads: 64,
+            blocking_queue: 4096,
+            hooks: Hooks::default(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// Worker threads; default: the CPUs this process may use.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// What thread names begin with; default `heist`.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.thread_name = name.into();
+        self
+    }
+
+    /// Seed of the random choices (whom to steal from first); default: a random one.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Operations a task may do in one poll before it has to yield; default 128.
+    pub fn budget(mut self, operations: u32) -> Self {
+        self.budget = operations;
+        self
+    }
+
+    /// Live tasks a worker may have spawned, beyond which spawning is refused; default 4,194,304.
+    pub fn max_tasks(mut self, tasks: usize) -> Self {
+        self.max_tasks = tasks;
+        self
+    }
+
+    /// Threads for blocking work, at most; default 64.
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking_threads = threads;
+        self
+    }
+
+    /// Blocking work that may wait for a thread, beyond which it is refused; default 4,096.
+    pub fn blocking_queue(mut self, length: usize) -> Self {
+        self.blocking_queue = length;
+        self
+    }
+
+    /// Called on each worker thread before it runs its first task.
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each worker thread after it dropped its last task.
+    pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// The clock for timers and estimates; default: the system's monotonic one.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the workers and the monitor, which wait for events in `park`.
+    ///
+    /// # Errors
+    /// When a setting is out of its bounds, or a thread cannot be started.
+    pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
+        self.check(&*park)?;
+        let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
+        let core = self.core(park, shared_queues);
+        let runtime = Runtime::new(self.handle(&core));
+        // From here on an early return drops the runtime, which ends what was started.
+        self.start_threads(runtime.handle(), local_queues)?;
+        Ok(runtime)
+    }
+
+    fn check(&self, park: &dyn Park) -> Result<(), StartError> {
+        let bounded = |setting, value, min, max| match value {
+            value if (min..=max).contains(&value) => Ok(()),
+            value => Err(StartError::OutOfBounds { setting, value, min, max }),
+        };
+        // Every lane needs a listener while nothing runs.
+        bounded("workers", self.workers, park.lanes(), MAX_WORKERS)?;
+        bounded("budget", self.budget as usize, 1, u32::MAX as usize)?;
+        bounded("max_tasks", self.max_tasks, 1, u32::MAX as usize)?;
+        bounded("blocking_threads", self.blocking_threads, 1, MAX_WORKERS)?;
+        bounded("blocking_queue", self.blocking_queue, 1, u32::MAX as usize)
+    }
+
+    fn core(&self, park: Arc<dyn Park>, queues: Vec<queue::SharedQueue>) -> Arc<Core> {
+        Arc::new_cyclic(|core: &Weak<Core>| {
+            let core = Weak::clone(core);
+            let alarm = Box::new(move |deadline| {
+                if let Some(core) = core.upgrade() {
+                    core.shared_timer_armed(deadline);
+                }
+            });
+            let shared_timers = Arc::new(TimerQueue::new(Some(alarm)));
+            Core::new(park, self.clock.clone(), queues, self.budget, shared_timers)
+        })
+    }
+
+    fn handle(&self, core: &Arc<Core>) -> Handle {
+        let exits = Arc::new(Exits::default());
+        let blocking = Blocking::new(
+            self.clock.clone(),
+            self.blocking_threads,
+            self.blocking_queue,
+            self.thread_name.clone(),
+            Arc::clone(&exits),
+        );
+        // One a worker and one for everybody else; then the blocking pool's.
+        let homes: Box<[_]> = (0..=self.workers)
+            .map(|index| Home::new(index as u32, self.max_tasks, Arc::clone(core) as _))
+            .collect();
+        let bound = self.blocking_queue.saturating_add(self.blocking_threads).saturating_mul(2);
+        let blocking_home =
+            Home::new(homes.len() as u32, bound, Arc::clone(&blocking) as _);
+        Handle::new(Inner { core: Arc::clone(core), homes, blocking, blocking_home, exits })
+    }
+
+    fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
+        for (index, queue) in queues.into_iter().enumerate() {
+            let (own, hooks) = (handle.clone(), self.hooks.clone());
+            let seed = self.seed.wrapping_add(index as u64);
+            handle.start_thread(format!("{}-{index}", self.thread_name), move || {
+                let worker = Worker::new(own, index, queue, seed);
+                if let Some(start) = &hooks.start {
+                    start();
+                }
+                worker.run_to_close();
+                if let Some(stop) = &hooks.stop {
+                    stop();
+                }
+            })?;
+        }
+        let monitor = Monitor::new(Arc::clone(handle.core()));
+        handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())
+    }
+}
+
+impl Handle {
+    fn start_thread(
+        &self,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let exits = self.exits();
+        let presence = exits.enter();
+        let thread = threads::spawn(name.clone(), move || {
+            let _presence = presence;
+            body();
+        });
+        exits.keep(thread.map_err(|source| StartError::Thread { name, source })?);
+        Ok(())
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder::new()
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}

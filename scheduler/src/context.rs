@@ -1,0 +1,118 @@
+//! Which runtime, and which of its workers, the current thread is in.
+//!
+//! The only thread-local of the crate. A worker sets it around each turn, so that many simulated
+//! workers could share a thread; `enter` and `block_on` set it for other threads.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use crate::local::Local;
+use crate::runtime::Handle;
+use crate::task::Task;
+use crate::time::{Instant, TimerQueue};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// Where the current thread is.
+#[derive(Clone)]
+pub(crate) enum Context {
+    /// In a turn of this worker.
+    Worker(Rc<Local>),
+    /// Inside a runtime, but on a thread of somebody else's, or of the blocking pool.
+    Entered(Handle),
+}
+
+/// Puts the previous context back when dropped.
+#[must_use = "the context is left when this is dropped"]
+pub(crate) struct Scope {
+    outer: Option<Context>,
+}
+
+/// Enters `context` until the scope is dropped.
+pub(crate) fn enter(context: Context) -> Scope {
+    Scope { outer: CURRENT.with(|current| current.replace(Some(context))) }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        // A thread whose locals are gone has nothing to restore.
+        let inner = CURRENT.try_with(|current| current.replace(outer));
+        drop(inner);
+    }
+}
+
+/// The current context. `None` outside, and on a thread whose locals are being destroyed: a waker
+/// that is called from a destructor must still work.
+fn current() -> Option<Context> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+fn local() -> Option<Rc<Local>> {
+    match current() {
+        Some(Context::Worker(local)) => Some(local),
+        _ => None,
+    }
+}
+
+pub(crate) fn handle() -> Option<Handle> {
+    current().map(|context| match context {
+        Context::Worker(local) => local.handle().clone(),
+        Context::Entered(handle) => handle,
+    })
+}
+
+/// The worker of `handle`'s runtime that this thread is.
+pub(crate) fn worker_of(handle: &Handle) -> Option<Rc<Local>> {
+    local().filter(|local| local.handle().same_runtime(handle))
+}
+
+pub(crate) fn on_worker() -> bool {
+    local().is_some()
+}
+
+/// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
+pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
+    let owner = Arc::as_ptr(task.metadata().home().owner()).cast::<()>();
+    match local() {
+        // No borrow is held while it is pushed: dropping a task runs its owner's code.
+        Some(local) if local.core_address() == owner => {
+            local.push(task, yielded);
+            None
+        }
+        _ => Some(task),
+    }
+}
+
+/// The queue that timers armed here go to.
+pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
+    current().map(|context| match context {
+        Context::Worker(local) => Arc::clone(local.timers()),
+        Context::Entered(handle) => Arc::clone(handle.shared_timers()),
+    })
+}
+
+/// The time on the current runtime's clock.
+pub(crate) fn now() -> Option<Instant> {
+    current().map(|context| match context {
+        Context::Worker(local) => local.clock().now(),
+        Context::Entered(handle) => handle.clock().now(),
+    })
+}
+
+/// Spends one operation of the current poll's budget.
+pub(crate) fn spend(cx: &mut TaskContext<'_>) -> Poll<()> {
+    let left = CURRENT.try_with(|current| match &*current.borrow() {
+        Some(Context::Worker(local)) => local.spend(),
+        _ => true,
+    });
+    if left.unwrap_or(true) {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}

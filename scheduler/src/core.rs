@@ -1,0 +1,268 @@
+//! What all workers of a runtime share.
+
+use std::sync::Arc;
+
+use async_task::ScheduleInfo;
+use crossbeam_deque::Steal;
+use crossbeam_utils::CachePadded;
+
+use crate::context;
+use crate::counters::Counters;
+use crate::monitor::Watch;
+use crate::park::Park;
+use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
+use crate::queue::SharedQueue;
+use crate::sleep::{Sleep, Wake};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Injector, fence};
+use crate::task::Task;
+use crate::time::{Clock, Instant, TimerQueue};
+
+pub(crate) struct Core {
+    pub(crate) park: Arc<dyn Park>,
+    pub(crate) clock: Clock,
+    pub(crate) injector: Injector<Task>,
+    pub(crate) workers: Box<[CachePadded<Remote>]>,
+    pub(crate) sleep: Sleep,
+    /// Timers armed off the workers.
+    pub(crate) shared_timers: Arc<TimerQueue>,
+    /// The deadline of the shared timers that some sleeper waits for, in nanoseconds.
+    ///
+    /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
+    /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
+    pub(crate) timer_watch: AtomicU64,
+    /// Set once, by shutdown, before it looks for what is left. SeqCst: whoever queues a task looks
+    /// at it afterwards, shutdown sets it and then empties the queues; one sees the other.
+    closing: AtomicBool,
+    pub(crate) watch: Watch,
+    pub(crate) budget: u32,
+}
+
+/// The part of a worker that others see; written by its owner alone unless it says otherwise.
+pub(crate) struct Remote {
+    pub(crate) queue: SharedQueue,
+    pub(crate) timers: Arc<TimerQueue>,
+    /// `h` in nanoseconds; the monitor raises it while the owner is stuck.
+    estimate: AtomicU64,
+    /// When the poll under way began, in clock nanoseconds; 0 between polls.
+    poll_started: AtomicU64,
+    /// The address of the task being polled; meaningful while `poll_started` is not 0.
+    polling: AtomicU64,
+    pub(crate) counters: Counters,
+}
+
+impl Core {
+    pub(crate) fn new(
+        park: Arc<dyn Park>,
+        clock: Clock,
+        workers: Vec<SharedQueue>,
+        budget: u32,
+        shared_timers: Arc<TimerQueue>,
+    ) -> Self {
+        let (lanes, places) = (park.lanes(), park.places());
+        Core {
+            sleep: Sleep::new(workers.len(), lanes, places),
+            park,
+            clock,
+            injector: Injector::new(),
+            workers: workers.into_iter().map(|queue| CachePadded::new(Remote::new(queue))).collect(),
+            shared_timers,
+            timer_watch: AtomicU64::new(u64::MAX),
+            closing: AtomicBool::new(false),
+            watch: Watch::new(),
+            budget,
+        }
+    }
+
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn begin_closing(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes a task from a thread that is none of our workers.
+    pub(crate) fn inject(&self, task: Task) {
+        task.metadata().stamp_wake(self.clock.now());
+        self.injector.push(task);
+        self.wake_for_unowned();
+        if self.closing() {
+            self.drop_injected();
+        }
+    }
+
+    /// Drops what is in the injector; each drop may bring more.
+    pub(crate) fn drop_injected(&self) {
+        loop {
+            match self.injector.steal() {
+                Steal::Success(task) => drop(task),
+                Steal::Empty => return,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Wakes somebody for work that no awake worker is bound to come to, unless a wake is under
+    /// way already: who was woken looks everywhere.
+    pub(crate) fn wake_for_unowned(&self) {
+        // Pairs with the fence in `Worker::rest`: either the sleeper's last look finds what was
+        // pushed before this, or `wake_one` finds the sleeper announced.
+        fence(Ordering::SeqCst);
+        if let Some(wake) = self.sleep.wake_one() {
+            self.carry_out(&wake);
+        }
+    }
+
+    /// Wakes somebody to share a worker's own deque, if what waits there is worth it.
+    pub(crate) fn wake_for_owned(&self, queued: usize, estimate: Estimate) {
+        if !estimate.worth_a_wake(queued) {
+            return;
+        }
+        // No fence before this look: the work has an owner that is awake. A sleeper just missed
+        // is found by the next look, after the next poll longer than `T`.
+        let sleepers = self.sleep.sleepers();
+        if sleepers.asleep() > 0 && !sleepers.token() {
+            self.wake_for_unowned();
+        }
+    }
+
+    pub(crate) fn carry_out(&self, wake: &Wake) {
+        match *wake {
+            Wake::Unparked(worker) => self.sleep.parker(worker).unpark(),
+            Wake::Ring(lane) => self.park.wake(lane),
+            Wake::Nobody => {}
+        }
+    }
+
+    /// Whether anything waits that `worker`, which has nothing of its own, could do.
+    pub(crate) fn work_waits(&self, worker: usize, now: Instant) -> bool {
+        !self.injector.is_empty()
+            || self.shared_timers_due(now)
+            || self.workers.iter().enumerate().any(|(index, other)| {
+                index != worker
+                    && (!other.queue.is_empty()
+                        || other.queue.next_has_aged(now)
+                        || other.timers_stuck(now))
+            })
+    }
+
+    /// Whether something waits that is worth a wake: what the last one to search looks for.
+    pub(crate) fn wake_is_due(&self, now: Instant) -> bool {
+        !self.injector.is_empty()
+            || self.shared_timers_due(now)
+            || self.workers.iter().any(|worker| worker.needs_help(now))
+    }
+
+    pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
+        self.shared_timers.next().is_some_and(|next| next <= now)
+    }
+
+    /// A timer was armed off the workers, earlier than any other there.
+    pub(crate) fn shared_timer_armed(&self, deadline: Instant) {
+        // Pairs with `watch_shared_timers`: the timer is published, then the watch is read; the
+        // sleeper announces itself and then reads the timers. `wake_for_unowned` has the fence.
+        fence(Ordering::SeqCst);
+        if deadline.as_nanos() < self.timer_watch.load(Ordering::SeqCst) {
+            self.wake_for_unowned();
+        }
+    }
+
+    /// Makes the calling sleeper the one that waits for the shared timers, if nobody waits for a
+    /// deadline as early. Returns the deadline it has to wait for.
+    pub(crate) fn watch_shared_timers(&self) -> Option<Instant> {
+        let next = self.shared_timers.next()?;
+        let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::SeqCst);
+        (next.as_nanos() < before).then_some(next)
+    }
+
+    /// Gives the watch back, unless somebody has taken over with an earlier deadline.
+    pub(crate) fn unwatch_shared_timers(&self, watched: Instant) {
+        let _ = self.timer_watch.compare_exchange(
+            watched.as_nanos(),
+            u64::MAX,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+    }
+}
+
+impl Remote {
+    fn new(queue: SharedQueue) -> Self {
+        Remote {
+            queue,
+            timers: Arc::new(TimerQueue::new(None)),
+            estimate: AtomicU64::new(Estimate::START.as_nanos()),
+            poll_started: AtomicU64::new(0),
+            polling: AtomicU64::new(0),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn estimate(&self) -> Estimate {
+        Estimate::from_nanos(self.estimate.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_estimate(&self, estimate: Estimate) {
+        self.estimate.store(estimate.as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn begin_poll(&self, now: Instant, address: u64) {
+        self.polling.store(address, Ordering::Relaxed);
+        self.poll_started.store(now.as_nanos().max(1), Ordering::Release);
+    }
+
+    pub(crate) fn end_poll(&self) {
+        self.poll_started.store(0, Ordering::Release);
+    }
+
+    /// The task being polled and for how long, in nanoseconds.
+    pub(crate) fn current_poll(&self, now: Instant) -> Option<(u64, u64)> {
+        // Acquire pairs with the Release of `begin_poll`: the address is this poll's or a later's.
+        match self.poll_started.load(Ordering::Acquire) {
+            0 => None,
+            started => Some((
+                self.polling.load(Ordering::Relaxed),
+                now.as_nanos().saturating_sub(started),
+            )),
+        }
+    }
+
+    /// Raises the estimate to the age of a poll that has not ended. The owner does the same when
+    /// the poll ends, so a store of the owner's that overwrites this loses nothing.
+    pub(crate) fn raise_estimate_if_stuck(&self, now: Instant) {
+        if let Some((_, age)) = self.current_poll(now) {
+            if age > nanos(WORTH_A_WAKE) {
+                self.estimate.fetch_max(age, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn stuck(&self, now: Instant) -> bool {
+        self.current_poll(now).is_some_and(|(_, age)| age > nanos(WORTH_A_WAKE))
+    }
+
+    /// Whether timers are due that their owner cannot come to.
+    pub(crate) fn timers_stuck(&self, now: Instant) -> bool {
+        self.timers.next().is_some_and(|next| next <= now) && self.stuck(now)
+    }
+
+    /// Whether what waits here is worth waking somebody for.
+    pub(crate) fn needs_help(&self, now: Instant) -> bool {
+        self.estimate().worth_a_wake(self.queue.len())
+            || self.queue.next_has_aged(now)
+            || self.timers_stuck(now)
+    }
+}
+
+/// Queues a task of the worker pool; the schedule function of its cell.
+pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
+    // A task of this thread's own runtime stays here: no shared line is touched.
+    if let Some(task) = context::offer(task, info.woken_while_running) {
+        let owner = Arc::clone(task.metadata().home().owner());
+        match owner.downcast::<Core>() {
+            Ok(core) => core.inject(task),
+            Err(_) => unreachable!("the worker pool's homes are owned by its core"),
+        }
+    }
+}

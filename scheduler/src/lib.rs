@@ -1,0 +1,65 @@
+//! heist's scheduler: tasks, work stealing, sleep, timers and a blocking pool. It knows no files
+//! and no sockets.
+//!
+//! # The way of one task
+//!
+//! 1. [`spawn`] puts a future into a cell (`task`), registers it with its home, and schedules it.
+//! 2. Scheduling (`core::schedule`) puts it where it will be found: on a worker, into that
+//!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then somebody is
+//!    woken, if the work that waits is worth it (`policy`, `sleep`).
+//! 3. A worker's turn (`worker`) finds a task: next slot, deque, injector, another worker's deque.
+//!    It runs one poll of it, with a budget ([`coop`]).
+//! 4. The task waits for something that keeps its waker: a timer ([`time`]), another task, or a
+//!    source of events behind [`Park`]. Whoever calls the waker schedules the task again: step 2.
+//! 5. A worker that finds nothing announces that it sleeps, looks everywhere once more, and waits:
+//!    on a lane of the [`Park`], from which events come as batches of wakers, or parked.
+//! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll.
+//!
+//! ```
+//! use std::time::Duration;
+//! use heist_scheduler::{Builder, Idle, spawn, time};
+//!
+//! let runtime = Builder::new().workers(2).start(Idle::new())?;
+//! let answer = runtime.block_on(async {
+//!     let slow = spawn(async {
+//!         time::sleep(Duration::from_millis(1)).await;
+//!         6
+//!     });
+//!     slow.await.unwrap() * 7
+//! });
+//! assert_eq!(answer, 42);
+//! assert_eq!(runtime.shutdown(Duration::from_secs(5)).tasks_left, 0);
+//! # Ok::<(), heist_scheduler::StartError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod blocking;
+mod builder;
+mod context;
+pub mod coop;
+mod core;
+mod counters;
+mod exits;
+mod local;
+mod metrics;
+mod monitor;
+mod park;
+mod policy;
+mod queue;
+mod runtime;
+mod sleep;
+mod spawn;
+mod sync;
+pub mod task;
+mod threads;
+pub mod time;
+mod worker;
+
+pub use builder::{Builder, StartError};
+pub use coop::{YieldNow, yield_now};
+pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
+pub use park::{Harvest, Idle, Park};
+pub use runtime::{EnterGuard, Handle, Runtime, ShutdownReport};
+pub use spawn::{spawn, spawn_blocking};
+pub use task::{AbortHandle, JoinError, JoinHandle};

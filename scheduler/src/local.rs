@@ -1,0 +1,106 @@
+//! The part of a worker that code running on it can reach.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::core::{Core, Remote};
+use crate::queue::LocalQueue;
+use crate::runtime::Handle;
+use crate::task::Task;
+use crate::time::{Clock, Instant, TimerQueue};
+
+pub(crate) struct Local {
+    handle: Handle,
+    core: Arc<Core>,
+    index: usize,
+    pub(crate) queue: LocalQueue,
+    /// A batch of wakers is being called: their tasks go to the deque, and one decision about
+    /// waking others is made after all of them.
+    pub(crate) harvesting: Cell<bool>,
+    /// Operations the current poll has left.
+    budget: Cell<u32>,
+    /// The time at the last poll boundary.
+    pub(crate) now: Cell<Instant>,
+}
+
+impl Local {
+    pub(crate) fn new(handle: Handle, core: Arc<Core>, index: usize, queue: LocalQueue) -> Self {
+        let now = core.clock.now();
+        Local {
+            handle,
+            core,
+            index,
+            queue,
+            harvesting: Cell::new(false),
+            budget: Cell::new(0),
+            now: Cell::new(now),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn core_address(&self) -> *const () {
+        Arc::as_ptr(&self.core).cast()
+    }
+
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.core.workers[self.index]
+    }
+
+    pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
+        &self.remote().timers
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.core.clock
+    }
+
+    /// Queues a task that became runnable on this worker.
+    pub(crate) fn push(&self, task: Task, yielded: bool) {
+        if self.core.closing() {
+            drop(task);
+            return;
+        }
+        task.metadata().stamp_wake(self.now.get());
+        if self.harvesting.get() {
+            self.queue.push(task);
+            return;
+        }
+        if yielded {
+            // To the end of the queue: that is what yielding means.
+            self.queue.push(task);
+        } else {
+            self.queue.push_next(&self.remote().queue, task, self.now.get());
+        }
+        self.wake_others();
+    }
+
+    /// Wakes somebody if the deque holds more than a wake is worth.
+    pub(crate) fn wake_others(&self) {
+        self.core.wake_for_owned(self.queue.len(), self.remote().estimate());
+    }
+
+    pub(crate) fn refill_budget(&self) {
+        self.budget.set(self.core.budget);
+    }
+
+    /// Takes one operation from the budget; false if there is none left.
+    pub(crate) fn spend(&self) -> bool {
+        match self.budget.get().checked_sub(1) {
+            Some(left) => {
+                self.budget.set(left);
+                true
+            }
+            None => {
+                self.remote().counters.budget_yields.add(1);
+                false
+            }
+        }
+    }
+}

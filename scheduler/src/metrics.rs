@@ -1,0 +1,166 @@
+//! What a runtime does now and has done so far, as plain numbers.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::core::Remote;
+use crate::runtime::Inner;
+use crate::time::Instant;
+
+/// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
+///
+/// Counts are since the start. They are read one after the other while the workers go on, so two
+/// of them may differ by what happened in between.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Each worker's own figures.
+    pub workers: Vec<WorkerMetrics>,
+    /// Workers that wait on a lane now.
+    pub listening: usize,
+    /// Workers that are parked now.
+    pub parked: usize,
+    /// Tasks that wait in the injector now.
+    pub injector_depth: usize,
+    /// Tasks that have not ended.
+    pub tasks_alive: usize,
+    /// Tasks spawned.
+    pub tasks_spawned: u64,
+    /// Panics of tasks: in a poll, or while a future was dropped.
+    pub task_panics: u64,
+    /// Timers that are armed now.
+    pub timers: usize,
+    /// Threads of the blocking pool now.
+    pub blocking_threads: usize,
+    /// Blocking work that waits for a thread now.
+    pub blocking_queue_depth: usize,
+    /// Blocking work refused because a bound was reached.
+    pub blocking_refused: u64,
+    /// How long the oldest of the waiting blocking work has waited.
+    pub blocking_oldest: Duration,
+}
+
+/// One worker's figures.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Tasks polled.
+    pub polls: u64,
+    /// Time spent in polls.
+    pub busy: Duration,
+    /// Times it waited on a lane.
+    pub listens: u64,
+    /// Times it was parked.
+    pub parks: u64,
+    /// Looks into a lane without waiting.
+    pub lane_polls: u64,
+    /// Events taken, stale and spurious ones included.
+    pub events: u64,
+    /// Events whose source was gone.
+    pub stale_events: u64,
+    /// Events that told nothing new and had nobody waiting.
+    pub spurious_events: u64,
+    /// Wakes after which it found work.
+    pub useful_wakes: u64,
+    /// Wakes after which it found none.
+    pub empty_wakes: u64,
+    /// Attempts to steal that brought a task.
+    pub steal_hits: u64,
+    /// Attempts to steal that came too late.
+    pub steal_misses: u64,
+    /// Tasks stolen from others.
+    pub stolen_tasks: u64,
+    /// Polls ended because the budget was spent.
+    pub budget_yields: u64,
+    /// Timers fired.
+    pub timers_fired: u64,
+    /// Waits for events that failed.
+    pub lane_errors: u64,
+    /// Polls longer than half a millisecond.
+    pub long_polls: u64,
+    /// Tasks in its deque now.
+    pub queue_depth: usize,
+    /// Its estimate of one poll.
+    pub estimate: Duration,
+    /// The poll under way.
+    pub current_poll: Option<CurrentPoll>,
+}
+
+/// A poll under way.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CurrentPoll {
+    /// How long it has taken so far.
+    pub elapsed: Duration,
+    /// Name of the task, or `unnamed`.
+    pub task: String,
+    /// Where the task was spawned. `None` if it ended while we looked.
+    pub spawned_at: Option<&'static Location<'static>>,
+}
+
+impl Metrics {
+    pub(crate) fn of(inner: &Inner) -> Self {
+        let core = &inner.core;
+        let now = core.clock.now();
+        let sleepers = core.sleep.sleepers();
+        let blocking = inner.blocking.load(now);
+        let homes = || inner.homes.iter().chain([&inner.blocking_home]);
+        let timers = core.workers.iter().map(|worker| worker.timers.len()).sum::<usize>();
+        Metrics {
+            workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
+            listening: sleepers.listening(),
+            parked: sleepers.parked(),
+            injector_depth: core.injector.len(),
+            tasks_alive: homes().map(|home| home.alive()).sum(),
+            tasks_spawned: homes().map(|home| home.spawned()).sum(),
+            task_panics: homes().map(|home| home.panics()).sum(),
+            timers: timers + core.shared_timers.len(),
+            blocking_threads: blocking.threads,
+            blocking_queue_depth: blocking.queued,
+            blocking_refused: blocking.refused,
+            blocking_oldest: Duration::from_nanos(blocking.oldest_nanos),
+        }
+    }
+}
+
+impl WorkerMetrics {
+    fn of(worker: &Remote, inner: &Inner, now: Instant) -> Self {
+        let counters = &worker.counters;
+        WorkerMetrics {
+            polls: counters.polls.sum(),
+            busy: Duration::from_nanos(counters.busy_nanos.sum()),
+            listens: counters.listens.sum(),
+            parks: counters.parks.sum(),
+            lane_polls: counters.lane_polls.sum(),
+            events: counters.events.sum(),
+            stale_events: counters.stale_events.sum(),
+            spurious_events: counters.spurious_events.sum(),
+            useful_wakes: counters.useful_wakes.sum(),
+            empty_wakes: counters.empty_wakes.sum(),
+            steal_hits: counters.steal_hits.sum(),
+            steal_misses: counters.steal_misses.sum(),
+            stolen_tasks: counters.stolen_tasks.sum(),
+            budget_yields: counters.budget_yields.sum(),
+            timers_fired: counters.timers_fired.sum(),
+            lane_errors: counters.lane_errors.sum(),
+            long_polls: counters.long_polls.sum(),
+            queue_depth: worker.queue.len(),
+            estimate: Duration::from_nanos(worker.estimate().as_nanos()),
+            current_poll: worker
+                .current_poll(now)
+                .map(|(address, elapsed)| CurrentPoll::of(address, elapsed, inner)),
+        }
+    }
+}
+
+impl CurrentPoll {
+    fn of(address: u64, elapsed: u64, inner: &Inner) -> Self {
+        let (home, key) = ((address >> 32) as usize, address as u32);
+        let birth = inner.homes.get(home).and_then(|home| home.living(key));
+        CurrentPoll {
+            elapsed: Duration::from_nanos(elapsed),
+            task: birth.as_ref().map_or("ended", |birth| birth.name()).to_owned(),
+            spawned_at: birth.map(|birth| birth.location),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The monitor: looks after workers that cannot look after themselves.
+//!
+//! It is a function of the time and of what the workers publish. A thread calls it; it sleeps while
+//! nothing runs, so that an idle runtime makes no system calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::policy::{ALERT, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, nanos};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::fence;
+use crate::threads::Parker;
+use crate::time::Instant;
+
+/// What workers tell the monitor.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    parker: Parker,
+    /// The monitor sleeps until somebody runs. SeqCst on both sides: the monitor sets it and then
+    /// looks whether everybody sleeps; a worker gets up and then looks at it. One sees the other.
+    asleep: AtomicBool,
+    /// Until when long polls count as being seen, in clock nanoseconds. Written by whoever saw one.
+    alert_until: AtomicU64,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Watch {
+            parker: Parker::new(),
+            asleep: AtomicBool::new(false),
+            alert_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Tells a sleeping monitor that somebody runs. One load where it is awake.
+    pub(crate) fn rouse(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.parker.unpark();
+        }
+    }
+
+    /// Ends the monitor's wait whatever it waits for.
+    pub(crate) fn interrupt(&self) {
+        self.parker.unpark();
+    }
+
+    pub(crate) fn report_long_poll(&self, now: Instant) {
+        let until = now.as_nanos().saturating_add(nanos(ALERT));
+        let before = self.alert_until.swap(until, Ordering::Relaxed);
+        if before <= now.as_nanos() {
+            // It may be in a long period.
+            self.interrupt();
+        }
+    }
+
+    pub(crate) fn alerted(&self, now: Instant) -> bool {
+        self.alert_until.load(Ordering::Relaxed) > now.as_nanos()
+    }
+}
+
+pub(crate) struct Monitor {
+    core: Arc<Core>,
+    period: Duration,
+}
+
+/// What the monitor does after a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    LookAgainIn(Duration),
+    /// Nothing runs: sleep until [`Watch::rouse`].
+    Sleep,
+}
+
+impl Monitor {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Monitor { core, period: MONITOR_PERIOD_MAX }
+    }
+
+    /// Looks and waits until the runtime closes.
+    pub(crate) fn run_to_close(mut self) {
+        while !self.core.closing() {
+            match self.look(self.core.clock.now()) {
+                Next::LookAgainIn(period) => self.core.watch.parker.park(Some(period)),
+                Next::Sleep => self.sleep(),
+            }
+        }
+    }
+
+    /// Raises the estimates of stuck workers and wakes somebody if that makes work worth it.
+    pub(crate) fn look(&mut self, now: Instant) -> Next {
+        for worker in &self.core.workers {
+            worker.raise_estimate_if_stuck(now);
+        }
+        if self.help_is_due(now) {
+            self.core.wake_for_unowned();
+        }
+        if self.core.at_rest() {
+            return Next::Sleep;
+        }
+        self.period = if self.core.watch.alerted(now) {
+            MONITOR_PERIOD_MIN
+        } else {
+            (self.period * 2).min(MONITOR_PERIOD_MAX)
+        };
+        Next::LookAgainIn(self.period)
+    }
+
+    fn help_is_due(&self, now: Instant) -> bool {
+        self.core.wake_is_due(now)
+            || self.core.a_lane_needs_a_listener()
+            || (self.core.watch.alerted(now) && self.core.standby_is_missing())
+    }
+
+    fn sleep(&self) {
+        let watch = &self.core.watch;
+        watch.asleep.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if self.core.at_rest() && !self.core.closing() {
+            watch.parker.park(None);
+        }
+        watch.asleep.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Core {
+    /// Whether every worker sleeps and nothing waits.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.sleep.sleepers().asleep() == self.workers.len()
+            && self.injector.is_empty()
+            && self.workers.iter().all(|worker| worker.queue.is_empty())
+    }
+
+    /// Whether a lane has something to take and nobody listens there.
+    fn a_lane_needs_a_listener(&self) -> bool {
+        (0..self.park.lanes())
+            .any(|lane| !self.sleep.lane_is_covered(lane) && self.park.ready(lane))
+    }
+
+    /// Whether nobody stands by beside the listener that may be caught in a long poll next.
+    fn standby_is_missing(&self) -> bool {
+        let sleepers = self.sleep.sleepers();
+        sleepers.listening() < 2 && sleepers.parked() > 0 && self.park.places() > 1
+    }
+}

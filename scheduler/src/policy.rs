@@ -1,0 +1,121 @@
+//! Wake by work: the numbers behind every decision to spread work.
+//!
+//! Waking a worker costs microseconds, and a short handler costs less. So each decision asks how
+//! much *time* waits, not how many tasks: `queued × h` against [`WORTH_A_WAKE`], where `h` is the
+//! worker's own estimate of one poll.
+
+use std::time::Duration;
+
+/// `T`: waiting work worth waking somebody for.
+pub(crate) const WORTH_A_WAKE: Duration = Duration::from_micros(50);
+/// Events taken from a lane at once, at most.
+pub(crate) const HARVEST_MAX: usize = 64;
+/// A poll this long is reported to the monitor.
+pub(crate) const LONG_POLL: Duration = Duration::from_micros(500);
+/// For how long after a long poll the monitor looks often and a second worker stands by.
+pub(crate) const ALERT: Duration = Duration::from_secs(1);
+/// The monitor's period while long polls are being seen.
+pub(crate) const MONITOR_PERIOD_MIN: Duration = LONG_POLL;
+/// The monitor's period otherwise; a look costs about 20 µs of CPU.
+pub(crate) const MONITOR_PERIOD_MAX: Duration = Duration::from_millis(10);
+/// Tasks run between two looks at the injector and the lanes, at most.
+pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;
+/// Time between two looks at the lanes, at most, polls permitting.
+pub(crate) const TIME_BETWEEN_LOOKS: Duration = Duration::from_micros(200);
+/// Tasks taken from the next slot in a row, at most, while others wait in the deque.
+pub(crate) const NEXT_IN_A_ROW: u32 = 3;
+/// Operations of one poll before it has to yield.
+pub(crate) const BUDGET: u32 = 128;
+
+const T: u64 = nanos(WORTH_A_WAKE);
+/// An estimate never falls below this, so that a very long queue of nothings is still spread.
+const FLOOR: u64 = 200;
+
+/// Nanoseconds of one of the constants above, all of which fit.
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}
+
+/// A worker's estimate of one poll, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Estimate(u64);
+
+impl Estimate {
+    /// Before anything was measured: one poll is worth a wake.
+    pub(crate) const START: Estimate = Estimate(T);
+
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Estimate(nanos.max(FLOOR))
+    }
+
+    pub(crate) fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Rises at once to a poll longer than `T`.
+    #[must_use]
+    pub(crate) fn saw_poll(self, length: u64) -> Self {
+        if length > T { Estimate(self.0.max(length)) } else { self }
+    }
+
+    /// Falls by an eighth of the way to what the polls of a batch took on average.
+    #[must_use]
+    pub(crate) fn saw_batch(self, polls: u32, time: u64) -> Self {
+        let average = time / u64::from(polls.max(1));
+        Estimate(self.0 - self.0.saturating_sub(average.max(FLOOR)).div_ceil(8))
+    }
+
+    /// Whether `queued` polls take longer than waking somebody is worth.
+    pub(crate) fn worth_a_wake(self, queued: usize) -> bool {
+        (queued as u64).saturating_mul(self.0) > T
+    }
+
+    /// How many events to take at once: what stays in the kernel is anybody's.
+    pub(crate) fn harvest(self) -> usize {
+        usize::try_from(T / self.0).unwrap_or(HARVEST_MAX).clamp(1, HARVEST_MAX)
+    }
+
+    /// How many idle workers may listen, the others being parked; at least `least`.
+    pub(crate) fn listeners(self, workers: usize, least: usize) -> usize {
+        let wanted = (workers as u64).saturating_mul(self.0) / T;
+        usize::try_from(wanted).unwrap_or(workers).clamp(least.min(workers), workers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_estimate_takes_one_event_and_lets_everybody_listen() {
+        assert_eq!(Estimate::START.harvest(), 1);
+        assert_eq!(Estimate::START.listeners(16, 1), 16);
+        assert!(!Estimate::START.worth_a_wake(1));
+        assert!(Estimate::START.worth_a_wake(2));
+    }
+
+    #[test]
+    fn short_polls_bring_the_estimate_down_and_one_long_poll_brings_it_up() {
+        let mut h = Estimate::START;
+        for _ in 0..64 {
+            h = h.saw_batch(16, 16 * 3_000);
+        }
+        assert!(h.as_nanos() < 4_000, "{h:?}");
+        assert_eq!(h.listeners(16, 1), 1);
+        assert!(h.harvest() >= 12);
+        assert!(!h.worth_a_wake(10));
+        let h = h.saw_poll(5_000_000);
+        assert_eq!(h.as_nanos(), 5_000_000);
+        assert!(h.worth_a_wake(1));
+        assert_eq!(h.harvest(), 1);
+    }
+
+    #[test]
+    fn nothing_overflows_and_nothing_divides_by_zero() {
+        let h = Estimate::from_nanos(u64::MAX);
+        assert!(h.worth_a_wake(usize::MAX));
+        assert_eq!(h.harvest(), 1);
+        assert_eq!(h.listeners(1 << 20, 1), 1 << 20);
+        assert_eq!(Estimate::from_nanos(0).saw_batch(0, 0).as_nanos(), FLOOR);
+    }
+}

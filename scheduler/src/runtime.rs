@@ -1,0 +1,321 @@
+//! A running scheduler: its handle, and its orderly end.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use crate::blocking::{self, Blocking};
+use crate::context::{self, Context};
+use crate::core::{self, Core};
+use crate::exits::Exits;
+use crate::metrics::Metrics;
+use crate::park::Park;
+use crate::task::{self, Birth, Home, JoinHandle};
+use crate::threads::Parker;
+use crate::time::{Clock, TimerQueue};
+
+/// A running scheduler with its threads; made by [`Builder`](crate::Builder).
+///
+/// Dropping it shuts it down, waiting up to ten seconds. Dropped on one of its own threads it
+/// begins the shutdown and does not wait, since it would wait for itself.
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+    /// It was shut down in words; its drop has nothing left to do.
+    ended: bool,
+}
+
+/// A reference to a runtime, to spawn onto it and to look into it. Cheap to clone; it does not keep
+/// the runtime from shutting down, after which what it spawns is refused.
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) core: Arc<Core>,
+    /// One a worker, and the last for tasks spawned off the workers.
+    pub(crate) homes: Box<[Arc<Home>]>,
+    pub(crate) blocking: Arc<Blocking>,
+    pub(crate) blocking_home: Arc<Home>,
+    pub(crate) exits: Arc<Exits>,
+}
+
+/// The current thread is inside a runtime until this is dropped; see [`Handle::enter`].
+#[must_use = "the runtime is left when this is dropped"]
+pub struct EnterGuard {
+    _scope: context::Scope,
+}
+
+/// What a shutdown found and left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Tasks that had not finished and were dropped.
+    pub tasks_dropped: usize,
+    /// Tasks still being polled, or blocking work still running, when the deadline came.
+    pub tasks_left: usize,
+    /// Threads that had not ended when the deadline came. They end when their polls do.
+    pub threads_left: usize,
+}
+
+impl Runtime {
+    pub(crate) fn new(handle: Handle) -> Self {
+        Runtime { handle, ended: false }
+    }
+
+    /// The handle to give to others.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// See [`Handle::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// See [`Handle::block_on`].
+    ///
+    /// # Panics
+    /// On a worker thread, where it would stop every task of that worker.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// Ends the runtime: refuses new tasks, ends every wait, drops every future and joins every
+    /// thread. A poll under way is not interrupted; after `timeout` what is left is reported and
+    /// left to itself.
+    #[must_use = "the report says whether something was left"]
+    pub fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
+        self.ended = true;
+        self.handle.shutdown(timeout)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let report = self.handle.shutdown(DROP_TIMEOUT);
+        if report.threads_left > 0 {
+            tracing::warn!(?report, "runtime dropped while something still ran");
+        }
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Handle(Arc::new(inner))
+    }
+
+    /// The runtime that the current thread is inside: in a task, in blocking work, in
+    /// [`block_on`](Handle::block_on), or under an [`enter`](Handle::enter) guard.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Some(handle) => handle,
+            None => panic!(
+                "this needs a heist runtime: call it in a task, inside `block_on`, or while a \
+                 guard of `Handle::enter` lives"
+            ),
+        }
+    }
+
+    /// Like [`current`](Handle::current), but `None` outside a runtime.
+    #[must_use]
+    pub fn try_current() -> Option<Handle> {
+        context::handle()
+    }
+
+    /// Puts the current thread inside this runtime until the guard is dropped. Guards must be
+    /// dropped in the reverse order of their making.
+    pub fn enter(&self) -> EnterGuard {
+        EnterGuard { _scope: context::enter(Context::Entered(self.clone())) }
+    }
+
+    /// Spawns a task onto this runtime; see [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.launch(Birth { name: None, location: Location::caller() }, future)
+    }
+
+    /// Runs `work` on this runtime's blocking pool; see [`spawn_blocking`](crate::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<T, W>(&self, work: W) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.launch_blocking(Birth { name: None, location: Location::caller() }, work)
+    }
+
+    /// Runs `future` on the current thread until it is done, inside this runtime.
+    ///
+    /// # Panics
+    /// On a worker thread, where it would stop every task of that worker: await the future, or
+    /// spawn it. It also passes on a panic of the future.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        assert!(
+            !context::on_worker(),
+            "block_on was called on a worker thread, which would stop every task that runs there; \
+             await the future, spawn it, or move the call into spawn_blocking"
+        );
+        let _guard = self.enter();
+        let parker = Arc::new(Parker::new());
+        let waker = Waker::from(Arc::clone(&parker));
+        let mut cx = TaskContext::from_waker(&waker);
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+            parker.park(None);
+        }
+    }
+
+    /// What the runtime does now and has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.0)
+    }
+
+    /// The source of events this runtime was started with.
+    #[must_use]
+    pub fn park(&self) -> &Arc<dyn Park> {
+        &self.0.core.park
+    }
+
+    /// The clock this runtime goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.core.clock
+    }
+
+    /// Whether the runtime has begun to shut down.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.0.core.closing()
+    }
+
+    /// The lane whose events the current worker is most likely to see first, for a new source;
+    /// sources spread over all lanes in turn.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.core.workers.len()
+    }
+
+    pub(crate) fn exits(&self) -> &Arc<Exits> {
+        &self.0.exits
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    pub(crate) fn shared_timers(&self) -> &Arc<TimerQueue> {
+        &self.0.core.shared_timers
+    }
+
+    pub(crate) fn same_runtime(&self, other: &Handle) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn launch<F>(&self, birth: Birth, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::launch(self.home(), birth, future, core::schedule)
+    }
+
+    pub(crate) fn launch_blocking<T, W>(&self, birth: Birth, work: W) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if let Err(refusal) = self.0.blocking.reserve(self) {
+            return JoinHandle::refused(refusal);
+        }
+        let future = async move { work() };
+        task::launch(&self.0.blocking_home, birth, future, blocking::schedule)
+    }
+
+    /// The current worker's home, or the one for everybody else.
+    fn home(&self) -> &Arc<Home> {
+        let foreign = self.0.homes.len() - 1;
+        let index = context::worker_of(self).map_or(foreign, |local| local.index());
+        &self.0.homes[index]
+    }
+
+    fn all_homes(&self) -> impl Iterator<Item = &Arc<Home>> {
+        self.0.homes.iter().chain([&self.0.blocking_home])
+    }
+
+    fn shutdown(&self, timeout: Duration) -> ShutdownReport {
+        let own_thread = context::handle().is_some_and(|current| current.same_runtime(self));
+        let timeout = if own_thread { Duration::ZERO } else { timeout };
+        let started = std::time::Instant::now();
+        let left = || timeout.saturating_sub(started.elapsed());
+
+        // Refuse new tasks first, so that the ones to be dropped only get fewer.
+        self.all_homes().for_each(|home| home.close());
+        self.0.core.begin_closing();
+        self.end_waits();
+        let threads_left = self.0.exits.join(left());
+        // The workers have dropped what was queued; whoever is still idle is woken into its drop.
+        let tasks_dropped = self.all_homes().map(|home| home.wake_all()).sum();
+        self.0.core.drop_injected();
+        for home in self.all_homes() {
+            home.wait_empty(left());
+        }
+        let tasks_left = self.all_homes().map(|home| home.alive()).sum();
+        ShutdownReport { tasks_dropped, tasks_left, threads_left }
+    }
+
+    /// Makes every waiting thread return and every waiting task runnable, which drops it.
+    fn end_waits(&self) {
+        let core = &self.0.core;
+        let mut wakers = core.park.close();
+        for worker in &core.workers {
+            wakers.extend(worker.timers.close());
+        }
+        wakers.extend(core.shared_timers.close());
+        core.sleep.unpark_all();
+        core.watch.interrupt();
+        self.0.blocking.close();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for EnterGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnterGuard")
+    }
+}
+
+/// How long a dropped runtime waits for its threads.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);

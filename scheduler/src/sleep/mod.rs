@@ -1,0 +1,225 @@
+//! Going to sleep and being woken, without losing a wake. The README beside this file has the
+//! protocol and its proof; the model in `loom.rs` runs this very code.
+
+mod counters;
+#[cfg(all(test, heist_loom))]
+mod loom;
+
+use std::sync::Arc;
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::threads::Parker;
+pub(crate) use counters::{Counters, MAX_WORKERS, Sleepers};
+
+/// Who sleeps, and the right to wake.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    counters: Counters,
+    /// Holding this = the right to move a worker onto or off the stack. Last in, first out: the
+    /// worker that parked last has the warmest cache.
+    parked: Mutex<Vec<usize>>,
+    lanes: Box<[Lane]>,
+    parkers: Box<[Arc<Parker>]>,
+    /// How many may listen on one lane.
+    places: usize,
+}
+
+/// One lane's listeners.
+#[derive(Debug)]
+struct Lane {
+    listeners: AtomicUsize,
+    /// A wake was sent to this lane and nobody has taken it: whoever swaps this to false owns the
+    /// token. The lane's doorbell only makes somebody look; it can be heard by the wrong one, or
+    /// late, and then this flag is already false.
+    rung: AtomicBool,
+}
+
+/// Where a worker sleeps; announced, and to be left by [`Sleep::leave`].
+#[derive(Debug)]
+#[must_use = "an announced sleeper has to leave again"]
+pub(crate) enum Bed {
+    Listening(usize),
+    Parked,
+}
+
+/// Whom the holder of the token wakes.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Wake {
+    /// This worker was taken off the stack and has its permit.
+    Unparked(usize),
+    /// Ring this lane's doorbell.
+    Ring(usize),
+    /// Everybody got up by himself.
+    Nobody,
+}
+
+impl Sleep {
+    pub(crate) fn new(workers: usize, lanes: usize, places: usize) -> Self {
+        let lane = || Lane { listeners: AtomicUsize::new(0), rung: AtomicBool::new(false) };
+        Sleep {
+            counters: Counters::new(),
+            parked: Mutex::new(Vec::with_capacity(workers)),
+            lanes: (0..lanes).map(|_| lane()).collect(),
+            parkers: (0..workers).map(|_| Arc::new(Parker::new())).collect(),
+            places,
+        }
+    }
+
+    pub(crate) fn parker(&self, worker: usize) -> &Parker {
+        &self.parkers[worker]
+    }
+
+    pub(crate) fn sleepers(&self) -> Sleepers {
+        self.counters.load()
+    }
+
+    pub(crate) fn lane_is_covered(&self, lane: usize) -> bool {
+        self.lanes[lane].listeners.load(Ordering::SeqCst) > 0
+    }
+
+    /// Announces that `worker` is about to sleep: it listens while fewer than `cap` do, or while a
+    /// lane has no listener; otherwise it parks. The caller must look for work once more now.
+    pub(crate) fn announce(&self, worker: usize, cap: usize) -> Bed {
+        loop {
+            if let Some(lane) = self.claim_lane(cap) {
+                self.counters.add_listener();
+                return Bed::Listening(lane);
+            }
+            let mut parked = self.parked.lock();
+            // Under the same lock as the push, so that who sees the count finds the worker.
+            if self.counters.add_parked_if_listened(1) {
+                parked.push(worker);
+                return Bed::Parked;
+            }
+        }
+    }
+
+    /// Ends a sleep, however it ended. True if the caller now owns the token: it was the one woken.
+    #[must_use = "an owned token has to be released"]
+    pub(crate) fn leave(&self, worker: usize, bed: Bed) -> bool {
+        match bed {
+            Bed::Listening(lane) => {
+                self.lanes[lane].listeners.fetch_sub(1, Ordering::SeqCst);
+                self.counters.remove_listener();
+                self.answer(lane)
+            }
+            Bed::Parked => self.leave_stack(worker),
+        }
+    }
+
+    /// Takes over a wake that was sent to `lane`. True if the caller now owns the token.
+    #[must_use = "an owned token has to be released"]
+    pub(crate) fn answer(&self, lane: usize) -> bool {
+        let rung = &self.lanes[lane].rung;
+        // Pairs with `ring`: it sets the flag and then looks for a listener; a leaving listener
+        // is gone first and then looks at the flag. In the single order of SeqCst one sees the
+        // other, so a flag is never left for nobody.
+        rung.load(Ordering::SeqCst) && rung.swap(false, Ordering::SeqCst)
+    }
+
+    /// Takes the right to wake one worker. `None` if nobody sleeps or a wake is under way.
+    ///
+    /// The caller has made its work visible and passed a SeqCst fence since.
+    pub(crate) fn wake_one(&self) -> Option<Wake> {
+        if !self.counters.take_token() {
+            return None;
+        }
+        loop {
+            if let Some(worker) = self.take_parked() {
+                return Some(Wake::Unparked(worker));
+            }
+            if let Some(lane) = self.ring() {
+                return Some(Wake::Ring(lane));
+            }
+            // Nobody to wake. Whoever announced itself after our search was refused by the token
+            // to others that looked meanwhile; the count at the release shows it.
+            if self.counters.release_token().asleep() == 0 {
+                return Some(Wake::Nobody);
+            }
+            if !self.counters.take_token() {
+                return Some(Wake::Nobody);
+            }
+        }
+    }
+
+    /// Ends the caller's ownership of the token. It must look at all queues once more afterwards:
+    /// others saw the token and relied on it.
+    pub(crate) fn release_token(&self) {
+        let _ = self.counters.release_token();
+    }
+
+    /// Wakes every parked worker; for shutdown, after which nobody parks for long.
+    pub(crate) fn unpark_all(&self) {
+        for parker in &self.parkers {
+            parker.unpark();
+        }
+    }
+
+    /// Takes a place on the lane with the fewest listeners, if `cap` or an empty lane allows it.
+    fn claim_lane(&self, cap: usize) -> Option<usize> {
+        loop {
+            let (lane, listeners) = self
+                .lanes
+                .iter()
+                .map(|lane| lane.listeners.load(Ordering::SeqCst))
+                .enumerate()
+                .min_by_key(|&(_, listeners)| listeners)?;
+            let room = listeners < self.places;
+            if listeners > 0 && (!room || self.counters.load().listening() >= cap) {
+                return None;
+            }
+            let claim = self.lanes[lane].listeners.compare_exchange(
+                listeners,
+                listeners + 1,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            );
+            if claim.is_ok() {
+                return Some(lane);
+            }
+        }
+    }
+
+    /// A worker off the stack; its own announcement is undone on its behalf.
+    fn take_parked(&self) -> Option<usize> {
+        let mut parked = self.parked.lock();
+        let worker = parked.pop()?;
+        self.counters.remove_parked();
+        Some(worker)
+    }
+
+    fn leave_stack(&self, worker: usize) -> bool {
+        let mut parked = self.parked.lock();
+        match parked.iter().rposition(|&other| other == worker) {
+            Some(place) => {
+                parked.remove(place);
+                self.counters.remove_parked();
+                false
+            }
+            // A waker took us off: the token is ours.
+            None => true,
+        }
+    }
+
+    /// Sends the wake to the lane with the most listeners.
+    fn ring(&self) -> Option<usize> {
+        loop {
+            let (index, lane) = self
+                .lanes
+                .iter()
+                .enumerate()
+                .filter(|(_, lane)| lane.listeners.load(Ordering::SeqCst) > 0)
+                .max_by_key(|(_, lane)| lane.listeners.load(Ordering::SeqCst))?;
+            lane.rung.store(true, Ordering::SeqCst);
+            if lane.listeners.load(Ordering::SeqCst) > 0 {
+                return Some(index);
+            }
+            // They left meanwhile, and may have missed the flag. If one did not, it has the token.
+            if !lane.rung.swap(false, Ordering::SeqCst) {
+                return Some(index);
+            }
+        }
+    }
+}

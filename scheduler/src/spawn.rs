@@ -1,0 +1,121 @@
+//! Spawning: from anywhere inside a runtime, with or without a name.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::runtime::Handle;
+use crate::task::{Birth, JoinHandle};
+
+/// Spawns a task onto the current runtime.
+///
+/// The task starts on its own; the handle is only needed to wait for it. At the bound on live
+/// tasks, or while the runtime shuts down, the handle yields an error that
+/// [says so](crate::JoinError::is_refused).
+///
+/// # Panics
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    Handle::current().spawn(future)
+}
+
+/// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
+///
+/// When every blocking thread is busy it waits in a bounded queue; when that is full it is
+/// [refused](crate::JoinError::is_refused). Aborting it helps only before it has started.
+///
+/// # Panics
+/// Outside a runtime.
+///
+/// ```
+/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// runtime.block_on(async {
+///     let sum = heist_scheduler::spawn_blocking(|| (1..=10).sum::<u32>());
+///     assert_eq!(sum.await.unwrap(), 55);
+/// });
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[track_caller]
+pub fn spawn_blocking<T, W>(work: W) -> JoinHandle<T>
+where
+    W: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Handle::current().spawn_blocking(work)
+}
+
+/// Spawns a task with a name, which logs and reports show.
+///
+/// ```
+/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// runtime.block_on(async {
+///     let task = heist_scheduler::task::Builder::new().name("adder").spawn(async { 1 + 1 });
+///     assert_eq!(task.await.unwrap(), 2);
+/// });
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    name: Option<Arc<str>>,
+}
+
+impl Builder {
+    /// A task without a name.
+    #[must_use]
+    pub fn new() -> Self {
+        Builder::default()
+    }
+
+    /// Names the task. One `Arc<str>` can name many tasks without being copied.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Spawns onto the current runtime, like [`spawn`].
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_on(&Handle::current(), future)
+    }
+
+    /// Spawns onto the runtime of `handle`.
+    #[track_caller]
+    pub fn spawn_on<F>(self, handle: &Handle, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        handle.launch(self.birth(), future)
+    }
+
+    /// Runs `work` on the current runtime's blocking pool, like [`spawn_blocking`].
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn_blocking<T, W>(self, work: W) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Handle::current().launch_blocking(self.birth(), work)
+    }
+
+    #[track_caller]
+    fn birth(self) -> Birth {
+        Birth { name: self.name, location: Location::caller() }
+    }
+}

@@ -1,0 +1,210 @@
+//! Handles to a spawned task: to wait for its output, and to abort it.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_task::FallibleTask;
+
+use super::guard::Outcome;
+use super::registry::{Home, Refusal, panic_message};
+use super::Meta;
+
+/// Waits for a task's output.
+///
+/// Dropping the handle detaches the task: it runs on, and a panic in it is still counted and
+/// logged. Awaiting it is cancel-safe: nothing is lost when the await is dropped, the handle can be
+/// awaited again.
+///
+/// # Errors
+/// Awaiting gives a [`JoinError`] if the task panicked, was aborted or dropped by a shutdown, or
+/// was refused in the first place.
+///
+/// # Panics
+/// When it is polled again after it gave its result.
+///
+/// ```
+/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// runtime.block_on(async {
+///     let answer = heist_scheduler::spawn(async { 6 * 7 });
+///     assert_eq!(answer.await.unwrap(), 42);
+/// });
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[must_use = "dropping a JoinHandle detaches the task; say so with `drop` if that is meant"]
+pub struct JoinHandle<T> {
+    state: State<T>,
+}
+
+enum State<T> {
+    Spawned { task: FallibleTask<Outcome<T>, Meta>, abort: AbortHandle },
+    Refused(Refusal),
+    Finished,
+}
+
+/// Aborts a task from anywhere; it does not keep the task's output alive.
+#[derive(Clone)]
+pub struct AbortHandle {
+    home: Arc<Home>,
+    key: u32,
+    serial: u32,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(task: FallibleTask<Outcome<T>, Meta>, abort: AbortHandle) -> Self {
+        JoinHandle { state: State::Spawned { task, abort } }
+    }
+
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        JoinHandle { state: State::Refused(refusal) }
+    }
+
+    /// Asks for the task to be dropped instead of polled again.
+    ///
+    /// A poll under way is not interrupted. A task that has finished keeps its output; otherwise
+    /// whoever joins it learns that it was [cancelled](JoinError::is_cancelled).
+    pub fn abort(&self) {
+        if let State::Spawned { abort, .. } = &self.state {
+            abort.abort();
+        }
+    }
+
+    /// A handle that can abort the task but not join it; `None` for a task that was refused.
+    #[must_use]
+    pub fn abort_handle(&self) -> Option<AbortHandle> {
+        match &self.state {
+            State::Spawned { abort, .. } => Some(abort.clone()),
+            State::Refused(_) | State::Finished => None,
+        }
+    }
+
+    /// Whether the task has ended, in whatever way.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        match &self.state {
+            State::Spawned { task, .. } => task.is_finished(),
+            State::Refused(_) | State::Finished => true,
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match &mut self.state {
+            State::Spawned { task, .. } => match std::task::ready!(Pin::new(task).poll(cx)) {
+                None => Err(JoinError(Kind::Cancelled)),
+                Some(outcome) => outcome.into_result().map_err(|p| JoinError(Kind::Panicked(p))),
+            },
+            State::Refused(refusal) => Err(JoinError(Kind::Refused(*refusal))),
+            State::Finished => panic!("JoinHandle polled after it gave its result"),
+        };
+        // The finished task stays in place until here; dropping it has nothing left to cancel.
+        self.state = State::Finished;
+        Poll::Ready(result)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let State::Spawned { task, .. } = std::mem::replace(&mut self.state, State::Finished) {
+            task.detach();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+impl AbortHandle {
+    pub(crate) fn new(home: Arc<Home>, key: u32, serial: u32) -> Self {
+        AbortHandle { home, key, serial }
+    }
+
+    /// Asks for the task to be dropped instead of polled again; false if it has already ended.
+    #[allow(clippy::must_use_candidate)]
+    pub fn abort(&self) -> bool {
+        self.home.abort(self.key, self.serial)
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Why a task has no output.
+pub struct JoinError(Kind);
+
+enum Kind {
+    Cancelled,
+    Panicked(Box<dyn Any + Send>),
+    Refused(Refusal),
+}
+
+impl JoinError {
+    /// The task was aborted, or dropped because the runtime shut down.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Kind::Cancelled)
+    }
+
+    /// The task panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Kind::Panicked(_))
+    }
+
+    /// The task was never taken: the runtime was shutting down or a bound was reached.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0, Kind::Refused(_))
+    }
+
+    /// The payload of the panic, to be raised again by [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    /// Gives the error back if the task did not panic.
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.0 {
+            Kind::Panicked(payload) => Ok(payload),
+            other => Err(JoinError(other)),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Cancelled => f.write_str("the task was cancelled"),
+            Kind::Panicked(payload) => {
+                write!(f, "the task panicked: {}", panic_message(&**payload))
+            }
+            Kind::Refused(Refusal::ShuttingDown) => {
+                f.write_str("the task was refused: the runtime is shutting down")
+            }
+            Kind::Refused(Refusal::Full { bound }) => {
+                write!(f, "the task was refused: the bound of {bound} is reached")
+            }
+            Kind::Refused(Refusal::NoThread) => {
+                f.write_str("the task was refused: no thread could be started for it")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

@@ -1,0 +1,267 @@
+//! Every live task of a home can be found here, to abort it, to name it, or to shut it down.
+//!
+//! There is one [`Home`] a worker, one for tasks spawned off the workers and one for the blocking
+//! pool, so that spawning takes a lock and a reference count that no other worker touches.
+
+use std::any::Any;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
+
+/// Who a task is: its name, and the place in the source that spawned it.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Birth {
+    /// What logs and reports call the task.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("unnamed")
+    }
+}
+
+/// Why a task was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The runtime is shutting down.
+    ShuttingDown,
+    /// The bound on live tasks, or on queued blocking work, is reached.
+    Full { bound: usize },
+    /// A thread was needed and could not be started.
+    NoThread,
+}
+
+/// A registry of live tasks and the owner that runs them.
+pub(crate) struct Home {
+    index: u32,
+    bound: usize,
+    /// Who runs the tasks: opaque here, so that tasks do not know the pools.
+    owner: Arc<dyn Any + Send + Sync>,
+    /// Tasks that are flagged for abort and not yet dropped. Read before every poll; nearly always
+    /// zero, and on a line that is otherwise only read. Raised by an aborter before its wake and
+    /// read by whoever got the task through that wake, hence `Relaxed` is enough.
+    aborting: AtomicUsize,
+    panics: AtomicUsize,
+    /// Holding this = the right to add, remove and flag tasks.
+    table: Mutex<Table>,
+    /// Told when the last task leaves a closed table.
+    emptied: Condvar,
+}
+
+struct Table {
+    entries: slab::Slab<Entry>,
+    next_serial: u32,
+    spawned: u64,
+    closed: bool,
+}
+
+struct Entry {
+    birth: Birth,
+    /// `None` between [`Home::admit`] and [`Home::attach`].
+    waker: Option<Waker>,
+    serial: u32,
+    aborted: bool,
+}
+
+/// A task's place in its home; dropped with the future, which frees the place.
+pub(crate) struct Ticket {
+    home: Arc<Home>,
+    key: u32,
+    serial: u32,
+}
+
+impl Home {
+    pub(crate) fn new(index: u32, bound: usize, owner: Arc<dyn Any + Send + Sync>) -> Arc<Self> {
+        Arc::new(Home {
+            index,
+            bound,
+            owner,
+            aborting: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
+            table: Mutex::new(Table {
+                entries: slab::Slab::new(),
+                next_serial: 0,
+                spawned: 0,
+                closed: false,
+            }),
+            emptied: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn owner(&self) -> &Arc<dyn Any + Send + Sync> {
+        &self.owner
+    }
+
+    /// Takes a place for a task that is about to be built.
+    pub(crate) fn admit(home: &Arc<Self>, birth: Birth) -> Result<Ticket, Refusal> {
+        let mut table = home.table.lock();
+        if table.closed {
+            return Err(Refusal::ShuttingDown);
+        }
+        if table.entries.len() >= home.bound {
+            return Err(Refusal::Full { bound: home.bound });
+        }
+        let serial = table.next_serial;
+        table.next_serial = serial.wrapping_add(1);
+        table.spawned += 1;
+        let key = table.entries.insert(Entry { birth, waker: None, serial, aborted: false });
+        drop(table);
+        let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
+        Ok(Ticket { home: Arc::clone(home), key, serial })
+    }
+
+    /// Gives the place the task's waker. The ticket still lives: the task has not been scheduled.
+    pub(crate) fn attach(&self, key: u32, waker: Waker) {
+        if let Some(entry) = self.table.lock().entries.get_mut(key as usize) {
+            entry.waker = Some(waker);
+        }
+    }
+
+    /// Flags a task, to be dropped instead of polled, and wakes it. False if it has ended.
+    pub(crate) fn abort(&self, key: u32, serial: u32) -> bool {
+        let waker = {
+            let mut table = self.table.lock();
+            let Some(entry) = table.entries.get_mut(key as usize).filter(|e| e.serial == serial)
+            else {
+                return false;
+            };
+            if !std::mem::replace(&mut entry.aborted, true) {
+                self.aborting.fetch_add(1, Ordering::Relaxed);
+            }
+            entry.waker.clone()
+        };
+        // Without the lock: a wake may drop the task, which comes back here.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Whether the task at `key` was flagged. One load where nobody aborts.
+    pub(crate) fn aborted(&self, key: u32) -> bool {
+        self.aborting.load(Ordering::Relaxed) > 0
+            && self.table.lock().entries.get(key as usize).is_some_and(|entry| entry.aborted)
+    }
+
+    /// Who the task at `key` is, while it lives.
+    pub(crate) fn living(&self, key: u32) -> Option<Birth> {
+        self.table.lock().entries.get(key as usize).map(|entry| entry.birth.clone())
+    }
+
+    pub(crate) fn alive(&self) -> usize {
+        self.table.lock().entries.len()
+    }
+
+    pub(crate) fn spawned(&self) -> u64 {
+        self.table.lock().spawned
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed) as u64
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Refuses tasks from now on.
+    pub(crate) fn close(&self) {
+        self.table.lock().closed = true;
+    }
+
+    /// Wakes every live task, so that a closed scheduler drops it. Returns how many there were.
+    pub(crate) fn wake_all(&self) -> usize {
+        let wakers: Vec<Waker> = {
+            let table = self.table.lock();
+            table.entries.iter().filter_map(|(_, entry)| entry.waker.clone()).collect()
+        };
+        let count = wakers.len();
+        // Without the lock: each wake may drop a task, which comes back here.
+        for waker in wakers {
+            waker.wake();
+        }
+        count
+    }
+
+    /// Waits until no task lives or `timeout` has passed; true if none lives.
+    pub(crate) fn wait_empty(&self, timeout: Duration) -> bool {
+        let mut table = self.table.lock();
+        if !table.entries.is_empty() {
+            let _ = self.emptied.wait_for(&mut table, timeout);
+        }
+        table.entries.is_empty()
+    }
+
+    fn remove(&self, key: u32) {
+        let entry = {
+            let mut table = self.table.lock();
+            let entry = table.entries.remove(key as usize);
+            if entry.aborted {
+                self.aborting.fetch_sub(1, Ordering::Relaxed);
+            }
+            if table.entries.is_empty() {
+                // Give the peak's memory back; a home in steady use is rarely empty.
+                if table.entries.capacity() > KEPT_CAPACITY {
+                    table.entries = slab::Slab::new();
+                }
+                if table.closed {
+                    self.emptied.notify_all();
+                }
+            }
+            entry
+        };
+        // The waker may hold the last reference to the task's memory: drop it without the lock.
+        drop(entry);
+    }
+}
+
+impl Ticket {
+    pub(crate) fn key(&self) -> u32 {
+        self.key
+    }
+
+    pub(crate) fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Counts and logs a panic of this task.
+    pub(crate) fn report_panic(&self, during: &str, payload: &(dyn Any + Send)) {
+        self.home.count_panic();
+        let Some(birth) = self.home.living(self.key) else { return };
+        tracing::error!(
+            task = birth.name(),
+            spawned_at = %birth.location,
+            during,
+            message = panic_message(payload),
+            "task panicked"
+        );
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.home.remove(self.key);
+    }
+}
+
+/// The text a panic was raised with, where it was a text.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(not a text)")
+}
+
+/// Entries an empty table keeps room for.
+const KEPT_CAPACITY: usize = 1024;

@@ -1,0 +1,66 @@
+//! Threads and how they wait: the one face behind which a simulation puts its own.
+
+use std::io;
+use std::task::Wake;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex};
+
+/// Starts a named thread.
+pub(crate) fn spawn(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(body)
+}
+
+/// One thread's place to wait, with a permit that an early `unpark` leaves behind.
+///
+/// Not `std::thread::park`: user code on the same thread may use that, and would eat our permits.
+#[derive(Debug)]
+pub(crate) struct Parker {
+    /// Whether an `unpark` has come that no `park` has taken.
+    permit: Mutex<bool>,
+    unparked: Condvar,
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Parker { permit: Mutex::new(false), unparked: Condvar::new() }
+    }
+
+    /// Waits for a permit and takes it; returns without one when `timeout` has passed.
+    pub(crate) fn park(&self, timeout: Option<Duration>) {
+        let mut permit = self.permit.lock();
+        match timeout {
+            None => {
+                while !*permit {
+                    self.unparked.wait(&mut permit);
+                }
+            }
+            // A wait that ends early without a permit is a spurious wake, which callers allow.
+            Some(timeout) if !*permit => {
+                let _ = self.unparked.wait_for(&mut permit, timeout);
+            }
+            Some(_) => {}
+        }
+        *permit = false;
+    }
+
+    /// Leaves a permit and wakes the thread if it waits.
+    pub(crate) fn unpark(&self) {
+        *self.permit.lock() = true;
+        self.unparked.notify_one();
+    }
+}
+
+impl Wake for Parker {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.unpark();
+    }
+
+    fn wake_by_ref(self: &std::sync::Arc<Self>) {
+        self.unpark();
+    }
+}

@@ -1,0 +1,109 @@
+//! Where the time comes from: the machine, or a test.
+
+use std::sync::Arc;
+// Not the facade's types: a clock belongs to no model, and must work outside of them.
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Instant;
+use super::instant::nanos;
+
+/// A source of [`Instant`]s. Clones tell the same time.
+///
+/// ```
+/// use std::time::Duration;
+/// use heist_scheduler::time::{Clock, Instant};
+///
+/// let (clock, hand) = Clock::manual();
+/// assert_eq!(clock.now(), Instant::ZERO);
+/// hand.advance(Duration::from_secs(3));
+/// assert_eq!(clock.now() - Instant::ZERO, Duration::from_secs(3));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+/// Two kinds and a branch that always goes the same way in one runtime, rather than a `dyn` call.
+#[derive(Clone, Debug)]
+enum Source {
+    System { origin: std::time::Instant },
+    Manual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The machine's monotonic clock, with its origin at this call.
+    pub fn system() -> Clock {
+        Clock(Source::System { origin: std::time::Instant::now() })
+    }
+
+    /// A clock that stands at [`Instant::ZERO`] until its [`ManualClock`] moves it.
+    pub fn manual() -> (Clock, ManualClock) {
+        let nanos = Arc::new(AtomicU64::new(0));
+        (Clock(Source::Manual(Arc::clone(&nanos))), ManualClock { nanos })
+    }
+
+    /// The time now. Never earlier than what a call that happened before this one returned.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        match &self.0 {
+            Source::System { origin } => Instant::ZERO + origin.elapsed(),
+            // Acquire pairs with the Release in `ManualClock`: who sees the new time also sees
+            // what was done before the clock was moved.
+            Source::Manual(now) => Instant::from_nanos(now.load(Ordering::Acquire)),
+        }
+    }
+}
+
+impl Default for Clock {
+    /// [`Clock::system`].
+    fn default() -> Clock {
+        Clock::system()
+    }
+}
+
+/// The hand that moves a manual [`Clock`], for tests on virtual time.
+///
+/// Moving the clock wakes nobody: a worker that sleeps until a deadline learns of the new time when
+/// it next looks.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    nanos: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// Moves the clock forward by `duration`; it stops at [`Instant::FAR_FUTURE`].
+    pub fn advance(&self, duration: Duration) {
+        let later = |now: u64| Some(now.saturating_add(nanos(duration)));
+        // Release pairs with the Acquire in `Clock::now`; the read needs no more than to be the
+        // newest value, which an update always sees. The closure never declines.
+        let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, later);
+    }
+
+    /// Moves the clock forward to `instant`. Time does not run backwards: an instant that has
+    /// passed changes nothing.
+    pub fn set(&self, instant: Instant) {
+        // Release as in `advance`.
+        self.nanos.fetch_max(instant.as_nanos(), Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manual_time_never_runs_backwards_and_never_overflows() {
+        let (clock, hand) = Clock::manual();
+        hand.set(Instant::from_nanos(10));
+        hand.set(Instant::from_nanos(5));
+        assert_eq!(clock.now(), Instant::from_nanos(10));
+        hand.advance(Duration::MAX);
+        assert_eq!(clock.clone().now(), Instant::FAR_FUTURE);
+    }
+
+    #[test]
+    fn system_time_is_monotonic() {
+        let clock = Clock::system();
+        let first = clock.now();
+        assert!(clock.clone().now() >= first);
+    }
+}

@@ -1,0 +1,83 @@
+//! The table of a queue's entries: it grows by chunks, which never move and are never freed.
+//!
+//! A timer comes to its entry by index and without a lock, from any thread. So entries stay
+//! where they are, and growth touches nothing that exists: at no size does it copy the table.
+
+use std::sync::OnceLock;
+
+use super::entry::Entry;
+
+/// Two steps to a chunk, so that a queue with few timers has a small table.
+#[derive(Debug)]
+pub(super) struct Entries {
+    tables: Box<[OnceLock<Table>]>,
+}
+
+type Table = Box<[OnceLock<Chunk>]>;
+type Chunk = Box<[Entry]>;
+
+impl Entries {
+    pub(super) fn new() -> Entries {
+        Entries { tables: empty(TABLES) }
+    }
+
+    /// The entry with this index, which [`Entries::grow`] has reached.
+    #[inline]
+    pub(super) fn at(&self, index: u32) -> &Entry {
+        let (chunk, place) = (index / CHUNK, index % CHUNK);
+        let table = self.tables[(chunk / TABLE) as usize].get();
+        let chunk = table.and_then(|table| table[(chunk % TABLE) as usize].get());
+        &chunk.expect("an index is given out only after its chunk was made")[place as usize]
+    }
+
+    /// Makes the chunk that begins at index `from`; how many entries that is, 0 at the bound.
+    pub(super) fn grow(&self, from: u32) -> u32 {
+        let chunk = from / CHUNK;
+        let Some(table) = self.tables.get((chunk / TABLE) as usize) else {
+            return 0;
+        };
+        let table = table.get_or_init(|| empty(TABLE));
+        table[(chunk % TABLE) as usize].get_or_init(|| (0..CHUNK).map(|_| Entry::new()).collect());
+        CHUNK
+    }
+}
+
+fn empty<T>(count: u32) -> Box<[OnceLock<T>]> {
+    (0..count).map(|_| OnceLock::new()).collect()
+}
+
+/// How many timers one queue can hold at once: 2^24, or few enough for a model to meet the bound.
+#[cfg(test)]
+pub(super) const BOUND: u32 = TABLES * TABLE * CHUNK;
+
+#[cfg(not(heist_loom))]
+const CHUNK: u32 = 1 << 10;
+#[cfg(not(heist_loom))]
+const TABLE: u32 = 1 << 7;
+#[cfg(not(heist_loom))]
+const TABLES: u32 = 1 << 7;
+
+#[cfg(heist_loom)]
+const CHUNK: u32 = 1;
+#[cfg(heist_loom)]
+const TABLE: u32 = 2;
+#[cfg(heist_loom)]
+const TABLES: u32 = 1;
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_ends_at_its_bound() {
+        let entries = Entries::new();
+        assert_eq!(entries.grow(BOUND - CHUNK), CHUNK);
+        let _ = entries.at(BOUND - 1);
+        assert_eq!(entries.grow(BOUND), 0);
+    }
+
+    #[test]
+    fn an_entry_costs_forty_bytes() {
+        assert!(size_of::<Entry>() <= 40, "{}", size_of::<Entry>());
+    }
+}

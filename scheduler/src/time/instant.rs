@@ -1,0 +1,127 @@
+//! A point in a runtime's time.
+
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+/// A point in a runtime's time: nanoseconds since the origin of its [`Clock`](super::Clock).
+///
+/// Unlike [`std::time::Instant`] it can be made from a number, so a test can name any point it
+/// wants. Arithmetic saturates at [`Instant::ZERO`] and [`Instant::FAR_FUTURE`] instead of
+/// panicking. Instants of different clocks compare, but the result means nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use heist_scheduler::time::Instant;
+///
+/// let start = Instant::from_nanos(1_000);
+/// let end = start + Duration::from_micros(2);
+/// assert_eq!(end.as_nanos(), 3_000);
+/// assert_eq!(end - start, Duration::from_micros(2));
+/// assert_eq!(start - end, Duration::ZERO);
+/// assert_eq!(start + Duration::MAX, Instant::FAR_FUTURE);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The clock's origin: the earliest instant there is.
+    pub const ZERO: Instant = Instant(0);
+
+    /// The latest instant there is, 584 years after the origin. A timer set to it never fires.
+    pub const FAR_FUTURE: Instant = Instant(u64::MAX);
+
+    /// The current time of the runtime that this code runs in.
+    ///
+    /// On a worker this may be the time at which the present poll began.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, since there is no clock to ask.
+    pub fn now() -> Instant {
+        super::current_time("Instant::now()")
+    }
+
+    /// The instant `nanos` nanoseconds after the clock's origin.
+    pub const fn from_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
+    /// Nanoseconds since the clock's origin.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long before `self` the instant `earlier` was; zero if it was not before.
+    pub const fn duration_since(self, earlier: Instant) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How long ago this instant was by the current runtime's clock; zero if it is to come.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, as [`Instant::now`] does.
+    pub fn elapsed(self) -> Duration {
+        Instant::now().duration_since(self)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.duration_since(earlier)
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+
+    fn sub(self, duration: Duration) -> Instant {
+        Instant(self.0.saturating_sub(nanos(duration)))
+    }
+}
+
+/// `duration` in nanoseconds; what does not fit is as good as for ever.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(Instant::FAR_FUTURE + hour, Instant::FAR_FUTURE);
+        assert_eq!(Instant::ZERO + Duration::MAX, Instant::FAR_FUTURE);
+        assert_eq!(Instant::ZERO - hour, Instant::ZERO);
+        assert_eq!(Instant::FAR_FUTURE - Duration::MAX, Instant::ZERO);
+        assert_eq!(Instant::ZERO - Instant::FAR_FUTURE, Duration::ZERO);
+    }
+
+    #[test]
+    fn sums_and_differences_agree() {
+        let start = Instant::from_nanos(7);
+        let mut end = start;
+        end += Duration::from_nanos(35);
+        assert_eq!(end, Instant::from_nanos(42));
+        assert_eq!(end - start, Duration::from_nanos(35));
+        assert_eq!(end - Duration::from_nanos(35), start);
+    }
+}

@@ -1,0 +1,44 @@
+//! Faults that the loom models must catch, each switched on by the one model that shows it.
+
+/// A defence taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutant {
+    /// The word is looked at before the waker's lock is taken, not under it.
+    LookBeforeLock,
+    /// A deadline is moved without comparing whose entry it is: a plain store.
+    PostponeUncompared,
+    /// An entry is cancelled without comparing whose it is.
+    CancelUncompared,
+}
+
+#[cfg(not(heist_loom))]
+pub(super) const fn on(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(heist_loom)]
+pub(super) use switch::on;
+
+#[cfg(heist_loom)]
+mod switch {
+    use super::Mutant;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// loom runs all threads of a model on the thread that runs the test.
+        static ON: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    pub(in super::super) fn on(mutant: Mutant) -> bool {
+        ON.get() == Some(mutant)
+    }
+
+    /// Switches a fault on for the rest of this test's thread.
+    #[cfg(test)]
+    pub(in super::super) fn switch_on(mutant: Mutant) {
+        ON.set(Some(mutant));
+    }
+}
+
+#[cfg(all(test, heist_loom))]
+pub(super) use switch::switch_on;

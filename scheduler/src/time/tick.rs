@@ -1,0 +1,89 @@
+//! The wheel's unit of time.
+
+use super::Instant;
+
+/// A number of ticks of 2^16 ns (65.5 µs) since the clock's origin.
+///
+/// A deadline is *rounded up* to a tick and the time is *rounded down*, so a tick that was reached
+/// lies at or after every deadline that was rounded to it. All instants fit in 48 bits of ticks,
+/// so no deadline is too far for the wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tick(u64);
+
+impl Tick {
+    /// Bits of a tick number.
+    pub(super) const BITS: u32 = u64::BITS - SHIFT;
+    pub(super) const ZERO: Tick = Tick(0);
+    /// The last tick. It is reached at [`Instant::FAR_FUTURE`] and no sooner, as some deadlines
+    /// after its beginning have no later tick to be rounded up to.
+    pub(super) const LAST: Tick = Tick((1 << Tick::BITS) - 1);
+
+    /// The first tick at which a timer with this deadline may fire.
+    #[inline]
+    pub(super) fn of_deadline(deadline: Instant) -> Tick {
+        Tick(deadline.as_nanos().div_ceil(1 << SHIFT)).min(Tick::LAST)
+    }
+
+    /// The newest tick that has been reached at `now`.
+    #[inline]
+    pub(super) fn reached(now: Instant) -> Tick {
+        match now {
+            Instant::FAR_FUTURE => Tick::LAST,
+            _ => Tick(now.as_nanos() >> SHIFT).min(Tick(Tick::LAST.0 - 1)),
+        }
+    }
+
+    /// The earliest instant at which this tick is reached.
+    #[inline]
+    pub(super) fn instant(self) -> Instant {
+        match self {
+            Tick::LAST => Instant::FAR_FUTURE,
+            Tick(number) => Instant::from_nanos(number << SHIFT),
+        }
+    }
+
+    /// The tick with this number, of which only [`Tick::BITS`] count.
+    #[inline]
+    pub(super) fn from_number(number: u64) -> Tick {
+        Tick(number & Tick::LAST.0)
+    }
+
+    #[inline]
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// log2 of a tick in nanoseconds.
+const SHIFT: u32 = 16;
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_reached_tick_is_never_before_its_deadline(ends in any::<u64>(), now in any::<u64>()) {
+            let (deadline, now) = (Instant::from_nanos(ends), Instant::from_nanos(now));
+            if Tick::of_deadline(deadline) <= Tick::reached(now) {
+                prop_assert!(deadline <= now);
+            }
+            prop_assert!(Tick::of_deadline(deadline).instant() >= deadline);
+        }
+
+        #[test]
+        fn a_tick_is_reached_at_its_own_instant(number in 0..=Tick::LAST.number()) {
+            let tick = Tick::from_number(number);
+            prop_assert_eq!(Tick::reached(tick.instant()), tick);
+        }
+    }
+
+    #[test]
+    fn the_last_instant_has_a_tick_and_it_is_not_reached_early() {
+        let last = Tick::of_deadline(Instant::FAR_FUTURE);
+        assert_eq!(last, Tick::LAST);
+        assert!(Tick::reached(Instant::from_nanos(u64::MAX - 1)) < last);
+        assert_eq!(Tick::reached(Instant::FAR_FUTURE), last);
+    }
+}

@@ -1,0 +1,187 @@
+//! The timer that everything else here is made of.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Instant;
+use super::entry::Hold;
+use super::queue::{Armed, TimerQueue};
+use super::tick::Tick;
+use crate::context;
+
+/// A deadline that can be moved at next to no cost: one a connection is enough.
+///
+/// Made for state machines that set their deadline again with every message. It takes 24 bytes,
+/// allocates nothing, and joins the timers of the worker that polls it only when it is polled.
+/// Moving the deadline later, and taking it away, touches nothing that threads contend for;
+/// moving it earlier gives up the old place and takes a new one at the next poll.
+///
+/// A timer never fires early. It fires up to 65.5 µs late, as deadlines are rounded up to a tick of
+/// 2^16 ns, and later only while every worker is busy. Dropping it cancels it.
+///
+/// To wait for a deadline in an `async fn`, use [`sleep_until`](super::sleep_until).
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::time::Duration;
+/// use heist_scheduler::time::{Instant, Timer};
+///
+/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// runtime.block_on(async {
+///     let mut idle = Timer::new();
+///     idle.set(Some(Instant::now() + Duration::from_millis(1)));
+///     poll_fn(|cx| idle.poll_elapsed(cx)).await;
+///     // Elapsed until it is set again.
+///     poll_fn(|cx| idle.poll_elapsed(cx)).await;
+/// });
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Timer {
+    /// Where the entry is; `None` while there is none.
+    queue: Option<Arc<TimerQueue>>,
+    /// The deadline. While there is an entry, its tick is also what the entry's word says, and
+    /// so the proof that the entry is still this timer's: [`Timer::unset`] leaves it alone.
+    deadline: Instant,
+    index: u32,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is no deadline. An entry may be left from an earlier one.
+    Unset,
+    /// The deadline has not been seen to pass.
+    Waiting,
+    /// The deadline has passed. There is no entry.
+    Elapsed,
+}
+
+impl Timer {
+    /// A timer without a deadline.
+    pub const fn new() -> Timer {
+        let deadline = Instant::FAR_FUTURE;
+        Timer { queue: None, deadline, index: 0, phase: Phase::Unset }
+    }
+
+    /// The deadline set last, passed or not. `None` while there is none, which is also what a
+    /// deadline of [`Instant::FAR_FUTURE`] means.
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.phase != Phase::Unset).then_some(self.deadline)
+    }
+
+    /// Whether [`Timer::poll_elapsed`] has been ready since the deadline was set.
+    pub fn is_elapsed(&self) -> bool {
+        self.phase == Phase::Elapsed
+    }
+
+    /// Sets the deadline, or takes it away.
+    ///
+    /// The new deadline counts from the next [`Timer::poll_elapsed`] on. After moving it *later*
+    /// that poll may be left out: the task that polled last will be woken in time. The deadline
+    /// that was taken away may still wake the task once.
+    pub fn set(&mut self, deadline: Option<Instant>) {
+        match deadline.filter(|deadline| *deadline != Instant::FAR_FUTURE) {
+            Some(deadline) => self.move_to(deadline),
+            None => self.unset(),
+        }
+    }
+
+    /// Ready once the deadline has passed, and from then on until another one is set. Otherwise the
+    /// task is woken when it has; for ever pending while there is no deadline.
+    ///
+    /// Cancel-safe: only the task that polled last is woken, nothing is lost by not polling.
+    ///
+    /// Where a queue holds 2^24 timers already, the task is woken at once to try again.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if a deadline is set and has not been seen to pass: there is neither a
+    /// clock nor anybody to wake the task.
+    pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.phase {
+            Phase::Unset => Poll::Pending,
+            Phase::Elapsed => Poll::Ready(()),
+            Phase::Waiting if super::current_time("a timer") >= self.deadline => self.elapse(),
+            Phase::Waiting if self.watch(cx) == Hold::Kept => Poll::Pending,
+            Phase::Waiting => self.arm(cx),
+        }
+    }
+
+    fn move_to(&mut self, deadline: Instant) {
+        if self.postpone(deadline) == Hold::Lost {
+            self.disarm();
+        }
+        self.deadline = deadline;
+        self.phase = Phase::Waiting;
+    }
+
+    /// Leaves the entry where it is: more often than not another deadline follows, a later one.
+    fn unset(&mut self) {
+        self.phase = Phase::Unset;
+        if self.queue.is_none() {
+            self.deadline = Instant::FAR_FUTURE;
+        }
+    }
+
+    /// Moves the entry, if there is one and the new deadline is not earlier than the old one.
+    fn postpone(&self, deadline: Instant) -> Hold {
+        let (old, new) = (Tick::of_deadline(self.deadline), Tick::of_deadline(deadline));
+        match &self.queue {
+            Some(_) if new == old => Hold::Kept,
+            Some(queue) if new > old => queue.postpone(self.index, old, new),
+            _ => Hold::Lost,
+        }
+    }
+
+    /// Sees to it that this task is the one that is woken, if there is an entry and it has not
+    /// fired.
+    fn watch(&self, cx: &Context<'_>) -> Hold {
+        let tick = Tick::of_deadline(self.deadline);
+        self.queue.as_ref().map_or(Hold::Lost, |queue| queue.watch(self.index, tick, cx.waker()))
+    }
+
+    /// Takes an entry in the queue of whoever polls now; the old one, if any, has fired.
+    fn arm(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let queue = context::timers().unwrap_or_else(|| super::no_runtime("a timer"));
+        self.queue = None;
+        match queue.arm(self.deadline, cx.waker()) {
+            Armed::Waits(index) => {
+                self.index = index;
+                self.queue = Some(queue);
+            }
+            Armed::Due => return self.elapse(),
+            Armed::Full => cx.waker().wake_by_ref(),
+            // Every wait ends with its runtime; there is no later time to wait for.
+            Armed::Closed => return self.elapse(),
+        }
+        Poll::Pending
+    }
+
+    fn elapse(&mut self) -> Poll<()> {
+        self.disarm();
+        self.phase = Phase::Elapsed;
+        Poll::Ready(())
+    }
+
+    fn disarm(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.cancel(self.index, Tick::of_deadline(self.deadline));
+        }
+    }
+}
+
+impl Default for Timer {
+    fn default() -> Timer {
+        Timer::new()
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+/// A connection's share of its timers is part of its budget of memory.
+const _: () = assert!(size_of::<Timer>() <= 24);

@@ -1,0 +1,254 @@
+//! The hierarchical wheel: which filed entry comes next. It knows no threads and no wakers.
+//!
+//! Eight levels of 64 slots cover the 48 bits of a tick. A tick is filed by the highest group of six
+//! bits in which it differs from the *base*, the newest tick that the wheel has come to:
+//!
+//! ```text
+//! level 0   1 tick a slot     the base's group of 64 ticks
+//! level 1   64 ticks a slot   the base's group of 4,096 ticks
+//!   ...
+//! level 7   2^42 ticks a slot all of them
+//! ```
+//!
+//! Hence all slots of a level belong to one group of the level above, no slot in use lies before the
+//! base, and a level's first slot in use is its earliest. Nothing wraps. When the base comes to
+//! the start of a slot above level 0, the entries there are filed anew, now nearer to the base and
+//! so at a lower level: each entry at most seven times. Each slot knows the least tick filed in it,
+//! so the next deadline is exact and nobody wakes only to file entries anew.
+//!
+//! A slot is a circular doubly linked list through a table of links, so taking an entry out needs
+//! no search and filing one allocates nothing once the table has grown.
+
+use super::tick::Tick;
+
+/// The slots, and for each entry of the queue its place in them.
+#[derive(Debug)]
+pub(super) struct Wheel {
+    base: Tick,
+    /// For each level a bit a slot, set while the slot has entries.
+    occupied: [u64; LEVELS],
+    slots: Box<[Slot]>,
+    /// By entry. An entry that is in no slot is linked to itself.
+    links: Vec<Links>,
+}
+
+/// Names a slot: level × 64 + its place in the level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotId(u32);
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    ends: Links,
+    /// The least tick filed here since the slot was last empty.
+    least: Tick,
+}
+
+/// Neighbours in a circular list: an entry's index, or a slot's number with [`SLOT`] set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Links {
+    next: u32,
+    previous: u32,
+}
+
+impl Wheel {
+    pub(super) fn new() -> Wheel {
+        let empty = |id| Slot { ends: Links::to(SLOT | id), least: Tick::LAST };
+        Wheel {
+            base: Tick::ZERO,
+            occupied: [0; LEVELS],
+            slots: (0..LEVELS as u32 * 64).map(empty).collect(),
+            links: Vec::new(),
+        }
+    }
+
+    /// The newest tick that the wheel has come to. Time is there or later.
+    #[inline]
+    pub(super) fn base(&self) -> Tick {
+        self.base
+    }
+
+    /// How many entries the wheel has links for.
+    pub(super) fn capacity(&self) -> u32 {
+        self.links.len() as u32
+    }
+
+    /// Makes links for `more` further entries, none of them filed.
+    pub(super) fn grow(&mut self, more: u32) {
+        let old = self.capacity();
+        self.links.extend((old..old + more).map(Links::to));
+    }
+
+    /// Files an entry that is in no slot at a tick after the base.
+    #[inline]
+    pub(super) fn file(&mut self, index: u32, tick: Tick) {
+        debug_assert!(tick > self.base, "filed {tick:?} behind {:?}", self.base);
+        debug_assert_eq!(self.links[index as usize], Links::to(index), "entry {index} is filed");
+        let SlotId(id) = self.slot_of(tick);
+        let (level, bit) = (id as usize / 64, 1 << (id % 64));
+        let slot = &mut self.slots[id as usize];
+        let first = self.occupied[level] & bit == 0;
+        slot.least = if first { tick } else { slot.least.min(tick) };
+        self.occupied[level] |= bit;
+        let tail = std::mem::replace(&mut slot.ends.previous, index);
+        self.links[index as usize] = Links { next: SLOT | id, previous: tail };
+        self.links_of(tail).next = index;
+    }
+
+    /// Takes an entry out of its slot; does nothing to one that is in none.
+    #[inline]
+    pub(super) fn unlink(&mut self, index: u32) {
+        let Links { next, previous } = self.links[index as usize];
+        self.links_of(previous).next = next;
+        self.links_of(next).previous = previous;
+        self.links[index as usize] = Links::to(index);
+        if next == previous && next & SLOT != 0 {
+            let id = next & !SLOT;
+            self.occupied[id as usize / 64] &= !(1 << (id % 64));
+        }
+    }
+
+    /// Moves the base towards `tick` as far as the next slot that has entries, and names that slot.
+    ///
+    /// The caller empties it with [`Wheel::pop`]. With `None` the base is at `tick`.
+    pub(super) fn reach(&mut self, tick: Tick) -> Option<SlotId> {
+        let slot = self.first_slots().min_by_key(|&slot| self.start_of(slot));
+        let slot = slot.filter(|&slot| self.start_of(slot) <= tick);
+        self.base = self.base.max(slot.map_or(tick, |slot| self.start_of(slot)));
+        slot
+    }
+
+    /// Takes the entry that has been in the slot longest.
+    #[inline]
+    pub(super) fn pop(&mut self, SlotId(id): SlotId) -> Option<u32> {
+        let index = self.slots[id as usize].ends.next;
+        (index & SLOT == 0).then(|| {
+            self.unlink(index);
+            index
+        })
+    }
+
+    /// Any slot with entries in it.
+    pub(super) fn any_slot(&self) -> Option<SlotId> {
+        self.first_slots().next()
+    }
+
+    /// The earliest tick that may have something to fire: exact, unless that entry was cancelled
+    /// or postponed since it was filed; then it is too early, never too late.
+    pub(super) fn next(&self) -> Option<Tick> {
+        self.first_slots().map(|SlotId(id)| self.slots[id as usize].least).min()
+    }
+
+    /// Each level's first slot in use, highest level first: where two start at the same tick, the
+    /// wider one is to be filed anew before the narrower one fires.
+    fn first_slots(&self) -> impl Iterator<Item = SlotId> {
+        let levels = self.occupied.iter().enumerate().rev();
+        levels.filter(|(_, bits)| **bits != 0).map(|(level, bits)| SlotId(level as u32 * 64 + bits.trailing_zeros()))
+    }
+
+    /// The first tick that a slot covers.
+    fn start_of(&self, SlotId(id): SlotId) -> Tick {
+        let (level, place) = (id / 64, u64::from(id % 64));
+        let shift = level * GROUP;
+        // The top level's group is all there is, hence no bits above it.
+        let above = self.base.number() >> shift >> GROUP << GROUP << shift;
+        Tick::from_number(above | place << shift)
+    }
+
+    #[inline]
+    fn slot_of(&self, tick: Tick) -> SlotId {
+        let difference = tick.number() ^ self.base.number();
+        // The lowest group counts as different also where nothing differs.
+        let level = (difference | 63).ilog2() / GROUP;
+        SlotId(level * 64 + (tick.number() >> (level * GROUP) & 63) as u32)
+    }
+
+    #[inline]
+    fn links_of(&mut self, name: u32) -> &mut Links {
+        match name & SLOT {
+            0 => &mut self.links[name as usize],
+            _ => &mut self.slots[(name & !SLOT) as usize].ends,
+        }
+    }
+}
+
+impl Links {
+    fn to(name: u32) -> Links {
+        Links { next: name, previous: name }
+    }
+}
+
+/// Bits of a tick that one level tells apart.
+const GROUP: u32 = 6;
+const LEVELS: usize = (Tick::BITS / GROUP) as usize;
+/// Set in a name that means a slot.
+const SLOT: u32 = 1 << 31;
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    fn wheel(entries: u32) -> Wheel {
+        let mut wheel = Wheel::new();
+        wheel.grow(entries);
+        wheel
+    }
+
+    /// Moves to `tick`; the entries whose tick came, by what `ticks` says of them.
+    fn turn(wheel: &mut Wheel, ticks: &[Tick], tick: Tick) -> Vec<u32> {
+        let mut came = Vec::new();
+        while let Some(slot) = wheel.reach(tick) {
+            while let Some(index) = wheel.pop(slot) {
+                match ticks[index as usize] {
+                    due if due <= wheel.base() => came.push(index),
+                    later => wheel.file(index, later),
+                }
+            }
+        }
+        came
+    }
+
+    #[test]
+    fn every_level_comes_in_order_and_at_its_tick() {
+        let ticks: Vec<Tick> = (0..Tick::BITS).map(|bit| Tick::from_number((1 << bit) + 1)).collect();
+        let mut wheel = wheel(Tick::BITS);
+        for (index, tick) in ticks.iter().enumerate().rev() {
+            wheel.file(index as u32, *tick);
+        }
+        for (index, tick) in ticks.iter().enumerate() {
+            assert_eq!(wheel.next(), Some(*tick));
+            assert_eq!(turn(&mut wheel, &ticks, Tick::from_number(tick.number() - 1)), []);
+            assert_eq!(turn(&mut wheel, &ticks, *tick), [index as u32]);
+        }
+        assert_eq!(wheel.next(), None);
+    }
+
+    #[test]
+    fn one_jump_over_all_levels_keeps_the_order() {
+        let ticks: Vec<Tick> = (1..Tick::BITS).map(|bit| Tick::from_number(1 << bit)).collect();
+        let mut wheel = wheel(Tick::BITS);
+        for (index, tick) in ticks.iter().enumerate().rev() {
+            wheel.file(index as u32, *tick);
+        }
+        let in_order: Vec<u32> = (0..Tick::BITS - 1).collect();
+        assert_eq!(turn(&mut wheel, &ticks, Tick::LAST), in_order);
+    }
+
+    #[test]
+    fn the_last_tick_is_a_tick_like_others() {
+        let mut wheel = wheel(1);
+        wheel.file(0, Tick::LAST);
+        assert_eq!(turn(&mut wheel, &[Tick::LAST], Tick::from_number(Tick::LAST.number() - 1)), []);
+        assert_eq!(turn(&mut wheel, &[Tick::LAST], Tick::LAST), [0]);
+    }
+
+    #[test]
+    fn an_unlinked_entry_leaves_nothing_behind() {
+        let mut wheel = wheel(3);
+        let tick = Tick::from_number(70);
+        (0..3).for_each(|index| wheel.file(index, tick));
+        wheel.unlink(1);
+        wheel.unlink(1);
+        assert_eq!(turn(&mut wheel, &[tick; 3], tick), [0, 2]);
+        assert_eq!(wheel.any_slot(), None);
+    }
+}

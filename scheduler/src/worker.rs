@@ -1,0 +1,372 @@
+//! A worker: a value with one `turn`. A thread calls it in a loop; a simulation may call many in
+//! whatever order it likes.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::context::{self, Context};
+use crate::core::{Core, Remote};
+use crate::local::Local;
+use crate::park::Harvest;
+use crate::policy::{
+    LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_WAKE, nanos,
+};
+use crate::queue::LocalQueue;
+use crate::runtime::Handle;
+use crate::sleep::Bed;
+use crate::sync::atomic::Ordering;
+use crate::sync::fence;
+use crate::task::Task;
+use crate::time::Instant;
+
+pub(crate) struct Worker {
+    local: Rc<Local>,
+    core: Arc<Core>,
+    rng: fastrand::Rng,
+    wakers: Vec<Waker>,
+    /// This worker was woken, and has not yet found work or gone back to sleep.
+    token: bool,
+    turns: u32,
+    looked_at: Instant,
+    /// Polls since the estimate last fell, and the time they took in nanoseconds.
+    batch: (u32, u64),
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Ran,
+    Rested,
+    /// The runtime is closing; the worker is to be dropped.
+    Closed,
+}
+
+impl Worker {
+    pub(crate) fn new(handle: Handle, index: usize, queue: LocalQueue, seed: u64) -> Self {
+        let core = Arc::clone(handle.core());
+        let local = Rc::new(Local::new(handle, Arc::clone(&core), index, queue));
+        Worker {
+            looked_at: local.now.get(),
+            local,
+            core,
+            rng: fastrand::Rng::with_seed(seed),
+            wakers: Vec::with_capacity(crate::policy::HARVEST_MAX),
+            token: false,
+            turns: 0,
+            batch: (0, 0),
+        }
+    }
+
+    /// Runs turns until the runtime closes.
+    pub(crate) fn run_to_close(mut self) {
+        let _scope = context::enter(Context::Worker(Rc::clone(&self.local)));
+        while self.turn() != Turn::Closed {}
+        self.close();
+    }
+
+    /// Finds one task and runs it, or waits for one.
+    pub(crate) fn turn(&mut self) -> Turn {
+        if self.core.closing() {
+            return Turn::Closed;
+        }
+        self.fire_timers();
+        match self.find_task() {
+            Some(task) => {
+                self.pass_token_on();
+                self.run(task);
+                Turn::Ran
+            }
+            None => self.rest(),
+        }
+    }
+
+    fn find_task(&mut self) -> Option<Task> {
+        self.look_around()
+            .or_else(|| self.local.queue.pop_next(&self.remote().queue))
+            .or_else(|| self.local.queue.pop())
+            .or_else(|| self.take_injected())
+            .or_else(|| self.steal())
+            .or_else(|| self.search_lanes())
+    }
+
+    /// Once in a while: the injector first, and whatever no listener sees, so that busy tasks
+    /// starve neither foreign ones nor I/O.
+    fn look_around(&mut self) -> Option<Task> {
+        self.turns = self.turns.wrapping_add(1);
+        let overdue = self.now().duration_since(self.looked_at) > TIME_BETWEEN_LOOKS;
+        if !overdue && self.turns % TURNS_BETWEEN_LOOKS != 0 {
+            return None;
+        }
+        self.looked_at = self.now();
+        self.poll_uncovered_lanes();
+        self.take_injected()
+    }
+
+    fn take_injected(&self) -> Option<Task> {
+        if self.core.injector.is_empty() {
+            return None;
+        }
+        self.local.queue.take_injected(&self.core.injector, self.estimate().harvest())
+    }
+
+    /// Takes from another worker: its ready tasks, an aged next slot, or timers it cannot come to.
+    fn steal(&mut self) -> Option<Task> {
+        let core = Arc::clone(&self.core);
+        let (workers, me) = (core.workers.len(), self.local.index());
+        if workers == 1 {
+            return None;
+        }
+        let start = self.rng.usize(..workers);
+        let victims = (start..workers).chain(0..start).filter(|&victim| victim != me);
+        for victim in victims.map(|victim| &core.workers[victim]) {
+            if let Some(task) = self.steal_from(victim) {
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    fn steal_from(&mut self, victim: &Remote) -> Option<Task> {
+        let now = self.now();
+        if !victim.queue.is_empty() {
+            // As much as is worth moving: of long polls one, of short ones up to half.
+            let limit = self.estimate().harvest().min(victim.estimate().harvest());
+            let before = self.local.queue.len();
+            let task = self.local.queue.steal(&victim.queue, limit);
+            let counters = &self.remote().counters;
+            match task {
+                Some(_) => {
+                    counters.steal_hits.add(1);
+                    let more = self.local.queue.len().saturating_sub(before);
+                    counters.stolen_tasks.add(1 + more as u64);
+                }
+                None => counters.steal_misses.add(1),
+            }
+            return task;
+        }
+        if victim.timers_stuck(now) {
+            victim.timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
+            self.dispatch();
+            return self.local.queue.pop();
+        }
+        victim.queue.steal_aged_next(now)
+    }
+
+    /// Who was woken also looks into the lanes that nobody listens on.
+    fn search_lanes(&mut self) -> Option<Task> {
+        if !self.token {
+            return None;
+        }
+        self.poll_uncovered_lanes();
+        self.local.queue.pop()
+    }
+
+    fn poll_uncovered_lanes(&mut self) {
+        for lane in 0..self.core.park.lanes() {
+            if self.core.sleep.lane_is_covered(lane) {
+                continue;
+            }
+            self.remote().counters.lane_polls.add(1);
+            let bound = self.harvest_bound();
+            let harvest = self.core.park.poll(lane, bound, &mut self.wakers);
+            self.took(harvest);
+            // Without having listened there: a wake found in passing is ours to pass on.
+            self.token |= self.core.sleep.answer(lane);
+            self.dispatch();
+        }
+    }
+
+    /// Having found work with the token in hand: gives it back and lets the next one be woken if
+    /// there is more. Others relied on this look when they saw the token.
+    fn pass_token_on(&mut self) {
+        if !std::mem::take(&mut self.token) {
+            return;
+        }
+        self.remote().counters.useful_wakes.add(1);
+        self.core.sleep.release_token();
+        fence(Ordering::SeqCst);
+        if self.core.wake_is_due(self.now()) {
+            self.core.wake_for_unowned();
+        }
+    }
+
+    fn run(&mut self, task: Task) {
+        let meta = task.metadata();
+        if meta.aborted() {
+            drop(task);
+            self.tick();
+            return;
+        }
+        let started = self.now();
+        self.local.refill_budget();
+        self.remote().begin_poll(started, meta.address());
+        task.run();
+        self.remote().end_poll();
+        let length = nanos(self.tick().duration_since(started));
+        self.account(length);
+    }
+
+    fn account(&mut self, length: u64) {
+        let counters = &self.remote().counters;
+        counters.polls.add(1);
+        counters.busy_nanos.add(length);
+        self.batch.0 += 1;
+        self.batch.1 += length;
+        if length <= nanos(WORTH_A_WAKE) {
+            return;
+        }
+        self.remote().set_estimate(self.estimate().saw_poll(length));
+        if length > nanos(LONG_POLL) {
+            self.remote().counters.long_polls.add(1);
+            self.core.watch.report_long_poll(self.now());
+        }
+        self.local.wake_others();
+    }
+
+    /// Lets the estimate fall by what the polls since the last call took.
+    fn end_batch(&mut self) {
+        let (polls, time) = std::mem::take(&mut self.batch);
+        if polls > 0 {
+            self.remote().set_estimate(self.estimate().saw_batch(polls, time));
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.now();
+        if self.local.timers().next().is_some_and(|next| next <= now) {
+            let timers = Arc::clone(self.local.timers());
+            let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers).fired;
+            self.remote().counters.timers_fired.add(fired as u64);
+        }
+        if self.core.shared_timers_due(now) {
+            let shared = &self.core.shared_timers;
+            let fired = shared.advance(now, TIMERS_AT_ONCE, &mut self.wakers).fired;
+            self.remote().counters.timers_fired.add(fired as u64);
+        }
+        self.dispatch();
+    }
+
+    /// Calls the wakers of a batch: their tasks go to the deque, then one decision is made.
+    fn dispatch(&mut self) {
+        if self.wakers.is_empty() {
+            return;
+        }
+        self.end_batch();
+        self.local.harvesting.set(true);
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        self.local.harvesting.set(false);
+        self.local.wake_others();
+    }
+
+    /// Nothing to run: announces that it sleeps, looks everywhere once more, and waits.
+    fn rest(&mut self) -> Turn {
+        self.end_batch();
+        if std::mem::take(&mut self.token) {
+            self.remote().counters.empty_wakes.add(1);
+            self.core.sleep.release_token();
+        }
+        let core = Arc::clone(&self.core);
+        let bed = core.sleep.announce(self.local.index(), self.listeners_cap());
+        // Pairs with the fence in `Core::wake_for_unowned`: whoever pushed before it and did not
+        // see us announced is seen by the look that follows.
+        fence(Ordering::SeqCst);
+        if core.work_waits(self.local.index(), self.now()) || core.closing() {
+            self.token |= core.sleep.leave(self.local.index(), bed);
+            self.tick();
+            return Turn::Rested;
+        }
+        let watched = core.watch_shared_timers();
+        let deadline = [self.local.timers().next(), watched].into_iter().flatten().min();
+        self.wait(bed, deadline);
+        if let Some(watched) = watched {
+            core.unwatch_shared_timers(watched);
+        }
+        core.watch.rouse();
+        self.dispatch();
+        Turn::Rested
+    }
+
+    fn wait(&mut self, bed: Bed, deadline: Option<Instant>) {
+        let timeout = deadline.map(|deadline| deadline.duration_since(self.core.clock.now()));
+        match bed {
+            Bed::Listening(lane) => {
+                self.remote().counters.listens.add(1);
+                let bound = self.harvest_bound();
+                let harvest = self.core.park.listen(lane, bound, timeout, &mut self.wakers);
+                self.token |= self.core.sleep.leave(self.local.index(), Bed::Listening(lane));
+                self.took(harvest);
+            }
+            Bed::Parked => {
+                self.remote().counters.parks.add(1);
+                self.core.sleep.parker(self.local.index()).park(timeout);
+                self.token |= self.core.sleep.leave(self.local.index(), Bed::Parked);
+            }
+        }
+        self.looked_at = self.tick();
+    }
+
+    fn took(&self, harvest: io::Result<Harvest>) {
+        let counters = &self.remote().counters;
+        match harvest {
+            Ok(harvest) => {
+                counters.events.add(harvest.events as u64);
+                counters.stale_events.add(harvest.stale as u64);
+                counters.spurious_events.add(harvest.spurious as u64);
+            }
+            Err(error) => {
+                counters.lane_errors.add(1);
+                tracing::error!(%error, "waiting for events failed");
+            }
+        }
+    }
+
+    fn harvest_bound(&self) -> usize {
+        // What stays in the kernel is anybody's; with one worker there is nobody else.
+        if self.core.workers.len() == 1 {
+            return crate::policy::HARVEST_MAX;
+        }
+        self.estimate().harvest()
+    }
+
+    fn listeners_cap(&self) -> usize {
+        let least = if self.core.watch.alerted(self.now()) { 2 } else { 1 };
+        self.estimate().listeners(self.core.workers.len(), least)
+    }
+
+    fn estimate(&self) -> crate::policy::Estimate {
+        self.remote().estimate()
+    }
+
+    fn remote(&self) -> &Remote {
+        self.local.remote()
+    }
+
+    fn now(&self) -> Instant {
+        self.local.now.get()
+    }
+
+    /// Reads the clock, once for everybody who needs the time at this poll boundary.
+    fn tick(&self) -> Instant {
+        let now = self.core.clock.now();
+        self.local.now.set(now);
+        now
+    }
+
+    /// Drops what is queued here. Each drop may queue more, which [`Local::push`] drops at once.
+    fn close(self) {
+        loop {
+            let task = self.remote().queue.take_next().or_else(|| self.local.queue.pop());
+            match task {
+                Some(task) => drop(task),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Timers fired before tasks have a turn again.
+const TIMERS_AT_ONCE: usize = 1024;

@@ -1,0 +1,388 @@
+//! Tasks: their results, their panics, their end.
+
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, task, yield_now};
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).start(Idle::new()).unwrap()
+}
+
+/// Far beyond what anything here takes: reached only by a hang.
+const HANG: Duration = Duration::from_secs(60);
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_yields_its_output() {
+    let runtime = runtime(2);
+    assert_eq!(runtime.block_on(async { spawn(async { 7 }).await.unwrap() }), 7);
+}
+
+#[test]
+fn ten_thousand_tasks_each_run_once() {
+    let runtime = runtime(4);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<JoinHandle<()>> = (0..10_000)
+        .map(|_| {
+            let runs = Arc::clone(&runs);
+            runtime.spawn(async move {
+                yield_now().await;
+                runs.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(runs.load(Ordering::SeqCst), 10_000);
+    assert_eq!(runtime.handle().metrics().tasks_alive, 0);
+}
+
+#[test]
+fn a_panic_ends_its_task_alone_and_reaches_whoever_joins() {
+    let runtime = runtime(1);
+    let bad = task::Builder::new()
+        .name("bad")
+        .spawn_on(runtime.handle(), async { panic!("expected by this test") });
+    let good = runtime.spawn(async { "alive" });
+    let error = runtime.block_on(bad).map(|(): ()| ()).unwrap_err();
+    assert!(error.is_panic() && !error.is_cancelled());
+    assert!(error.to_string().contains("expected by this test"), "{error}");
+    assert_eq!(*error.into_panic().unwrap().downcast::<&str>().unwrap(), "expected by this test");
+    assert_eq!(runtime.block_on(good).unwrap(), "alive");
+}
+
+#[test]
+fn a_panic_of_a_detached_task_is_counted() {
+    let runtime = runtime(1);
+    drop(runtime.spawn(async { panic!("expected by this test") }));
+    runtime.block_on(async { spawn(async {}).await.unwrap() });
+    while runtime.handle().metrics().task_panics == 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// tokio 4430.
+#[test]
+fn a_panic_in_the_drop_of_a_future_or_an_output_does_not_abort() {
+    struct Bomb(bool);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.0, "expected by this test");
+        }
+    }
+    let runtime = runtime(1);
+    // Output dropped because nobody joins.
+    drop(runtime.spawn(async { Bomb(true) }));
+    // Future dropped by an abort while it is pending.
+    let bomb = Bomb(true);
+    let pending = runtime.spawn(async move {
+        let _bomb = &bomb;
+        std::future::pending::<()>().await;
+    });
+    pending.abort();
+    assert!(runtime.block_on(pending).unwrap_err().is_cancelled());
+    assert_eq!(runtime.block_on(async { spawn(async { 3 }).await.unwrap() }), 3);
+}
+
+#[test]
+fn abort_drops_a_waiting_task_and_its_joiner_learns_it() {
+    let runtime = runtime(2);
+    let dropped = Arc::new(AtomicBool::new(false));
+    let guard = SetOnDrop(Arc::clone(&dropped));
+    let task = runtime.spawn(async move {
+        let _guard = guard;
+        std::future::pending::<()>().await;
+    });
+    let abort = task.abort_handle().unwrap();
+    assert!(abort.abort());
+    let error = runtime.block_on(task).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    assert!(dropped.load(Ordering::SeqCst));
+    assert!(!abort.abort(), "it has ended");
+}
+
+#[test]
+fn abort_after_the_end_keeps_the_output() {
+    let runtime = runtime(1);
+    let task = runtime.spawn(async { 5 });
+    while !task.is_finished() {
+        std::thread::yield_now();
+    }
+    task.abort();
+    assert_eq!(runtime.block_on(task).unwrap(), 5);
+}
+
+#[test]
+fn an_abort_handle_never_hits_a_later_task_in_the_same_place() {
+    let runtime = runtime(1);
+    let first = runtime.spawn(async {});
+    let stale = first.abort_handle().unwrap();
+    runtime.block_on(first).unwrap();
+    let (release, released) = oneshot();
+    let second = runtime.spawn(released);
+    assert!(!stale.abort());
+    release();
+    runtime.block_on(second).unwrap();
+}
+
+/// tokio 3689.
+#[test]
+fn a_waker_that_panics_ends_the_waking_task_alone() {
+    struct Bad;
+    impl std::task::Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("expected by this test");
+        }
+    }
+    let runtime = runtime(1);
+    let bad = runtime.spawn(async { Waker::from(Arc::new(Bad)).wake() });
+    assert!(runtime.block_on(bad).unwrap_err().is_panic());
+    assert_eq!(runtime.block_on(async { spawn(async { 1 }).await.unwrap() }), 1);
+}
+
+/// tokio 6091: a waker called from the destructor of a thread-local.
+#[test]
+fn a_wake_from_a_dying_thread_arrives() {
+    thread_local! {
+        static LAST: std::cell::RefCell<Option<OnDrop>> = const { std::cell::RefCell::new(None) };
+    }
+    struct OnDrop(Waker);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.wake_by_ref();
+        }
+    }
+    let runtime = runtime(1);
+    let (send, receive) = mpsc::channel();
+    let woken = runtime.spawn(async move {
+        let mut asked = false;
+        poll_fn(move |cx| {
+            if std::mem::replace(&mut asked, true) {
+                return Poll::Ready(());
+            }
+            send.send(cx.waker().clone()).unwrap();
+            Poll::Pending
+        })
+        .await;
+    });
+    let waker = receive.recv_timeout(HANG).unwrap();
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || {
+        LAST.with(|last| *last.borrow_mut() = Some(OnDrop(waker)));
+        // Set after it, so destroyed before it.
+        let _guard = handle.enter();
+        drop(handle.clone());
+    })
+    .join()
+    .unwrap();
+    runtime.block_on(woken).unwrap();
+}
+
+#[test]
+fn block_on_inside_a_worker_panics_with_a_clear_message() {
+    let runtime = runtime(1);
+    let handle = runtime.handle().clone();
+    let task = runtime.spawn(async move { handle.block_on(async {}) });
+    let error = runtime.block_on(task).unwrap_err();
+    assert!(error.to_string().contains("block_on was called on a worker thread"), "{error}");
+}
+
+#[test]
+fn outside_a_runtime_spawn_says_what_to_do() {
+    let panic = std::panic::catch_unwind(AssertUnwindSafe(|| drop(spawn(async {})))).unwrap_err();
+    assert!(panic.downcast::<&str>().unwrap().contains("inside `block_on`"));
+}
+
+#[test]
+fn two_runtimes_in_one_process_keep_their_tasks_apart() {
+    let (one, two) = (
+        Builder::new().workers(1).thread_name("one").start(Idle::new()).unwrap(),
+        Builder::new().workers(1).thread_name("two").start(Idle::new()).unwrap(),
+    );
+    let name = || async { std::thread::current().name().unwrap_or_default().to_owned() };
+    let two_handle = two.handle().clone();
+    let (outer, inner) = one.block_on(async move {
+        let nested = spawn(async move { two_handle.spawn(name()).await.unwrap() });
+        (spawn(name()).await.unwrap(), nested.await.unwrap())
+    });
+    assert_eq!((outer.as_str(), inner.as_str()), ("one-0", "two-0"));
+}
+
+#[test]
+fn at_the_bound_a_spawn_is_refused_and_says_so() {
+    let runtime = Builder::new().workers(1).max_tasks(1).start(Idle::new()).unwrap();
+    let (release, released) = oneshot();
+    let first = runtime.spawn(released);
+    let error = runtime.block_on(runtime.spawn(async {})).unwrap_err();
+    assert!(error.is_refused() && error.to_string().contains("bound of 1"), "{error}");
+    release();
+    runtime.block_on(first).unwrap();
+}
+
+/// tokio 4941, 5712: two tasks that wake each other for ever hold the next slot.
+#[test]
+fn a_conversation_in_the_next_slot_does_not_starve_the_deque() {
+    let runtime = runtime(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let talk = Arc::clone(&stop);
+    runtime.block_on(async {
+        let forever = spawn(async move {
+            while !talk.load(Ordering::SeqCst) {
+                // Each spawned task goes to the next slot and is joined from there.
+                spawn(async {}).await.unwrap();
+            }
+        });
+        // Ends only if this task, in the deque, gets its turns.
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        spawn(async move { stop.store(true, Ordering::SeqCst) }).await.unwrap();
+        forever.await.unwrap();
+    });
+}
+
+#[test]
+fn the_budget_makes_an_always_ready_task_yield() {
+    let runtime = Builder::new().workers(1).budget(8).start(Idle::new()).unwrap();
+    let handle = runtime.handle().clone();
+    let greedy_done = Arc::new(AtomicBool::new(false));
+    let other_ran = Arc::new(AtomicBool::new(false));
+    let (done, ran) = (Arc::clone(&greedy_done), Arc::clone(&other_ran));
+    runtime.block_on(async move {
+        spawn(async move {
+            let other = spawn(async move { ran.store(true, Ordering::SeqCst) });
+            for _ in 0..1_000 {
+                poll_fn(heist_scheduler::coop::poll_proceed).await;
+            }
+            // Nothing but the budget made room for the other task.
+            assert!(other_ran.load(Ordering::SeqCst));
+            done.store(true, Ordering::SeqCst);
+            other.await.unwrap();
+        })
+        .await
+        .unwrap();
+    });
+    assert!(greedy_done.load(Ordering::SeqCst));
+    let yields: u64 = handle.metrics().workers.iter().map(|worker| worker.budget_yields).sum();
+    assert!(yields >= 100, "{yields}");
+}
+
+#[test]
+fn blocking_work_runs_off_the_workers_and_a_panic_in_it_reaches_the_joiner() {
+    let runtime = runtime(1);
+    let name = runtime.block_on(async {
+        heist_scheduler::spawn_blocking(|| std::thread::current().name().map(str::to_owned))
+            .await
+            .unwrap()
+    });
+    assert!(name.unwrap().contains("blocking"));
+    let panicked = runtime.handle().spawn_blocking(|| panic!("expected by this test"));
+    assert!(runtime.block_on(panicked).map(|(): ()| ()).unwrap_err().is_panic());
+}
+
+#[test]
+fn a_full_blocking_pool_refuses_and_counts() {
+    let runtime =
+        Builder::new().workers(1).blocking_threads(1).blocking_queue(1).start(Idle::new()).unwrap();
+    let gate = Arc::new(Barrier::new(2));
+    let (inside, entered) = mpsc::channel();
+    let hold = Arc::clone(&gate);
+    let running = runtime.handle().spawn_blocking(move || {
+        inside.send(()).unwrap();
+        hold.wait();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    let queued = runtime.handle().spawn_blocking(|| 2);
+    let refused = runtime.handle().spawn_blocking(|| 3);
+    assert!(runtime.block_on(refused).unwrap_err().is_refused());
+    assert_eq!(runtime.handle().metrics().blocking_refused, 1);
+    gate.wait();
+    runtime.block_on(running).unwrap();
+    assert_eq!(runtime.block_on(queued).unwrap(), 2);
+}
+
+#[test]
+fn the_current_poll_names_its_task_and_where_it_was_spawned() {
+    let runtime = runtime(1);
+    let (inside, entered) = mpsc::channel();
+    let gate = Arc::new(Barrier::new(2));
+    let hold = Arc::clone(&gate);
+    let task = task::Builder::new().name("stuck").spawn_on(runtime.handle(), async move {
+        inside.send(()).unwrap();
+        hold.wait();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    let metrics = runtime.handle().metrics();
+    let poll = metrics.workers[0].current_poll.clone().unwrap();
+    assert_eq!(poll.task, "stuck");
+    assert!(poll.spawned_at.unwrap().file().ends_with("tasks.rs"));
+    gate.wait();
+    runtime.block_on(task).unwrap();
+}
+
+#[test]
+fn thread_hooks_run_once_a_worker() {
+    let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (on_start, on_stop) = (Arc::clone(&started), Arc::clone(&stopped));
+    let runtime = Builder::new()
+        .workers(3)
+        .on_thread_start(move || {
+            on_start.fetch_add(1, Ordering::SeqCst);
+        })
+        .on_thread_stop(move || {
+            on_stop.fetch_add(1, Ordering::SeqCst);
+        })
+        .start(Idle::new())
+        .unwrap();
+    assert_eq!(runtime.shutdown(HANG).threads_left, 0);
+    assert_eq!((started.load(Ordering::SeqCst), stopped.load(Ordering::SeqCst)), (3, 3));
+}
+
+#[test]
+fn a_setting_out_of_bounds_is_a_typed_error() {
+    let error = Builder::new().workers(0).start(Idle::new()).unwrap_err();
+    assert!(error.to_string().contains("workers must be between 1"), "{error}");
+    assert!(Handle::try_current().is_none());
+}
+
+/// A function that releases a future.
+fn oneshot() -> (impl FnOnce(), impl Future<Output = ()> + Send) {
+    struct Released(Arc<parking_lot::Mutex<(bool, Option<Waker>)>>);
+    impl Future for Released {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            let mut state = self.0.lock();
+            state.1 = Some(cx.waker().clone());
+            if state.0 { Poll::Ready(()) } else { Poll::Pending }
+        }
+    }
+    let state = Arc::new(parking_lot::Mutex::new((false, None::<Waker>)));
+    let released = Released(Arc::clone(&state));
+    let release = move || {
+        let waker = {
+            let mut state = state.lock();
+            state.0 = true;
+            state.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    };
+    (release, released)
+}
