@@ -106,7 +106,7 @@ impl Core {
     /// Wakes somebody for work that no awake worker is bound to come to, unless a wake is under
     /// way already: who was woken looks everywhere.
     pub(crate) fn wake_for_unowned(&self) {
-        // Pairs with the fence in `Worker::rest`: either the sleeper's last look finds what was
+        // Pairs with the fence in `Sleep::announce`: either the sleeper's last look finds what was
         // pushed before this, or `wake_one` finds the sleeper announced.
         fence(Ordering::SeqCst);
         if let Some(wake) = self.sleep.wake_one() {
@@ -160,10 +160,10 @@ impl Core {
 
     /// A timer was armed off the workers, earlier than any other there.
     pub(crate) fn shared_timer_armed(&self, deadline: Instant) {
-        // Pairs with `watch_shared_timers`: the timer is published, then the watch is read; the
-        // sleeper announces itself and then reads the timers. `wake_for_unowned` has the fence.
+        // Pairs with the fence in `Sleep::announce`: the timer is published, then the watch is read;
+        // a sleeper announces itself, then reads the timers and takes the watch.
         fence(Ordering::SeqCst);
-        if deadline.as_nanos() < self.timer_watch.load(Ordering::SeqCst) {
+        if deadline.as_nanos() < self.timer_watch.load(Ordering::Relaxed) {
             self.wake_for_unowned();
         }
     }
@@ -172,7 +172,7 @@ impl Core {
     /// deadline as early. Returns the deadline it has to wait for.
     pub(crate) fn watch_shared_timers(&self) -> Option<Instant> {
         let next = self.shared_timers.next()?;
-        let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::SeqCst);
+        let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::Relaxed);
         (next.as_nanos() < before).then_some(next)
     }
 
@@ -181,8 +181,8 @@ impl Core {
         let _ = self.timer_watch.compare_exchange(
             watched.as_nanos(),
             u64::MAX,
-            Ordering::SeqCst,
-            Ordering::SeqCst,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
         );
     }
 }

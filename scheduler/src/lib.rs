@@ -44,6 +44,7 @@ mod exits;
 mod local;
 mod metrics;
 mod monitor;
+mod mutant;
 mod park;
 mod policy;
 mod queue;

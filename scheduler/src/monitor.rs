@@ -17,8 +17,9 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Watch {
     parker: Parker,
-    /// The monitor sleeps until somebody runs. SeqCst on both sides: the monitor sets it and then
-    /// looks whether everybody sleeps; a worker gets up and then looks at it. One sees the other.
+    /// The monitor sleeps until somebody runs. It sets this and then looks whether everybody
+    /// sleeps; a worker gets up and then looks at this. Both have a SeqCst fence between (the
+    /// worker's is in `Sleep::leave`), so one sees the other.
     asleep: AtomicBool,
     /// Until when long polls count as being seen, in clock nanoseconds. Written by whoever saw one.
     alert_until: AtomicU64,
@@ -35,7 +36,7 @@ impl Watch {
 
     /// Tells a sleeping monitor that somebody runs. One load where it is awake.
     pub(crate) fn rouse(&self) {
-        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
             self.parker.unpark();
         }
     }
@@ -114,12 +115,13 @@ impl Monitor {
 
     fn sleep(&self) {
         let watch = &self.core.watch;
-        watch.asleep.store(true, Ordering::SeqCst);
+        watch.asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `Sleep::leave`.
         fence(Ordering::SeqCst);
         if self.core.at_rest() && !self.core.closing() {
             watch.parker.park(None);
         }
-        watch.asleep.store(false, Ordering::SeqCst);
+        watch.asleep.store(false, Ordering::Relaxed);
     }
 }
 

@@ -17,55 +17,69 @@ mod imp {
 mod imp {
     pub(crate) use loom::sync::atomic;
     pub(crate) use loom::sync::atomic::fence;
-    use std::collections::VecDeque;
+    use std::ops::{Deref, DerefMut};
     use std::time::Duration;
 
+    /// Not modelled itself: the models bring queues of their own.
+    pub(crate) type Injector<T> = crossbeam_deque::Injector<T>;
+
     /// loom's mutex behind the face of parking_lot's.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-    pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+
+    /// `None` only while a [`Condvar`] has the real guard.
+    pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
             Mutex(loom::sync::Mutex::new(value))
         }
+
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().expect("a model does not panic under a lock")
+            MutexGuard(Some(self.0.lock().expect("no model panics under a lock")))
         }
     }
 
-    /// loom's condition variable behind the face of parking_lot's; it knows no time.
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect("a waiting thread does not look")
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect("a waiting thread does not look")
+        }
+    }
+
+    /// loom's condition variable behind the face of parking_lot's. It knows no time: a wait with a
+    /// time-out waits for ever, so a model may not rely on one.
     #[derive(Debug)]
     pub(crate) struct Condvar(loom::sync::Condvar);
-
-    /// Whether a wait ended by its time-out; under loom it never does.
-    pub(crate) struct WaitTimeoutResult;
-    impl WaitTimeoutResult {
-        pub(crate) fn timed_out(&self) -> bool {
-            false
-        }
-    }
 
     impl Condvar {
         pub(crate) fn new() -> Self {
             Condvar(loom::sync::Condvar::new())
         }
-        pub(crate) fn notify_one(&self) {
+
+        pub(crate) fn notify_one(&self) -> bool {
             self.0.notify_one();
+            true
         }
-        pub(crate) fn notify_all(&self) {
+
+        pub(crate) fn notify_all(&self) -> usize {
             self.0.notify_all();
+            0
         }
+
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-            replace_with(guard, |g| self.0.wait(g).expect("no panic under a lock"));
+            let inner = guard.0.take().expect("a thread waits once at a time");
+            guard.0 = Some(self.0.wait(inner).expect("no model panics under a lock"));
         }
-        pub(crate) fn wait_for<T>(
-            &self,
-            guard: &mut MutexGuard<'_, T>,
-            _timeout: Duration,
-        ) -> WaitTimeoutResult {
+
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _timeout: Duration) {
             self.wait(guard);
-            WaitTimeoutResult
         }
     }
 }

@@ -271,9 +271,7 @@ impl Worker {
         }
         let core = Arc::clone(&self.core);
         let bed = core.sleep.announce(self.local.index(), self.listeners_cap());
-        // Pairs with the fence in `Core::wake_for_unowned`: whoever pushed before it and did not
-        // see us announced is seen by the look that follows.
-        fence(Ordering::SeqCst);
+        // Behind the fence in `announce`: whoever submitted and did not see us is seen here.
         if core.work_waits(self.local.index(), self.now()) || core.closing() {
             self.token |= core.sleep.leave(self.local.index(), bed);
             self.tick();

@@ -10,9 +10,10 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// | 20–39  | workers that are parked                   | the worker, announcing  | whoever takes it off the stack |
 /// | 40     | a wake is under way: somebody was woken, or is being woken, and has not yet found work or gone back to sleep | the waker | the woken one |
 ///
-/// Every change is a SeqCst read-modify-write, and every reader that decides upon it has a SeqCst
-/// fence between its push and the read: the no-lost-wake-up argument (README, case by case) needs
-/// a single total order of announcements and decisions, which acquire and release do not give.
+/// Every change is a read-modify-write, so each sees the one before it. What orders them with the
+/// work that is submitted and looked for are the SeqCst fences around them (README, case by case):
+/// acquire and release would let a sleeper and a submitter each miss what the other wrote. The
+/// changes themselves are AcqRel, so that who sees a listener counted sees it in its lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sleepers(u64);
 
@@ -52,29 +53,25 @@ impl Counters {
     }
 
     pub(crate) fn load(&self) -> Sleepers {
-        Sleepers(self.0.load(Ordering::SeqCst))
+        Sleepers(self.0.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn add_listener(&self) -> Sleepers {
-        Sleepers(self.0.fetch_add(LISTENING, Ordering::SeqCst))
+    pub(crate) fn add_listener(&self) {
+        self.0.fetch_add(LISTENING, Ordering::AcqRel);
     }
 
-    pub(crate) fn remove_listener(&self) -> Sleepers {
-        let before = Sleepers(self.0.fetch_sub(LISTENING, Ordering::SeqCst));
+    pub(crate) fn remove_listener(&self) {
+        let before = Sleepers(self.0.fetch_sub(LISTENING, Ordering::AcqRel));
         debug_assert!(before.listening() > 0, "a listener left that never came: {before:?}");
-        before
     }
 
-    /// Counts one more parked worker, but only while at least `cap` others listen.
-    #[must_use]
-    pub(crate) fn add_parked_if_listened(&self, cap: usize) -> bool {
-        self.update(|now| (now.listening() >= cap).then_some(now.0 + PARKED)).is_some()
+    pub(crate) fn add_parked(&self) {
+        self.0.fetch_add(PARKED, Ordering::AcqRel);
     }
 
-    pub(crate) fn remove_parked(&self) -> Sleepers {
-        let before = Sleepers(self.0.fetch_sub(PARKED, Ordering::SeqCst));
+    pub(crate) fn remove_parked(&self) {
+        let before = Sleepers(self.0.fetch_sub(PARKED, Ordering::AcqRel));
         debug_assert!(before.parked() > 0, "a parked worker left that never came: {before:?}");
-        before
     }
 
     /// Takes the right to wake one worker, if one sleeps and nobody else has the right.
@@ -85,16 +82,16 @@ impl Counters {
 
     /// Gives the right back; what it returns was true at that moment.
     pub(crate) fn release_token(&self) -> Sleepers {
-        let before = Sleepers(self.0.fetch_and(!TOKEN, Ordering::SeqCst));
+        let before = Sleepers(self.0.fetch_and(!TOKEN, Ordering::AcqRel));
         debug_assert!(before.token(), "a token released that nobody had: {before:?}");
         before
     }
 
     fn update(&self, change: impl Fn(Sleepers) -> Option<u64>) -> Option<Sleepers> {
-        let mut now = self.0.load(Ordering::SeqCst);
+        let mut now = self.0.load(Ordering::Relaxed);
         loop {
             let next = change(Sleepers(now))?;
-            match self.0.compare_exchange_weak(now, next, Ordering::SeqCst, Ordering::SeqCst) {
+            match self.0.compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(before) => return Some(Sleepers(before)),
                 Err(actual) => now = actual,
             }

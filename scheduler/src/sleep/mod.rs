@@ -7,7 +7,8 @@ mod loom;
 
 use std::sync::Arc;
 
-use crate::sync::Mutex;
+use crate::mutant::{self, Mutant};
+use crate::sync::{Mutex, fence};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::threads::Parker;
 pub(crate) use counters::{Counters, MAX_WORKERS, Sleepers};
@@ -76,36 +77,48 @@ impl Sleep {
     }
 
     pub(crate) fn lane_is_covered(&self, lane: usize) -> bool {
-        self.lanes[lane].listeners.load(Ordering::SeqCst) > 0
+        self.lanes[lane].listeners.load(Ordering::Relaxed) > 0
     }
 
     /// Announces that `worker` is about to sleep: it listens while fewer than `cap` do, or while a
-    /// lane has no listener; otherwise it parks. The caller must look for work once more now.
+    /// lane has no listener; otherwise it parks. Ends with a SeqCst fence; the caller must look for
+    /// work once more now.
     pub(crate) fn announce(&self, worker: usize, cap: usize) -> Bed {
-        loop {
-            if let Some(lane) = self.claim_lane(cap) {
+        let bed = match self.claim_lane(cap) {
+            Some(lane) => {
                 self.counters.add_listener();
-                return Bed::Listening(lane);
+                Bed::Listening(lane)
             }
-            let mut parked = self.parked.lock();
-            // Under the same lock as the push, so that who sees the count finds the worker.
-            if self.counters.add_parked_if_listened(1) {
-                parked.push(worker);
-                return Bed::Parked;
+            None => {
+                self.push_parked(worker);
+                Bed::Parked
             }
-        }
+        };
+        // Pairs with the fence of whoever submits, before it reads the counters: either it sees
+        // this announcement, or the caller's last look sees its work.
+        fence(Ordering::SeqCst);
+        bed
     }
 
     /// Ends a sleep, however it ended. True if the caller now owns the token: it was the one woken.
     #[must_use = "an owned token has to be released"]
     pub(crate) fn leave(&self, worker: usize, bed: Bed) -> bool {
-        match bed {
+        let taken_off = match bed {
             Bed::Listening(lane) => {
-                self.lanes[lane].listeners.fetch_sub(1, Ordering::SeqCst);
+                // In the reverse order of announcing, so that whoever sees the count sees the lane.
                 self.counters.remove_listener();
-                self.answer(lane)
+                self.lanes[lane].listeners.fetch_sub(1, Ordering::Relaxed);
+                false
             }
-            Bed::Parked => self.leave_stack(worker),
+            Bed::Parked => !self.remove_parked(worker),
+        };
+        // Pairs with the fence in `ring`: that sets `rung` and then looks for a listener, this
+        // leaves and then looks at `rung`. One sees the other, so a wake is never left for nobody.
+        // And with the monitor's, which sets its flag and then looks who sleeps; see `Watch`.
+        fence(Ordering::SeqCst);
+        match bed {
+            Bed::Listening(lane) => self.answer(lane),
+            Bed::Parked => taken_off,
         }
     }
 
@@ -113,10 +126,8 @@ impl Sleep {
     #[must_use = "an owned token has to be released"]
     pub(crate) fn answer(&self, lane: usize) -> bool {
         let rung = &self.lanes[lane].rung;
-        // Pairs with `ring`: it sets the flag and then looks for a listener; a leaving listener
-        // is gone first and then looks at the flag. In the single order of SeqCst one sees the
-        // other, so a flag is never left for nobody.
-        rung.load(Ordering::SeqCst) && rung.swap(false, Ordering::SeqCst)
+        // Acquire pairs with the Release in `ring`: what was submitted before the wake is seen.
+        rung.load(Ordering::Relaxed) && rung.swap(false, Ordering::Acquire)
     }
 
     /// Takes the right to wake one worker. `None` if nobody sleeps or a wake is under way.
@@ -135,7 +146,8 @@ impl Sleep {
             }
             // Nobody to wake. Whoever announced itself after our search was refused by the token
             // to others that looked meanwhile; the count at the release shows it.
-            if self.counters.release_token().asleep() == 0 {
+            let asleep = self.counters.release_token().asleep();
+            if asleep == 0 || mutant::on(Mutant::NoSecondCount) {
                 return Some(Wake::Nobody);
             }
             if !self.counters.take_token() {
@@ -163,18 +175,20 @@ impl Sleep {
             let (lane, listeners) = self
                 .lanes
                 .iter()
-                .map(|lane| lane.listeners.load(Ordering::SeqCst))
+                .map(|lane| lane.listeners.load(Ordering::Relaxed))
                 .enumerate()
                 .min_by_key(|&(_, listeners)| listeners)?;
             let room = listeners < self.places;
-            if listeners > 0 && (!room || self.counters.load().listening() >= cap) {
+            // A lane without listener is always taken: if all others park, its events are ours.
+            let covered = listeners > 0 || mutant::on(Mutant::LeaveLaneEmpty);
+            if covered && (!room || self.counters.load().listening() >= cap) {
                 return None;
             }
             let claim = self.lanes[lane].listeners.compare_exchange(
                 listeners,
                 listeners + 1,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
             );
             if claim.is_ok() {
                 return Some(lane);
@@ -190,34 +204,42 @@ impl Sleep {
         Some(worker)
     }
 
-    fn leave_stack(&self, worker: usize) -> bool {
+    /// Puts `worker` onto the stack; counted under the lock, so that who sees the count finds it.
+    fn push_parked(&self, worker: usize) {
         let mut parked = self.parked.lock();
-        match parked.iter().rposition(|&other| other == worker) {
-            Some(place) => {
-                parked.remove(place);
-                self.counters.remove_parked();
-                false
-            }
-            // A waker took us off: the token is ours.
-            None => true,
+        self.counters.add_parked();
+        parked.push(worker);
+    }
+
+    /// Takes `worker` off the stack; false if a waker has done so already.
+    fn remove_parked(&self, worker: usize) -> bool {
+        let mut parked = self.parked.lock();
+        let place = parked.iter().rposition(|&other| other == worker);
+        if let Some(place) = place {
+            parked.remove(place);
+            self.counters.remove_parked();
         }
+        place.is_some()
     }
 
     /// Sends the wake to the lane with the most listeners.
     fn ring(&self) -> Option<usize> {
         loop {
-            let (index, lane) = self
+            let (index, lane, _) = self
                 .lanes
                 .iter()
                 .enumerate()
-                .filter(|(_, lane)| lane.listeners.load(Ordering::SeqCst) > 0)
-                .max_by_key(|(_, lane)| lane.listeners.load(Ordering::SeqCst))?;
-            lane.rung.store(true, Ordering::SeqCst);
-            if lane.listeners.load(Ordering::SeqCst) > 0 {
+                .map(|(index, lane)| (index, lane, lane.listeners.load(Ordering::Relaxed)))
+                .filter(|&(_, _, listeners)| listeners > 0)
+                .max_by_key(|&(_, _, listeners)| listeners)?;
+            lane.rung.store(true, Ordering::Release);
+            // Pairs with the fence in `leave`.
+            fence(Ordering::SeqCst);
+            if lane.listeners.load(Ordering::Relaxed) > 0 || mutant::on(Mutant::RingBlindly) {
                 return Some(index);
             }
             // They left meanwhile, and may have missed the flag. If one did not, it has the token.
-            if !lane.rung.swap(false, Ordering::SeqCst) {
+            if !lane.rung.swap(false, Ordering::Relaxed) {
                 return Some(index);
             }
         }

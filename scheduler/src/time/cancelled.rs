@@ -1,20 +1,22 @@
-//! The stack of cancelled entries, on their way from the threads that cancel to the wheel.
+//! The stack of entries that their timers handed back, on the way to whoever has the queue's lock.
 //!
-//! Cancelling takes no lock: it puts the entry here, and whoever next has the wheel's lock takes
-//! it out of its slot. The stack is only ever pushed to or taken whole, so an entry that comes
-//! back while a push is under way does no harm.
+//! Cancelling takes no lock: it pushes the entry here, and who next has the lock takes it out of
+//! its slot. The stack is only ever pushed to or taken whole, so an entry that comes back while
+//! another push is under way does no harm.
 
 use super::entries::Entries;
+use super::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// A stack of entry indices, linked through the entries.
 #[derive(Debug)]
 pub(super) struct Cancelled {
-    /// The index cancelled last plus one; 0 when there is none.
+    /// The index pushed last plus one; 0 when there is none. Any timer pushes; who has the queue's
+    /// lock clears it.
     top: AtomicU32,
 }
 
-/// A stack that was taken: belongs to whoever has the wheel's lock.
+/// A stack that was taken. Belongs to whoever has the queue's lock.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// As in [`Cancelled`].
@@ -26,32 +28,44 @@ impl Cancelled {
         Cancelled { top: AtomicU32::new(0) }
     }
 
-    /// Hands an entry back. The caller has cancelled it and touches it no more.
+    /// Hands an entry back. Its timer touches it no more.
     #[inline]
     pub(super) fn push(&self, entries: &Entries, index: u32) {
-        let below = entries.at(index).below();
+        let below = &entries.at(index).below;
         let mut top = self.top.load(Ordering::Relaxed);
         loop {
-            below.store(top, Ordering::Relaxed);
-            // Release pairs with the Acquire in `take`: who takes the entry sees its link, and that
-            // the waker was taken out. It heads a release sequence through the later pushes.
+            if !mutant::on(Mutant::LinkAfterPush) {
+                below.store(top, Ordering::Relaxed);
+            }
+            // Release pairs with the Acquire in `take`: who takes the entry sees its link and all
+            // that its timer did to it, also through the pushes on top, which continue the
+            // release sequence.
             match self.top.compare_exchange_weak(
                 top,
                 index + 1,
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(newer) => top = newer,
             }
         }
+        if mutant::on(Mutant::LinkAfterPush) {
+            below.store(top, Ordering::Relaxed);
+        }
     }
 
-    /// Takes all there is. Under the wheel's lock.
+    /// Whether there is nothing to take. May miss a push that is under way.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        // Relaxed: what is missed now is found at the next look.
+        self.top.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes all there is. Under the queue's lock.
     #[inline]
     pub(super) fn take(&self) -> Taken {
-        // A look first: mostly there is nothing, and a swap would dirty the line.
-        if self.top.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return Taken::default();
         }
         // Acquire pairs with the Release in `push`.
@@ -69,7 +83,7 @@ impl Taken {
     pub(super) fn pop(&mut self, entries: &Entries) -> Option<u32> {
         let index = self.top.checked_sub(1)?;
         // Relaxed: `Cancelled::take` acquired it.
-        self.top = entries.at(index).below().load(Ordering::Relaxed);
+        self.top = entries.at(index).below.load(Ordering::Relaxed);
         Some(index)
     }
 }

@@ -3,12 +3,13 @@
 /// A defence taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mutant {
-    /// The word is looked at before the waker's lock is taken, not under it.
-    LookBeforeLock,
-    /// A deadline is moved without comparing whose entry it is: a plain store.
-    PostponeUncompared,
-    /// An entry is cancelled without comparing whose it is.
-    CancelUncompared,
+    /// A fired entry is free at once, although its timer has not handed it back.
+    FreeOnFire,
+    /// A poll with another waker replaces the waker of an entry, and takes for granted that the
+    /// entry is still filed.
+    ReplaceUnfiled,
+    /// A cancelled entry is on the stack before it is linked to the one below.
+    LinkAfterPush,
 }
 
 #[cfg(not(heist_loom))]

@@ -5,15 +5,17 @@
 //! moved away with its task, which takes no lock, and to fire the timers of a worker that is stuck.
 
 use std::fmt;
+use std::mem;
 use std::task::Waker;
 
 use super::Instant;
 use super::cancelled::{Cancelled, Taken};
 use super::entries::Entries;
-use super::entry::{Cancel, Hold, Look};
+use super::entry::Look;
 use super::instant::nanos;
+use super::mutant::{self, Mutant};
 use super::tick::Tick;
-use super::wheel::{SlotId, Wheel};
+use super::wheel::{SlotId, Wheel, reserve};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,10 +40,12 @@ pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
 /// What is changed only under the queue's lock.
 struct Filed {
     wheel: Wheel,
-    /// Cancelled entries that were taken from their stack but not yet out of their slots.
+    /// By entry; what is filed has one.
+    wakers: Vec<Option<Waker>>,
+    /// Entries that were taken from the stack of cancelled ones and are not yet released.
     cancelled: Taken,
-    /// Entries that are nobody's, the one used last on top.
-    free: Vec<u32>,
+    /// Armings until the stack is looked at next.
+    patience: u32,
     closed: bool,
 }
 
@@ -76,8 +80,9 @@ impl TimerQueue {
             next: AtomicU64::new(NEVER),
             filed: Mutex::new(Filed {
                 wheel: Wheel::new(),
+                wakers: Vec::new(),
                 cancelled: Taken::default(),
-                free: Vec::new(),
+                patience: PATIENCE,
                 closed: false,
             }),
             cancelled: Cancelled::new(),
@@ -109,51 +114,64 @@ impl TimerQueue {
         if self.next().is_none_or(|next| next > now) {
             return advanced;
         }
+        // Declared before the guard, so dropped after it, as dropping a waker may run any code.
+        let mut swept = Vec::new();
         let mut filed = self.filed.lock();
-        self.reclaim(&mut filed, limit);
+        self.sweep(&mut filed, limit, &mut swept);
         self.fire(&mut filed, now, limit, &mut advanced, out);
         self.publish(filed.wheel.next());
         advanced
     }
 
+    /// Lets go of the timers that were cancelled, so that [`TimerQueue::next`] does not tell of them
+    /// and their wakers keep no task in memory. For a worker that is about to sleep; arming and
+    /// advancing see to it otherwise. Takes no lock when none was cancelled.
+    pub(crate) fn tidy(&self) {
+        if !self.cancelled.is_empty() {
+            self.tidied();
+        }
+    }
+
     /// How many timers wait now. Takes the lock: for metrics and tests, not for decisions.
     pub(crate) fn len(&self) -> usize {
-        let mut filed = self.filed.lock();
-        self.reclaim(&mut filed, usize::MAX);
-        filed.wheel.capacity() as usize - filed.free.len()
+        self.tidied()
     }
 
     /// How often a timer could not be armed because the queue was full.
     pub(crate) fn refused(&self) -> u64 {
+        // Relaxed: a statistic.
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Ends all timers: the wakers of those that wait, for the caller to wake or drop. What is armed
     /// from now on never fires. Idempotent.
     pub(crate) fn close(&self) -> Vec<Waker> {
+        let mut swept = Vec::new();
         let mut wakers = Vec::new();
         let mut filed = self.filed.lock();
         filed.closed = true;
-        self.reclaim(&mut filed, usize::MAX);
+        self.sweep(&mut filed, usize::MAX, &mut swept);
         while let Some(slot) = filed.wheel.any_slot() {
             while let Some(index) = filed.wheel.pop(slot) {
-                if let Look::Fired(waker) = self.entries.at(index).evict() {
-                    wakers.extend(waker);
-                    filed.free.push(index);
-                }
+                wakers.extend(self.fire_one(&mut filed, index));
             }
         }
         self.publish(None);
         wakers
     }
 
-    /// Files a timer that wakes `waker` once `deadline` has passed.
-    pub(super) fn arm(&self, deadline: Instant, waker: &Waker) -> Armed {
+    /// Files a timer that wakes `waker` once `deadline` has passed: in the entry it has, filed or
+    /// fired, or in a new one.
+    ///
+    /// Unless it `Waits`, the timer still has the entry it had.
+    #[inline]
+    pub(super) fn arm(&self, held: Option<u32>, deadline: Instant, waker: &Waker) -> Armed {
         let tick = Tick::of_deadline(deadline);
-        // Before the lock, as both may run code of the waker's owner: here the clone, and where no
-        // entry takes it, its drop at the end.
+        // Cloned before the lock is taken, and what is left of it dropped after, as either may run
+        // code of the waker's owner.
         let mut waker = Some(waker.clone());
-        let (armed, earlier) = self.file(tick, &mut waker);
+        let mut swept = Swept::default();
+        let (armed, earlier) = self.file(held, tick, &mut waker, &mut swept);
         match armed {
             Armed::Waits(_) if earlier => self.alarm.iter().for_each(|alarm| alarm(tick.instant())),
             // Relaxed: a statistic.
@@ -163,28 +181,36 @@ impl TimerQueue {
         armed
     }
 
-    /// Moves a timer to a later tick.
-    pub(super) fn postpone(&self, index: u32, old: Tick, new: Tick) -> Hold {
-        self.entries.at(index).postpone(old, new)
-    }
-
-    /// Sees to it that firing wakes `waker`.
-    pub(super) fn watch(&self, index: u32, tick: Tick, waker: &Waker) -> Hold {
-        self.entries.at(index).watch(tick, waker)
-    }
-
-    /// Gives up a timer, unless it fired.
-    pub(super) fn cancel(&self, index: u32, tick: Tick) {
-        if let Cancel::Cancelled(waker) = self.entries.at(index).cancel(tick) {
-            self.cancelled.push(&self.entries, index);
-            // Last, as it may run code of the waker's owner.
-            drop(waker);
-        }
-    }
-
-    /// Under the lock, the part of arming that needs it; whether the next deadline became earlier.
+    /// Whether the timer with this entry will wake `waker` no later than at `tick`.
     #[inline]
-    fn file(&self, tick: Tick, waker: &mut Option<Waker>) -> (Armed, bool) {
+    pub(super) fn waits(&self, index: u32, tick: Tick, waker: &Waker) -> bool {
+        self.entries.at(index).waits(tick, waker)
+    }
+
+    /// Moves a timer to another tick if that is later, without a lock. An earlier one changes
+    /// nothing: [`TimerQueue::waits`] then says no.
+    #[inline]
+    pub(super) fn postpone(&self, index: u32, tick: Tick) {
+        self.entries.at(index).postpone(tick);
+    }
+
+    /// Takes back the entry of a timer that gives up or has fired, without a lock.
+    #[inline]
+    pub(super) fn cancel(&self, index: u32) {
+        self.entries.at(index).cancel();
+        self.cancelled.push(&self.entries, index);
+    }
+
+    /// The part of arming that needs the lock; whether the next deadline became earlier. Leaves the
+    /// waker that was there before, if any, in `waker`.
+    #[inline]
+    fn file(
+        &self,
+        held: Option<u32>,
+        tick: Tick,
+        waker: &mut Option<Waker>,
+        swept: &mut Swept,
+    ) -> (Armed, bool) {
         let mut filed = self.filed.lock();
         if filed.closed {
             return (Armed::Closed, false);
@@ -192,14 +218,16 @@ impl TimerQueue {
         if tick <= filed.wheel.base() {
             return (Armed::Due, false);
         }
-        self.reclaim(&mut filed, RECLAIM);
-        let Some(index) = self.take_free(&mut filed) else {
+        self.sweep_a_few(&mut filed, swept);
+        let Some(index) = held.or_else(|| self.take_free(&mut filed)) else {
             return (Armed::Full, false);
         };
-        if let Some(waker) = waker.take() {
-            self.entries.at(index).arm(tick, waker);
+        waker.iter().for_each(|waker| self.entries.at(index).arm(tick, waker));
+        mem::swap(&mut filed.wakers[index as usize], waker);
+        if held.is_none() || !mutant::on(Mutant::ReplaceUnfiled) {
+            filed.wheel.unlink(index);
+            filed.wheel.file(index, tick);
         }
-        filed.wheel.file(index, tick);
         // Relaxed: `next` is written only under the lock, which is held.
         let earlier = tick.instant().as_nanos() < self.next.load(Ordering::Relaxed);
         if earlier {
@@ -211,16 +239,17 @@ impl TimerQueue {
     /// An entry that is nobody's; `None` at the bound.
     #[inline]
     fn take_free(&self, filed: &mut Filed) -> Option<u32> {
-        filed.free.pop().or_else(|| self.grow(filed))
+        filed.wheel.take_free().or_else(|| self.grow(filed))
     }
 
     #[cold]
     fn grow(&self, filed: &mut Filed) -> Option<u32> {
         let old = filed.wheel.capacity();
         let more = self.entries.grow(old);
+        reserve(&mut filed.wakers, more as usize);
+        filed.wakers.resize_with((old + more) as usize, || None);
         filed.wheel.grow(more);
-        filed.free.extend((old..old + more).rev());
-        filed.free.pop()
+        filed.wheel.take_free()
     }
 
     /// Fires entries that are due, and files anew those that turn out not to be.
@@ -235,13 +264,13 @@ impl TimerQueue {
         let mut looks = 0;
         while let Some(slot) = filed.wheel.reach(Tick::reached(now)) {
             while looks < limit
-                && let Some(look) = self.look(filed, slot)
+                && let Some((index, look)) = self.look(filed, slot)
             {
                 looks += 1;
-                if let Look::Fired(waker) = look {
-                    out.extend(waker);
-                    advanced.fired += 1;
+                if look == Look::Due {
+                    out.extend(self.fire_one(filed, index));
                     let late = now - filed.wheel.base().instant();
+                    advanced.fired += 1;
                     advanced.latest = advanced.latest.max(nanos(late));
                 }
             }
@@ -251,37 +280,76 @@ impl TimerQueue {
         }
     }
 
-    /// Takes an entry from a slot that has come, and sees what becomes of it.
+    /// Takes an entry from a slot that has come, and files it anew if it was postponed.
     #[inline]
-    fn look(&self, filed: &mut Filed, slot: SlotId) -> Option<Look> {
+    fn look(&self, filed: &mut Filed, slot: SlotId) -> Option<(u32, Look)> {
         let index = filed.wheel.pop(slot)?;
         let look = self.entries.at(index).look(filed.wheel.base());
-        match look {
-            Look::Fired(_) => filed.free.push(index),
-            Look::Postponed(tick) => filed.wheel.file(index, tick),
-            // It is in the stack of cancelled entries, or will be in a moment.
-            Look::Cancelled => {}
+        if let Look::Postponed(tick) = look {
+            filed.wheel.file(index, tick);
         }
-        Some(look)
+        Some((index, look))
     }
 
-    /// Takes up to `limit` cancelled entries out of their slots.
-    ///
-    /// Each arming reclaims more than one, and each cancelled timer was armed once: so cancelled
-    /// entries do not pile up, and no arming pays for a thousand others.
+    /// Takes the waker of an entry that was taken from its slot.
     #[inline]
-    fn reclaim(&self, filed: &mut Filed, limit: usize) {
+    fn fire_one(&self, filed: &mut Filed, index: u32) -> Option<Waker> {
+        self.entries.at(index).fire();
+        if mutant::on(Mutant::FreeOnFire) {
+            filed.wheel.release(index);
+        }
+        filed.wakers[index as usize].take()
+    }
+
+    /// Lets go of all cancelled entries; how many timers are left.
+    fn tidied(&self) -> usize {
+        let mut swept = Vec::new();
+        let mut filed = self.filed.lock();
+        self.sweep(&mut filed, usize::MAX, &mut swept);
+        self.publish(filed.wheel.next());
+        filed.wheel.len()
+    }
+
+    /// Lets go of up to `limit` cancelled entries; their wakers are for the caller to drop when it
+    /// has given back the lock.
+    fn sweep(&self, filed: &mut Filed, limit: usize, swept: &mut Vec<Waker>) {
         for _ in 0..limit {
             if filed.cancelled.is_empty() {
                 filed.cancelled = self.cancelled.take();
             }
-            let Some(index) = filed.cancelled.pop(&self.entries) else {
-                return;
-            };
-            filed.wheel.unlink(index);
-            self.entries.at(index).release();
-            filed.free.push(index);
+            match self.release_one(filed) {
+                Some(waker) => swept.extend(waker),
+                None => return,
+            }
         }
+    }
+
+    /// The share of an arming in letting go of cancelled entries.
+    ///
+    /// It looks at the stack at every eighth arming, and takes two entries from what was found. Each
+    /// cancelled timer was armed once, so they do not pile up, and no arming pays for thousands.
+    #[inline]
+    fn sweep_a_few(&self, filed: &mut Filed, swept: &mut Swept) {
+        if filed.cancelled.is_empty() {
+            filed.patience -= 1;
+            if filed.patience > 0 {
+                return;
+            }
+            filed.patience = PATIENCE;
+            filed.cancelled = self.cancelled.take();
+        }
+        for place in swept {
+            *place = self.release_one(filed).flatten();
+        }
+    }
+
+    /// Takes one cancelled entry out of its slot and makes it free: its waker, if it had one.
+    #[inline]
+    fn release_one(&self, filed: &mut Filed) -> Option<Option<Waker>> {
+        let index = filed.cancelled.pop(&self.entries)?;
+        filed.wheel.unlink(index);
+        filed.wheel.release(index);
+        Some(filed.wakers[index as usize].take())
     }
 
     /// Under the lock: tells everybody when there is something to do next.
@@ -300,5 +368,7 @@ impl fmt::Debug for TimerQueue {
 }
 
 const NEVER: u64 = Instant::FAR_FUTURE.as_nanos();
-/// How many cancelled entries an arming takes out of their slots.
-const RECLAIM: usize = 8;
+/// At which arming the stack of cancelled entries is looked at.
+const PATIENCE: u32 = 8;
+/// Wakers of the cancelled entries that one arming lets go of.
+type Swept = [Option<Waker>; 2];

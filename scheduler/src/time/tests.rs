@@ -1,0 +1,514 @@
+//! The queue against a model, and one test for each failure that timers elsewhere had.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::queue::{Armed, TimerQueue};
+use super::tick::Tick;
+use super::{Clock, Instant};
+
+const NO_LIMIT: usize = usize::MAX;
+const TICK: Duration = Duration::from_nanos(1 << 16);
+
+/// A waker that writes down its name.
+struct Name(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Wake for Name {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().push(self.0);
+    }
+}
+
+/// A queue, and what was woken by it.
+struct Bench {
+    queue: TimerQueue,
+    woken: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { queue: TimerQueue::new(None), woken: Arc::default() }
+    }
+
+    fn waker(&self, name: usize) -> Waker {
+        Waker::from(Arc::new(Name(name, Arc::clone(&self.woken))))
+    }
+
+    fn arm(&self, name: usize, deadline: Instant) -> Armed {
+        self.queue.arm(None, deadline, &self.waker(name))
+    }
+
+    fn arm_waiting(&self, name: usize, deadline: Instant) -> u32 {
+        match self.arm(name, deadline) {
+            Armed::Waits(index) => index,
+            other => panic!("expected {name} to wait for {deadline:?}, not {other:?}"),
+        }
+    }
+
+    /// Advances by at most `limit` looks; who was woken.
+    fn advance(&self, now: Instant, limit: usize) -> Vec<usize> {
+        let mut wakers = Vec::new();
+        let advanced = self.queue.advance(now, limit, &mut wakers);
+        assert_eq!(advanced.fired, wakers.len());
+        wakers.into_iter().for_each(Waker::wake);
+        std::mem::take(&mut self.woken.lock())
+    }
+}
+
+fn at(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 24 * 60 * 60)
+}
+
+// --- Against a model ---
+
+#[derive(Clone, Debug)]
+enum Step {
+    Arm(Duration),
+    Cancel(prop::sample::Index),
+    Postpone(prop::sample::Index, Duration),
+    Rearm(prop::sample::Index, Duration),
+    Advance(Duration, usize),
+}
+
+fn durations() -> impl Strategy<Value = Duration> {
+    let ranges = [0..1u64 << 17, 0..1 << 25, 0..1 << 37, 0..1 << 56];
+    let nanos = prop::sample::select(ranges.to_vec()).prop_flat_map(|range| range);
+    prop_oneof![
+        12 => nanos.prop_map(Duration::from_nanos),
+        1 => Just(days(400)),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+fn jumps() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        8 => (0..1u64 << 26).prop_map(Duration::from_nanos),
+        4 => (0..1u64 << 40).prop_map(Duration::from_nanos),
+        1 => Just(days(400)),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let limits = prop_oneof![Just(NO_LIMIT), 1..4usize];
+    let step = prop_oneof![
+        6 => durations().prop_map(Step::Arm),
+        2 => any::<prop::sample::Index>().prop_map(Step::Cancel),
+        2 => (any::<prop::sample::Index>(), durations()).prop_map(|(i, d)| Step::Postpone(i, d)),
+        2 => (any::<prop::sample::Index>(), durations()).prop_map(|(i, d)| Step::Rearm(i, d)),
+        4 => (jumps(), limits).prop_map(|(d, limit)| Step::Advance(d, limit)),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+/// What the queue should hold, by name.
+#[derive(Default)]
+struct Model {
+    now: Instant,
+    waiting: BTreeMap<usize, (Instant, u32)>,
+    /// Fired, but not yet handed back.
+    fired: BTreeMap<usize, u32>,
+    names: usize,
+}
+
+impl Model {
+    fn pick(&self, index: prop::sample::Index) -> Option<usize> {
+        let names: Vec<usize> = self.waiting.keys().copied().collect();
+        (!names.is_empty()).then(|| *index.get(&names))
+    }
+
+    fn due(&self) -> Vec<usize> {
+        let reached = Tick::reached(self.now);
+        let due = self.waiting.iter().filter(|(_, (at, _))| Tick::of_deadline(*at) <= reached);
+        due.map(|(name, _)| *name).collect()
+    }
+
+    fn first(&self) -> Instant {
+        let ticks = self.waiting.values().map(|(deadline, _)| Tick::of_deadline(*deadline).instant());
+        ticks.min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    fn step(&mut self, bench: &Bench, step: Step) {
+        match step {
+            Step::Arm(duration) => self.arm(bench, self.now + duration),
+            Step::Cancel(index) => self.cancel(bench, index),
+            Step::Postpone(index, duration) => self.postpone(bench, index, duration),
+            Step::Rearm(index, duration) => self.rearm(bench, index, self.now + duration),
+            Step::Advance(duration, limit) => self.advance(bench, duration, limit),
+        }
+        let next = bench.queue.next().unwrap_or(Instant::FAR_FUTURE);
+        assert!(next <= self.first(), "late: {next:?}, but due at {:?}", self.first());
+    }
+
+    fn arm(&mut self, bench: &Bench, deadline: Instant) {
+        self.names += 1;
+        match bench.arm(self.names, deadline) {
+            Armed::Waits(index) => drop(self.waiting.insert(self.names, (deadline, index))),
+            Armed::Due => assert!(deadline <= self.now, "{deadline:?} is not due"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn cancel(&mut self, bench: &Bench, index: prop::sample::Index) {
+        if let Some(name) = self.pick(index)
+            && let Some((_, entry)) = self.waiting.remove(&name)
+        {
+            bench.queue.cancel(entry);
+        }
+    }
+
+    fn postpone(&mut self, bench: &Bench, index: prop::sample::Index, duration: Duration) {
+        if let Some(name) = self.pick(index)
+            && let Some((deadline, entry)) = self.waiting.get_mut(&name)
+        {
+            *deadline += duration;
+            bench.queue.postpone(*entry, Tick::of_deadline(*deadline));
+        }
+    }
+
+    /// Moves a timer to any other deadline, in the entry that it has.
+    fn rearm(&mut self, bench: &Bench, index: prop::sample::Index, deadline: Instant) {
+        let Some(name) = self.pick(index) else { return };
+        let (_, entry) = self.waiting[&name];
+        match bench.queue.arm(Some(entry), deadline, &bench.waker(name)) {
+            Armed::Waits(same) => {
+                assert_eq!(same, entry);
+                self.waiting.insert(name, (deadline, entry));
+            }
+            Armed::Due => {
+                assert!(deadline <= self.now);
+                bench.queue.cancel(entry);
+                self.waiting.remove(&name);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Everything due fires, in the order of ticks, and nothing else; if need be in several goes.
+    fn advance(&mut self, bench: &Bench, duration: Duration, limit: usize) {
+        self.now += duration;
+        let mut due = self.due();
+        let mut fired = Vec::new();
+        while bench.queue.next().is_some_and(|next| next <= self.now) {
+            fired.extend(bench.advance(self.now, limit));
+        }
+        let ticks = |name: &usize| Tick::of_deadline(self.waiting[name].0);
+        if limit == NO_LIMIT {
+            assert!(fired.is_sorted_by_key(ticks), "out of order: {fired:?}");
+        }
+        fired.sort_unstable();
+        due.sort_unstable();
+        // A timer in the last tick of all may be left: nobody waits until then.
+        due.retain(|name| ticks(name) < Tick::LAST);
+        fired.retain(|name| ticks(name) < Tick::LAST);
+        assert_eq!(fired, due);
+        for name in fired {
+            let (_, entry) = self.waiting.remove(&name).expect("it was waiting, as `ticks` found");
+            self.fired.insert(name, entry);
+        }
+        // Half of the fired ones are handed back now, the others keep their entries.
+        self.fired.retain(|name, entry| {
+            if name % 2 == 0 {
+                bench.queue.cancel(*entry);
+            }
+            name % 2 != 0
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_queue_does_as_a_sorted_map_does(steps in steps()) {
+        let (bench, mut model) = (Bench::new(), Model::default());
+        for step in steps {
+            model.step(&bench, step);
+        }
+        prop_assert_eq!(bench.queue.len(), model.waiting.len());
+        model.fired.values().for_each(|entry| bench.queue.cancel(*entry));
+        prop_assert_eq!(bench.queue.close().len(), model.waiting.len());
+    }
+}
+
+// --- Failures ---
+
+#[test]
+fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
+    let rung: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let ring = Arc::clone(&rung);
+    let queue = TimerQueue::new(Some(Box::new(move |deadline| ring.lock().push(deadline))));
+    let arm = |ticks: u32| queue.arm(None, Instant::ZERO + TICK * ticks, Waker::noop());
+    assert!(matches!(arm(900), Armed::Waits(_)));
+    assert!(matches!(arm(901), Armed::Waits(_)));
+    let Armed::Waits(later) = arm(902) else { panic!("it is not due") };
+    assert!(matches!(arm(5), Armed::Waits(_)));
+    assert_eq!(queue.next(), Some(Instant::ZERO + TICK * 5));
+    // The same for a timer that has an entry already.
+    let earliest = Instant::ZERO + TICK * 3;
+    assert_eq!(queue.arm(Some(later), earliest, Waker::noop()), Armed::Waits(later));
+    assert_eq!(queue.next(), Some(earliest));
+    assert_eq!(*rung.lock(), [900, 5, 3].map(|ticks| Instant::ZERO + TICK * ticks));
+}
+
+#[test]
+fn failure_46_the_alarm_may_use_the_queue() {
+    let queue = Arc::new_cyclic(|queue: &std::sync::Weak<TimerQueue>| {
+        let queue = queue.clone();
+        let look = move |_| drop(queue.upgrade().map(|queue| queue.len()));
+        TimerQueue::new(Some(Box::new(look)))
+    });
+    assert!(matches!(queue.arm(None, at(1 << 20), Waker::noop()), Armed::Waits(_)));
+}
+
+#[test]
+fn failure_47_the_wheel_does_not_wrap_in_400_days() {
+    let bench = Bench::new();
+    let mut now = Instant::ZERO;
+    for day in 0..400 {
+        bench.arm_waiting(day, now + days(1));
+        assert_eq!(bench.advance(now + days(1) - TICK, NO_LIMIT), []);
+        now += days(1);
+        assert_eq!(bench.advance(now + TICK, NO_LIMIT), [day]);
+    }
+    assert_eq!(bench.queue.next(), None);
+}
+
+#[test]
+fn failure_47_a_far_deadline_is_not_taken_for_a_near_one() {
+    let bench = Bench::new();
+    for (name, count) in [400, 12, 3_650].into_iter().enumerate() {
+        bench.arm_waiting(name, Instant::ZERO + days(count));
+    }
+    assert_eq!(bench.advance(Instant::ZERO + days(11), NO_LIMIT), []);
+    assert_eq!(bench.advance(Instant::ZERO + days(399), NO_LIMIT), [1]);
+    assert_eq!(bench.advance(Instant::ZERO + days(4_000), NO_LIMIT), [0, 2]);
+}
+
+#[test]
+fn failure_47_the_last_instant_is_waited_for_and_not_reached() {
+    let bench = Bench::new();
+    bench.arm_waiting(0, Instant::FAR_FUTURE);
+    bench.arm_waiting(1, at(u64::MAX - 1));
+    assert_eq!(bench.queue.next(), None);
+    assert_eq!(bench.advance(at(u64::MAX - 2), NO_LIMIT), []);
+    assert_eq!(bench.queue.len(), 2);
+}
+
+#[test]
+fn failure_48_cancelled_entries_do_not_pile_up_whatever_their_deadlines() {
+    let bench = Bench::new();
+    let waker = bench.waker(0);
+    for round in 0..100_000 {
+        let far = Instant::ZERO + days(1 + round % 400);
+        let Armed::Waits(index) = bench.queue.arm(None, far, &waker) else { panic!("not due") };
+        assert!(index < 64, "entry {index} at round {round}");
+        bench.queue.cancel(index);
+    }
+    assert_eq!(bench.queue.len(), 0);
+}
+
+#[test]
+fn failure_48_a_cancelled_timer_keeps_no_task_in_memory_once_the_worker_rests() {
+    let bench = Bench::new();
+    let name = Arc::new(Name(0, Arc::default()));
+    let far = Instant::ZERO + days(400);
+    let Armed::Waits(index) = bench.queue.arm(None, far, &Waker::from(Arc::clone(&name))) else {
+        panic!("not due");
+    };
+    bench.queue.cancel(index);
+    bench.queue.tidy();
+    assert_eq!(Arc::strong_count(&name), 1);
+    assert_eq!(bench.queue.next(), None);
+}
+
+#[test]
+fn a_cancelled_timer_wakes_nobody() {
+    let bench = Bench::new();
+    let index = bench.arm_waiting(0, at(1 << 20));
+    bench.arm_waiting(1, at(1 << 20));
+    bench.queue.cancel(index);
+    // No look is left to let go of it first.
+    assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
+}
+
+#[test]
+fn a_postponed_timer_is_filed_anew_and_wakes_nobody_early() {
+    let bench = Bench::new();
+    let index = bench.arm_waiting(0, at(1 << 20));
+    bench.queue.postpone(index, Tick::of_deadline(at(1 << 30)));
+    assert_eq!(bench.advance(at(1 << 29), NO_LIMIT), []);
+    assert_eq!(bench.queue.next(), Some(at(1 << 30)));
+    assert_eq!(bench.advance(at(1 << 30), NO_LIMIT), [0]);
+}
+
+#[test]
+fn postponing_to_an_earlier_deadline_changes_nothing_but_is_seen() {
+    let bench = Bench::new();
+    let (early, late) = (Tick::of_deadline(at(1 << 20)), Tick::of_deadline(at(1 << 30)));
+    let waker = bench.waker(0);
+    let Armed::Waits(index) = bench.queue.arm(None, at(1 << 30), &waker) else { panic!("not due") };
+    assert!(bench.queue.waits(index, late, &waker));
+    bench.queue.postpone(index, early);
+    assert!(!bench.queue.waits(index, early, &waker));
+    assert!(!bench.queue.waits(index, late, Waker::noop()));
+    assert_eq!(bench.queue.next(), Some(at(1 << 30)));
+}
+
+#[test]
+fn a_fired_entry_stays_its_timers_until_handed_back() {
+    let bench = Bench::new();
+    let first = bench.arm_waiting(0, at(1 << 20));
+    assert_eq!(bench.advance(at(1 << 20), NO_LIMIT), [0]);
+    let others: Vec<u32> = (1..2_000).map(|name| bench.arm_waiting(name, at(1 << 30))).collect();
+    assert!(!others.contains(&first));
+    bench.queue.cancel(first);
+    assert_eq!(bench.queue.len(), others.len());
+}
+
+#[test]
+fn advancing_is_bounded_and_says_that_more_is_due() {
+    let bench = Bench::new();
+    (0..10).for_each(|name| drop(bench.arm_waiting(name, at(1 << 22))));
+    let now = at(1 << 23);
+    let mut fired = Vec::new();
+    for _ in 0..100 {
+        if bench.queue.next().is_none() {
+            break;
+        }
+        let some = bench.advance(now, 3);
+        assert!(some.len() <= 3);
+        assert!(fired.len() == 10 || bench.queue.next().is_none_or(|next| next <= now));
+        fired.extend(some);
+    }
+    assert_eq!(fired, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn timers_of_one_tick_fire_in_the_order_they_were_armed() {
+    let bench = Bench::new();
+    (0..100).for_each(|name| drop(bench.arm_waiting(name, at(1 << 20))));
+    assert_eq!(bench.advance(at(1 << 20), NO_LIMIT), (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn lateness_is_that_of_the_latest() {
+    let bench = Bench::new();
+    bench.arm_waiting(0, at(1 << 20));
+    bench.arm_waiting(1, at(1 << 22));
+    let advanced = bench.queue.advance(at((1 << 22) + 7), NO_LIMIT, &mut Vec::new());
+    assert_eq!((advanced.fired, advanced.latest), (2, (1 << 22) + 7 - (1 << 20)));
+}
+
+#[test]
+fn a_deadline_that_has_passed_is_due_at_once() {
+    let bench = Bench::new();
+    assert_eq!(bench.arm(0, Instant::ZERO), Armed::Due);
+    bench.arm_waiting(1, at(1 << 20));
+    assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
+    assert_eq!(bench.arm(2, at(1 << 20)), Armed::Due);
+    assert_eq!(bench.queue.len(), 0);
+}
+
+#[test]
+fn a_clock_read_that_is_older_than_the_wheel_fires_nothing_and_breaks_nothing() {
+    let bench = Bench::new();
+    bench.arm_waiting(0, at(1 << 20));
+    assert_eq!(bench.advance(at(1 << 22), NO_LIMIT), [0]);
+    bench.arm_waiting(1, at((1 << 22) + (1 << 17)));
+    assert_eq!(bench.advance(at(1 << 19), NO_LIMIT), []);
+    assert_eq!(bench.advance(at(1 << 23), NO_LIMIT), [1]);
+}
+
+#[test]
+fn closing_returns_each_waker_once_and_nothing_fires_after() {
+    let bench = Bench::new();
+    let cancelled = bench.arm_waiting(0, at(1 << 20));
+    (1..100).for_each(|name| drop(bench.arm_waiting(name, at(name as u64 * (1 << 30)))));
+    bench.queue.cancel(cancelled);
+    bench.queue.close().into_iter().for_each(Waker::wake);
+    let mut woken = std::mem::take(&mut *bench.woken.lock());
+    woken.sort_unstable();
+    assert_eq!(woken, (1..100).collect::<Vec<_>>());
+    assert_eq!(bench.arm(0, at(1 << 40)), Armed::Closed);
+    assert_eq!((bench.queue.close().len(), bench.queue.next()), (0, None));
+}
+
+#[test]
+fn wakers_are_dropped_outside_the_lock() {
+    /// Uses the queue from the drop of its waker, as a task that is dropped with it may.
+    struct Nosy(Arc<TimerQueue>, Arc<AtomicUsize>);
+    impl Wake for Nosy {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let _ = self.0.len();
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (queue, dropped) = (Arc::new(TimerQueue::new(None)), Arc::new(AtomicUsize::new(0)));
+    let nosy = || Waker::from(Arc::new(Nosy(Arc::clone(&queue), Arc::clone(&dropped))));
+    for _ in 0..32 {
+        let Armed::Waits(index) = queue.arm(None, at(1 << 40), &nosy()) else { panic!("not due") };
+        let _ = queue.arm(Some(index), at(1 << 39), &nosy());
+        queue.cancel(index);
+    }
+    queue.tidy();
+    let Armed::Waits(index) = queue.arm(None, at(1 << 20), &nosy()) else { panic!("not due") };
+    queue.cancel(index);
+    queue.advance(at(1 << 20), NO_LIMIT, &mut Vec::new());
+    let Armed::Waits(index) = queue.arm(None, at(1 << 40), &nosy()) else { panic!("not due") };
+    queue.cancel(index);
+    queue.close();
+    assert_eq!(queue.arm(None, at(1 << 40), &nosy()), Armed::Closed);
+    assert_eq!(dropped.load(Ordering::Relaxed), 32 * 2 + 3);
+}
+
+#[test]
+fn many_threads_cancel_while_the_owner_arms_and_no_entry_is_lost() {
+    let queue = TimerQueue::new(None);
+    let (sender, receiver) = std::sync::mpsc::channel::<u32>();
+    let receiver = Mutex::new(receiver);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let taken = receiver.lock().recv();
+                    let Ok(index) = taken else { break };
+                    queue.cancel(index);
+                }
+            });
+        }
+        let mut wakers = Vec::new();
+        for round in 0..50_000u64 {
+            let deadline = at((round + 1 + round % 7 * 100) << 16);
+            if let Armed::Waits(index) = queue.arm(None, deadline, Waker::noop()) {
+                sender.send(index).expect("the cancelling threads end after this one");
+            }
+            queue.advance(at(round << 16), 16, &mut wakers);
+            wakers.clear();
+        }
+        drop(sender);
+    });
+    assert_eq!(queue.len(), 0);
+    assert!(queue.close().is_empty());
+}
+
+#[test]
+fn a_clock_by_hand_drives_a_queue() {
+    let (clock, hand) = Clock::manual();
+    let bench = Bench::new();
+    bench.arm_waiting(0, clock.now() + Duration::from_millis(1));
+    hand.advance(Duration::from_millis(1) + TICK);
+    assert_eq!(bench.advance(clock.now(), NO_LIMIT), [0]);
+}

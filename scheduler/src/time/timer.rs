@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Instant;
-use super::entry::Hold;
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
 use crate::context;
@@ -40,28 +39,27 @@ use crate::context;
 pub struct Timer {
     /// Where the entry is; `None` while there is none.
     queue: Option<Arc<TimerQueue>>,
-    /// The deadline. While there is an entry, its tick is also what the entry's word says, and
-    /// so the proof that the entry is still this timer's: [`Timer::unset`] leaves it alone.
-    deadline: Instant,
+    /// The entry, which belongs to this timer also when it has fired. Its own deadline may be an
+    /// earlier one than this timer's.
     index: u32,
     phase: Phase,
+    deadline: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// There is no deadline. An entry may be left from an earlier one.
+    /// There is no deadline. The entry may wait for an earlier one.
     Unset,
     /// The deadline has not been seen to pass.
     Waiting,
-    /// The deadline has passed. There is no entry.
+    /// The deadline has been seen to pass. There is no entry.
     Elapsed,
 }
 
 impl Timer {
     /// A timer without a deadline.
     pub const fn new() -> Timer {
-        let deadline = Instant::FAR_FUTURE;
-        Timer { queue: None, deadline, index: 0, phase: Phase::Unset }
+        Timer { queue: None, index: 0, phase: Phase::Unset, deadline: Instant::FAR_FUTURE }
     }
 
     /// The deadline set last, passed or not. `None` while there is none, which is also what a
@@ -77,13 +75,20 @@ impl Timer {
 
     /// Sets the deadline, or takes it away.
     ///
-    /// The new deadline counts from the next [`Timer::poll_elapsed`] on. After moving it *later*
-    /// that poll may be left out: the task that polled last will be woken in time. The deadline
-    /// that was taken away may still wake the task once.
+    /// The new deadline counts from the next [`Timer::poll_elapsed`] on. That poll may be left out
+    /// where a pending deadline was moved later: the task that polled last will be woken.
+    ///
+    /// A deadline that was taken away may still wake the task once: the entry is left where it is,
+    /// as more often than not another deadline follows, and a later one.
     pub fn set(&mut self, deadline: Option<Instant>) {
-        match deadline.filter(|deadline| *deadline != Instant::FAR_FUTURE) {
-            Some(deadline) => self.move_to(deadline),
-            None => self.unset(),
+        self.deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
+        if self.deadline == Instant::FAR_FUTURE {
+            self.phase = Phase::Unset;
+            return;
+        }
+        self.phase = Phase::Waiting;
+        if let Some(queue) = &self.queue {
+            queue.postpone(self.index, Tick::of_deadline(self.deadline));
         }
     }
 
@@ -103,49 +108,25 @@ impl Timer {
             Phase::Unset => Poll::Pending,
             Phase::Elapsed => Poll::Ready(()),
             Phase::Waiting if super::current_time("a timer") >= self.deadline => self.elapse(),
-            Phase::Waiting if self.watch(cx) == Hold::Kept => Poll::Pending,
+            Phase::Waiting if self.waits(cx) => Poll::Pending,
             Phase::Waiting => self.arm(cx),
         }
     }
 
-    fn move_to(&mut self, deadline: Instant) {
-        if self.postpone(deadline) == Hold::Lost {
-            self.disarm();
-        }
-        self.deadline = deadline;
-        self.phase = Phase::Waiting;
-    }
-
-    /// Leaves the entry where it is: more often than not another deadline follows, a later one.
-    fn unset(&mut self) {
-        self.phase = Phase::Unset;
-        if self.queue.is_none() {
-            self.deadline = Instant::FAR_FUTURE;
-        }
-    }
-
-    /// Moves the entry, if there is one and the new deadline is not earlier than the old one.
-    fn postpone(&self, deadline: Instant) -> Hold {
-        let (old, new) = (Tick::of_deadline(self.deadline), Tick::of_deadline(deadline));
-        match &self.queue {
-            Some(_) if new == old => Hold::Kept,
-            Some(queue) if new > old => queue.postpone(self.index, old, new),
-            _ => Hold::Lost,
-        }
-    }
-
-    /// Sees to it that this task is the one that is woken, if there is an entry and it has not
-    /// fired.
-    fn watch(&self, cx: &Context<'_>) -> Hold {
+    /// Whether this task will be woken in time as things are.
+    fn waits(&self, cx: &Context<'_>) -> bool {
         let tick = Tick::of_deadline(self.deadline);
-        self.queue.as_ref().map_or(Hold::Lost, |queue| queue.watch(self.index, tick, cx.waker()))
+        self.queue.as_ref().is_some_and(|queue| queue.waits(self.index, tick, cx.waker()))
     }
 
-    /// Takes an entry in the queue of whoever polls now; the old one, if any, has fired.
+    /// Files the timer with the queue of whoever polls now: in the entry it has, if that is there.
     fn arm(&mut self, cx: &Context<'_>) -> Poll<()> {
         let queue = context::timers().unwrap_or_else(|| super::no_runtime("a timer"));
-        self.queue = None;
-        match queue.arm(self.deadline, cx.waker()) {
+        if self.queue.as_ref().is_some_and(|held| !Arc::ptr_eq(held, &queue)) {
+            self.disarm();
+        }
+        let held = self.queue.is_some().then_some(self.index);
+        match queue.arm(held, self.deadline, cx.waker()) {
             Armed::Waits(index) => {
                 self.index = index;
                 self.queue = Some(queue);
@@ -166,7 +147,7 @@ impl Timer {
 
     fn disarm(&mut self) {
         if let Some(queue) = self.queue.take() {
-            queue.cancel(self.index, Tick::of_deadline(self.deadline));
+            queue.cancel(self.index);
         }
     }
 }

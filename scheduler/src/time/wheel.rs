@@ -17,7 +17,8 @@
 //! so the next deadline is exact and nobody wakes only to file entries anew.
 //!
 //! A slot is a circular doubly linked list through a table of links, so taking an entry out needs
-//! no search and filing one allocates nothing once the table has grown.
+//! no search and filing one allocates nothing once the table has grown. Entries that are nobody's
+//! form a list of their own through the same table.
 
 use super::tick::Tick;
 
@@ -28,8 +29,13 @@ pub(super) struct Wheel {
     /// For each level a bit a slot, set while the slot has entries.
     occupied: [u64; LEVELS],
     slots: Box<[Slot]>,
-    /// By entry. An entry that is in no slot is linked to itself.
+    /// By entry. An entry in use that is in no slot is linked to itself.
     links: Vec<Links>,
+    /// The entry that was released last, or [`FREE`]: a list through `next`. The `previous` of a
+    /// free entry is [`FREE`].
+    free: u32,
+    /// How many entries are filed.
+    filed: usize,
 }
 
 /// Names a slot: level × 64 + its place in the level.
@@ -58,6 +64,8 @@ impl Wheel {
             occupied: [0; LEVELS],
             slots: (0..LEVELS as u32 * 64).map(empty).collect(),
             links: Vec::new(),
+            free: FREE,
+            filed: 0,
         }
     }
 
@@ -67,15 +75,40 @@ impl Wheel {
         self.base
     }
 
-    /// How many entries the wheel has links for.
+    /// How many entries are filed.
+    pub(super) fn len(&self) -> usize {
+        self.filed
+    }
+
+    /// How many entries there are, filed or not.
     pub(super) fn capacity(&self) -> u32 {
         self.links.len() as u32
     }
 
-    /// Makes links for `more` further entries, none of them filed.
+    /// Makes `more` further entries, all of them free.
     pub(super) fn grow(&mut self, more: u32) {
         let old = self.capacity();
+        reserve(&mut self.links, more as usize);
         self.links.extend((old..old + more).map(Links::to));
+        (old..old + more).rev().for_each(|index| self.release(index));
+    }
+
+    /// An entry that was free; it is in no slot.
+    #[inline]
+    pub(super) fn take_free(&mut self) -> Option<u32> {
+        let index = self.free;
+        let links = self.links.get_mut(index as usize)?;
+        self.free = links.next;
+        *links = Links::to(index);
+        Some(index)
+    }
+
+    /// Makes an entry free that is in no slot.
+    #[inline]
+    pub(super) fn release(&mut self, index: u32) {
+        debug_assert_eq!(self.links[index as usize], Links::to(index), "entry {index} is in use");
+        self.links[index as usize] = Links { next: self.free, previous: FREE };
+        self.free = index;
     }
 
     /// Files an entry that is in no slot at a tick after the base.
@@ -87,6 +120,7 @@ impl Wheel {
         let (level, bit) = (id as usize / 64, 1 << (id % 64));
         let slot = &mut self.slots[id as usize];
         let first = self.occupied[level] & bit == 0;
+        self.filed += 1;
         slot.least = if first { tick } else { slot.least.min(tick) };
         self.occupied[level] |= bit;
         let tail = std::mem::replace(&mut slot.ends.previous, index);
@@ -98,6 +132,11 @@ impl Wheel {
     #[inline]
     pub(super) fn unlink(&mut self, index: u32) {
         let Links { next, previous } = self.links[index as usize];
+        if next == index {
+            return;
+        }
+        debug_assert_ne!(previous, FREE, "entry {index} is free");
+        self.filed -= 1;
         self.links_of(previous).next = next;
         self.links_of(next).previous = previous;
         self.links[index as usize] = Links::to(index);
@@ -177,11 +216,21 @@ impl Links {
     }
 }
 
+/// Makes room for `more` elements, and for at most an eighth of all beyond that: doubling would
+/// cost each timer half its size again.
+pub(super) fn reserve<T>(elements: &mut Vec<T>, more: usize) {
+    if elements.capacity() - elements.len() < more {
+        elements.reserve_exact(more.max(elements.len() / 8));
+    }
+}
+
 /// Bits of a tick that one level tells apart.
 const GROUP: u32 = 6;
 const LEVELS: usize = (Tick::BITS / GROUP) as usize;
 /// Set in a name that means a slot.
 const SLOT: u32 = 1 << 31;
+/// The end of the list of free entries; no entry has this index.
+const FREE: u32 = SLOT - 1;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
@@ -190,6 +239,7 @@ mod tests {
     fn wheel(entries: u32) -> Wheel {
         let mut wheel = Wheel::new();
         wheel.grow(entries);
+        (0..entries).for_each(|index| assert_eq!(wheel.take_free(), Some(index)));
         wheel
     }
 
@@ -248,7 +298,17 @@ mod tests {
         (0..3).for_each(|index| wheel.file(index, tick));
         wheel.unlink(1);
         wheel.unlink(1);
+        assert_eq!(wheel.len(), 2);
         assert_eq!(turn(&mut wheel, &[tick; 3], tick), [0, 2]);
-        assert_eq!(wheel.any_slot(), None);
+        assert_eq!((wheel.len(), wheel.any_slot()), (0, None));
+    }
+
+    #[test]
+    fn a_released_entry_is_given_out_again_and_no_entry_twice() {
+        let mut wheel = wheel(3);
+        assert_eq!(wheel.take_free(), None);
+        wheel.release(2);
+        wheel.release(0);
+        assert_eq!([wheel.take_free(), wheel.take_free(), wheel.take_free()], [Some(0), Some(2), None]);
     }
 }

@@ -1,0 +1,91 @@
+//! What an error of `accept` means for the listener.
+
+use std::io;
+
+use heist_reactor::RegisterError;
+use rustix::io::Errno;
+
+/// What an error of `accept` concerns; see [`accept_error_kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AcceptErrorKind {
+    /// One connection, which failed before it could be taken. Count it and accept the next.
+    Connection,
+    /// The process or the machine has no more descriptors, memory or places in the event queue.
+    /// Accepting again at once fails again: wait until something was closed.
+    Exhausted,
+    /// The listener itself: it will not accept again.
+    Fatal,
+}
+
+/// Tells whether an error of `accept` concerns one connection, the machine's resources, or the
+/// listener.
+///
+/// ```
+/// use heist_net::{AcceptErrorKind, accept_error_kind};
+/// use std::io;
+///
+/// let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
+/// assert_eq!(accept_error_kind(&aborted), AcceptErrorKind::Connection);
+/// ```
+pub fn accept_error_kind(error: &io::Error) -> AcceptErrorKind {
+    match Errno::from_io_error(error) {
+        Some(errno) if CONNECTION.contains(&errno) => AcceptErrorKind::Connection,
+        Some(errno) if EXHAUSTED.contains(&errno) => AcceptErrorKind::Exhausted,
+        Some(_) => AcceptErrorKind::Fatal,
+        None if is_queue_full(error) => AcceptErrorKind::Exhausted,
+        None if error.kind() == io::ErrorKind::ConnectionAborted => AcceptErrorKind::Connection,
+        None => AcceptErrorKind::Fatal,
+    }
+}
+
+fn is_queue_full(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(RegisterError::Full { .. }))
+}
+
+/// Errors of the connection, which Linux passes on from its network; `PERM` is a firewall's word.
+const CONNECTION: &[Errno] = &[
+    Errno::CONNABORTED,
+    Errno::CONNRESET,
+    Errno::PROTO,
+    Errno::PERM,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::HOSTDOWN,
+    Errno::HOSTUNREACH,
+    Errno::NOPROTOOPT,
+    Errno::OPNOTSUPP,
+    Errno::TIMEDOUT,
+    Errno::INTR,
+];
+
+/// `NOSPC` is the kernel's bound on watched descriptors, met when the new socket is registered.
+const EXHAUSTED: &[Errno] =
+    &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn econnaborted_does_not_end_the_listener() {
+        let error = io::Error::from(Errno::CONNABORTED);
+        assert_eq!(accept_error_kind(&error), AcceptErrorKind::Connection);
+    }
+
+    #[test]
+    fn emfile_and_a_full_table_are_waited_out() {
+        let descriptors = io::Error::from(Errno::MFILE);
+        assert_eq!(accept_error_kind(&descriptors), AcceptErrorKind::Exhausted);
+        let table = io::Error::from(RegisterError::Full { max: 1 });
+        assert_eq!(accept_error_kind(&table), AcceptErrorKind::Exhausted);
+    }
+
+    #[test]
+    fn closed_queue_and_bad_descriptor_end_the_listener() {
+        let closed = io::Error::from(heist_reactor::Closed);
+        assert_eq!(accept_error_kind(&closed), AcceptErrorKind::Fatal);
+        let bad = io::Error::from(Errno::BADF);
+        assert_eq!(accept_error_kind(&bad), AcceptErrorKind::Fatal);
+    }
+}

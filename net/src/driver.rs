@@ -1,0 +1,169 @@
+//! The only joint between the scheduler and the event queue.
+//!
+//! The scheduler waits through its [`Park`] and knows no file descriptors; the queue hands out
+//! wakers and knows no tasks. [`Driver`] is the one type that knows both, and does nothing but pass
+//! on.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use heist_reactor::{Interest, Kind, Queue, Source};
+use heist_scheduler::{Handle, Harvest, Park};
+
+/// A runtime's event queue, as its scheduler sees it.
+///
+/// [`Builder`](crate::Builder) makes one for each runtime. Sockets find it through the handle of
+/// the runtime whose task (or [`enter`](Handle::enter) guard) they are created in.
+pub struct Driver {
+    queue: Queue,
+    /// Counts registrations, to spread them over the shards. Relaxed: it decides balance only, and
+    /// a count that two threads see in a different order still sends one source to each shard in
+    /// turn.
+    registrations: AtomicUsize,
+}
+
+impl Driver {
+    /// Makes the queue `queue` usable by a scheduler and by this crate's sockets.
+    pub fn new(queue: Queue) -> Driver {
+        Driver { queue, registrations: AtomicUsize::new(0) }
+    }
+
+    /// The driver of the runtime that `handle` belongs to, or `None` where that runtime was built
+    /// without this crate's [`Builder`](crate::Builder).
+    pub fn of(handle: &Handle) -> Option<&Driver> {
+        let park: &dyn Any = &**handle.park();
+        park.downcast_ref()
+    }
+
+    /// The event queue, to watch its size or to register sources of one's own.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Registers `io` on the next shard in turn.
+    ///
+    /// # Errors
+    ///
+    /// What the queue says: it is closed, full, or the kernel refuses the descriptor.
+    pub fn register<S: AsFd>(
+        &self,
+        io: S,
+        interest: Interest,
+        kind: Kind,
+    ) -> io::Result<Source<S>> {
+        let shard = self.next_shard();
+        Ok(self.queue.register(shard, io, interest, kind)?)
+    }
+
+    fn next_shard(&self) -> usize {
+        match self.queue.shards() {
+            // The usual case writes nothing that is shared.
+            1 => 0,
+            shards => self.registrations.fetch_add(1, Ordering::Relaxed) % shards,
+        }
+    }
+}
+
+/// Registers `io` with the runtime that the calling thread is in.
+///
+/// # Errors
+///
+/// [`NoDriver`] outside of a runtime, or in one that has no event queue; else as
+/// [`Driver::register`].
+pub(crate) fn register<S: AsFd>(io: S, interest: Interest, kind: Kind) -> io::Result<Source<S>> {
+    let handle = Handle::try_current().ok_or(NoDriver::OutsideRuntime)?;
+    let driver = Driver::of(&handle).ok_or(NoDriver::NoQueue)?;
+    driver.register(io, interest, kind)
+}
+
+/// Why a socket could not be made: there is no event queue to register it with.
+///
+/// It is the inner error of an [`io::Error`] of kind [`Unsupported`](io::ErrorKind::Unsupported).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoDriver {
+    /// The calling thread is in no runtime.
+    #[error("a socket needs a runtime: make it in a task, in `block_on`, or under `Handle::enter`")]
+    OutsideRuntime,
+    /// The calling thread's runtime was built without an event queue.
+    #[error("this runtime has no event queue: build it with `heist_net::Builder`")]
+    NoQueue,
+}
+
+impl From<NoDriver> for io::Error {
+    fn from(error: NoDriver) -> io::Error {
+        io::Error::new(io::ErrorKind::Unsupported, error)
+    }
+}
+
+impl Park for Driver {
+    fn lanes(&self) -> usize {
+        self.queue.shards()
+    }
+
+    fn places(&self) -> usize {
+        self.queue.places()
+    }
+
+    fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
+        self.queue.poll(lane, bound, out).map(harvest)
+    }
+
+    fn listen(
+        &self,
+        lane: usize,
+        bound: usize,
+        timeout: Option<Duration>,
+        out: &mut Vec<Waker>,
+    ) -> io::Result<Harvest> {
+        self.queue.wait(lane, bound, timeout, out).map(harvest)
+    }
+
+    fn wake(&self, lane: usize) {
+        if let Err(error) = self.queue.wake(lane) {
+            // The wake goes through a descriptor of the queue's own, which is open as long as the
+            // queue. An error here is a broken process, and there is nobody to return it to.
+            tracing::error!(lane, %error, "the event queue could not be woken");
+        }
+    }
+
+    fn ready(&self, lane: usize) -> bool {
+        self.queue.ready(lane)
+    }
+
+    fn close(&self) -> Vec<Waker> {
+        self.queue.close()
+    }
+}
+
+/// The two crates count the same things and share no types.
+fn harvest(harvest: heist_reactor::Harvest) -> Harvest {
+    Harvest {
+        events: harvest.events,
+        stale: harvest.stale,
+        spurious: harvest.spurious,
+        woken: harvest.woken,
+        closed: harvest.closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heist_reactor::Config;
+
+    use super::*;
+
+    #[test]
+    fn sources_are_spread_over_all_shards_in_turn() {
+        let driver =
+            |shards| Driver::new(Queue::new(Config { shards, ..Config::default() }).unwrap());
+        let three = driver(3);
+        let shards: Vec<_> = (0..6).map(|_| three.next_shard()).collect();
+        assert_eq!(shards, [0, 1, 2, 0, 1, 2]);
+        let one = driver(1);
+        assert_eq!((one.next_shard(), one.next_shard()), (0, 0));
+    }
+}

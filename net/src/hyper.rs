@@ -1,0 +1,226 @@
+//! What hyper asks of a runtime: sockets, an executor and a timer (feature `hyper`).
+//!
+//! The only file of this crate with unsafe code. hyper hands over memory that was never written; to
+//! fill it without zeroing it first, somebody has to vouch for how much was written.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use heist_scheduler::{task, time};
+use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
+
+use crate::stream::Stream;
+use crate::{TcpStream, UnixStream};
+
+/// Runs what hyper spawns (connections of HTTP/2, background work of clients) as tasks of the
+/// current runtime, under the name `hyper`.
+///
+/// At the runtime's bound on tasks, and while it shuts down, what hyper spawns is dropped.
+///
+/// # Panics
+///
+/// [`execute`](Executor::execute) panics outside of a runtime.
+///
+/// ```
+/// use heist_net::{HyperExecutor, Runtime};
+/// use hyper::rt::Executor;
+///
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async {
+///     HyperExecutor.execute(async { /* runs on the workers */ });
+/// });
+/// # Ok::<(), heist_net::StartError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HyperExecutor;
+
+impl<F> Executor<F> for HyperExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        // Nobody waits for it; dropping the handle lets it run by itself.
+        drop(task::Builder::new().name("hyper").spawn(future));
+    }
+}
+
+/// Gives hyper its time-outs, by the timers of the current runtime.
+///
+/// ```
+/// use heist_net::{HyperTimer, Runtime};
+/// use hyper::rt::Timer;
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async { HyperTimer.sleep(Duration::from_millis(1)).await });
+/// # Ok::<(), heist_net::StartError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HyperTimer;
+
+impl Timer for HyperTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(HyperSleep(time::sleep(duration)))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<HyperSleep>() {
+            Some(mut sleep) => sleep.0.reset(on_our_clock(deadline)),
+            None => *sleep = self.sleep_until(deadline),
+        }
+    }
+}
+
+/// hyper goes by the system's clock, a runtime by its own.
+fn on_our_clock(deadline: Instant) -> time::Instant {
+    time::Instant::now() + deadline.saturating_duration_since(Instant::now())
+}
+
+struct HyperSleep(time::Sleep);
+
+impl Future for HyperSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl Sleep for HyperSleep {}
+
+impl Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // SAFETY: the memory is only given to `read_uninit`, which writes initialized bytes to its
+        // front and leaves the rest as it is, so nothing in it is made uninitialized.
+        let unfilled = unsafe { cursor.as_mut() };
+        let length = unfilled.len();
+        let count = ready!(self.poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
+        // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
+        // front of what is unfilled.
+        unsafe { cursor.advance(count) };
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Stream::poll_write(&self, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown(Shutdown::Write))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Stream::poll_write_vectored(&self, cx, buffers)
+    }
+}
+
+impl Read for TcpStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Read::poll_read(Pin::new(&mut self.stream), cx, cursor)
+    }
+}
+
+impl Write for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_vectored(cx, buffers)
+    }
+}
+
+impl Read for UnixStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Read::poll_read(Pin::new(&mut self.stream), cx, cursor)
+    }
+}
+
+impl Write for UnixStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_vectored(cx, buffers)
+    }
+}

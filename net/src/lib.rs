@@ -1,0 +1,100 @@
+//! Runtime, sockets and the protocol engine of heist.
+//!
+//! # The way of a connection
+//!
+//! 1. A [`TcpListener`] is registered with the event queue of the runtime it was bound in. The
+//!    kernel reports that connections wait, and wakes one worker.
+//! 2. That worker runs the task that accepts. One system call (`accept4`) takes a connection as a
+//!    non-blocking socket, which inherits its options from the listener; one more (`epoll_ctl`)
+//!    registers it. It becomes a [`TcpStream`].
+//! 3. The stream is driven by a task: an `async fn` that reads and writes, or a [`Connection`] that
+//!    calls a [`Protocol`]. Any worker may run it, one at a time.
+//! 4. Bytes arrive: the kernel reports an edge to one worker, the queue (`heist-reactor`) marks the
+//!    source readable and returns the task's waker, and the [`Driver`] hands it to the scheduler
+//!    (`heist-scheduler`). No worker owns the connection.
+//! 5. The task reads until the socket is drained, so that the next edge will be seen, into a buffer
+//!    that belongs to the worker. The protocol takes one message after the other out of it and
+//!    writes its answers into another; what is left of a message moves to a buffer of the
+//!    connection.
+//! 6. The answers go out with one write. If the socket takes only part of them, the rest stays with
+//!    the connection, which waits to write; above the high watermark it reads no more until they
+//!    are out.
+//! 7. At the end the output is flushed, the writing direction shut down, the peer given time to
+//!    read, and the socket closed, by dropping the stream.
+//!
+//! An idle connection owns no buffer and costs no CPU.
+//!
+//! # Example
+//!
+//! An echo server, and a client, with `async` sockets. For the other face, see [`protocol`].
+//!
+//! ```
+//! use heist_net::{Runtime, TcpListener, TcpStream};
+//! use heist_scheduler::spawn;
+//! use std::io;
+//!
+//! async fn echo(mut stream: TcpStream) -> io::Result<()> {
+//!     let mut buffer = vec![0; 4096];
+//!     loop {
+//!         match stream.read(&mut buffer).await? {
+//!             0 => return Ok(()),
+//!             count => stream.write_all(&buffer[..count]).await?,
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::new()?;
+//! runtime.block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//!     let address = listener.local_addr()?;
+//!     drop(spawn(async move {
+//!         while let Ok((stream, _peer)) = listener.accept().await {
+//!             drop(spawn(echo(stream)));
+//!         }
+//!     }));
+//!
+//!     let mut client = TcpStream::connect(address).await?;
+//!     client.write_all(b"hello").await?;
+//!     let mut answer = [0; 5];
+//!     client.read_exact(&mut answer).await?;
+//!     assert_eq!(&answer, b"hello");
+//!     Ok::<(), io::Error>(())
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`.
+//! - `portable`: the event queue for systems without epoll, on Linux too.
+
+#![deny(unsafe_code)]
+
+mod accept;
+mod driver;
+mod env;
+#[cfg(feature = "hyper")]
+#[allow(unsafe_code)]
+mod hyper;
+mod io;
+pub mod protocol;
+mod runtime;
+pub mod split;
+mod stream;
+mod sys;
+mod tcp;
+mod unix;
+
+pub use accept::{AcceptErrorKind, accept_error_kind};
+pub use driver::{Driver, NoDriver};
+pub use env::EnvError;
+#[cfg(feature = "hyper")]
+pub use hyper::{HyperExecutor, HyperTimer};
+pub use protocol::{Connection, Protocol};
+pub use runtime::{Builder, Runtime, StartError};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+pub use stream::Stream;
+pub use tcp::{TcpListener, TcpStream};
+pub use unix::{UnixListener, UnixStream};

@@ -1,0 +1,77 @@
+//! The end of a connection in good order: flush, shut the writing direction down, and give the peer
+//! time to read before the socket is closed.
+
+use std::io;
+use std::net::Shutdown;
+use std::task::{self, Poll, ready};
+
+use heist_reactor::Direction;
+use heist_scheduler::coop;
+use heist_scheduler::time::Instant;
+
+use super::Protocol;
+use super::closed::Closed;
+use super::connection::{Connection, Phase};
+use super::scratch::Window;
+use crate::stream::uninterrupted;
+
+impl<P: Protocol> Connection<P> {
+    pub(super) fn begin_closing(&mut self, reason: Closed) {
+        self.timer.set(Some(Instant::now() + self.bounds().flush_timeout));
+        self.phase = Phase::Flushing;
+        let kept = self.kept();
+        kept.input = Vec::new();
+        kept.reason = Some(reason);
+    }
+
+    pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+        if self.phase == Phase::Flushing {
+            if let Err(failure) = ready!(self.poll_flush(cx)) {
+                return Poll::Ready(self.reason().or(failure));
+            }
+            let shut = self.stream.shutdown(Shutdown::Write);
+            if shut.is_err() || self.input_ended || self.bounds().linger_timeout.is_zero() {
+                return Poll::Ready(self.reason());
+            }
+            self.timer.set(Some(Instant::now() + self.bounds().linger_timeout));
+            self.phase = Phase::Lingering;
+        }
+        // The output is out of our hands; whatever ends the waiting is no error any more.
+        let _ = ready!(self.poll_peer_closed(cx));
+        Poll::Ready(self.reason())
+    }
+
+    fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
+        if let Err(error) = self.send_backlog(cx) {
+            return Poll::Ready(Err(Closed::lost(error)));
+        }
+        if self.backlog() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        self.timer.poll_elapsed(cx).map(|()| Err(Closed::NotFlushed))
+    }
+
+    /// Discards input until the peer has closed, or time or patience is over.
+    fn poll_peer_closed(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        let limit = self.bounds().linger_bytes;
+        let mut discarded = self.kept().discarded;
+        while discarded <= limit {
+            ready!(coop::poll_proceed(cx));
+            let Poll::Ready(drain) = self.stream.source().poll_drain(Direction::Read, cx)? else {
+                self.kept().discarded = discarded;
+                return self.timer.poll_elapsed(cx).map(Ok);
+            };
+            let mut window = Window::open(&[], 0);
+            match uninterrupted(|| self.stream.socket().read(window.space())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
+                Ok(count) if count > 0 => discarded += count,
+                outcome => return Poll::Ready(outcome.map(drop)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn reason(&mut self) -> Closed {
+        self.kept().reason.take().unwrap_or(Closed::Finished)
+    }
+}

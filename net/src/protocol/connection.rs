@@ -1,0 +1,275 @@
+//! The engine: a future that joins a protocol to a socket.
+//!
+//! What it is made of, in the order of a connection's life: [`round`](super::round) while it is
+//! open, [`closing`](super::closing) from then on.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+
+use heist_scheduler::time::Timer;
+
+use super::closed::Closed;
+use super::inbox::{Inbox, Sender};
+use super::limits::Limits;
+use super::output::Kept;
+use super::{End, Protocol};
+use crate::stream::Stream;
+
+/// A protocol on a socket, to be spawned as a task. Its output is the reason why the connection
+/// ended.
+///
+/// Dropping it closes the socket at once, after telling the protocol (`closed`).
+///
+/// See the [module](super) for an example.
+#[must_use = "a connection does nothing unless it is spawned or awaited"]
+pub struct Connection<P: Protocol> {
+    pub(super) stream: Stream,
+    pub(super) timer: Timer,
+    pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
+    limits: Option<Arc<Limits>>,
+    pub(super) kept: Option<Box<Kept>>,
+    pub(super) phase: Phase,
+    pub(super) flow: Flow,
+    /// What is kept of the input may hold whole messages.
+    pub(super) unfed: bool,
+    /// The peer has finished sending.
+    pub(super) input_ended: bool,
+    /// A poll is under way; found set by the destructor, the poll panicked.
+    polling: bool,
+    pub(super) protocol: P,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The protocol knows nothing of the connection yet.
+    New,
+    Open,
+    /// The last output is on its way.
+    Flushing,
+    /// Until the peer has closed too.
+    Lingering,
+    /// The protocol knows that the connection has ended.
+    Ended,
+}
+
+/// The state of the back-pressure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Running,
+    /// The output reached the high watermark: neither read nor take messages.
+    Paused,
+    /// It fell to the low one since, of which the protocol has not been told.
+    Resumed,
+}
+
+impl<P: Protocol> Connection<P> {
+    /// Puts `protocol` on `stream`, a [`TcpStream`](crate::TcpStream) or a
+    /// [`UnixStream`](crate::UnixStream), accepted or connected.
+    pub fn new(stream: impl Into<Stream>, protocol: P) -> Connection<P> {
+        Connection {
+            stream: stream.into(),
+            timer: Timer::new(),
+            inbox: None,
+            limits: None,
+            kept: None,
+            phase: Phase::New,
+            flow: Flow::Running,
+            unfed: false,
+            input_ended: false,
+            polling: false,
+            protocol,
+        }
+    }
+
+    /// Sets the bounds of this connection. Many connections can share one `Arc`.
+    ///
+    /// Call it before [`inbox`](Connection::inbox), which takes its bound from it.
+    pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Connection<P> {
+        self.limits = Some(limits.into());
+        self
+    }
+
+    /// The way for other tasks to send messages to the protocol.
+    ///
+    /// ```
+    /// use heist_net::protocol::{Context, Error, Protocol};
+    /// use heist_net::{Connection, Runtime, UnixStream};
+    ///
+    /// /// Passes on to the peer whatever other tasks send.
+    /// struct Tell;
+    ///
+    /// impl Protocol for Tell {
+    ///     type Message = String;
+    ///
+    ///     fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+    ///         Ok(input.len())
+    ///     }
+    ///
+    ///     fn message(&mut self, message: String, cx: &mut Context<'_>) {
+    ///         cx.write(message.as_bytes());
+    ///     }
+    /// }
+    ///
+    /// let runtime = Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let (near, mut far) = UnixStream::pair()?;
+    ///     let mut connection = Connection::new(near, Tell);
+    ///     let sender = connection.inbox();
+    ///     drop(heist_scheduler::spawn(connection));
+    ///
+    ///     sender.send("hello".to_owned()).await.unwrap();
+    ///     let mut greeting = [0; 5];
+    ///     far.read_exact(&mut greeting).await?;
+    ///     assert_eq!(&greeting, b"hello");
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn inbox(&mut self) -> Sender<P::Message> {
+        let bound = self.bounds().inbox;
+        let inbox = self.inbox.get_or_insert_with(|| Arc::new(Inbox::new(bound)));
+        Sender::new(Arc::clone(inbox))
+    }
+
+    pub(super) fn bounds(&self) -> &Limits {
+        self.limits.as_deref().unwrap_or(&Limits::DEFAULT)
+    }
+
+    pub(super) fn kept(&mut self) -> &mut Kept {
+        self.kept.get_or_insert_default()
+    }
+
+    /// An idle connection owns no buffer.
+    pub(super) fn keep_nothing_idle(&mut self) {
+        if self.kept.as_ref().is_some_and(|kept| kept.is_empty()) {
+            self.kept = None;
+        }
+    }
+
+    fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+        if matches!(self.phase, Phase::New | Phase::Open) {
+            match ready!(self.poll_open(cx)) {
+                End::AtOnce(reason) => return Poll::Ready(reason),
+                End::InOrder(reason) => self.begin_closing(reason),
+            }
+        }
+        self.poll_closing(cx)
+    }
+
+    /// Tells the protocol and all who send to it, once.
+    fn end(&mut self, reason: &Closed) {
+        let phase = mem::replace(&mut self.phase, Phase::Ended);
+        if let Some(inbox) = &self.inbox {
+            inbox.close();
+        }
+        if !matches!(phase, Phase::New | Phase::Ended) {
+            self.protocol.closed(reason);
+        }
+    }
+}
+
+impl<P: Protocol> Future for Connection<P> {
+    type Output = Closed;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Closed> {
+        let this = self.get_mut();
+        assert!(this.phase != Phase::Ended, "a Connection was polled after its end");
+        this.polling = true;
+        let polled = this.advance(cx);
+        this.polling = false;
+        if let Poll::Ready(reason) = &polled {
+            this.end(reason);
+        }
+        polled
+    }
+}
+
+/// The protocol is never pinned: it is only ever borrowed for a call.
+impl<P: Protocol> Unpin for Connection<P> {}
+
+impl<P: Protocol> Drop for Connection<P> {
+    fn drop(&mut self) {
+        let reason = if self.polling { Closed::Panicked } else { Closed::Cancelled };
+        self.end(&reason);
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Connection<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("stream", &self.stream)
+            .field("phase", &self.phase)
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::protocol::{Context, Error};
+    use crate::{Runtime, UnixStream};
+
+    /// Answers each line, and counts how often it was given input.
+    #[derive(Default)]
+    struct Lines {
+        calls: usize,
+    }
+
+    impl Protocol for Lines {
+        type Message = std::convert::Infallible;
+
+        fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+            self.calls += 1;
+            let end = input.iter().position(|&byte| byte == b'\n');
+            let length = end.map_or(0, |end| end + 1);
+            cx.write(&input[..length]);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn idle_connection_is_small() {
+        // In debug builds mio adds to each socket.
+        let debug = size_of::<crate::sys::Stream>() - 8;
+        let size = size_of::<Connection<Lines>>() - size_of::<Lines>();
+        assert!(size <= 96 + debug, "{size}");
+    }
+
+    #[test]
+    fn idle_connection_owns_no_buffer() {
+        Runtime::new().unwrap().block_on(async {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let mut connection = Connection::new(near, Lines::default());
+            assert!(connection.kept.is_none());
+
+            far.write_all(b"part of").await.unwrap();
+            run_until(&mut connection, |connection| connection.protocol.calls == 1).await;
+            assert_eq!(connection.kept.as_ref().unwrap().input, b"part of");
+
+            far.write_all(b" a line\n").await.unwrap();
+            run_until(&mut connection, |connection| connection.protocol.calls == 2).await;
+            assert!(connection.kept.is_none());
+            let mut answer = [0; 15];
+            far.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"part of a line\n");
+        });
+    }
+
+    async fn run_until<P: Protocol>(
+        connection: &mut Connection<P>,
+        done: impl Fn(&Connection<P>) -> bool,
+    ) {
+        poll_fn(|cx| {
+            assert!(Pin::new(&mut *connection).poll(cx).is_pending());
+            if done(connection) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,116 @@
+//! What a protocol can ask for.
+
+use std::io;
+use std::time::Duration;
+
+use heist_scheduler::time::Instant;
+
+use super::End;
+use super::closed::Closed;
+
+/// A protocol's hands: the time of the event, and all that can be asked for.
+///
+/// It is also an [`io::Write`], for `write!` and for serializers; writing to it never fails.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub(super) now: Instant,
+    pub(super) output: &'a mut Vec<u8>,
+    pub(super) orders: &'a mut Orders,
+    /// How long `output` may become before the high watermark is reached.
+    pub(super) capacity: usize,
+}
+
+impl Context<'_> {
+    /// When the event came, as far as this connection is concerned. Use it instead of a clock.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Sends `bytes` to the peer, together with all else that is written in this turn.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+
+    /// Where to append what is to be sent, for encoders that fill a `Vec`.
+    ///
+    /// It may hold what was written for the messages before: append, and change only what you
+    /// appended.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        self.output
+    }
+
+    /// How many bytes can be written before the high watermark is reached. At 0, more is accepted,
+    /// but what can wait should wait for [`writable`](super::Protocol::writable).
+    pub fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.output.len())
+    }
+
+    /// Asks for [`deadline`](super::Protocol::deadline) to be called at that time, instead of at
+    /// the one asked for before; `None` for never. Moving it later costs next to nothing.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.orders.deadline = Some(deadline);
+    }
+
+    /// Asks for a deadline `duration` after [`now`](Context::now).
+    pub fn set_deadline_in(&mut self, duration: Duration) {
+        self.set_deadline(Some(self.now + duration));
+    }
+
+    /// Closes the connection in good order: sends what was written, tells the peer that this is the
+    /// end, and waits for a while until it has closed too. Of the calls to come, only
+    /// [`closed`](super::Protocol::closed) comes, and input still unread is discarded.
+    pub fn close(&mut self) {
+        if self.orders.ending == Ending::None {
+            self.orders.ending = Ending::Close;
+        }
+    }
+
+    /// Closes the connection at once. What was written and not sent is lost.
+    pub fn abort(&mut self) {
+        self.orders.ending = Ending::Abort;
+    }
+}
+
+impl io::Write for Context<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a protocol asked for and has not been given yet, but for its output.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// `Some` if the deadline is to be changed.
+    deadline: Option<Option<Instant>>,
+    ending: Ending,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    None,
+    Close,
+    Abort,
+}
+
+impl Orders {
+    /// The deadline to set instead of the old one, if any.
+    #[must_use = "the deadline is not in force until it is set"]
+    pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
+        self.deadline.take()
+    }
+
+    /// `Err` if the protocol asked for an end.
+    pub(super) fn go_on(&self) -> Result<(), End> {
+        match self.ending {
+            Ending::None => Ok(()),
+            Ending::Close => Err(End::InOrder(Closed::Finished)),
+            Ending::Abort => Err(End::AtOnce(Closed::Aborted)),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Input to a protocol, a message at a time. Knows no sockets.
+
+use super::closed::Closed;
+use super::{Context, End, Protocol};
+
+/// Why the protocol was given no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fed {
+    /// What is left, if anything, is not a whole message.
+    Hungry,
+    /// The output reached the high watermark. Whole messages may be left.
+    Full,
+}
+
+/// Gives `input` to `protocol`, at most `limit` bytes a call, until it wants no more of it, and
+/// counts in `consumed` what it took.
+pub(super) fn feed<P: Protocol>(
+    protocol: &mut P,
+    input: &[u8],
+    consumed: &mut usize,
+    limit: usize,
+    cx: &mut Context<'_>,
+) -> Result<Fed, End> {
+    while *consumed < input.len() {
+        if cx.room() == 0 {
+            return Ok(Fed::Full);
+        }
+        let rest = &input[*consumed..];
+        // However the bytes were cut: a protocol never sees more than what a message may have.
+        let visible = &rest[..rest.len().min(limit)];
+        let taken = protocol
+            .received(visible, cx)
+            .map_err(|error| End::InOrder(Closed::Protocol(error)))?;
+        assert!(
+            taken <= visible.len(),
+            "Protocol::received took {taken} bytes of {}: return the length of the message",
+            visible.len(),
+        );
+        *consumed += taken;
+        cx.orders.go_on()?;
+        match taken {
+            0 if visible.len() == limit => {
+                return Err(End::InOrder(Closed::MessageTooLong { limit }));
+            }
+            0 => return Ok(Fed::Hungry),
+            _ => {}
+        }
+    }
+    Ok(Fed::Hungry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Error, Limits, Rehearsal};
+
+    /// A length byte, then so many bytes, which are sent back.
+    struct Framed;
+
+    impl Protocol for Framed {
+        type Message = std::convert::Infallible;
+
+        fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+            let length = 1 + usize::from(input[0]);
+            if length == 1 {
+                return Err("an empty frame".into());
+            }
+            match input.get(1..length) {
+                Some(frame) => cx.write(frame),
+                None => return Ok(0),
+            }
+            Ok(length)
+        }
+    }
+
+    const FRAMES: &[u8] = b"\x03abc\x01d\x05efghi\x02jk";
+
+    #[test]
+    fn output_is_the_same_wherever_the_input_is_cut() {
+        for first in 0..=FRAMES.len() {
+            for second in first..=FRAMES.len() {
+                let mut rehearsal = Rehearsal::new(Framed);
+                rehearsal.receive(&FRAMES[..first]);
+                rehearsal.receive(&FRAMES[first..second]);
+                rehearsal.receive(&FRAMES[second..]);
+                assert_eq!(rehearsal.take_output(), b"abcdefghijk", "{first} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn message_of_the_greatest_length_passes_and_a_longer_one_does_not() {
+        let limits = || Limits { max_message: 4, ..Limits::default() };
+        for cut in 0..=4 {
+            let mut rehearsal = Rehearsal::with_limits(Framed, limits());
+            rehearsal.receive(&b"\x03abc"[..cut]);
+            rehearsal.receive(&b"\x03abc"[cut..]);
+            assert_eq!(rehearsal.take_output(), b"abc");
+        }
+        // Also when it comes whole: whether it is too long does not depend on how it is cut.
+        for cut in 0..=5 {
+            let mut rehearsal = Rehearsal::with_limits(Framed, limits());
+            rehearsal.receive(&b"\x04abcd"[..cut]);
+            rehearsal.receive(&b"\x04abcd"[cut..]);
+            assert!(rehearsal.take_output().is_empty());
+            assert!(matches!(rehearsal.closed(), Some(Closed::MessageTooLong { limit: 4 })));
+        }
+    }
+
+    #[test]
+    fn error_keeps_the_answers_before_it_and_ends_the_calls() {
+        let mut rehearsal = Rehearsal::new(Framed);
+        rehearsal.receive(b"\x01a\0\x01b");
+        assert_eq!(rehearsal.take_output(), b"a");
+        let reason = rehearsal.closed().unwrap().to_string();
+        assert!(reason.contains("an empty frame"), "{reason}");
+        rehearsal.receive(b"\x01c");
+        assert!(rehearsal.take_output().is_empty());
+    }
+
+    #[test]
+    fn full_output_stops_the_input_between_two_messages() {
+        let mut output = Vec::new();
+        let mut orders = Default::default();
+        let now = heist_scheduler::time::Instant::ZERO;
+        let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
+        let mut consumed = 0;
+        let fed = feed(&mut Framed, FRAMES, &mut consumed, 64, &mut cx).unwrap();
+        assert_eq!((fed, consumed), (Fed::Full, 6));
+        assert_eq!(output, b"abcd");
+    }
+}

@@ -1,0 +1,72 @@
+//! The bounds of a connection.
+
+use std::time::Duration;
+
+/// The bounds of a connection; see [`Connection::limits`](super::Connection::limits).
+///
+/// ```
+/// use heist_net::protocol::Limits;
+///
+/// let limits = Limits { max_message: 1024, ..Limits::default() };
+/// assert_eq!(limits.high_watermark, 64 * 1024);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of output waiting at which the connection stops reading and taking messages. One call
+    /// of the protocol may exceed it.
+    pub high_watermark: usize,
+    /// Bytes of output waiting at which it goes on; less than the high watermark.
+    pub low_watermark: usize,
+    /// Bytes of input that a protocol may leave for want of more.
+    ///
+    /// A partial message is copied twice at each event, so one that is much longer than the default
+    /// is better taken in pieces.
+    pub max_message: usize,
+    /// Messages of other tasks that may wait; more are refused, or wait at their sender.
+    pub inbox: usize,
+    /// How long the peer may take to accept the last output when the connection closes.
+    pub flush_timeout: Duration,
+    /// How long the connection waits for the peer to close too, discarding what it sends.
+    ///
+    /// Closing at once while the peer still sends makes the system reset the connection, and the
+    /// peer loses the end of what it was sent. Zero turns that risk on.
+    pub linger_timeout: Duration,
+    /// How many bytes are discarded while waiting for the peer to close too.
+    pub linger_bytes: usize,
+}
+
+impl Limits {
+    pub(super) const DEFAULT: Limits = Limits {
+        high_watermark: 64 * 1024,
+        low_watermark: 16 * 1024,
+        max_message: 64 * 1024,
+        inbox: 64,
+        flush_timeout: Duration::from_secs(30),
+        linger_timeout: Duration::from_secs(5),
+        linger_bytes: 256 * 1024,
+    };
+
+    /// The high watermark; at 0 nothing could ever be read.
+    pub(super) fn high(&self) -> usize {
+        self.high_watermark.max(1)
+    }
+
+    /// The low watermark. Were it not below the high one, the connection would go on at once
+    /// whenever it stops, without end.
+    pub(super) fn low(&self) -> usize {
+        self.low_watermark.min(self.high() - 1)
+    }
+
+    /// The longest input for one call; at 0 nothing could ever be given to the protocol.
+    pub(super) fn message(&self) -> usize {
+        self.max_message.max(1)
+    }
+}
+
+impl Default for Limits {
+    /// Watermarks 64 and 16 KiB, messages up to 64 KiB, 64 messages of other tasks, 30 s to flush,
+    /// 5 s and 256 KiB to linger.
+    fn default() -> Limits {
+        Limits::DEFAULT
+    }
+}

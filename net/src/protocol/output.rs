@@ -1,0 +1,95 @@
+//! The bytes that a connection keeps between its turns: input it could not use yet, and output that
+//! the socket did not take yet.
+
+use std::io;
+use std::mem;
+use std::task::{self, Poll};
+
+use heist_reactor::Direction;
+
+use super::closed::Closed;
+use crate::stream::{Stream, accepted, uninterrupted};
+
+/// Output that the socket did not take.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    bytes: Vec<u8>,
+    /// How much of the front was sent.
+    sent: usize,
+}
+
+impl Backlog {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    pub(super) fn append(&mut self, fresh: &[u8]) {
+        // Moving what is left to the front only when it is the lesser part keeps the moving cheap,
+        // and the space that is lost small.
+        if self.sent > self.len() {
+            self.bytes.drain(..mem::take(&mut self.sent));
+        }
+        self.bytes.extend_from_slice(fresh);
+    }
+
+    /// Sends what the socket takes. A backlog that is gone gives its buffer back.
+    pub(super) fn send(&mut self, stream: &Stream, cx: &mut task::Context<'_>) -> io::Result<()> {
+        self.sent += send(stream, &self.bytes[self.sent..], cx)?;
+        if self.len() == 0 {
+            *self = Backlog::default();
+        }
+        Ok(())
+    }
+}
+
+/// Sends what the socket takes of `bytes`, and returns how much that was. If it was not all, the
+/// task waits to write.
+pub(super) fn send(stream: &Stream, bytes: &[u8], cx: &mut task::Context<'_>) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        let Poll::Ready(drain) = stream.source().poll_drain(Direction::Write, cx)? else {
+            break;
+        };
+        match uninterrupted(|| stream.socket().write(&bytes[sent..])) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
+            outcome => sent += accepted(outcome?)?,
+        }
+    }
+    Ok(sent)
+}
+
+/// What a connection that is not idle keeps.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// What the protocol left of the input.
+    pub(super) input: Vec<u8>,
+    pub(super) backlog: Backlog,
+    /// Why the connection is about to end.
+    pub(super) reason: Option<Closed>,
+    /// Bytes that were discarded since.
+    pub(super) discarded: usize,
+}
+
+impl Kept {
+    /// Whether there is nothing to keep.
+    pub(super) fn is_empty(&self) -> bool {
+        self.input.is_empty() && self.backlog.len() == 0 && self.reason.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backlog_keeps_the_order_when_it_moves_to_the_front() {
+        let mut backlog = Backlog::default();
+        backlog.append(b"abcdef");
+        backlog.sent = 2;
+        backlog.append(b"g");
+        assert_eq!((backlog.sent, backlog.len()), (2, 5));
+        backlog.sent = 6;
+        backlog.append(b"h");
+        assert_eq!((backlog.sent, &backlog.bytes[..]), (0, &b"gh"[..]));
+    }
+}

@@ -1,0 +1,188 @@
+//! The two directions of a stream, apart.
+//!
+//! Each direction has a waker of its own, so the halves need neither a lock nor a second
+//! descriptor.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::stream::Stream;
+
+/// The reading direction of a borrowed stream; made by `split`.
+pub type ReadHalf<'a> = Reading<&'a Stream>;
+
+/// The writing direction of a borrowed stream; made by `split`. Dropping it ends nothing.
+pub type WriteHalf<'a> = Writing<&'a Stream>;
+
+/// The reading direction of a stream that two tasks share; made by `into_split`.
+///
+/// ```
+/// use heist_net::{Runtime, UnixStream};
+///
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async {
+///     let (near, mut far) = UnixStream::pair()?;
+///     let (mut reading, mut writing) = near.into_split();
+///     let reader = heist_scheduler::spawn(async move {
+///         let mut answer = [0; 4];
+///         reading.read_exact(&mut answer).await.map(|()| answer)
+///     });
+///     writing.write_all(b"ping").await?;
+///     let mut question = [0; 4];
+///     far.read_exact(&mut question).await?;
+///     far.write_all(b"pong").await?;
+///     assert_eq!(&reader.await.unwrap()?, b"pong");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type OwnedReadHalf = Reading<Arc<Stream>>;
+
+/// The writing direction of a stream that two tasks share; made by `into_split`.
+///
+/// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other
+/// half lives on.
+pub type OwnedWriteHalf = Writing<SendingEnd>;
+
+pub(crate) fn borrowed(stream: &Stream) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    (Reading { stream }, Writing { stream })
+}
+
+pub(crate) fn owned(stream: Stream) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let stream = Arc::new(stream);
+    (Reading { stream: Arc::clone(&stream) }, Writing { stream: SendingEnd(stream) })
+}
+
+/// The reading direction of a stream: a [`ReadHalf`] or an [`OwnedReadHalf`].
+pub struct Reading<S> {
+    stream: S,
+}
+
+impl<S: Deref<Target = Stream>> Reading<S> {
+    /// As [`TcpStream::read`](crate::TcpStream::read). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer).await
+    }
+
+    /// As [`TcpStream::read_exact`](crate::TcpStream::read_exact). Not cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.stream.read_exact(buffer).await
+    }
+
+    /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.peek(buffer).await
+    }
+
+    /// As [`TcpStream::poll_read`](crate::TcpStream::poll_read).
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_read(cx, buffer)
+    }
+}
+
+/// The writing direction of a stream: a [`WriteHalf`] or an [`OwnedWriteHalf`].
+pub struct Writing<S> {
+    stream: S,
+}
+
+impl<S: Deref<Target = Stream>> Writing<S> {
+    /// As [`TcpStream::write`](crate::TcpStream::write). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes).await
+    }
+
+    /// As [`TcpStream::write_all`](crate::TcpStream::write_all). Not cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// As [`TcpStream::write_vectored`](crate::TcpStream::write_vectored). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.write_vectored(buffers).await
+    }
+
+    /// As [`TcpStream::poll_write`](crate::TcpStream::poll_write).
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, bytes)
+    }
+
+    /// As [`TcpStream::poll_write_vectored`](crate::TcpStream::poll_write_vectored).
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_vectored(cx, buffers)
+    }
+
+    /// Ends this direction: the peer reads the end of the stream after what was written.
+    ///
+    /// # Errors
+    ///
+    /// What the system says. A connection that is gone already is shut down already.
+    pub fn shutdown(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+}
+
+/// A share of a stream that, dropped, ends the sending; see [`OwnedWriteHalf`].
+pub struct SendingEnd(Arc<Stream>);
+
+impl Deref for SendingEnd {
+    type Target = Stream;
+
+    fn deref(&self) -> &Stream {
+        &self.0
+    }
+}
+
+impl Drop for SendingEnd {
+    fn drop(&mut self) {
+        // An error means that the connection has gone, and with it what this would end.
+        let _ = self.0.shutdown(Shutdown::Write);
+    }
+}
+
+impl<S> fmt::Debug for Reading<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
+}
+
+impl<S> fmt::Debug for Writing<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writing")
+    }
+}

@@ -1,0 +1,257 @@
+//! The only place that touches the operating system's sockets.
+//!
+//! What a backing socket must do:
+//! - every call returns at once: `WouldBlock` where it would have waited, `Interrupted` where a
+//!   signal came first;
+//! - a TCP socket has `SO_OOBINLINE` set, or a byte of urgent data would end a read early and
+//!   strand what follows it (the short-read rule counts on this), and `TCP_NODELAY`, since the
+//!   callers batch;
+//! - a listener is set up once: on Linux an accepted socket inherits both options, so accepting
+//!   costs one system call.
+//!
+//! A further kind of socket (a simulated one) becomes a variant here and changes nothing outside.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix;
+use std::path::Path;
+
+use heist_reactor::Kind;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use socket2::SockRef;
+
+/// A connected, or connecting, stream socket.
+pub(crate) enum Stream {
+    Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
+}
+
+impl Stream {
+    /// Begins to connect to `address`; the socket becomes writable when that has an outcome.
+    pub(crate) fn connect_tcp(address: SocketAddr) -> io::Result<Stream> {
+        Stream::tcp(mio::net::TcpStream::connect(address)?)
+    }
+
+    /// Takes over a socket that was made elsewhere.
+    pub(crate) fn from_std_tcp(stream: std::net::TcpStream) -> io::Result<Stream> {
+        stream.set_nonblocking(true)?;
+        Stream::tcp(mio::net::TcpStream::from_std(stream))
+    }
+
+    pub(crate) fn connect_unix(path: &Path) -> io::Result<Stream> {
+        Ok(Stream::Unix(mio::net::UnixStream::connect(path)?))
+    }
+
+    pub(crate) fn pair_unix() -> io::Result<(Stream, Stream)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        Ok((Stream::Unix(one), Stream::Unix(other)))
+    }
+
+    pub(crate) fn from_std_unix(stream: unix::net::UnixStream) -> io::Result<Stream> {
+        stream.set_nonblocking(true)?;
+        Ok(Stream::Unix(mio::net::UnixStream::from_std(stream)))
+    }
+
+    fn tcp(stream: mio::net::TcpStream) -> io::Result<Stream> {
+        set_tcp_options(&stream)?;
+        Ok(Stream::Tcp(stream))
+    }
+
+    /// Which rule tells that the socket is drained.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Stream::Tcp(_) => Kind::Stream,
+            // Ancillary data ends a read of a Unix socket early, with bytes still behind it.
+            Stream::Unix(_) => Kind::Other,
+        }
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).read(buffer),
+            Stream::Unix(stream) => (&mut &*stream).read(buffer),
+        }
+    }
+
+    /// Reads into memory that was never written, and returns how much of its front now is.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code))]
+    pub(crate) fn read_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        let ((read, _), _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(read.len())
+    }
+
+    pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).read_vectored(buffers),
+            Stream::Unix(stream) => (&mut &*stream).read_vectored(buffers),
+        }
+    }
+
+    /// Looks at the next bytes and leaves them in the socket.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (peeked, _) = rustix::net::recv(self, buffer, RecvFlags::PEEK)?;
+        Ok(peeked)
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).write(bytes),
+            Stream::Unix(stream) => (&mut &*stream).write(bytes),
+        }
+    }
+
+    pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).write_vectored(buffers),
+            Stream::Unix(stream) => (&mut &*stream).write_vectored(buffers),
+        }
+    }
+
+    /// Shuts one or both directions down. A peer that is gone already is no error: there is nothing
+    /// left to shut.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let outcome = match self {
+            Stream::Tcp(stream) => stream.shutdown(how),
+            Stream::Unix(stream) => stream.shutdown(how),
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// The error that the kernel keeps for the socket (`SO_ERROR`), which this clears.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Stream::Tcp(stream) => stream.take_error(),
+            Stream::Unix(stream) => stream.take_error(),
+        }
+    }
+
+    /// Whether the socket has a peer. Readiness alone does not say so: a socket that has not begun
+    /// to connect reports itself writable.
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        match rustix::net::getpeername(self) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOTCONN) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Options of the socket that have no business of their own here.
+    pub(crate) fn options(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+
+    pub(crate) fn unix_peer(&self) -> io::Result<unix::net::SocketAddr> {
+        match self {
+            Stream::Unix(stream) => stream.peer_addr(),
+            Stream::Tcp(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn unix_local(&self) -> io::Result<unix::net::SocketAddr> {
+        match self {
+            Stream::Unix(stream) => stream.local_addr(),
+            Stream::Tcp(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn tcp_peer(&self) -> io::Result<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr(),
+            Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn tcp_local(&self) -> io::Result<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr(),
+            Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// A TCP socket that accepts.
+pub(crate) struct TcpListener(mio::net::TcpListener);
+
+impl TcpListener {
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::new(mio::net::TcpListener::bind(address)?)
+    }
+
+    pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
+        TcpListener::new(mio::net::TcpListener::from_std(listener))
+    }
+
+    fn new(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
+        set_tcp_options(&listener)?;
+        Ok(TcpListener(listener))
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = self.0.accept()?;
+        // Elsewhere the options are not inherited.
+        #[cfg(not(target_os = "linux"))]
+        set_tcp_options(&stream)?;
+        Ok((Stream::Tcp(stream), peer))
+    }
+
+    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A Unix socket that accepts.
+pub(crate) struct UnixListener(mio::net::UnixListener);
+
+impl UnixListener {
+    pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+        Ok(UnixListener(mio::net::UnixListener::bind(path)?))
+    }
+
+    pub(crate) fn from_std(listener: unix::net::UnixListener) -> io::Result<UnixListener> {
+        listener.set_nonblocking(true)?;
+        Ok(UnixListener(mio::net::UnixListener::from_std(listener)))
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Stream, unix::net::SocketAddr)> {
+        let (stream, peer) = self.0.accept()?;
+        Ok((Stream::Unix(stream), peer))
+    }
+
+    pub(crate) fn local(&self) -> io::Result<unix::net::SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl AsFd for UnixListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_out_of_band_inline(true)?;
+    socket.set_tcp_nodelay(true)
+}

@@ -1,0 +1,44 @@
+//! What the tests share.
+
+use std::future::Future;
+use std::time::Duration;
+
+use heist_net::{Builder, Runtime, TcpListener, TcpStream};
+use heist_scheduler::time;
+
+/// A runtime of two workers.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new().workers(2).start().unwrap()
+}
+
+/// Runs `future` on a runtime of its own, and fails instead of hanging.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(guarded(future))
+}
+
+/// Fails instead of hanging.
+pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> T {
+    time::timeout(GUARD, future).await.expect("the test hangs")
+}
+
+/// Two ends of a TCP connection: the one that connected, and the one that was accepted.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub(crate) async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (far, _) = listener.accept().await.unwrap();
+    (near, far)
+}
+
+/// The accepted end of a TCP connection, and a blocking socket at the other.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub(crate) async fn blocking_pair() -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    far.set_read_timeout(Some(GUARD)).unwrap();
+    far.set_write_timeout(Some(GUARD)).unwrap();
+    let (near, _) = listener.accept().await.unwrap();
+    (near, far)
+}
+
+pub(crate) const GUARD: Duration = Duration::from_secs(60);

@@ -1,0 +1,58 @@
+//! What can go wrong, typed where a caller can act on it.
+
+use std::io;
+
+/// The event queue was closed: nothing registered with it will ever become ready again.
+///
+/// Found inside the [`io::Error`] (kind [`Other`](io::ErrorKind::Other)) that every operation of a
+/// [`Source`](crate::Source) returns after [`Queue::close`](crate::Queue::close).
+///
+/// ```
+/// use heist_reactor::Closed;
+/// use std::io;
+///
+/// fn is_closed(error: &io::Error) -> bool {
+///     error.get_ref().is_some_and(|inner| inner.is::<Closed>())
+/// }
+/// assert!(is_closed(&io::Error::from(Closed)));
+/// assert!(!is_closed(&io::Error::other("something else")));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event queue is closed")]
+pub struct Closed;
+
+impl From<Closed> for io::Error {
+    fn from(closed: Closed) -> io::Error {
+        io::Error::other(closed)
+    }
+}
+
+/// Why [`Queue::register`](crate::Queue::register) did not take a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The queue was closed before; it takes nothing any more.
+    #[error("cannot register a source: the event queue is closed")]
+    Closed,
+    /// All places are taken: drop sources, or raise
+    /// [`Config::max_sources`](crate::Config::max_sources).
+    #[error("cannot register a source: all {max} places of the event queue are taken")]
+    Full {
+        /// How many sources the queue was made for.
+        max: usize,
+    },
+    /// The operating system refused: out of memory or watches, a kind of file that cannot be
+    /// watched (`EPERM`), or one that this queue watches already (`EEXIST`).
+    #[error("cannot register a source with the operating system: {0}")]
+    Os(#[source] io::Error),
+}
+
+impl From<RegisterError> for io::Error {
+    fn from(error: RegisterError) -> io::Error {
+        match error {
+            RegisterError::Closed => Closed.into(),
+            RegisterError::Full { .. } => io::Error::other(error),
+            RegisterError::Os(os) => os,
+        }
+    }
+}

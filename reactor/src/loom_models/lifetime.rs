@@ -1,0 +1,171 @@
+//! Slots change owners, and the queue closes, while others are at work.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use loom::thread;
+
+use super::{Played, block_on, model};
+use crate::readiness::{Bits, Direction};
+use crate::sources::Sources;
+use crate::sync::mutant::{Mutant, want};
+use crate::token::Token;
+
+/// (c) A slot is given to another owner while an event of the last one is delivered.
+fn slot_reuse() {
+    model(3, || {
+        let played = Played::new();
+        let late = thread::spawn({
+            let played = Arc::clone(&played);
+            move || {
+                let mut wakers = Vec::new();
+                let token = played.token;
+                let _ = played.sources.deliver(token, Bits::READABLE, &mut wakers);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        played.sources.remove(played.token);
+        let armed = Direction::Read.armed();
+        let next = played.sources.insert(armed).expect("the slot is free again");
+        assert_eq!(next.slot(), played.token.slot());
+        let cx = &mut Context::from_waker(Waker::noop());
+        let slot = played.sources.owned(next);
+        let first = slot.poll_take(Direction::Read, cx, || Ok(()));
+        late.join().expect("the dispatcher does not panic");
+        let second = slot.poll_take(Direction::Read, cx, || Ok(()));
+        assert!(first.is_pending() && second.is_pending(), "readiness of the owner before");
+    });
+}
+
+/// (c) The waker of the next owner may be taken by a late event, but then it is woken.
+fn slot_reuse_wakes() {
+    model(2, || {
+        let played = Played::new();
+        // The last owner waits, so that the late event goes for a waker.
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(played.poll_drain(Direction::Read, cx).is_pending());
+        let late = thread::spawn({
+            let played = Arc::clone(&played);
+            move || deliver(&played.sources, played.token)
+        });
+        played.sources.remove(played.token);
+        let next = played.sources.insert(Direction::Read.armed()).expect("the slot is free again");
+        let event = thread::spawn({
+            let played = Arc::clone(&played);
+            move || deliver(&played.sources, next)
+        });
+        let slot = played.sources.owned(next);
+        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, || Ok(())))).expect("open");
+        late.join().expect("the late dispatcher does not panic");
+        event.join().expect("the dispatcher does not panic");
+    });
+}
+
+/// (d) A task that polls while the queue closes is told or woken.
+fn close_races_poll() {
+    model(3, || {
+        let played = Played::new();
+        let closer = thread::spawn({
+            let played = Arc::clone(&played);
+            move || {
+                let wakers = played.sources.close().expect("closed once");
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        let ended = block_on(poll_fn(|cx| played.poll_drain(Direction::Read, cx)));
+        assert!(ended.is_err());
+        closer.join().expect("the closer does not panic");
+    });
+}
+
+/// (d) A registration that races the close is refused, or its task is told.
+fn close_races_registration() {
+    model(3, || {
+        let sources = Arc::new(Sources::new(4));
+        let closer = thread::spawn({
+            let sources = Arc::clone(&sources);
+            move || {
+                let wakers = sources.close().expect("closed once");
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        if let Ok(token) = sources.insert(Direction::Read.armed()) {
+            let slot = sources.owned(token);
+            let ended = block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, || Ok(()))));
+            assert!(ended.is_err());
+            sources.remove(token);
+        }
+        closer.join().expect("the closer does not panic");
+        assert_eq!(sources.live(), 0);
+    });
+}
+
+/// The first owner to need a chunk makes it; more owners than a chunk holds find each their own.
+fn two_registrations() {
+    model(2, || {
+        let sources = Arc::new(Sources::new(4));
+        let _first = sources.insert(Bits::NONE).expect("the table is empty");
+        let other = thread::spawn({
+            let sources = Arc::clone(&sources);
+            move || sources.insert(Bits::NONE).expect("there is room")
+        });
+        let mine = sources.insert(Bits::NONE).expect("there is room");
+        let theirs = other.join().expect("the other thread does not panic");
+        assert_ne!(mine, theirs);
+        sources.remove(theirs);
+        assert_eq!(sources.live(), 2);
+    });
+}
+
+fn deliver(sources: &Sources, token: Token) {
+    let mut wakers = Vec::new();
+    let _ = sources.deliver(token, Bits::READABLE, &mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+#[test]
+fn stale_event_never_reaches_the_next_owner() {
+    slot_reuse();
+}
+
+#[test]
+fn late_event_that_takes_the_next_owners_waker_wakes_it() {
+    slot_reuse_wakes();
+}
+
+#[test]
+fn close_ends_every_poll() {
+    close_races_poll();
+}
+
+#[test]
+fn close_ends_every_registration() {
+    close_races_registration();
+}
+
+#[test]
+fn registrations_get_each_their_own_slot() {
+    two_registrations();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn mutant_no_second_look_is_caught_by_the_close() {
+    let _wanted = want(Mutant::NoSecondLook);
+    close_races_poll();
+}
+
+#[test]
+#[should_panic(expected = "readiness of the owner before")]
+fn mutant_generation_ignored_is_caught() {
+    let _wanted = want(Mutant::GenerationIgnored);
+    slot_reuse();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn mutant_close_keeps_wakers_is_caught() {
+    let _wanted = want(Mutant::CloseKeepsWakers);
+    close_races_poll();
+}

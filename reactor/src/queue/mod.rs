@@ -1,0 +1,260 @@
+//! The event queue: where threads wait, and where the kernel's events become wakers.
+//!
+//! A back end is one module, `epoll` or `portable`, with a type `Shard` that must
+//!
+//! 1. hand each event of the kernel to exactly one caller of `poll` or `wait`;
+//! 2. hold no more than `bound` events back from others, or give back what it holds to the next
+//!    caller;
+//! 3. make one waiting thread, or the next to come, return once for each `wake`; wakes that nobody
+//!    took yet may coalesce into one, and none is lost;
+//! 4. after `close`, make every thread return, those that wait and those to come, still with the
+//!    events that were there;
+//! 5. return nothing, not an error, when a signal interrupts it;
+//! 6. answer `ready` without taking anything, and with yes if it cannot know;
+//! 7. say in `PLACES` how many threads may wait on one shard at once.
+
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
+#[path = "epoll.rs"]
+mod backend;
+#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+#[path = "portable.rs"]
+mod backend;
+
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use self::backend::Shard;
+use crate::readiness::{Bits, Delivery};
+use crate::sources::Sources;
+use crate::token::Token;
+
+/// How an event queue is laid out; fixed when it is made.
+///
+/// ```
+/// use heist_reactor::{Config, Queue};
+///
+/// let queue = Queue::new(Config { shards: 2, ..Config::default() })?;
+/// assert_eq!(queue.shards(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many instances of the kernel's queue share the sources; 0 is taken for 1. One serves
+    /// about eight threads.
+    pub shards: usize,
+    /// How many sources may be registered at once, at most 2^30. The table grows as needed, by 64
+    /// bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
+    pub max_sources: usize,
+}
+
+impl Default for Config {
+    /// One shard, up to 2^20 sources.
+    fn default() -> Config {
+        Config { shards: 1, max_sources: 1 << 20 }
+    }
+}
+
+/// What one look into a shard brought, besides the wakers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Harvest {
+    /// Events taken from the kernel, stale and spurious ones included; wakes and closes are none.
+    pub events: usize,
+    /// Events whose source was gone.
+    pub stale: usize,
+    /// Events that told nothing new and had nobody waiting.
+    pub spurious: usize,
+    /// A [`Queue::wake`] was taken.
+    pub woken: bool,
+    /// [`Queue::close`] was called.
+    pub closed: bool,
+}
+
+/// An edge-triggered event queue that any number of threads may share; clones are the same queue.
+///
+/// See the [crate's page](crate) for the way of an event and an example.
+#[derive(Clone, Debug)]
+pub struct Queue(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sources: Sources,
+    shards: Box<[Shard]>,
+}
+
+impl Queue {
+    /// Makes an empty queue.
+    ///
+    /// # Errors
+    /// What the system says when it has no file descriptor or memory left.
+    pub fn new(config: Config) -> io::Result<Queue> {
+        let shards = (0..config.shards.max(1)).map(|_| Shard::new()).collect::<io::Result<_>>()?;
+        Ok(Queue(Arc::new(Inner { sources: Sources::new(config.max_sources), shards })))
+    }
+
+    /// How many shards there are; at least one.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.0.shards.len()
+    }
+
+    /// How many threads may wait on one shard at once: any number (`usize::MAX`), or 1 where the
+    /// system's queue cannot be shared. More than that are safe, but stand in line.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        backend::PLACES
+    }
+
+    /// Takes up to `bound` ready events (at least 1, at most 64) without waiting, and appends to
+    /// `out` the wakers of the tasks that waited for them.
+    ///
+    /// Where [`places`](Queue::places) is 1 and another thread is inside, it takes nothing.
+    ///
+    /// # Errors
+    /// What the system says; none is expected in a running program.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn poll(&self, shard: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
+        let mut batch = Batch::new(&self.0.sources, out);
+        let signals = self.shard(shard).poll(clamp(bound), |token, bits| batch.add(token, bits))?;
+        Ok(batch.harvest(signals))
+    }
+
+    /// Waits until there is an event, a wake, a close, or `timeout` has passed (`None`: for ever),
+    /// then takes up to `bound` events (at least 1, at most 64) as [`poll`](Queue::poll) does.
+    ///
+    /// May return early with nothing, after a signal for instance, or when the timeout is longer
+    /// than 24 days; it never returns before a shorter one without a reason. The timeout counts in
+    /// nanoseconds, and is rounded up to milliseconds where the system can do no better.
+    ///
+    /// # Errors
+    /// What the system says; none is expected in a running program.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn wait(
+        &self,
+        shard: usize,
+        bound: usize,
+        timeout: Option<Duration>,
+        out: &mut Vec<Waker>,
+    ) -> io::Result<Harvest> {
+        let mut batch = Batch::new(&self.0.sources, out);
+        let timeout = timeout.map(|timeout| timeout.min(FAR));
+        let deliver = |token, bits| batch.add(token, bits);
+        let signals = self.shard(shard).wait(clamp(bound), timeout, deliver)?;
+        Ok(batch.harvest(signals))
+    }
+
+    /// Makes one thread that waits on this shard, or else the next to `poll` or `wait`, return with
+    /// [`woken`](Harvest::woken) set.
+    ///
+    /// # Errors
+    /// What the system says; none is expected in a running program.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn wake(&self, shard: usize) -> io::Result<()> {
+        self.shard(shard).wake()
+    }
+
+    /// Whether there is something to harvest; takes nothing. True also for a wake that nobody took
+    /// yet, and always after a close.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    #[must_use]
+    pub fn ready(&self, shard: usize) -> bool {
+        self.shard(shard).ready()
+    }
+
+    /// Closes the queue: every thread that waits, now or later, returns with
+    /// [`closed`](Harvest::closed) set; every operation of a source fails with
+    /// [`Closed`](crate::Closed); nothing can be registered any more.
+    ///
+    /// Returns the wakers of all tasks that waited. The caller wakes them; until then they do not
+    /// know. Closing twice does nothing and returns nothing.
+    #[must_use = "the tasks that waited must be woken to learn of it"]
+    pub fn close(&self) -> Vec<Waker> {
+        let Some(wakers) = self.0.sources.close() else {
+            return Vec::new();
+        };
+        for shard in &self.0.shards {
+            shard.close();
+        }
+        wakers
+    }
+
+    /// Whether [`close`](Queue::close) was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.sources.is_closed()
+    }
+
+    /// How many sources are registered.
+    #[must_use]
+    pub fn sources(&self) -> usize {
+        self.0.sources.live()
+    }
+
+    pub(crate) fn table(&self) -> &Sources {
+        &self.0.sources
+    }
+
+    pub(crate) fn registry(&self, shard: usize) -> &mio::Registry {
+        self.shard(shard).registry()
+    }
+
+    fn shard(&self, shard: usize) -> &Shard {
+        let shards = &self.0.shards;
+        assert!(shard < shards.len(), "there is no shard {shard}, only {}", shards.len());
+        &shards[shard]
+    }
+}
+
+/// The events of one look, on their way into the table.
+struct Batch<'a> {
+    sources: &'a Sources,
+    out: &'a mut Vec<Waker>,
+    harvest: Harvest,
+}
+
+impl<'a> Batch<'a> {
+    fn new(sources: &'a Sources, out: &'a mut Vec<Waker>) -> Batch<'a> {
+        Batch { sources, out, harvest: Harvest::default() }
+    }
+
+    fn add(&mut self, token: Token, bits: Bits) {
+        self.harvest.events += 1;
+        match self.sources.deliver(token, bits, self.out) {
+            Delivery::Delivered(_) => {}
+            Delivery::Stale => self.harvest.stale += 1,
+            Delivery::Spurious => self.harvest.spurious += 1,
+        }
+    }
+
+    fn harvest(self, signals: Signals) -> Harvest {
+        Harvest { woken: signals.woken, closed: signals.closed, ..self.harvest }
+    }
+}
+
+/// What a look at a shard brought that is no event of a source.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signals {
+    woken: bool,
+    closed: bool,
+}
+
+fn clamp(bound: usize) -> usize {
+    bound.clamp(1, BATCH)
+}
+
+/// The most events that one look takes: enough to pay for the system call, few enough to leave the
+/// rest to others.
+const BATCH: usize = 64;
+
+/// The longest time-out that every system call here can express (2^31 ms, nearly 25 days). Waking
+/// once in that time for nothing costs nothing.
+const FAR: Duration = Duration::from_millis(i32::MAX as u64);

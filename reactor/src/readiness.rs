@@ -1,0 +1,346 @@
+//! The readiness word of a source: its generation and its bits in one atomic.
+//!
+//! Readiness is state, not a message. The dispatcher sets a direction's bit; the task clears it
+//! *before* it drains the source, so an edge that arrives during the drain sets the bit again by
+//! itself and there is nothing to compare afterwards. A task that stops early sets the bit itself.
+//!
+//! Why nothing is lost, by cases. A waiting task stores its waker, then sets its `WAITING` bit; a
+//! dispatcher sets the ready bit, then takes the waker if it found `WAITING`. Both are
+//! read-modify-writes of this one word, so one of them comes first:
+//!
+//! - the task's: the dispatcher finds `WAITING`, and since it acquired what the task released it
+//!   finds the stored waker too, or somebody took it in between, who then wakes it;
+//! - the dispatcher's: the task's own read-modify-write returns the ready bit (its second look),
+//!   and it does not wait.
+//!
+//! The same holds with [`Readiness::put_back`] or [`Readiness::mark_closed`] for the dispatcher.
+
+use std::ops::BitOr;
+
+use crate::sync::mutant::{self, Mutant};
+use crate::sync::{AtomicU64, Ordering};
+
+/// One of the two directions of a source; each has its own readiness and its own waiting task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Reading, accepting, receiving.
+    Read,
+    /// Writing, connecting, sending.
+    Write,
+}
+
+impl Direction {
+    pub(crate) const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
+
+    fn ready(self) -> Bits {
+        match self {
+            Direction::Read => Bits::READABLE,
+            Direction::Write => Bits::WRITABLE,
+        }
+    }
+
+    fn waiting(self) -> Bits {
+        match self {
+            Direction::Read => Bits::READ_WAITING,
+            Direction::Write => Bits::WRITE_WAITING,
+        }
+    }
+
+    pub(crate) fn armed(self) -> Bits {
+        match self {
+            Direction::Read => Bits::READ_ARMED,
+            Direction::Write => Bits::WRITE_ARMED,
+        }
+    }
+}
+
+/// The lower half of the word.
+///
+/// | bit | meaning | set by | cleared by |
+/// |---|---|---|---|
+/// | `READABLE`, `WRITABLE` | the direction is worth a try | dispatcher; a drain that ends early; registration, for a direction not armed yet | the task, before it drains |
+/// | `READ_CLOSED`, `WRITE_CLOSED` | the peer ended its half; ours is cut | dispatcher | reuse of the slot |
+/// | `ERROR` | the source reported an error | dispatcher | reuse |
+/// | `URGENT` | the source reported urgent data | dispatcher | reuse |
+/// | `QUEUE_CLOSED` | the queue was closed | close | reuse (but a closed queue reuses nothing) |
+/// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit |
+/// | `READ_ARMED`, `WRITE_ARMED` | the kernel was asked for the direction's events | registration; the first task that has to wait | reuse; a failed arming |
+///
+/// The sticky ones (closed, error, urgent) never make a direction ready by themselves: the event
+/// that carries them sets the ready bits once, so a task that met `WouldBlock` does not spin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bits(u32);
+
+impl Bits {
+    pub(crate) const NONE: Bits = Bits(0);
+    pub(crate) const READABLE: Bits = Bits(1 << 0);
+    pub(crate) const WRITABLE: Bits = Bits(1 << 1);
+    const READ_CLOSED: Bits = Bits(1 << 2);
+    const WRITE_CLOSED: Bits = Bits(1 << 3);
+    const ERROR: Bits = Bits(1 << 4);
+    const URGENT: Bits = Bits(1 << 5);
+    const QUEUE_CLOSED: Bits = Bits(1 << 6);
+    const READ_WAITING: Bits = Bits(1 << 7);
+    const WRITE_WAITING: Bits = Bits(1 << 8);
+    const READ_ARMED: Bits = Bits(1 << 9);
+    const WRITE_ARMED: Bits = Bits(1 << 10);
+
+    /// The peer ended its half: there is an end to read, and writing goes on as before.
+    pub(crate) const READ_END: Bits = Bits::READABLE.and(Bits::READ_CLOSED);
+    /// Nothing that is written will arrive any more: a write will say so.
+    pub(crate) const WRITE_END: Bits = Bits::WRITABLE.and(Bits::WRITE_CLOSED);
+    /// An error waits: whoever tries first will be told.
+    pub(crate) const FAILED: Bits = Bits::READABLE.and(Bits::WRITABLE).and(Bits::ERROR);
+    /// Urgent data is among the bytes: a read ends at it, short, with more behind.
+    pub(crate) const URGENT_DATA: Bits = Bits::READABLE.and(Bits::URGENT);
+
+    /// The bits of both.
+    pub(crate) const fn and(self, other: Bits) -> Bits {
+        Bits(self.0 | other.0)
+    }
+
+    /// Whether any bit is set in both.
+    pub(crate) const fn meets(self, other: Bits) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether a short read may have had another reason than an empty source.
+    pub(crate) fn forbids_short_read(self) -> bool {
+        self.meets(Bits::READ_CLOSED | Bits::WRITE_CLOSED | Bits::ERROR | Bits::URGENT)
+    }
+
+    /// The waiting bits of the directions whose ready bits are in here.
+    fn waiting(self) -> Bits {
+        Direction::BOTH
+            .into_iter()
+            .filter(|direction| self.meets(direction.ready()))
+            .fold(Bits::NONE, |bits, direction| bits | direction.waiting())
+    }
+}
+
+impl BitOr for Bits {
+    type Output = Bits;
+
+    fn bitor(self, other: Bits) -> Bits {
+        self.and(other)
+    }
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the waiting tasks must be woken"]
+pub(crate) enum Delivery {
+    /// Its source is gone.
+    Stale,
+    /// It told nothing new and nobody waited.
+    Spurious,
+    /// It is in the word; the wakers of these directions are to be taken.
+    Delivered(Waiters),
+}
+
+/// The directions in which a task was found waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiters(Bits);
+
+impl Waiters {
+    pub(crate) fn include(self, direction: Direction) -> bool {
+        self.0.meets(direction.waiting())
+    }
+}
+
+/// What a task found in its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a cleared bit obliges to drain or to put it back"]
+pub(crate) enum Look {
+    /// Ready; these were the bits. From [`Readiness::take`]: the ready bit is clear now.
+    Ready(Bits),
+    /// Not ready.
+    NotReady,
+    /// The queue is closed.
+    QueueClosed,
+}
+
+/// Generation in the upper half, [`Bits`] in the lower one.
+#[derive(Debug)]
+pub(crate) struct Readiness(AtomicU64);
+
+impl Readiness {
+    /// The word of a slot that nobody owned yet.
+    pub(crate) fn new(generation: u32) -> Readiness {
+        Readiness(AtomicU64::new(pack(generation, Bits::NONE)))
+    }
+
+    /// A new owner takes the slot; returns its generation.
+    ///
+    /// Only under the lock of the free list, which orders this after the `retire` before it, and
+    /// while no token of this generation exists.
+    pub(crate) fn open(&self, bits: Bits) -> u32 {
+        // Relaxed: the free list's lock pairs with the thread that retired the slot.
+        let generation = generation_of(self.0.load(Ordering::Relaxed));
+        // Relaxed: other threads learn the token only by way of the kernel or the owner.
+        self.0.store(pack(generation, bits), Ordering::Relaxed);
+        generation
+    }
+
+    /// The owner leaves: from here on events that name it are stale.
+    pub(crate) fn retire(&self) {
+        // Relaxed: only the owner changes the generation, and nothing is published. An exchange, so
+        // that its place among those of the dispatchers is plain: one that came before is erased,
+        // one that comes after finds another generation.
+        let next = generation_of(self.0.load(Ordering::Relaxed)).wrapping_add(1);
+        self.0.swap(pack(next, Bits::NONE), Ordering::Relaxed);
+    }
+
+    /// The dispatcher brings an event for the owner of `generation`.
+    pub(crate) fn deliver(&self, generation: u32, bits: Bits) -> Delivery {
+        // Relaxed: a first guess; the exchange below decides.
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            if generation_of(word) != generation && !mutant::on(Mutant::GenerationIgnored) {
+                return Delivery::Stale;
+            }
+            let before = bits_of(word);
+            let after = Bits((before.0 | bits.0) & !bits.waiting().0);
+            // The exchange happens even when it changes nothing: a bit that is set already may be
+            // about to be cleared, and only an exchange makes that clear come after this event.
+            //
+            // AcqRel: Release pairs with the Acquire in `take`, so that a read that follows the
+            // clear sees the bytes of this event. Acquire pairs with the Release in `announce`, so
+            // that the waker is in its place. Relaxed on failure: only another guess.
+            match self.0.compare_exchange_weak(
+                word,
+                pack(generation_of(word), after),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return delivered(before, bits),
+                Err(newer) => word = newer,
+            }
+        }
+    }
+
+    /// The task is about to drain: clears its direction's ready bit if it is set.
+    #[inline]
+    pub(crate) fn take(&self, direction: Direction) -> Look {
+        // Relaxed: the exchange below acquires; without it nothing is read that needs order.
+        let bits = bits_of(self.0.load(Ordering::Relaxed));
+        if bits.meets(Bits::QUEUE_CLOSED) {
+            return Look::QueueClosed;
+        }
+        if !bits.meets(direction.ready()) {
+            return Look::NotReady;
+        }
+        if mutant::on(Mutant::ClearAfterDrain) {
+            return Look::Ready(bits);
+        }
+        let seen = self.clear(direction);
+        if seen.meets(direction.ready()) { Look::Ready(seen) } else { Look::NotReady }
+    }
+
+    /// Clears the ready bit; returns the bits before.
+    #[inline]
+    pub(crate) fn clear(&self, direction: Direction) -> Bits {
+        // Acquire pairs with the Release of `deliver` and `put_back`: the event that this erases
+        // happened before the drain that follows. Release keeps what the last drain did before.
+        bits_of(self.0.fetch_and(!u64::from(direction.ready().0), Ordering::AcqRel))
+    }
+
+    /// Looks at a direction and changes nothing.
+    #[inline]
+    pub(crate) fn look(&self, direction: Direction) -> Look {
+        // Acquire pairs with the Release of `deliver` and `put_back`, as in `clear`.
+        look_at(bits_of(self.0.load(Ordering::Acquire)), direction)
+    }
+
+    /// The task stored its waker and will wait, unless this, its second look, finds a reason not to.
+    pub(crate) fn announce(&self, direction: Direction) -> Look {
+        // Release pairs with the Acquire of `deliver`, `put_back` and `mark_closed`: who finds the
+        // bit finds the waker. Acquire pairs with their Release, as in `clear`.
+        let waiting = u64::from(direction.waiting().0);
+        let word = self.0.fetch_or(waiting, Ordering::AcqRel);
+        if mutant::on(Mutant::NoSecondLook) {
+            return Look::NotReady;
+        }
+        look_at(bits_of(word), direction)
+    }
+
+    /// A drain ended before `WouldBlock`: sets the ready bit again. Returns whether a task that
+    /// began to wait meanwhile is to be woken.
+    #[must_use = "the waiting task must be woken"]
+    #[inline]
+    pub(crate) fn put_back(&self, direction: Direction) -> bool {
+        // Release pairs with the Acquire of `clear`: it passes on the event that this drain took.
+        // Acquire pairs with the Release of `announce`: the waker is in its place.
+        let word = self.0.fetch_or(u64::from(direction.ready().0), Ordering::AcqRel);
+        bits_of(word).meets(direction.waiting())
+            && !mutant::on(Mutant::EarlyEndUnheard)
+            && self.stop_waiting(direction)
+    }
+
+    /// Whether the kernel is still to be asked for this direction's events. Whoever is told so
+    /// must ask, and call [`disarm`](Readiness::disarm) if that fails.
+    #[must_use = "the kernel must be asked for the events"]
+    pub(crate) fn arm(&self, direction: Direction) -> bool {
+        let armed = direction.armed();
+        // Relaxed, twice: the bit elects one thread and publishes nothing.
+        !bits_of(self.0.load(Ordering::Relaxed)).meets(armed)
+            && !bits_of(self.0.fetch_or(u64::from(armed.0), Ordering::Relaxed)).meets(armed)
+    }
+
+    /// The kernel refused: the next task that has to wait asks again. Returns whether a task that
+    /// relied on the refused request is to be woken.
+    #[must_use = "the waiting task must be woken"]
+    pub(crate) fn disarm(&self, direction: Direction) -> bool {
+        // Relaxed, as in `arm`; a task that waits is found by the exchange that follows.
+        self.0.fetch_and(!u64::from(direction.armed().0), Ordering::Relaxed);
+        self.stop_waiting(direction)
+    }
+
+    /// The queue was closed; the caller takes both wakers afterwards.
+    pub(crate) fn mark_closed(&self) {
+        // Acquire pairs with the Release of `announce`: a waker whose task did not see the mark is
+        // in its place. Release pairs with the Acquire there.
+        self.0.fetch_or(u64::from(Bits::QUEUE_CLOSED.0), Ordering::AcqRel);
+    }
+
+    /// Takes the waiting bit; whoever finds it set wakes the task.
+    fn stop_waiting(&self, direction: Direction) -> bool {
+        // Acquire pairs with the Release of `announce`: the waker is in its place.
+        let word = self.0.fetch_and(!u64::from(direction.waiting().0), Ordering::AcqRel);
+        bits_of(word).meets(direction.waiting())
+    }
+}
+
+fn delivered(before: Bits, event: Bits) -> Delivery {
+    let waiters = Bits(before.0 & event.waiting().0);
+    if waiters == Bits::NONE && before.0 & event.0 == event.0 {
+        return Delivery::Spurious;
+    }
+    Delivery::Delivered(Waiters(waiters))
+}
+
+fn look_at(bits: Bits, direction: Direction) -> Look {
+    if bits.meets(Bits::QUEUE_CLOSED) {
+        Look::QueueClosed
+    } else if bits.meets(direction.ready()) {
+        Look::Ready(bits)
+    } else {
+        Look::NotReady
+    }
+}
+
+fn pack(generation: u32, bits: Bits) -> u64 {
+    u64::from(generation) << 32 | u64::from(bits.0)
+}
+
+fn generation_of(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+fn bits_of(word: u64) -> Bits {
+    Bits(word as u32)
+}
+
+#[cfg(all(test, not(heist_loom)))]
+#[path = "readiness_tests.rs"]
+mod tests;

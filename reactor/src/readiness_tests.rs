@@ -1,0 +1,112 @@
+use super::*;
+
+fn word(bits: Bits) -> Readiness {
+    let word = Readiness::new(7);
+    assert_eq!(word.open(bits), 7);
+    word
+}
+
+fn ready(look: Look) -> bool {
+    matches!(look, Look::Ready(_))
+}
+
+#[test]
+fn stale_event_does_not_touch_the_word() {
+    let word = word(Bits::NONE);
+    assert_eq!(word.deliver(6, Bits::READABLE), Delivery::Stale);
+    assert_eq!(word.look(Direction::Read), Look::NotReady);
+}
+
+#[test]
+fn retired_generation_is_stale_and_wraps() {
+    let word = Readiness::new(u32::MAX);
+    assert_eq!(word.open(Bits::READABLE), u32::MAX);
+    word.retire();
+    assert_eq!(word.deliver(u32::MAX, Bits::READABLE), Delivery::Stale);
+    assert_eq!(word.open(Bits::NONE), 0);
+    assert_eq!(word.look(Direction::Read), Look::NotReady);
+    assert!(matches!(word.deliver(0, Bits::READABLE), Delivery::Delivered(_)));
+}
+
+#[test]
+fn directions_are_independent() {
+    let word = word(Bits::READABLE | Bits::WRITABLE);
+    assert!(ready(word.take(Direction::Read)));
+    assert_eq!(word.take(Direction::Read), Look::NotReady);
+    assert!(ready(word.take(Direction::Write)));
+    assert!(!word.put_back(Direction::Write));
+    assert_eq!(word.look(Direction::Read), Look::NotReady);
+    assert!(ready(word.look(Direction::Write)));
+}
+
+#[test]
+fn sticky_bits_make_nothing_ready_twice() {
+    for event in [Bits::READ_END, Bits::WRITE_END, Bits::FAILED, Bits::URGENT_DATA] {
+        let word = word(Bits::NONE);
+        assert!(matches!(word.deliver(7, event), Delivery::Delivered(_)));
+        for direction in Direction::BOTH {
+            let _ = word.take(direction);
+            assert_eq!(word.take(direction), Look::NotReady, "{event:?} {direction:?}");
+        }
+    }
+}
+
+#[test]
+fn end_of_the_peers_half_leaves_writing_alone() {
+    let word = word(Bits::NONE);
+    assert_eq!(word.announce(Direction::Write), Look::NotReady);
+    let Delivery::Delivered(waiters) = word.deliver(7, Bits::READ_END) else {
+        panic!("the event told something new");
+    };
+    assert!(!waiters.include(Direction::Write));
+    assert_eq!(word.look(Direction::Write), Look::NotReady);
+}
+
+#[test]
+fn event_without_news_is_spurious_unless_somebody_waits() {
+    let word = word(Bits::READABLE);
+    assert_eq!(word.deliver(7, Bits::READABLE), Delivery::Spurious);
+    assert!(ready(word.announce(Direction::Read)));
+    let Delivery::Delivered(waiters) = word.deliver(7, Bits::READABLE) else {
+        panic!("somebody waits");
+    };
+    assert!(waiters.include(Direction::Read) && !waiters.include(Direction::Write));
+    assert_eq!(word.deliver(7, Bits::READABLE), Delivery::Spurious);
+}
+
+#[test]
+fn early_end_finds_who_waits_once() {
+    let word = word(Bits::READABLE);
+    assert!(ready(word.take(Direction::Read)));
+    assert_eq!(word.announce(Direction::Read), Look::NotReady);
+    assert!(word.put_back(Direction::Read));
+    assert!(!word.put_back(Direction::Read));
+}
+
+#[test]
+fn direction_is_armed_once_and_again_after_a_refusal() {
+    let word = word(Direction::Read.armed());
+    assert!(!word.arm(Direction::Read));
+    assert!(word.arm(Direction::Write));
+    assert!(!word.arm(Direction::Write));
+    assert_eq!(word.announce(Direction::Write), Look::NotReady);
+    assert!(word.disarm(Direction::Write), "who relied on the request is woken");
+    assert!(word.arm(Direction::Write));
+}
+
+#[test]
+fn closed_queue_is_seen_before_readiness() {
+    let word = word(Bits::READABLE);
+    word.mark_closed();
+    assert_eq!(word.take(Direction::Read), Look::QueueClosed);
+    assert_eq!(word.look(Direction::Read), Look::QueueClosed);
+    assert_eq!(word.announce(Direction::Write), Look::QueueClosed);
+}
+
+#[test]
+fn only_a_healthy_source_may_trust_a_short_read() {
+    assert!(!(Bits::READABLE | Bits::WRITABLE).forbids_short_read());
+    for bits in [Bits::READ_END, Bits::WRITE_END, Bits::FAILED, Bits::URGENT_DATA] {
+        assert!(bits.forbids_short_read(), "{bits:?}");
+    }
+}

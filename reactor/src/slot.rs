@@ -1,0 +1,149 @@
+//! A place in the table of sources: a readiness word and, for each direction, the waker of the one
+//! task that waits there.
+
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use crate::error::Closed;
+use crate::readiness::{Bits, Delivery, Direction, Look, Readiness};
+use crate::sync::Mutex;
+use crate::sync::mutant::{self, Mutant};
+
+/// One place; its owners follow each other, told apart by the generation in the word.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) word: Readiness,
+    /// Holding this = the right to change who waits for reading. No waker runs under it.
+    reader: Mutex<Option<Waker>>,
+    /// Holding this = the right to change who waits for writing. No waker runs under it.
+    writer: Mutex<Option<Waker>>,
+}
+
+/// A slot shares no cache line with more than one neighbour, and an idle source costs no more.
+#[cfg(not(heist_loom))]
+const _: () = assert!(size_of::<Slot>() <= 64);
+
+impl Slot {
+    /// A place that nobody owned yet.
+    pub(crate) fn new(generation: u32) -> Slot {
+        Slot {
+            word: Readiness::new(generation),
+            reader: Mutex::new(None),
+            writer: Mutex::new(None),
+        }
+    }
+
+    /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
+    /// `arm` asks the kernel for the direction's events; it is called at most once a registration
+    /// unless it fails.
+    #[inline]
+    pub(crate) fn poll_take(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<io::Result<Bits>> {
+        match self.word.take(direction) {
+            Look::NotReady => {}
+            found => return settle(found),
+        }
+        match self.wait(direction, cx, arm)? {
+            Look::NotReady => Poll::Pending,
+            // What the second look found is not taken yet. If another task takes it first, this one
+            // waits: its waker is stored and announced.
+            _ => settle(self.word.take(direction)),
+        }
+    }
+
+    /// As [`poll_take`](Slot::poll_take), but leaves the ready bit as it is.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<io::Result<Bits>> {
+        match self.word.look(direction) {
+            Look::NotReady => settle(self.wait(direction, cx, arm)?),
+            found => settle(found),
+        }
+    }
+
+    /// Wakes the task that waits in this direction, if there is one.
+    #[cold]
+    pub(crate) fn wake(&self, direction: Direction) {
+        if let Some(waker) = self.take_waker(direction) {
+            waker.wake();
+        }
+    }
+
+    /// Brings an event for the owner of `generation`; the wakers of tasks that waited go to `out`.
+    pub(crate) fn deliver(&self, generation: u32, bits: Bits, out: &mut Vec<Waker>) -> Delivery {
+        let delivery = self.word.deliver(generation, bits);
+        if let Delivery::Delivered(waiters) = delivery {
+            for direction in Direction::BOTH {
+                if waiters.include(direction) {
+                    out.extend(self.take_waker(direction));
+                }
+            }
+        }
+        delivery
+    }
+
+    /// Takes whoever waits; the caller wakes or drops it when it holds no lock.
+    #[must_use = "the task waits for this waker"]
+    pub(crate) fn take_waker(&self, direction: Direction) -> Option<Waker> {
+        self.waker(direction).lock().take()
+    }
+
+    /// Stores the waker, then looks again.
+    #[cold]
+    fn wait(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Look> {
+        if self.word.arm(direction)
+            && let Err(error) = arm()
+        {
+            if self.word.disarm(direction) {
+                self.wake(direction);
+            }
+            return Err(error);
+        }
+        self.store(direction, cx.waker());
+        Ok(self.word.announce(direction))
+    }
+
+    /// There is room for one waker: another task that waited here is woken, so that it can find out.
+    fn store(&self, direction: Direction, waker: &Waker) {
+        let mine = waker.clone();
+        let mut stored = self.waker(direction).lock();
+        // Two clones are compared, not a clone with the task's own waker: these may have different
+        // tables for the same task, and it would displace and wake itself for ever.
+        let same = stored.as_ref().is_some_and(|stored| stored.will_wake(&mine));
+        let left_over = if same { Some(mine) } else { stored.replace(mine) };
+        drop(stored);
+        if let Some(displaced) = left_over
+            && !same
+            && !mutant::on(Mutant::ReplacedWakerDropped)
+        {
+            displaced.wake();
+        }
+    }
+
+    fn waker(&self, direction: Direction) -> &Mutex<Option<Waker>> {
+        match direction {
+            Direction::Read => &self.reader,
+            Direction::Write => &self.writer,
+        }
+    }
+}
+
+fn settle(found: Look) -> Poll<io::Result<Bits>> {
+    match found {
+        Look::Ready(bits) => Poll::Ready(Ok(bits)),
+        Look::NotReady => Poll::Pending,
+        Look::QueueClosed => Poll::Ready(Err(Closed.into())),
+    }
+}

@@ -1,0 +1,260 @@
+//! A registered source: what a task polls, drains, and drops.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::task::{Context, Poll, ready};
+
+use mio::unix::SourceFd;
+
+use crate::drain::Drain;
+use crate::error::RegisterError;
+use crate::queue::Queue;
+use crate::readiness::{Bits, Direction, Look};
+use crate::slot::Slot;
+use crate::token::Token;
+
+/// Which events the kernel is asked for when a source is registered.
+///
+/// The other direction is not lost: it counts as ready until it is tried and would block, and the
+/// kernel is asked for it, by one more system call, when a task first has to wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interest {
+    /// Reading: for listeners and accepted connections, which can be written to at once.
+    Read,
+    /// Writing: for the sending end of a pipe.
+    Write,
+    /// Both: for a socket that is connecting, which is not writable before it is connected.
+    ReadWrite,
+}
+
+impl Interest {
+    /// The word to start with.
+    fn bits(self) -> Bits {
+        match self {
+            Interest::Read => Direction::Read.armed() | Bits::WRITABLE,
+            Interest::Write => Direction::Write.armed() | Bits::READABLE,
+            Interest::ReadWrite => Direction::Read.armed() | Direction::Write.armed(),
+        }
+    }
+
+    fn to_mio(self, kind: Kind) -> mio::Interest {
+        match self {
+            Interest::Read => kind.reading(),
+            Interest::Write => mio::Interest::WRITABLE,
+            Interest::ReadWrite => kind.reading() | mio::Interest::WRITABLE,
+        }
+    }
+}
+
+/// What a short read of the source means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A TCP connection: a read that returns fewer bytes than there was room for has drained it,
+    /// unless it reported a close, an error or urgent data.
+    Stream,
+    /// Anything else: only `WouldBlock` means drained.
+    Other,
+}
+
+impl Kind {
+    /// A stream asks for urgent data too, because a read ends short before it.
+    fn reading(self) -> mio::Interest {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Kind::Stream => mio::Interest::READABLE | mio::Interest::PRIORITY,
+            _ => mio::Interest::READABLE,
+        }
+    }
+
+    fn short_read_drains(self, seen: Bits) -> bool {
+        self == Kind::Stream && TELLS_OF_URGENT_DATA && !seen.forbids_short_read()
+    }
+}
+
+impl Queue {
+    /// Registers a source with one of the shards and takes it over.
+    ///
+    /// The source must be in non-blocking mode and must show the same file descriptor for as long
+    /// as it lives.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the queue is closed or full, or the system refuses; `io` is dropped.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn register<S: AsFd>(
+        &self,
+        shard: usize,
+        io: S,
+        interest: Interest,
+        kind: Kind,
+    ) -> Result<Source<S>, RegisterError> {
+        let registry = self.registry(shard);
+        let token = self.table().insert(interest.bits())?;
+        let fd = io.as_fd().as_raw_fd();
+        if let Err(error) =
+            registry.register(&mut SourceFd(&fd), token.into(), interest.to_mio(kind))
+        {
+            self.table().remove(token);
+            return Err(RegisterError::Os(error));
+        }
+        Ok(Source { queue: self.clone(), token, shard, kind, io })
+    }
+}
+
+/// A source registered with a [`Queue`], and the source itself.
+///
+/// One task may wait in each direction. More may share a source, and none of them misses anything,
+/// but the one that waits last displaces the one before, which is woken to find out: two tasks that
+/// keep waiting in one direction keep waking each other.
+///
+/// Dropping it removes it from the queue, then drops what it owns. Dropping a future that polled it
+/// needs no care: readiness stays until somebody drains it.
+///
+/// ```
+/// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use std::task::{Context, Poll, Waker};
+///
+/// let queue = Queue::new(Config::default())?;
+/// let (mut near, far) = UnixStream::pair()?;
+/// far.set_nonblocking(true)?;
+/// let far = queue.register(0, far, Interest::Read, Kind::Other)?;
+///
+/// let mut cx = Context::from_waker(Waker::noop());
+/// let mut buffer = [0; 16];
+/// let mut read = || far.poll_io(Direction::Read, &mut cx, |mut io| io.read(&mut buffer));
+/// assert!(read().is_pending());
+///
+/// near.write_all(b"hello")?;
+/// let mut wakers = Vec::new();
+/// let harvest = queue.wait(0, 64, None, &mut wakers)?;
+/// assert_eq!((harvest.events, wakers.len()), (1, 1));
+/// assert!(matches!(read(), Poll::Ready(Ok(5))));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Source<S: AsFd> {
+    queue: Queue,
+    token: Token,
+    shard: usize,
+    kind: Kind,
+    io: S,
+}
+
+impl<S: AsFd> Source<S> {
+    /// The source itself.
+    #[must_use]
+    pub fn io(&self) -> &S {
+        &self.io
+    }
+
+    /// Clears the direction's readiness and returns the right to drain it, or stores the task's
+    /// waker and returns `Pending`.
+    ///
+    /// A fresh source is not readable before the queue said so, even if bytes are there: the event
+    /// that says so is on its way.
+    ///
+    /// # Errors
+    /// [`Closed`](crate::Closed) once the queue is closed; what the system says if it cannot be
+    /// asked for the direction's events.
+    pub fn poll_drain(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Drain<'_>>> {
+        let slot = self.slot();
+        let seen = ready!(slot.poll_take(direction, cx, || self.arm_both()))?;
+        Poll::Ready(Ok(self.drain(slot, direction, seen)))
+    }
+
+    /// Whether the direction is ready; clears nothing. Stores the task's waker if it is not.
+    ///
+    /// # Errors
+    /// As [`poll_drain`](Source::poll_drain).
+    pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.slot().poll_ready(direction, cx, || self.arm_both()).map_ok(drop)
+    }
+
+    /// Does one operation when the direction is ready, as often as it takes until it neither
+    /// would block nor was interrupted. On success the direction stays ready.
+    ///
+    /// # Errors
+    /// As [`poll_drain`](Source::poll_drain), and what the operation says.
+    pub fn poll_io<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let drain = ready!(self.poll_drain(direction, cx))?;
+            match uninterrupted(|| op(&self.io)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// As [`poll_drain`](Source::poll_drain) without a task: `None` when the direction is not ready
+    /// or the queue is closed, and no waker is stored.
+    #[must_use]
+    pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
+        let slot = self.slot();
+        match slot.word.take(direction) {
+            Look::Ready(seen) => Some(self.drain(slot, direction, seen)),
+            Look::NotReady | Look::QueueClosed => None,
+        }
+    }
+
+    fn slot(&self) -> &Slot {
+        self.queue.table().owned(self.token)
+    }
+
+    fn drain<'a>(&self, slot: &'a Slot, direction: Direction, seen: Bits) -> Drain<'a> {
+        Drain::new(slot, direction, self.kind.short_read_drains(seen))
+    }
+
+    /// Asks the kernel for both directions; it reports at once what is ready already.
+    fn arm_both(&self) -> io::Result<()> {
+        self.queue.registry(self.shard).reregister(
+            &mut SourceFd(&self.io.as_fd().as_raw_fd()),
+            self.token.into(),
+            Interest::ReadWrite.to_mio(self.kind),
+        )
+    }
+}
+
+impl<S: AsFd> Drop for Source<S> {
+    fn drop(&mut self) {
+        let fd = self.io.as_fd().as_raw_fd();
+        // Explicitly, because closing the descriptor does not end the registration while a
+        // duplicate is open. It fails only if the owner closed the descriptor behind our back, and
+        // then events that still come are stale.
+        let _ = self.queue.registry(self.shard).deregister(&mut SourceFd(&fd));
+        self.queue.table().remove(self.token);
+    }
+}
+
+impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("io", &self.io)
+            .field("shard", &self.shard)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+fn uninterrupted<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match op() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Without a word of urgent data a short read proves nothing.
+const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "android"));

@@ -1,0 +1,66 @@
+//! Faults that the loom models must catch, each switched on by the one model that shows it.
+//!
+//! In every ordinary build [`on`] is a constant `false` and costs nothing.
+
+/// A defence taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// A worker parks although a lane has no listener.
+    LeaveLaneEmpty,
+    /// Who found nobody to wake does not count again after giving the token back.
+    NoSecondCount,
+    /// A lane is rung without looking whether its listener has left meanwhile.
+    RingBlindly,
+    /// A sleeper does not look once more after announcing itself.
+    #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
+    NoLastLook,
+    /// Who gives the token back does not look at the queues afterwards.
+    #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
+    TokenDropped,
+    /// The monitor does not look after setting its flag.
+    #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
+    MonitorBlind,
+}
+
+#[cfg(not(heist_loom))]
+pub(crate) const fn on(_: Mutant) -> bool {
+    false
+}
+
+#[cfg(heist_loom)]
+pub(crate) use switch::on;
+
+#[cfg(heist_loom)]
+mod switch {
+    use super::Mutant;
+    use std::sync::OnceLock;
+
+    const VARIABLE: &str = "HEIST_MUTANT";
+
+    pub(crate) fn on(mutant: Mutant) -> bool {
+        static ON: OnceLock<Option<String>> = OnceLock::new();
+        let on = ON.get_or_init(|| std::env::var(VARIABLE).ok());
+        on.as_deref() == Some(&format!("{mutant:?}"))
+    }
+
+    /// Asserts that the model `test` of this binary passes as it is and fails with `mutant`.
+    ///
+    /// In a process of its own, since a deadlock that loom finds may end in an abort.
+    #[cfg(test)]
+    pub(crate) fn caught(mutant: Mutant, test: &str) {
+        let run = |value: &str| {
+            std::process::Command::new(std::env::current_exe().expect("a test has a path"))
+                .args(["--exact", test])
+                .env(VARIABLE, value)
+                .output()
+                .expect("a test binary can be started")
+        };
+        let output = run(&format!("{mutant:?}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("running 1 test"), "no model is called {test}: {text}");
+        assert!(!output.status.success(), "{mutant:?} was not caught by {test}");
+    }
+}
+
+#[cfg(all(test, heist_loom))]
+pub(crate) use switch::caught;

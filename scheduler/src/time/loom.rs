@@ -1,0 +1,284 @@
+//! Models of what can meet without a lock, and for each the fault that it catches.
+//!
+//! Each model says what came of a run, and its test which outcomes there must be: a model that
+//! passes without having met the race proves nothing. loom remembers only the last access to an
+//! object when it looks for orders to try, so a look that precedes two accesses of another thread is
+//! never tried after them. Hence each race is run in both orders of starting.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+
+use super::Instant;
+use super::mutant::{self, Mutant};
+use super::queue::{Armed, TimerQueue};
+use super::tick::Tick;
+
+/// Counts its wakes. Not loom's types: a count is no part of what is modelled.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn pair() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    fn woken(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// In which order the threads of a race are started.
+#[derive(Clone, Copy)]
+enum Order {
+    Forwards,
+    Backwards,
+}
+
+/// Runs all interleavings in both orders; what came of them.
+fn outcomes<T: Ord + Send + 'static>(check: fn(Order) -> T) -> BTreeSet<T> {
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    for order in [Order::Forwards, Order::Backwards] {
+        let seen = Arc::clone(&seen);
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(move || {
+            let outcome = check(order);
+            seen.lock().expect("no run panics while it holds this").insert(outcome);
+        });
+    }
+    let seen = Arc::into_inner(seen).expect("both models have ended");
+    seen.into_inner().expect("no run panics while it holds this")
+}
+
+/// A thread of a race.
+type Part = Box<dyn FnOnce(&TimerQueue) + Send>;
+
+fn race(order: Order, queue: &Arc<TimerQueue>, parts: impl Into<Vec<Part>>) {
+    let mut parts = parts.into();
+    if matches!(order, Order::Backwards) {
+        parts.reverse();
+    }
+    let start = |part: Part| {
+        let queue = Arc::clone(queue);
+        loom::thread::spawn(move || part(&queue))
+    };
+    let threads: Vec<_> = parts.into_iter().map(start).collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("no part of a race panics"));
+}
+
+fn at(tick: u64) -> Instant {
+    Tick::from_number(tick).instant()
+}
+
+fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> u32 {
+    match queue.arm(None, at(tick), waker) {
+        Armed::Waits(index) => index,
+        other => panic!("expected the timer to wait, not {other:?}"),
+    }
+}
+
+fn advance(queue: &TimerQueue, tick: u64) {
+    let mut wakers = Vec::new();
+    queue.advance(at(tick), usize::MAX, &mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+fn advancing(tick: u64) -> Part {
+    Box::new(move |queue| advance(queue, tick))
+}
+
+fn cancelling(index: u32) -> Part {
+    Box::new(move |queue| queue.cancel(index))
+}
+
+/// Shares what a part of a race found out.
+fn slot<T>() -> (Arc<Mutex<Option<T>>>, Arc<Mutex<Option<T>>>) {
+    let slot = Arc::new(Mutex::new(None));
+    (Arc::clone(&slot), slot)
+}
+
+fn found<T>(slot: &Mutex<Option<T>>) -> T {
+    let found = slot.lock().expect("no part of a race panics").take();
+    found.expect("the part that finds it out has ended")
+}
+
+/// A timer is cancelled while it fires and while another one is armed, in its entry or a new one.
+/// The other one fires, whatever became of the first.
+fn cancel_races_fire_and_reuse(order: Order) -> usize {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (first, waker) = Count::pair();
+    let index = arm(&queue, 1, &waker);
+    drop(waker);
+    let (second, waker) = Count::pair();
+    let (armed, set) = slot();
+    let firing = move |queue: &TimerQueue| {
+        advance(queue, 1);
+        let other = arm(queue, 2, &waker);
+        *set.lock().expect("no part of a race panics") = Some(other);
+    };
+    race(order, &queue, [cancelling(index), Box::new(firing)]);
+
+    assert_eq!(queue.len(), 1, "cancelling lets go of one timer");
+    advance(&queue, 2);
+    assert_eq!(second.woken(), 1, "the other timer fires");
+    queue.cancel(found(&armed));
+    assert_eq!((queue.len(), Arc::strong_count(&first)), (0, 1), "the waker was let go of");
+    // Both entries, all there are under loom, can be used again, and each once.
+    assert_ne!(arm(&queue, 3, Waker::noop()), arm(&queue, 3, Waker::noop()));
+    assert_eq!(queue.arm(None, at(3), Waker::noop()), Armed::Full);
+    first.woken()
+}
+
+#[test]
+fn cancel_races_fire_and_leaves_the_entry_usable() {
+    assert_eq!(outcomes(cancel_races_fire_and_reuse), BTreeSet::from([0, 1]));
+}
+
+#[test]
+#[should_panic(expected = "cancelling lets go of one timer")]
+fn mutant_free_on_fire_is_caught() {
+    mutant::switch_on(Mutant::FreeOnFire);
+    outcomes(cancel_races_fire_and_reuse);
+}
+
+/// A timer goes to another task, which polls it with its own waker while it fires. That task is
+/// told at once that the deadline has passed, or it is the one that is woken.
+fn replacing_the_waker_races_fire(order: Order) -> bool {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (old, waker) = Count::pair();
+    let index = arm(&queue, 1, &waker);
+    drop(waker);
+    let (new, waker) = Count::pair();
+    let (armed, set) = slot();
+    let polling = move |queue: &TimerQueue| {
+        assert!(!queue.waits(index, Tick::from_number(1), &waker));
+        let armed = queue.arm(Some(index), at(1), &waker);
+        *set.lock().expect("no part of a race panics") = Some(armed);
+    };
+    race(order, &queue, [Box::new(polling), advancing(1)]);
+
+    let due = found(&armed) == Armed::Due;
+    assert_eq!((old.woken(), new.woken()), if due { (1, 0) } else { (0, 1) });
+    queue.cancel(index);
+    assert_eq!((queue.len(), Arc::strong_count(&old), Arc::strong_count(&new)), (0, 1, 1));
+    due
+}
+
+#[test]
+fn replacing_the_waker_races_fire_and_one_of_them_is_told() {
+    assert_eq!(outcomes(replacing_the_waker_races_fire), BTreeSet::from([false, true]));
+}
+
+/// The same with a deadline that is moved as well, so that it is not due.
+fn replacing_and_moving_races_fire(order: Order) -> usize {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (old, waker) = Count::pair();
+    let index = arm(&queue, 1, &waker);
+    let (new, waker) = Count::pair();
+    let polling = move |queue: &TimerQueue| {
+        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+    };
+    race(order, &queue, [Box::new(polling), advancing(1)]);
+
+    assert_eq!(new.woken(), 0, "fired early");
+    advance(&queue, 2);
+    assert_eq!(new.woken(), 1, "never fired");
+    old.woken()
+}
+
+#[test]
+fn replacing_and_moving_races_fire_and_the_new_task_is_woken() {
+    assert_eq!(outcomes(replacing_and_moving_races_fire), BTreeSet::from([0, 1]));
+}
+
+#[test]
+#[should_panic(expected = "never fired")]
+fn mutant_replace_unfiled_is_caught() {
+    mutant::switch_on(Mutant::ReplaceUnfiled);
+    outcomes(replacing_and_moving_races_fire);
+}
+
+/// A deadline is moved later by a plain store while the wheel looks at it, and the task polls. If
+/// the poll found nothing to do, the task is woken at the new tick, or at the old one to poll again.
+fn postponing_races_fire(order: Order) -> (bool, usize) {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (count, waker) = Count::pair();
+    let index = arm(&queue, 1, &waker);
+    let (waits, set) = slot();
+    let polling = {
+        let waker = waker.clone();
+        move |queue: &TimerQueue| {
+            let tick = Tick::from_number(2);
+            queue.postpone(index, tick);
+            let waits = queue.waits(index, tick, &waker);
+            if !waits {
+                assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+            }
+            *set.lock().expect("no part of a race panics") = Some(waits);
+        }
+    };
+    race(order, &queue, [Box::new(polling), advancing(1)]);
+
+    let (waits, early) = (found(&waits), count.woken());
+    if waits && early == 1 {
+        // The wake that the poll did not see yet: the task polls again.
+        assert!(!queue.waits(index, Tick::from_number(2), &waker), "a fired timer is seen");
+        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+    }
+    advance(&queue, 2);
+    assert_eq!(count.woken(), early + 1, "the moved deadline was lost");
+    (waits, early)
+}
+
+#[test]
+fn postponing_races_fire_and_the_later_deadline_is_kept() {
+    // Seen in time; fired early before the poll; fired early behind the poll's back.
+    let all = [(true, 0), (false, 1), (true, 1)];
+    assert_eq!(outcomes(postponing_races_fire), BTreeSet::from(all));
+}
+
+/// Two threads cancel at once while the owner lets go of what is there: nothing is lost.
+fn cancels_race(order: Order) -> usize {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (count, waker) = Count::pair();
+    let indices = [arm(&queue, 1, &waker), arm(&queue, 1, &waker)];
+    drop(waker);
+    let (left, set) = slot();
+    let tidying = {
+        let count = Arc::clone(&count);
+        move |queue: &TimerQueue| {
+            queue.tidy();
+            let left = Arc::strong_count(&count) - 2;
+            *set.lock().expect("no part of a race panics") = Some(left);
+        }
+    };
+    let parts: [Part; 3] = [cancelling(indices[0]), cancelling(indices[1]), Box::new(tidying)];
+    race(order, &queue, parts);
+
+    assert_eq!((queue.len(), Arc::strong_count(&count)), (0, 1), "a cancelled entry was lost");
+    assert_ne!(arm(&queue, 2, Waker::noop()), arm(&queue, 2, Waker::noop()));
+    assert_eq!(queue.arm(None, at(2), Waker::noop()), Armed::Full);
+    assert_eq!(queue.refused(), 1);
+    found(&left)
+}
+
+#[test]
+fn cancels_race_and_no_entry_is_lost() {
+    assert_eq!(outcomes(cancels_race), BTreeSet::from([0, 1, 2]));
+}
+
+#[test]
+#[should_panic(expected = "a cancelled entry was lost")]
+fn mutant_link_after_push_is_caught() {
+    mutant::switch_on(Mutant::LinkAfterPush);
+    outcomes(cancels_race);
+}
