@@ -20,7 +20,7 @@ use std::path::Path;
 
 use heist_reactor::Kind;
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 /// A connected, or connecting, stream socket.
@@ -70,10 +70,8 @@ impl Stream {
     }
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&mut &*stream).read(buffer),
-            Stream::Unix(stream) => (&mut &*stream).read(buffer),
-        }
+        let (read, _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(read)
     }
 
     /// Reads into memory that was never written, and returns how much of its front now is.
@@ -97,10 +95,7 @@ impl Stream {
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&mut &*stream).write(bytes),
-            Stream::Unix(stream) => (&mut &*stream).write(bytes),
-        }
+        Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
     }
 
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -16,7 +16,8 @@ use std::time::Duration;
 use common::{GUARD, blocking_pair, guarded, pair, run};
 use heist_net::protocol::{self, Closed, Context, Limits, Protocol, SendError};
 use heist_net::{Builder, Connection, UnixStream};
-use heist_scheduler::{spawn, time};
+use heist_scheduler::spawn;
+use heist_scheduler::time::Clock;
 use socket2::SockRef;
 
 /// What happened to a [`Lines`], in order.
@@ -351,23 +352,28 @@ fn deadline_fires_once_until_it_is_set_again() {
 
 #[test]
 fn deadline_that_was_moved_later_does_not_fire_at_the_old_time() {
-    run(async {
-        let (near, mut far) = pair().await;
+    let (clock, hands) = Clock::manual();
+    let runtime = Builder::new().workers(1).clock(clock).start().unwrap();
+    runtime.block_on(async {
+        let (near, mut far) = blocking_pair().await;
         let (lines, events) = Lines::new();
         drop(spawn(Connection::new(near, lines)));
-        far.write_all(b"wait\nlater\n").await.unwrap();
-        let mut answer = [0; 9];
-        far.read_exact(&mut answer).await.unwrap();
-        // Twice the time that was asked for first.
-        time::sleep(Duration::from_millis(10)).await;
-        far.write_all(b"close\n").await.unwrap();
-        let mut rest = [0; 16];
-        assert_eq!(far.read(&mut rest).await.unwrap(), 5);
-        drop(far);
-        let expected = [Event::Opened, line("wait"), line("later"), line("close"), finished()];
-        for event in expected {
-            assert_eq!(next(&events), event);
-        }
+        assert_eq!(next(&events), Event::Opened);
+        let mut ask = |question: &[u8], count| {
+            far.write_all(question).unwrap();
+            let mut answer = vec![0; count];
+            far.read_exact(&mut answer).unwrap();
+            String::from_utf8(answer).unwrap()
+        };
+        assert_eq!(ask(b"wait\n", 4), "WAIT");
+        assert_eq!(ask(b"later\n", 5), "LATER");
+        // Past the first deadline, by far not at the second.
+        hands.advance(Duration::from_secs(1));
+        assert_eq!(ask(b"a\nb\n", 2), "AB");
+        hands.advance(Duration::from_secs(3_600));
+        assert_eq!(ask(b"c\n", 7), "C(late)");
+        assert_eq!(ask(b"d\n", 1), "D");
+        assert_eq!(events.try_iter().filter(|event| *event == Event::Deadline).count(), 1);
     });
 }
 
@@ -554,9 +560,11 @@ fn peer_that_sends_for_ever_does_not_hold_a_closing_connection() {
     run(async {
         let (near, mut far) = blocking_pair().await;
         let (lines, _events) = Lines::new();
-        let task = spawn(Connection::new(near, lines));
+        let limits = Limits { linger_timeout: 60 * GUARD, ..Limits::default() };
+        let task = spawn(Connection::new(near, lines).limits(limits));
         far.write_all(b"close\n").unwrap();
-        while far.write_all(&[0; 10_000]).is_ok() {}
+        let cut_off = (0..1_000).any(|_| far.write_all(&[0; 100_000]).is_err());
+        assert!(cut_off, "100 MB were heard out");
         assert!(matches!(task.await.unwrap(), Closed::Finished));
     });
 }

@@ -350,25 +350,23 @@ fn sockets_are_spread_over_the_shards() {
 #[test]
 fn always_ready_reader_yields_to_the_others() {
     let runtime = heist_net::Builder::new().workers(1).start().unwrap();
-    runtime.block_on(common::guarded(async {
-        let (near, far) = blocking_pair().await;
-        let feeder = std::thread::spawn(move || {
-            let block = [0; 64 << 10];
-            while (&far).write(&block).is_ok() {}
-        });
-        let mut near = near;
-        let greedy = spawn(async move {
-            let mut buffer = [0; 16];
-            loop {
-                near.read(&mut buffer).await.unwrap();
-            }
-        });
-        // On the only worker: it runs because the other one yields.
-        spawn(async {}).await.unwrap();
-        greedy.abort();
-        assert!(greedy.await.unwrap_err().is_cancelled());
-        feeder.join().unwrap();
-    }));
+    let (mut near, far) = runtime.block_on(common::guarded(blocking_pair()));
+    let feeder = std::thread::spawn(move || {
+        let block = [0; 64 << 10];
+        while (&far).write(&block).is_ok() {}
+    });
+    let greedy = runtime.spawn(async move {
+        let mut buffer = [0; 16];
+        loop {
+            near.read(&mut buffer).await.unwrap();
+        }
+    });
+    // On the only worker: it runs because the other one yields.
+    let (ran, running) = std::sync::mpsc::channel();
+    drop(runtime.spawn(async move { ran.send(()).unwrap() }));
+    running.recv_timeout(common::GUARD).expect("the reader lets nobody else run");
+    greedy.abort();
+    feeder.join().unwrap();
 }
 
 #[test]

@@ -20,6 +20,9 @@
 //! So each source is registered with the kernel once, edge-triggered, and is re-armed in user space
 //! by being drained. No system call is spent on that.
 //!
+//! The modules follow that way and import in one direction only: `token`, `readiness`, `slot`,
+//! `sources`, `queue`, and on top the `source` that tasks hold.
+//!
 //! # Example
 //!
 //! The crate knows no runtime. Here a thread waits on the queue and wakes; the main thread is the

@@ -19,7 +19,7 @@ pub(crate) struct Slot {
     writer: Mutex<Option<Waker>>,
 }
 
-/// A slot shares no cache line with more than one neighbour, and an idle source costs no more.
+/// What an idle source costs this crate: no more than a cache line.
 #[cfg(not(heist_loom))]
 const _: () = assert!(size_of::<Slot>() <= 64);
 

@@ -104,6 +104,14 @@ pub(crate) fn now() -> Option<Instant> {
     })
 }
 
+/// The time at which the present poll began; off the workers, the time now.
+pub(crate) fn poll_time() -> Option<Instant> {
+    current().map(|context| match context {
+        Context::Worker(local) => local.now.get(),
+        Context::Entered(handle) => handle.clock().now(),
+    })
+}
+
 /// Spends one operation of the current poll's budget.
 pub(crate) fn spend(cx: &mut TaskContext<'_>) -> Poll<()> {
     let left = CURRENT.try_with(|current| match &*current.borrow() {

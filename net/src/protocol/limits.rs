@@ -70,3 +70,19 @@ impl Default for Limits {
         Limits::DEFAULT
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limits_make_a_connection_spin_or_stand_still() {
+        for (high_watermark, low_watermark) in [(0, 0), (1, 1), (10, 20), (usize::MAX, usize::MAX)]
+        {
+            let limits =
+                Limits { high_watermark, low_watermark, max_message: 0, ..Limits::default() };
+            assert!(limits.low() < limits.high(), "{limits:?}");
+            assert_eq!(limits.message(), 1);
+        }
+    }
+}

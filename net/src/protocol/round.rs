@@ -48,7 +48,7 @@ impl<P: Protocol> Connection<P> {
     pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<End> {
         ready!(coop::poll_proceed(cx));
         let mut round = Round {
-            now: Instant::now(),
+            now: Instant::of_poll(),
             output: scratch::output(),
             orders: Orders::default(),
             capacity: self.bounds().high().saturating_sub(self.backlog()),

@@ -10,7 +10,8 @@
 //! 4. after `close`, make every thread return, those that wait and those to come, still with the
 //!    events that were there;
 //! 5. return nothing, not an error, when a signal interrupts it;
-//! 6. answer `ready` without taking anything, and with yes if it cannot know;
+//! 6. answer `ready` without taking anything; with no while a thread is inside that takes what
+//!    comes and nobody else can look, and with yes after an error, which the next caller meets;
 //! 7. say in `PLACES` how many threads may wait on one shard at once.
 
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
@@ -161,7 +162,8 @@ impl Queue {
     }
 
     /// Whether there is something to harvest; takes nothing. True also for a wake that nobody took
-    /// yet, and always after a close.
+    /// yet, and always after a close. False where [`places`](Queue::places) is 1 and another thread
+    /// is inside, which then takes it.
     ///
     /// # Panics
     /// If there is no such shard.

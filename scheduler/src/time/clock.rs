@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::Instant;
 use super::instant::nanos;
 
@@ -25,14 +27,14 @@ pub struct Clock(Source);
 /// Two kinds and a branch that always goes the same way in one runtime, rather than a `dyn` call.
 #[derive(Clone, Debug)]
 enum Source {
-    System { origin: std::time::Instant },
+    System { origin: u64 },
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The machine's monotonic clock, with its origin at this call.
     pub fn system() -> Clock {
-        Clock(Source::System { origin: std::time::Instant::now() })
+        Clock(Source::System { origin: monotonic() })
     }
 
     /// A clock that stands at [`Instant::ZERO`] until its [`ManualClock`] moves it.
@@ -45,12 +47,23 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Instant {
         match &self.0 {
-            Source::System { origin } => Instant::ZERO + origin.elapsed(),
+            Source::System { origin } => Instant::from_nanos(monotonic() - origin),
             // Acquire pairs with the Release in `ManualClock`: who sees the new time also sees
             // what was done before the clock was moved.
             Source::Manual(now) => Instant::from_nanos(now.load(Ordering::Acquire)),
         }
     }
+}
+
+/// Nanoseconds of the system's monotonic clock.
+///
+/// Not `std::time::Instant`: a worker reads this at every poll boundary, and turning an `Instant`
+/// into a number costs four times as many instructions as reading it.
+#[inline]
+fn monotonic() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    // Neither part is ever negative, and 64 bits hold 584 years.
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Default for Clock {

@@ -67,7 +67,9 @@ impl Entry {
     #[inline]
     pub(super) fn waits(&self, tick: Tick, waker: &Waker) -> bool {
         let held = (self.data.load(Ordering::Relaxed), self.vtable.load(Ordering::Relaxed));
-        self.state.load(Ordering::Relaxed) == WAITS && self.tick() <= tick && held == identity(waker)
+        self.state.load(Ordering::Relaxed) == WAITS
+            && self.tick() <= tick
+            && held == identity(waker)
     }
 
     /// Moves the deadline later, and says whether it did: an earlier one needs another slot. By the

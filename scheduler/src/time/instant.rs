@@ -32,13 +32,23 @@ impl Instant {
 
     /// The current time of the runtime that this code runs in.
     ///
-    /// On a worker this may be the time at which the present poll began.
-    ///
     /// # Panics
     ///
     /// Outside a runtime, since there is no clock to ask.
     pub fn now() -> Instant {
         super::current_time("Instant::now()")
+    }
+
+    /// The time at which the present poll began, which costs no look at the clock.
+    ///
+    /// Good enough for what happens in a poll that is as short as it should be, such as the time of
+    /// an event. Off the workers this is [`Instant::now`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, since there is no clock to ask.
+    pub fn of_poll() -> Instant {
+        super::poll_time("Instant::of_poll()")
     }
 
     /// The instant `nanos` nanoseconds after the clock's origin.

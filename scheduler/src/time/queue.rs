@@ -68,7 +68,7 @@ pub(super) enum Armed {
     Due,
     /// The queue holds as many timers as it can.
     Full,
-    /// The runtime shuts down: no timer fires any more.
+    /// The runtime shuts down: nobody is left to fire it.
     Closed,
 }
 
@@ -143,8 +143,8 @@ impl TimerQueue {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Ends all timers: the wakers of those that wait, for the caller to wake or drop. What is armed
-    /// from now on never fires. Idempotent.
+    /// Ends all timers: the wakers of those that wait, for the caller to wake. From now on arming is
+    /// refused with [`Armed::Closed`]. Idempotent.
     pub(crate) fn close(&self) -> Vec<Waker> {
         let mut swept = Vec::new();
         let mut wakers = Vec::new();

@@ -15,7 +15,7 @@ use crate::context;
 /// Moving the deadline later, and taking it away, touches nothing that threads contend for;
 /// moving it earlier gives up the old place and takes a new one at the next poll.
 ///
-/// A timer never fires early. It fires up to 65.5 µs late, as deadlines are rounded up to a tick of
+/// A timer never fires early, but when its runtime shuts down: that ends every wait. It fires up to 65.5 µs late, as deadlines are rounded up to a tick of
 /// 2^16 ns, and later only while every worker is busy. Dropping it cancels it.
 ///
 /// To wait for a deadline in an `async fn`, use [`sleep_until`](super::sleep_until).
@@ -97,7 +97,8 @@ impl Timer {
     ///
     /// Cancel-safe: only the task that polled last is woken, nothing is lost by not polling.
     ///
-    /// Where a queue holds 2^24 timers already, the task is woken at once to try again.
+    /// Where a queue holds 2^24 timers already, the task is woken at once to try again. Once the
+    /// runtime has begun to shut down it is ready at once, whatever the deadline.
     ///
     /// # Panics
     ///
@@ -107,7 +108,8 @@ impl Timer {
         match self.phase {
             Phase::Unset => Poll::Pending,
             Phase::Elapsed => Poll::Ready(()),
-            Phase::Waiting if super::current_time("a timer") >= self.deadline => self.elapse(),
+            // The poll's own time is never later than now, so this is never early.
+            Phase::Waiting if super::poll_time("a timer") >= self.deadline => self.elapse(),
             Phase::Waiting if self.waits(cx) => Poll::Pending,
             Phase::Waiting => self.arm(cx),
         }

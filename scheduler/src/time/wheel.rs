@@ -177,11 +177,11 @@ impl Wheel {
         self.first_slots().map(|SlotId(id)| self.slots[id as usize].least).min()
     }
 
-    /// Each level's first slot in use, highest level first: where two start at the same tick, the
-    /// wider one is to be filed anew before the narrower one fires.
+    /// Each level's first slot in use. No two of them start at the same tick: above level 0
+    /// nothing is filed in the slot that the base is in.
     fn first_slots(&self) -> impl Iterator<Item = SlotId> {
-        let levels = self.occupied.iter().enumerate().rev();
-        levels.filter(|(_, bits)| **bits != 0).map(|(level, bits)| SlotId(level as u32 * 64 + bits.trailing_zeros()))
+        let levels = self.occupied.iter().enumerate().filter(|(_, bits)| **bits != 0);
+        levels.map(|(level, bits)| SlotId(level as u32 * 64 + bits.trailing_zeros()))
     }
 
     /// The first tick that a slot covers.
@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn every_level_comes_in_order_and_at_its_tick() {
-        let ticks: Vec<Tick> = (0..Tick::BITS).map(|bit| Tick::from_number((1 << bit) + 1)).collect();
+        let ticks: Vec<Tick> =
+            (0..Tick::BITS).map(|bit| Tick::from_number((1 << bit) + 1)).collect();
         let mut wheel = wheel(Tick::BITS);
         for (index, tick) in ticks.iter().enumerate().rev() {
             wheel.file(index as u32, *tick);
@@ -309,6 +310,9 @@ mod tests {
         assert_eq!(wheel.take_free(), None);
         wheel.release(2);
         wheel.release(0);
-        assert_eq!([wheel.take_free(), wheel.take_free(), wheel.take_free()], [Some(0), Some(2), None]);
+        assert_eq!(
+            [wheel.take_free(), wheel.take_free(), wheel.take_free()],
+            [Some(0), Some(2), None]
+        );
     }
 }

@@ -1,0 +1,111 @@
+//! A hand-written loop: one epoll instance a thread, SO_REUSEPORT, edge-triggered, and a read that
+//! did not fill its buffer ends the drain.
+
+use std::net::SocketAddr;
+
+fn main() {
+    let (workers, address) = heist_peers::arguments();
+    let threads: Vec<_> =
+        (0..workers).map(|_| std::thread::spawn(move || serve(address))).collect();
+    for thread in threads {
+        let _ = thread.join();
+    }
+}
+
+fn check(result: libc::c_int) -> libc::c_int {
+    if result < 0 {
+        panic!("{}", std::io::Error::last_os_error());
+    }
+    result
+}
+
+fn listen(address: SocketAddr) -> libc::c_int {
+    let SocketAddr::V4(address) = address else { panic!("IPv4 only") };
+    let one: libc::c_int = 1;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let name = libc::sockaddr_in {
+        sin_family: libc::AF_INET as _,
+        sin_port: address.port().to_be(),
+        sin_addr: libc::in_addr { s_addr: ip },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: plain system calls; each pointer is to a live local of the size that is passed.
+    unsafe {
+        let fd = check(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0));
+        for (level, option) in [
+            (libc::SOL_SOCKET, libc::SO_REUSEPORT),
+            (libc::SOL_SOCKET, libc::SO_REUSEADDR),
+            (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+        ] {
+            check(libc::setsockopt(fd, level, option, (&raw const one).cast(), size));
+        }
+        let length = size_of_val(&name) as libc::socklen_t;
+        check(libc::bind(fd, (&raw const name).cast(), length));
+        check(libc::listen(fd, 4096));
+        fd
+    }
+}
+
+fn add(epoll: libc::c_int, fd: libc::c_int) {
+    let events = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET) as u32;
+    let mut event = libc::epoll_event { events, u64: fd as u64 };
+    // SAFETY: `event` lives through the call.
+    check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) });
+}
+
+fn serve(address: SocketAddr) {
+    let listener = listen(address);
+    // SAFETY: takes no pointer.
+    let epoll = check(unsafe { libc::epoll_create1(0) });
+    add(epoll, listener);
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 1024];
+    let mut input = vec![0_u8; 64 * 1024];
+    let mut output = Vec::with_capacity(64 * 1024);
+    loop {
+        // SAFETY: the buffer holds as many events as are asked for.
+        let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 1024, -1) };
+        for event in &events[..count.max(0) as usize] {
+            let fd = event.u64 as libc::c_int;
+            if fd == listener {
+                accept(epoll, listener);
+            } else {
+                drain(fd, &mut input, &mut output);
+            }
+        }
+    }
+}
+
+fn accept(epoll: libc::c_int, listener: libc::c_int) {
+    loop {
+        let (none, flags) = (std::ptr::null_mut(), libc::SOCK_NONBLOCK);
+        // SAFETY: the address is not asked for.
+        let fd = unsafe { libc::accept4(listener, none, none.cast(), flags) };
+        if fd < 0 {
+            return;
+        }
+        add(epoll, fd);
+    }
+}
+
+fn drain(fd: libc::c_int, input: &mut [u8], output: &mut Vec<u8>) {
+    loop {
+        // SAFETY: the buffer is as long as is said.
+        let count = unsafe { libc::read(fd, input.as_mut_ptr().cast(), input.len()) };
+        if count <= 0 {
+            let again = std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock;
+            if count == 0 || !again {
+                // SAFETY: nobody uses the descriptor any more.
+                unsafe { libc::close(fd) };
+            }
+            return;
+        }
+        heist_peers::answer(&input[..count as usize], output);
+        // SAFETY: as above.
+        unsafe { libc::write(fd, output.as_ptr().cast(), output.len()) };
+        output.clear();
+        if (count as usize) < input.len() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The queue against a model, and one test for each failure that timers elsewhere had.
+
+mod failures;
+mod model;
+mod timer;
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Instant;
+use super::queue::{Armed, TimerQueue};
+
+const NO_LIMIT: usize = usize::MAX;
+const TICK: Duration = Duration::from_nanos(1 << 16);
+
+/// A waker that writes down its name.
+struct Name(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Wake for Name {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().push(self.0);
+    }
+}
+
+/// A queue, and what was woken by it.
+struct Bench {
+    queue: TimerQueue,
+    woken: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { queue: TimerQueue::new(None), woken: Arc::default() }
+    }
+
+    fn waker(&self, name: usize) -> Waker {
+        Waker::from(Arc::new(Name(name, Arc::clone(&self.woken))))
+    }
+
+    fn arm(&self, name: usize, deadline: Instant) -> Armed {
+        self.queue.arm(None, deadline, &self.waker(name))
+    }
+
+    fn arm_waiting(&self, name: usize, deadline: Instant) -> u32 {
+        match self.arm(name, deadline) {
+            Armed::Waits(index) => index,
+            other => panic!("expected {name} to wait for {deadline:?}, not {other:?}"),
+        }
+    }
+
+    /// Advances by at most `limit` looks; who was woken.
+    fn advance(&self, now: Instant, limit: usize) -> Vec<usize> {
+        let mut wakers = Vec::new();
+        let advanced = self.queue.advance(now, limit, &mut wakers);
+        assert_eq!(advanced.fired, wakers.len());
+        wakers.into_iter().for_each(Waker::wake);
+        std::mem::take(&mut self.woken.lock())
+    }
+}
+
+fn at(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 24 * 60 * 60)
+}

@@ -1,0 +1,81 @@
+//! Sizes and durations as people write them.
+
+use std::time::Duration;
+
+/// Reads a size in bytes: a whole number, with `k`, `M`, `G` or `T`, powers of 1024 if an `i`
+/// follows, and with or without a `B`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text);
+    let factor = match unit.trim_end_matches(['B', 'b']).to_ascii_lowercase().as_str() {
+        "" => 1,
+        "k" => 1000,
+        "m" => 1000_u64.pow(2),
+        "g" => 1000_u64.pow(3),
+        "t" => 1000_u64.pow(4),
+        "ki" => 1024,
+        "mi" => 1024_u64.pow(2),
+        "gi" => 1024_u64.pow(3),
+        "ti" => 1024_u64.pow(4),
+        _ => return Err(SIZE_EXPECTED.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| SIZE_EXPECTED.to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "this is more than 16 EiB".to_owned())
+}
+
+/// Reads a duration: whole numbers with `ms`, `s`, `m` or `h`, one after the other.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || DURATION_EXPECTED.to_owned();
+    let (mut total, mut rest) = (Duration::ZERO, text);
+    while !rest.is_empty() {
+        let (number, tail) = split(rest);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, next) = tail.split_at(unit_end);
+        let number: u64 = number.parse().map_err(|_| expected())?;
+        let part = match unit.trim() {
+            "ms" => Some(Duration::from_millis(number)),
+            "s" => Some(Duration::from_secs(number)),
+            "m" => number.checked_mul(60).map(Duration::from_secs),
+            "h" => number.checked_mul(3600).map(Duration::from_secs),
+            _ => None,
+        };
+        total = part.and_then(|part| total.checked_add(part)).ok_or_else(expected)?;
+        rest = next;
+    }
+    if text.is_empty() { Err(expected()) } else { Ok(total) }
+}
+
+/// The digits in front, and what follows them.
+fn split(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    (number, unit.trim_start())
+}
+
+const SIZE_EXPECTED: &str = "expected a size such as 512, 64KiB, 10MB or 1GiB";
+const DURATION_EXPECTED: &str = "expected a time such as 500ms, 30s, 2m or 1m30s";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_know_both_kinds_of_thousand() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("64k"), Ok(64_000));
+        assert_eq!(size("64 KiB"), Ok(65_536));
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        for bad in ["", "-1", "GiB", "1.5G", "1XB", "99999999999TiB"] {
+            assert!(size(bad).is_err(), "{bad} was accepted");
+        }
+    }
+
+    #[test]
+    fn durations_add_up_and_need_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "30", "s", "1d", "-1s", "99999999999999999999s"] {
+            assert!(duration(bad).is_err(), "{bad} was accepted");
+        }
+    }
+}
