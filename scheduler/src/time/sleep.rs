@@ -35,8 +35,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 ///
-/// It never ends early unless the runtime shuts down, and up to 65.5 µs late if a worker is free. Cancel-safe: dropping the future
-/// gives the deadline up, and waiting on an earlier one by reference loses nothing.
+/// It never ends early unless the runtime shuts down, and up to 65.5 µs late if a worker is free.
+/// Cancel-safe: dropping the future gives the deadline up.
 ///
 /// # Panics
 ///

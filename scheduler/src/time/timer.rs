@@ -15,8 +15,9 @@ use crate::context;
 /// Moving the deadline later, and taking it away, touches nothing that threads contend for;
 /// moving it earlier gives up the old place and takes a new one at the next poll.
 ///
-/// A timer never fires early, but when its runtime shuts down: that ends every wait. It fires up to 65.5 µs late, as deadlines are rounded up to a tick of
-/// 2^16 ns, and later only while every worker is busy. Dropping it cancels it.
+/// A timer never fires early, except that shutting down its runtime ends every wait. It fires up to
+/// 65.5 µs late, as deadlines are rounded up to a tick of 2^16 ns, and later only while every
+/// worker is busy. Dropping it cancels it.
 ///
 /// To wait for a deadline in an `async fn`, use [`sleep_until`](super::sleep_until).
 ///

@@ -34,7 +34,7 @@ fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
 fn failure_46_the_alarm_may_use_the_queue() {
     let queue = Arc::new_cyclic(|queue: &std::sync::Weak<TimerQueue>| {
         let queue = queue.clone();
-        let look = move |_| drop(queue.upgrade().map(|queue| queue.len()));
+        let look = move |_| assert!(queue.upgrade().is_some_and(|queue| queue.len() == 1));
         TimerQueue::new(Some(Box::new(look)))
     });
     assert!(matches!(queue.arm(None, at(1 << 20), Waker::noop()), Armed::Waits(_)));
