@@ -135,11 +135,7 @@ impl Blocking {
 
     fn work(&self) {
         while let Some(task) = self.next() {
-            if task.metadata().aborted() {
-                drop(task);
-            } else {
-                task.run();
-            }
+            task.run();
         }
     }
 

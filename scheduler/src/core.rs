@@ -31,8 +31,8 @@ pub(crate) struct Core {
     /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
     /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
     pub(crate) timer_watch: AtomicU64,
-    /// Set once, by shutdown, before it looks for what is left. SeqCst: whoever queues a task looks
-    /// at it afterwards, shutdown sets it and then empties the queues; one sees the other.
+    /// Set once, by shutdown, which then empties the queues; whoever queues a task from outside
+    /// looks at it afterwards. Both have a SeqCst fence between, so one sees the other.
     closing: AtomicBool,
     pub(crate) watch: Watch,
     pub(crate) budget: u32,
@@ -75,11 +75,13 @@ impl Core {
     }
 
     pub(crate) fn closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
+        self.closing.load(Ordering::Relaxed)
     }
 
     pub(crate) fn begin_closing(&self) {
-        self.closing.store(true, Ordering::SeqCst);
+        self.closing.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `wake_for_unowned`, between a push and the look at the flag.
+        fence(Ordering::SeqCst);
     }
 
     /// Takes a task from a thread that is none of our workers.

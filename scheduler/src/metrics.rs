@@ -30,6 +30,8 @@ pub struct Metrics {
     pub task_panics: u64,
     /// Timers that are armed now.
     pub timers: usize,
+    /// Times a timer found its queue full and its task was woken to try again.
+    pub timers_refused: u64,
     /// Threads of the blocking pool now.
     pub blocking_threads: usize,
     /// Blocking work that waits for a thread now.
@@ -105,7 +107,9 @@ impl Metrics {
         let sleepers = core.sleep.sleepers();
         let blocking = inner.blocking.load(now);
         let homes = || inner.homes.iter().chain([&inner.blocking_home]);
-        let timers = core.workers.iter().map(|worker| worker.timers.len()).sum::<usize>();
+        let queues = || {
+            core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers])
+        };
         Metrics {
             workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
             listening: sleepers.listening(),
@@ -114,7 +118,8 @@ impl Metrics {
             tasks_alive: homes().map(|home| home.alive()).sum(),
             tasks_spawned: homes().map(|home| home.spawned()).sum(),
             task_panics: homes().map(|home| home.panics()).sum(),
-            timers: timers + core.shared_timers.len(),
+            timers: queues().map(|queue| queue.len()).sum(),
+            timers_refused: queues().map(|queue| queue.refused()).sum(),
             blocking_threads: blocking.threads,
             blocking_queue_depth: blocking.queued,
             blocking_refused: blocking.refused,

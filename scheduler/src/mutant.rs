@@ -20,6 +20,14 @@ pub(crate) enum Mutant {
     /// The monitor does not look after setting its flag.
     #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
     MonitorBlind,
+    /// An abort does not count itself as pending, so that nobody looks for its flag.
+    AbortUncounted,
+    /// The flag is looked at while the task still counts as queued.
+    #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
+    AbortSeenEarly,
+    /// Who queues a task does not look whether the runtime closes afterwards.
+    #[cfg_attr(not(heist_loom), expect(dead_code, reason = "switched on by a model's own loop"))]
+    ScheduleBlindly,
 }
 
 #[cfg(not(heist_loom))]

@@ -193,15 +193,9 @@ impl Worker {
     }
 
     fn run(&mut self, task: Task) {
-        let meta = task.metadata();
-        if meta.aborted() {
-            drop(task);
-            self.tick();
-            return;
-        }
         let started = self.now();
         self.local.refill_budget();
-        self.remote().begin_poll(started, meta.address());
+        self.remote().begin_poll(started, task.metadata().address());
         task.run();
         self.remote().end_poll();
         let length = nanos(self.tick().duration_since(started));
@@ -277,6 +271,8 @@ impl Worker {
             self.tick();
             return Turn::Rested;
         }
+        // A cancelled timer must not wake an idle worker, nor keep its task's memory until then.
+        self.local.timers().tidy();
         let watched = core.watch_shared_timers();
         let deadline = [self.local.timers().next(), watched].into_iter().flatten().min();
         self.wait(bed, deadline);

@@ -31,10 +31,17 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What a task leaves behind for whoever joins it.
+/// What a task leaves behind for whoever joins it; `None` once that was taken.
 ///
 /// Its destructor catches panics: async-task drops an output that nobody joins.
-pub(crate) struct Outcome<T>(Option<Result<T, Box<dyn Any + Send>>>);
+pub(crate) struct Outcome<T>(Option<Ending<T>>);
+
+/// How a task ended.
+pub(crate) enum Ending<T> {
+    Finished(T),
+    Panicked(Box<dyn Any + Send>),
+    Aborted,
+}
 
 impl<F> Guarded<F> {
     pub(crate) fn new(future: F, ticket: Ticket) -> Self {
@@ -50,16 +57,23 @@ impl<F: Future> Future for Guarded<F> {
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             unreachable!("async-task never polls a future that has finished");
         };
-        let outcome = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => {
-                this.ticket.report_panic("poll", &*payload);
-                Err(payload)
+        // Here and not before the poll: from here on a wake queues the task again, so an abort that
+        // this look misses is seen by the next poll. One that came while the task was still marked
+        // as queued would have woken it in vain.
+        let ending = if this.ticket.aborted() {
+            Ending::Aborted
+        } else {
+            match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(output)) => Ending::Finished(output),
+                Err(payload) => {
+                    this.ticket.report_panic("poll", &*payload);
+                    Ending::Panicked(payload)
+                }
             }
         };
         drop_future(&mut this.future, this.ticket);
-        Poll::Ready(Outcome(Some(outcome)))
+        Poll::Ready(Outcome(Some(ending)))
     }
 }
 
@@ -70,16 +84,15 @@ fn drop_future<F>(future: &mut Pin<&mut Option<F>>, ticket: &Ticket) {
 }
 
 impl<T> Outcome<T> {
-    /// The output, or the payload of the panic.
-    pub(crate) fn into_result(mut self) -> Result<T, Box<dyn Any + Send>> {
+    pub(crate) fn into_ending(mut self) -> Ending<T> {
         self.0.take().unwrap_or_else(|| unreachable!("only this method takes it, by value"))
     }
 }
 
 impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
-        let Some(outcome) = self.0.take() else { return };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(outcome))) {
+        let Some(ending) = self.0.take() else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(ending))) {
             tracing::error!(message = panic_message(&*payload), "panic in the drop of an output");
         }
     }

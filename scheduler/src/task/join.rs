@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use async_task::FallibleTask;
 
-use super::guard::Outcome;
+use super::guard::{Ending, Outcome};
 use super::registry::{Home, Refusal, panic_message};
 use super::Meta;
 
@@ -98,7 +98,11 @@ impl<T> Future for JoinHandle<T> {
         let result = match &mut self.state {
             State::Spawned { task, .. } => match std::task::ready!(Pin::new(task).poll(cx)) {
                 None => Err(JoinError(Kind::Cancelled)),
-                Some(outcome) => outcome.into_result().map_err(|p| JoinError(Kind::Panicked(p))),
+                Some(outcome) => match outcome.into_ending() {
+                    Ending::Finished(output) => Ok(output),
+                    Ending::Panicked(payload) => Err(JoinError(Kind::Panicked(payload))),
+                    Ending::Aborted => Err(JoinError(Kind::Cancelled)),
+                },
             },
             State::Refused(refusal) => Err(JoinError(Kind::Refused(*refusal))),
             State::Finished => panic!("JoinHandle polled after it gave its result"),

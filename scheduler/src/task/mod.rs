@@ -11,6 +11,8 @@
 
 mod guard;
 mod join;
+#[cfg(all(test, heist_loom))]
+mod loom;
 mod registry;
 
 use std::future::Future;
@@ -54,11 +56,6 @@ impl Meta {
 
     pub(crate) fn stamp_wake(&self, now: Instant) {
         self.woken_at.store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// Whether the task is to be dropped instead of polled.
-    pub(crate) fn aborted(&self) -> bool {
-        self.home.aborted(self.key)
     }
 }
 

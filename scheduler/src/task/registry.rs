@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -135,7 +136,8 @@ impl Home {
             else {
                 return false;
             };
-            if !std::mem::replace(&mut entry.aborted, true) {
+            let flagged = std::mem::replace(&mut entry.aborted, true);
+            if !flagged && !mutant::on(Mutant::AbortUncounted) {
                 self.aborting.fetch_add(1, Ordering::Relaxed);
             }
             entry.waker.clone()
@@ -232,6 +234,11 @@ impl Ticket {
 
     pub(crate) fn serial(&self) -> u32 {
         self.serial
+    }
+
+    /// Whether the task is to be dropped instead of polled.
+    pub(crate) fn aborted(&self) -> bool {
+        self.home.aborted(self.key)
     }
 
     /// Counts and logs a panic of this task.
