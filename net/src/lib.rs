@@ -50,7 +50,7 @@
 //!     let address = listener.local_addr()?;
 //!     drop(spawn(async move {
 //!         while let Ok((stream, _peer)) = listener.accept().await {
-//!             drop(spawn(echo(stream)));
+//!             spawn(echo(stream));
 //!         }
 //!     }));
 //!

@@ -85,11 +85,7 @@ impl Blocking {
         Ok(())
     }
 
-    fn start_thread(
-        self: &Arc<Self>,
-        state: &mut State,
-        handle: &Handle,
-    ) -> Result<(), Refusal> {
+    fn start_thread(self: &Arc<Self>, state: &mut State, handle: &Handle) -> Result<(), Refusal> {
         let pool = Arc::clone(self);
         let handle = handle.clone();
         let exit = self.exits.enter();

@@ -50,7 +50,9 @@ struct Hooks {
 #[non_exhaustive]
 pub enum StartError {
     /// The operating system gave no thread; those already started have been ended.
-    #[error("could not start thread {name}: {source}; lower the number of workers or raise the limit on processes")]
+    #[error(
+        "could not start thread {name}: {source}; lower the number of workers or raise the limit on processes"
+    )]
     Thread {
         /// Name of the thread.
         name: String,
@@ -201,8 +203,7 @@ impl Builder {
             .map(|index| Home::new(index as u32, self.max_tasks, Arc::clone(core) as _))
             .collect();
         let bound = self.blocking_queue.saturating_add(self.blocking_threads).saturating_mul(2);
-        let blocking_home =
-            Home::new(homes.len() as u32, bound, Arc::clone(&blocking) as _);
+        let blocking_home = Home::new(homes.len() as u32, bound, Arc::clone(&blocking) as _);
         Handle::new(Inner { core: Arc::clone(core), homes, blocking, blocking_home, exits })
     }
 

@@ -65,7 +65,10 @@ impl Core {
             park,
             clock,
             injector: Injector::new(),
-            workers: workers.into_iter().map(|queue| CachePadded::new(Remote::new(queue))).collect(),
+            workers: workers
+                .into_iter()
+                .map(|queue| CachePadded::new(Remote::new(queue)))
+                .collect(),
             shared_timers,
             timer_watch: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
@@ -223,20 +226,19 @@ impl Remote {
         // Acquire pairs with the Release of `begin_poll`: the address is this poll's or a later's.
         match self.poll_started.load(Ordering::Acquire) {
             0 => None,
-            started => Some((
-                self.polling.load(Ordering::Relaxed),
-                now.as_nanos().saturating_sub(started),
-            )),
+            started => {
+                Some((self.polling.load(Ordering::Relaxed), now.as_nanos().saturating_sub(started)))
+            }
         }
     }
 
     /// Raises the estimate to the age of a poll that has not ended. The owner does the same when
     /// the poll ends, so a store of the owner's that overwrites this loses nothing.
     pub(crate) fn raise_estimate_if_stuck(&self, now: Instant) {
-        if let Some((_, age)) = self.current_poll(now) {
-            if age > nanos(WORTH_A_WAKE) {
-                self.estimate.fetch_max(age, Ordering::Relaxed);
-            }
+        if let Some((_, age)) = self.current_poll(now)
+            && age > nanos(WORTH_A_WAKE)
+        {
+            self.estimate.fetch_max(age, Ordering::Relaxed);
         }
     }
 

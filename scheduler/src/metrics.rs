@@ -107,9 +107,8 @@ impl Metrics {
         let sleepers = core.sleep.sleepers();
         let blocking = inner.blocking.load(now);
         let homes = || inner.homes.iter().chain([&inner.blocking_home]);
-        let queues = || {
-            core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers])
-        };
+        let queues =
+            || core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers]);
         Metrics {
             workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
             listening: sleepers.listening(),

@@ -185,7 +185,24 @@ impl Handle {
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }
-            parker.park(None);
+            parker.park(self.until_shared_timer());
+            self.fire_shared_timers();
+        }
+    }
+
+    /// How long until a timer is due that was armed off the workers.
+    fn until_shared_timer(&self) -> Option<Duration> {
+        let next = self.shared_timers().next()?;
+        Some(next.duration_since(self.clock().now()))
+    }
+
+    /// Fires timers armed off the workers. Workers do so too; whoever blocks on a future does not
+    /// depend on them, so that its time-outs work while every worker is stuck.
+    fn fire_shared_timers(&self) {
+        let mut wakers = Vec::new();
+        self.shared_timers().advance(self.clock().now(), TIMERS_AT_ONCE, &mut wakers);
+        for waker in wakers {
+            waker.wake();
         }
     }
 
@@ -316,6 +333,9 @@ impl std::fmt::Debug for EnterGuard {
         f.write_str("EnterGuard")
     }
 }
+
+/// Timers that a blocked thread fires before it looks at its own future again.
+const TIMERS_AT_ONCE: usize = 64;
 
 /// How long a dropped runtime waits for its threads.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,9 +10,7 @@ use crate::context::{self, Context};
 use crate::core::{Core, Remote};
 use crate::local::Local;
 use crate::park::Harvest;
-use crate::policy::{
-    LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_WAKE, nanos,
-};
+use crate::policy::{LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_WAKE, nanos};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
@@ -96,7 +94,7 @@ impl Worker {
     fn look_around(&mut self) -> Option<Task> {
         self.turns = self.turns.wrapping_add(1);
         let overdue = self.now().duration_since(self.looked_at) > TIME_BETWEEN_LOOKS;
-        if !overdue && self.turns % TURNS_BETWEEN_LOOKS != 0 {
+        if !overdue && !self.turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
             return None;
         }
         self.looked_at = self.now();

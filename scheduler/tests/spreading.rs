@@ -161,6 +161,25 @@ fn an_earlier_timer_armed_from_outside_wakes_the_sleeper() {
     lates.into_iter().for_each(|late| assert!(late.join().unwrap()));
 }
 
+/// A time-out in `block_on` must not depend on a worker having time for it.
+#[test]
+fn a_timeout_off_the_workers_fires_while_every_worker_is_stuck() {
+    let runtime = runtime(1);
+    let (stuck, entered) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    let hog = runtime.spawn(async move {
+        stuck.send(()).unwrap();
+        hold.recv_timeout(HANG).unwrap();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    let waited =
+        runtime.block_on(async { time::timeout(Duration::from_millis(1), pending::<()>()).await });
+    assert!(waited.is_err());
+    // Only now: the time-out came while the worker was stuck.
+    release.send(()).unwrap();
+    runtime.block_on(hog).unwrap();
+}
+
 #[test]
 fn timers_fire_in_the_order_of_their_deadlines_on_a_manual_clock() {
     let (clock, hand) = time::Clock::manual();

@@ -61,7 +61,7 @@
 //!     let address = listener.local_addr()?;
 //!     drop(spawn(async move {
 //!         while let Ok((stream, _peer)) = listener.accept().await {
-//!             drop(spawn(Connection::new(stream, WordCount)));
+//!             spawn(Connection::new(stream, WordCount));
 //!         }
 //!     }));
 //!

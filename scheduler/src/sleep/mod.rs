@@ -8,8 +8,8 @@ mod loom;
 use std::sync::Arc;
 
 use crate::mutant::{self, Mutant};
-use crate::sync::{Mutex, fence};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, fence};
 use crate::threads::Parker;
 pub(crate) use counters::{Counters, MAX_WORKERS, Sleepers};
 

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use async_task::FallibleTask;
 
+use super::Meta;
 use super::guard::{Ending, Outcome};
 use super::registry::{Home, Refusal, panic_message};
-use super::Meta;
 
 /// Waits for a task's output.
 ///
@@ -34,7 +34,6 @@ use super::Meta;
 /// });
 /// # Ok::<(), heist_scheduler::StartError>(())
 /// ```
-#[must_use = "dropping a JoinHandle detaches the task; say so with `drop` if that is meant"]
 pub struct JoinHandle<T> {
     state: State<T>,
 }

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accepting: heist::JoinHandle<()> = heist::spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
-                    drop(heist::spawn(Connection::new(stream, Plaintext)));
+                    heist::spawn(Connection::new(stream, Plaintext));
                 }
             }
         });

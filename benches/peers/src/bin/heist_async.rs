@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accepting: heist::JoinHandle<()> = heist::spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
-                    drop(heist::spawn(serve(stream)));
+                    heist::spawn(serve(stream));
                 }
             }
         });
