@@ -28,7 +28,7 @@
 //!         let listener = TcpListener::bind("127.0.0.1:7000".parse()?)?;
 //!         loop {
 //!             let (stream, _peer) = listener.accept().await?;
-//!             drop(heist::spawn(echo(stream)));
+//!             heist::spawn(echo(stream));
 //!         }
 //!     })
 //! }
@@ -58,7 +58,7 @@
 //!         let listener = TcpListener::bind("127.0.0.1:7000".parse()?)?;
 //!         loop {
 //!             let (stream, _peer) = listener.accept().await?;
-//!             drop(heist::spawn(Connection::new(stream, Lengths)));
+//!             heist::spawn(Connection::new(stream, Lengths));
 //!         }
 //!     })
 //! }
@@ -75,16 +75,21 @@
 pub use heist_net::{Builder, Runtime, StartError, protocol};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
-    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport,
-    WorkerMetrics, coop, spawn, spawn_blocking, task, time, yield_now,
+    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport, WorkerMetrics,
+    coop, spawn, spawn_blocking, task, time, yield_now,
 };
 
 /// Sockets, and what joins them to hyper.
 pub mod net {
     pub use heist_net::{
-        AcceptErrorKind, Driver, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, TcpListener, TcpStream,
-        UnixListener, UnixStream, WriteHalf, accept_error_kind,
+        AcceptErrorKind, Driver, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, TcpListener,
+        TcpStream, UnixListener, UnixStream, WriteHalf, accept_error_kind,
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};
 }
+
+/// The README's snippets compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

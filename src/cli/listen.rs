@@ -45,9 +45,10 @@ impl FromStr for Address {
         match text.strip_prefix("unix:") {
             Some("") => Err("a path must follow unix:".to_owned()),
             Some(path) => Ok(Address::Unix(path.into())),
-            None => text.parse().map(Address::Tcp).map_err(|_| {
-                "expected IP:PORT, [IPv6]:PORT or unix:PATH".to_owned()
-            }),
+            None => text
+                .parse()
+                .map(Address::Tcp)
+                .map_err(|_| "expected IP:PORT, [IPv6]:PORT or unix:PATH".to_owned()),
         }
     }
 }
@@ -78,8 +79,7 @@ impl Listener {
     /// Binds all of `addresses`, or none.
     pub(crate) fn bind_all(addresses: &[Address]) -> Result<Vec<Listener>, BindError> {
         let bind = |address: &Address| {
-            Listener::bind(address)
-                .map_err(|source| BindError { address: address.clone(), source })
+            Listener::bind(address).map_err(|source| BindError { address: address.clone(), source })
         };
         addresses.iter().map(bind).collect()
     }
@@ -156,8 +156,7 @@ fn is_abandoned(path: &Path) -> bool {
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)
     };
-    is_socket
-        && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// The file of a Unix socket, removed when this is dropped; unless another process has put its own

@@ -60,7 +60,8 @@ fn serve(options: &Options) -> Result<Stop, ServeError> {
     let logging = Logging::start(filter, options.log_format);
     let runtime = runtime(options)?;
     let app = App::new(options, runtime.handle().clone(), descriptors, logging.dropped_lines());
-    let listening = server::start(&runtime, &app, listeners, &stopper).map_err(ServeError::Listen)?;
+    let listening =
+        server::start(&runtime, &app, listeners, &stopper).map_err(ServeError::Listen)?;
     announce(options, &listening.addresses, &runtime);
 
     let stop = signals.wait();

@@ -143,8 +143,7 @@ fn converse(server: http1::Builder, app: Arc<App>, stream: Stream) -> impl Futur
     async move {
         let conversation = Conversation::new(app);
         let peer = Peer::new(stream, Arc::clone(&conversation));
-        let service =
-            service_fn(move |request| routes::answer(Arc::clone(&conversation), request));
+        let service = service_fn(move |request| routes::answer(Arc::clone(&conversation), request));
         let mut connection = pin!(server.serve_connection(peer, service));
         let mut draining = false;
         let ending = poll_fn(|cx| {

@@ -1,1 +1,10 @@
+//! The program `heist` as its users see it: the real binary, over real sockets and signals.
 
+mod bodies;
+mod child;
+mod client;
+mod draining;
+mod limits;
+mod pages;
+mod starting;
+mod tools;

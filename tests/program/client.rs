@@ -1,0 +1,176 @@
+//! An HTTP client that sends exactly the bytes it is told to.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) trait Socket: Read + Write + Send {
+    fn twin(&self) -> Box<dyn Socket>;
+}
+
+impl Socket for TcpStream {
+    fn twin(&self) -> Box<dyn Socket> {
+        Box::new(self.try_clone().unwrap())
+    }
+}
+
+impl Socket for UnixStream {
+    fn twin(&self) -> Box<dyn Socket> {
+        Box::new(self.try_clone().unwrap())
+    }
+}
+
+/// One connection.
+pub(crate) struct Client {
+    sender: Box<dyn Socket>,
+    receiver: BufReader<Box<dyn Socket>>,
+}
+
+/// A response, whole.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// By name in lower case.
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client::new(stream)
+    }
+
+    pub(crate) fn connect_unix(path: &Path) -> Client {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::new(stream)
+    }
+
+    fn new(stream: impl Socket + 'static) -> Client {
+        Client { receiver: BufReader::new(stream.twin()), sender: Box::new(stream) }
+    }
+
+    /// Sends `bytes`.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.sender.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// As [`send`](Client::send), but the server may have closed before the end.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.sender.write_all(bytes.as_ref())
+    }
+
+    /// A second hand on the sending side, for another thread.
+    pub(crate) fn sender(&self) -> Box<dyn Socket> {
+        self.sender.twin()
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        self.response()
+    }
+
+    /// Sends a head that announces `length` bytes and waits until the server asks for them: from
+    /// then on the request is in its handler.
+    pub(crate) fn begin_upload(&mut self, length: usize) {
+        self.send(format!(
+            "POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\
+             Expect: 100-continue\r\n\r\n"
+        ));
+        assert_eq!(self.head().0, 100);
+    }
+
+    /// Reads a response that has a body if it says so.
+    pub(crate) fn response(&mut self) -> Response {
+        let (status, headers) = self.head();
+        let body = match headers.get("transfer-encoding") {
+            Some(_) => self.chunks(),
+            None => {
+                let length = headers.get("content-length").map_or(0, |text| text.parse().unwrap());
+                self.bytes(length)
+            }
+        };
+        Response { status, headers, body }
+    }
+
+    /// Reads status and headers.
+    pub(crate) fn head(&mut self) -> (u16, HashMap<String, String>) {
+        let status = self.line().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = HashMap::new();
+        loop {
+            let line = self.line();
+            let Some((name, value)) = line.split_once(": ") else { return (status, headers) };
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.receiver.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Reads one chunk of a chunked body; empty is the last.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        let length = usize::from_str_radix(&self.line(), 16).unwrap();
+        let chunk = self.bytes(length);
+        assert_eq!(self.line(), "");
+        chunk
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            match self.chunk() {
+                chunk if chunk.is_empty() => return body,
+                chunk => body.extend(chunk),
+            }
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.receiver.read_line(&mut line).unwrap();
+        assert!(line.ends_with("\r\n"), "the connection ended inside a line: {line:?}");
+        line.trim_end().to_owned()
+    }
+
+    /// Waits until the server closes, in order or not, and returns what came before.
+    pub(crate) fn rest(&mut self) -> (Vec<u8>, io::Result<usize>) {
+        let mut rest = Vec::new();
+        let outcome = self.receiver.read_to_end(&mut rest);
+        (rest, outcome)
+    }
+
+    /// Asserts that the server closes in order, and sends nothing before.
+    pub(crate) fn assert_closed(&mut self) {
+        let (rest, outcome) = self.rest();
+        assert_eq!(outcome.unwrap(), 0, "{rest:?}");
+    }
+}
+
+impl Response {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// `parts` as a chunked body.
+pub(crate) fn chunked<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for part in parts.into_iter().chain([&[][..]]) {
+        body.extend(format!("{:x}\r\n", part.len()).bytes());
+        body.extend(part);
+        body.extend(b"\r\n");
+    }
+    body
+}
+
+/// Long enough to mean that it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,40 @@
+//! Bounds on connections.
+
+use std::process::Command;
+
+use heist_tests::hang_guard;
+
+use super::pages::parse;
+use crate::child::{Program, prepare};
+
+/// With 64 descriptors there may be 32 connections.
+fn program_with_64_descriptors() -> Program {
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 64 && exec \"$0\" --listen 127.0.0.1:0";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_heist")]);
+    prepare(&mut command);
+    Program::spawn(&mut command)
+}
+
+#[test]
+fn connection_beyond_the_bound_waits_for_an_end_and_is_then_served() {
+    let _guard = hang_guard("bound");
+    let program = program_with_64_descriptors();
+    let mut clients: Vec<_> = (0..32).map(|_| program.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut waiting: Vec<_> = (0..8).map(|_| program.connect()).collect();
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    }
+    for client in waiting {
+        // It was accepted only because the one before it, or one of the first, has ended.
+        clients.pop();
+        let mut client = client;
+        assert_eq!(client.response().status, 200);
+        let figures = parse(client.get("/metrics").text());
+        assert!(figures["heist_connections{server=\"http\",state=\"open\"}"] <= 32.0);
+        assert_eq!(figures["heist_fd_limit"], 64.0);
+    }
+}

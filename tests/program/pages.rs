@@ -1,0 +1,137 @@
+//! Pages, methods, and the way requests follow one another.
+
+use std::collections::{HashMap, HashSet};
+
+use heist_tests::hang_guard;
+
+use crate::child::Program;
+
+#[test]
+fn index_tells_the_routes_and_the_connection_stays_open() {
+    let _guard = hang_guard("index");
+    let program = Program::start(&[]);
+    let mut client = program.connect();
+    for _ in 0..3 {
+        let response = client.get("/");
+        assert_eq!(response.status, 200);
+        assert!(response.headers["content-type"].starts_with("text/plain"));
+        assert!(response.text().contains("POST /upload"), "{}", response.text());
+    }
+    assert_eq!(client.get("/healthz").text(), "ok\n");
+}
+
+#[test]
+fn head_has_the_headers_of_get_and_no_body() {
+    let _guard = hang_guard("head");
+    let program = Program::start(&[]);
+    let mut client = program.connect();
+    let length = client.get("/").body.len().to_string();
+    client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+    let (status, headers) = client.head();
+    assert_eq!((status, &headers["content-length"]), (200, &length));
+    // A body would stand in the way of this.
+    assert_eq!(client.get("/healthz").status, 200);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let _guard = hang_guard("pipelined");
+    let program = Program::start(&[]);
+    let mut client = program.connect();
+    client.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: t\r\n\r\n");
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    let statuses = [(); 3].map(|()| client.response().status);
+    assert_eq!(statuses, [200, 404, 200]);
+}
+
+#[test]
+fn wrong_method_is_told_the_right_ones() {
+    let _guard = hang_guard("methods");
+    let program = Program::start(&[]);
+    for (method, path, allowed) in [
+        ("PUT", "/upload", "POST"),
+        ("GET", "/echo", "POST"),
+        ("DELETE", "/", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
+    ] {
+        let mut client = program.connect();
+        client.send(format!("{method} {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"));
+        let response = client.response();
+        assert_eq!((response.status, response.headers["allow"].as_str()), (405, allowed));
+    }
+    assert_eq!(program.connect().get("/nowhere").status, 404);
+}
+
+#[test]
+fn body_that_no_route_reads_does_not_become_the_next_request() {
+    let _guard = hang_guard("unread body");
+    let program = Program::start(&[]);
+    let mut client = program.connect();
+    let body = "GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n".repeat(10_000);
+    let length = body.len();
+    client.send(format!("POST /nowhere HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\n\r\n"));
+    let _ = client.try_send(body);
+    assert_eq!(client.response().status, 404);
+    assert_eq!(client.rest().0, b"");
+}
+
+#[test]
+fn heads_beyond_the_bounds_are_refused() {
+    let _guard = hang_guard("heads");
+    let program = Program::start(&[]);
+    let long = format!("X: {}\r\n", "x".repeat(20_000));
+    let many = (0..120).map(|index| format!("X-{index}: x\r\n")).collect::<String>();
+    for (fields, status) in [(long, 431), (many, 431), ("no colon\r\n".to_owned(), 400)] {
+        let mut client = program.connect();
+        client.send(format!("GET / HTTP/1.1\r\nHost: t\r\n{fields}\r\n"));
+        assert_eq!(client.response().status, status);
+        assert_eq!(client.rest().0, b"");
+    }
+    assert_eq!(program.connect().get("/").status, 200);
+}
+
+#[test]
+fn metrics_are_well_formed_and_count_what_happened() {
+    let _guard = hang_guard("metrics");
+    let program = Program::start(&["--workers", "2"]);
+    let mut client = program.connect();
+    for _ in 0..3 {
+        client.get("/");
+    }
+    client.get("/nowhere");
+    let page = client.get("/metrics");
+    assert!(page.headers["content-type"].contains("version=0.0.4"));
+    let series = parse(page.text());
+    assert_eq!(series["heist_workers"], 2.0);
+    assert_eq!(series["heist_http_requests_total{code=\"200\"}"], 3.0);
+    assert_eq!(series["heist_http_requests_total{code=\"404\"}"], 1.0);
+    assert_eq!(series["heist_connections{server=\"http\",state=\"open\"}"], 1.0);
+    assert_eq!(series["heist_connections_accepted_total{server=\"http\"}"], 1.0);
+    assert!(series["heist_tasks_spawned_total"] >= 2.0);
+    assert!(series["heist_worker_busy_seconds_total{worker=\"0\"}"] >= 0.0);
+    let again = parse(client.get("/metrics").text());
+    assert_eq!(again["heist_http_requests_total{code=\"200\"}"], 4.0);
+}
+
+/// Reads the text format, and asserts what `promtool check metrics` would.
+pub(crate) fn parse(page: &str) -> HashMap<String, f64> {
+    let (mut types, mut helped) = (HashMap::new(), HashSet::new());
+    let mut series = HashMap::new();
+    for line in page.lines().filter(|line| !line.is_empty()) {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            helped.insert(help.split_once(' ').unwrap().0);
+        } else if let Some(of_type) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = of_type.split_once(' ').unwrap();
+            assert!(types.insert(name, kind).is_none(), "two types: {line}");
+        } else {
+            let (key, value) = line.rsplit_once(' ').unwrap();
+            let name = key.split('{').next().unwrap();
+            assert!(helped.contains(name), "no help before {line}");
+            let total = name.ends_with("_total");
+            assert_eq!(types[name], if total { "counter" } else { "gauge" }, "{line}");
+            let value = value.parse().unwrap();
+            assert!(series.insert(key.to_owned(), value).is_none(), "twice: {line}");
+        }
+    }
+    series
+}
