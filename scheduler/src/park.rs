@@ -1,17 +1,4 @@
 //! The scheduler's whole view of whatever brings events from outside.
-//!
-//! A `Park` has one or more *lanes*. Each lane is a place where events arrive and where workers
-//! that have nothing to run may wait for them. What an implementation must do:
-//!
-//! 1. An event is handed to exactly one caller of [`Park::poll`] or [`Park::listen`], as the wakers
-//!    of the tasks that waited for it.
-//! 2. [`Park::wake`] makes one caller of `listen` on that lane return with `woken` set: one that is
-//!    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while nobody takes
-//!    them; one is never lost.
-//! 3. [`Park::close`] makes every present and future `listen` return at once with `closed` set.
-//! 4. [`Park::ready`] looks and takes nothing. It may say yes when it does not know.
-//!
-//! Who waits where, how many, and who is woken is decided by the scheduler alone.
 
 use std::any::Any;
 use std::io;
@@ -36,7 +23,20 @@ pub struct Harvest {
     pub closed: bool,
 }
 
-/// Where workers wait for events from outside; see the [module](self) for the contract.
+/// Where workers wait for events from outside: the scheduler's whole view of what brings them.
+///
+/// There are one or more *lanes*. Each lane is a place where events arrive and where workers that
+/// have nothing to run may wait for them. What an implementation must do:
+///
+/// 1. An event is handed to exactly one caller of [`Park::poll`] or [`Park::listen`], as the wakers
+///    of the tasks that waited for it.
+/// 2. [`Park::wake`] makes one caller of `listen` on that lane return with `woken` set: one that is
+///    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while nobody takes
+///    them; one is never lost.
+/// 3. [`Park::close`] makes every present and future `listen` return at once with `closed` set.
+/// 4. [`Park::ready`] looks and takes nothing. It may say yes when it does not know.
+///
+/// Who waits where, how many, and who is woken is decided by the scheduler alone.
 ///
 /// The seam costs one indirect call a batch, beside the system call that the batch costs.
 pub trait Park: Any + Send + Sync {
@@ -138,7 +138,7 @@ impl Park for Idle {
             match timeout {
                 None => self.changed.wait(&mut state),
                 Some(timeout) => {
-                    let _ = self.changed.wait_for(&mut state, timeout);
+                    self.changed.wait_for(&mut state, timeout);
                 }
             }
         }

@@ -41,7 +41,7 @@ impl Parker {
             }
             // A wait that ends early without a permit is a spurious wake, which callers allow.
             Some(timeout) if !*permit => {
-                let _ = self.unparked.wait_for(&mut permit, timeout);
+                self.unparked.wait_for(&mut permit, timeout);
             }
             Some(_) => {}
         }

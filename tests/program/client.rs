@@ -46,6 +46,15 @@ impl Client {
         Client::new(stream)
     }
 
+    /// Connects, sends `bytes`, and waits until something comes back, which stays to be read.
+    pub(crate) fn connect_and_send(address: SocketAddr, bytes: &[u8]) -> Client {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        Client::new(stream)
+    }
+
     pub(crate) fn connect_unix(path: &Path) -> Client {
         let stream = UnixStream::connect(path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -5,9 +5,9 @@
 //! What it leaves to us:
 //!
 //! * a panic in a poll, or while a future or an output is dropped, must end that task alone:
-//!   [`guard`];
-//! * whoever shuts down or aborts must find every live task: [`registry`];
-//! * where a woken task goes is its owner's business: [`launch`] takes the function.
+//!   `guard`;
+//! * whoever shuts down or aborts must find every live task: `registry`;
+//! * where a woken task goes is its owner's business: `launch` takes the function.
 
 mod guard;
 mod join;

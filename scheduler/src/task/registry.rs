@@ -199,7 +199,7 @@ impl Home {
     pub(crate) fn wait_empty(&self, timeout: Duration) -> bool {
         let mut table = self.table.lock();
         if !table.entries.is_empty() {
-            let _ = self.emptied.wait_for(&mut table, timeout);
+            self.emptied.wait_for(&mut table, timeout);
         }
         table.entries.is_empty()
     }

@@ -25,6 +25,7 @@ impl Entries {
     /// The entry with this index, which [`Entries::grow`] has reached.
     #[inline]
     pub(super) fn at(&self, index: u32) -> &Entry {
+        #[cfg_attr(heist_loom, allow(clippy::modulo_one))]
         let (chunk, place) = (index / CHUNK, index % CHUNK);
         let table = self.tables[(chunk / TABLE) as usize].get();
         let chunk = table.and_then(|table| table[(chunk % TABLE) as usize].get());

@@ -100,8 +100,10 @@ fn cancelling(index: u32) -> Part {
     Box::new(move |queue| queue.cancel(index))
 }
 
+type Shared<T> = Arc<Mutex<Option<T>>>;
+
 /// Shares what a part of a race found out.
-fn slot<T>() -> (Arc<Mutex<Option<T>>>, Arc<Mutex<Option<T>>>) {
+fn slot<T>() -> (Shared<T>, Shared<T>) {
     let slot = Arc::new(Mutex::new(None));
     (Arc::clone(&slot), slot)
 }
