@@ -38,4 +38,5 @@ pub(crate) struct Counters {
     pub(crate) timers_fired: Count,
     pub(crate) lane_errors: Count,
     pub(crate) long_polls: Count,
+    pub(crate) preempted_polls: Count,
 }

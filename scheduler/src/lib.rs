@@ -51,6 +51,7 @@ mod queue;
 mod runtime;
 mod sleep;
 mod spawn;
+mod suspicion;
 mod sync;
 pub mod task;
 mod threads;

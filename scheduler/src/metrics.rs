@@ -78,8 +78,11 @@ pub struct WorkerMetrics {
     pub timers_fired: u64,
     /// Waits for events that failed.
     pub lane_errors: u64,
-    /// Polls longer than half a millisecond.
+    /// Polls that blocked or computed for longer than half a millisecond. The first one after a
+    /// second without is not counted: nobody looked yet.
     pub long_polls: u64,
+    /// Polls as long that were merely kept from running: more busy threads than CPUs.
+    pub preempted_polls: u64,
     /// Tasks in its deque now.
     pub queue_depth: usize,
     /// Its estimate of one poll.
@@ -148,6 +151,7 @@ impl WorkerMetrics {
             timers_fired: counters.timers_fired.sum(),
             lane_errors: counters.lane_errors.sum(),
             long_polls: counters.long_polls.sum(),
+            preempted_polls: counters.preempted_polls.sum(),
             queue_depth: worker.queue.len(),
             estimate: Duration::from_nanos(worker.estimate().as_nanos()),
             current_poll: worker

@@ -5,6 +5,11 @@ use std::task::Wake;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use nix::sys::resource::{UsageWho, getrusage};
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::sync::{Condvar, Mutex};
 
 /// Starts a named thread.
@@ -13,6 +18,30 @@ pub(crate) fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name).spawn(body)
+}
+
+/// What the calling thread has used since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Times it gave up its CPU: it waited for something.
+    pub(crate) voluntary_switches: u64,
+    /// Time on a CPU, in user mode and in the kernel.
+    pub(crate) cpu_nanos: u64,
+}
+
+/// Asks the system; nothing where that cannot be asked of a thread.
+pub(crate) fn usage() -> Usage {
+    #[cfg(target_os = "linux")]
+    if let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) {
+        // Not the times of `usage`, which are as old as the last tick of the kernel.
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        return Usage {
+            // None of these is ever negative.
+            voluntary_switches: usage.voluntary_context_switches() as u64,
+            cpu_nanos: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+        };
+    }
+    Usage::default()
 }
 
 /// One thread's place to wait, with a permit that an early `unpark` leaves behind.

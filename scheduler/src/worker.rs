@@ -14,6 +14,7 @@ use crate::policy::{LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
+use crate::suspicion::{Suspicion, Verdict};
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::Task;
@@ -30,6 +31,7 @@ pub(crate) struct Worker {
     looked_at: Instant,
     /// Polls since the estimate last fell, and the time they took in nanoseconds.
     batch: (u32, u64),
+    suspicion: Suspicion,
 }
 
 /// What a turn did.
@@ -54,6 +56,7 @@ impl Worker {
             token: false,
             turns: 0,
             batch: (0, 0),
+            suspicion: Suspicion::default(),
         }
     }
 
@@ -206,15 +209,32 @@ impl Worker {
         counters.busy_nanos.add(length);
         self.batch.0 += 1;
         self.batch.1 += length;
+        if length <= nanos(LONG_POLL) {
+            self.suspicion.passed(length);
+        }
         if length <= nanos(WORTH_A_WAKE) {
             return;
         }
-        self.remote().set_estimate(self.estimate().saw_poll(length));
-        if length > nanos(LONG_POLL) {
-            self.remote().counters.long_polls.add(1);
-            self.core.watch.report_long_poll(self.now());
+        if length <= nanos(LONG_POLL) || self.is_to_blame(length) {
+            self.remote().set_estimate(self.estimate().saw_poll(length));
         }
         self.local.wake_others();
+    }
+
+    /// Whether a long poll says something about the next ones: it was not merely preempted.
+    fn is_to_blame(&mut self, length: u64) -> bool {
+        let now = self.now();
+        let verdict = self.suspicion.judge(now, length);
+        let counters = &self.remote().counters;
+        match verdict {
+            Verdict::Unknown => {}
+            Verdict::Held => {
+                counters.long_polls.add(1);
+                self.core.watch.report_long_poll(now);
+            }
+            Verdict::Preempted => counters.preempted_polls.add(1),
+        }
+        verdict != Verdict::Preempted
     }
 
     /// Lets the estimate fall by what the polls since the last call took.
@@ -299,6 +319,7 @@ impl Worker {
             }
         }
         self.looked_at = self.tick();
+        self.suspicion.look(self.looked_at);
     }
 
     fn took(&self, harvest: io::Result<Harvest>) {
