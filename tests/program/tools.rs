@@ -27,7 +27,9 @@ fn curl_reads_pages_echoes_and_uploads() {
     assert!(curl(&[&at("/")]).contains("This is heist"));
     assert_eq!(curl(&["--data", "hello", &at("/echo")]), "hello");
 
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("curl-upload");
+    // Two suites may run at once.
+    let name = format!("curl-upload-{}", std::process::id());
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, vec![b'x'; 4_000_000]).unwrap();
     let data = format!("@{}", file.display());
     // curl waits for 100 Continue before it sends this much, and sends in chunks when told to.
