@@ -230,8 +230,7 @@ impl Handle {
         self.0.core.closing()
     }
 
-    /// The lane whose events the current worker is most likely to see first, for a new source;
-    /// sources spread over all lanes in turn.
+    /// How many worker threads this runtime has.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.0.core.workers.len()
