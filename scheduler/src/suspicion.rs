@@ -44,6 +44,10 @@ pub(crate) enum Verdict {
 impl Suspicion {
     /// To be called after each wait: from here on the worker runs.
     pub(crate) fn look(&mut self, now: Instant) {
+        self.look_by(now, usage);
+    }
+
+    fn look_by(&mut self, now: Instant, usage: impl FnOnce() -> Usage) {
         self.before = (now < self.until).then(usage);
         self.polls = 0;
     }
@@ -55,6 +59,10 @@ impl Suspicion {
 
     /// Judges a poll that took `length`, too long, and ended `now`.
     pub(crate) fn judge(&mut self, now: Instant, length: u64) -> Verdict {
+        self.judge_by(now, length, usage)
+    }
+
+    fn judge_by(&mut self, now: Instant, length: u64, usage: impl FnOnce() -> Usage) -> Verdict {
         let others = std::mem::take(&mut self.polls);
         let Some(before) = self.before else {
             if now < self.trust_until {
@@ -128,15 +136,16 @@ mod tests {
 
     #[test]
     fn preemption_is_believed_for_a_while_and_then_looked_at_again() {
+        // What the kernel says of a thread that does nothing.
+        let usage = || BEFORE;
+        let long = 3_000_000;
         let mut suspicion = Suspicion::default();
         let now = Instant::from_nanos(1);
-        assert_eq!(suspicion.judge(now, 600_000), Verdict::Unknown);
-        // A length that this thread cannot have computed since.
-        let long = Duration::from_secs(3600).as_nanos() as u64;
-        assert_eq!(suspicion.judge(now, long), Verdict::Preempted);
-        suspicion.look(now + LOOKING);
-        assert_eq!(suspicion.judge(now + LOOKING, long), Verdict::Preempted);
-        suspicion.look(now + ALERT);
-        assert_eq!(suspicion.judge(now + ALERT, long), Verdict::Unknown);
+        assert_eq!(suspicion.judge_by(now, long, usage), Verdict::Unknown);
+        assert_eq!(suspicion.judge_by(now, long, usage), Verdict::Preempted);
+        suspicion.look_by(now + LOOKING, usage);
+        assert_eq!(suspicion.judge_by(now + LOOKING, long, usage), Verdict::Preempted);
+        suspicion.look_by(now + ALERT, usage);
+        assert_eq!(suspicion.judge_by(now + ALERT, long, usage), Verdict::Unknown);
     }
 }
