@@ -71,6 +71,15 @@ pub(crate) fn worker_of(handle: &Handle) -> Option<Rc<Local>> {
     local().filter(|local| local.handle().same_runtime(handle))
 }
 
+/// The index of the worker of `handle`'s runtime that this thread is.
+pub(crate) fn worker_index_in(handle: &Handle) -> Option<usize> {
+    let index = CURRENT.try_with(|current| match &*current.borrow() {
+        Some(Context::Worker(local)) if local.handle().same_runtime(handle) => Some(local.index()),
+        _ => None,
+    });
+    index.ok().flatten()
+}
+
 pub(crate) fn on_worker() -> bool {
     local().is_some()
 }

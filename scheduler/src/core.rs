@@ -7,7 +7,7 @@ use crossbeam_deque::Steal;
 use crossbeam_utils::CachePadded;
 
 use crate::context;
-use crate::counters::Counters;
+use crate::figures::Counters;
 use crate::monitor::Watch;
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};

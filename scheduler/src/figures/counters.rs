@@ -1,22 +1,6 @@
 //! What a worker counts, on lines that it alone writes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A count with one writer: no read-modify-write, so it costs a load and a store.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    /// To be called by the owner alone.
-    pub(crate) fn add(&self, amount: u64) {
-        // Relaxed: a statistic; nothing is published by it.
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
-    }
-
-    pub(crate) fn sum(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use super::Count;
 
 /// Events of one worker since it started.
 #[derive(Debug, Default)]

@@ -1,0 +1,52 @@
+//! A number that grows.
+
+#[cfg(feature = "figures")]
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A count with one writer at a time: no read-modify-write, so it costs a load and a store.
+///
+/// Keep it in [`Stripes`](super::Stripes), which see to the one writer. Two that add at once do no
+/// harm but to the count.
+///
+/// ```
+/// let count = heist_scheduler::figures::Count::default();
+/// count.add(2);
+/// assert_eq!(count.get(), 2);
+/// ```
+#[derive(Debug, Default)]
+pub struct Count(#[cfg(feature = "figures")] AtomicU64);
+
+#[cfg(feature = "figures")]
+impl Count {
+    /// Adds `amount`; to be called by one thread at a time. Wraps around at 2^64.
+    pub fn add(&self, amount: u64) {
+        // Relaxed: a statistic; nothing is published by it.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    /// Takes `amount` away, for a number of things that are there now. One stripe may fall below
+    /// zero when what it counted ends elsewhere; the sum of all stripes, taken with wrapping
+    /// addition, does not.
+    pub fn subtract(&self, amount: u64) {
+        self.add(amount.wrapping_neg());
+    }
+
+    /// What was counted so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(feature = "figures"))]
+impl Count {
+    /// Counts nothing: this build has no figures.
+    pub fn add(&self, _amount: u64) {}
+
+    /// Counts nothing: this build has no figures.
+    pub fn subtract(&self, _amount: u64) {}
+
+    /// 0: this build has no figures.
+    pub fn get(&self) -> u64 {
+        0
+    }
+}

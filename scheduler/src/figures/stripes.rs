@@ -1,0 +1,66 @@
+//! One set of figures for each worker.
+
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use crate::context;
+use crate::runtime::Handle;
+
+/// Figures of one kind: a set for each worker of a runtime, on cache lines of its own, and one for
+/// all other threads.
+///
+/// ```
+/// use heist_scheduler::figures::{Count, Stripes};
+///
+/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let served = Stripes::<Count>::new(runtime.handle());
+/// served.with(|count| count.add(1));
+/// assert_eq!(served.sum(Count::get), 1);
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Stripes<T> {
+    runtime: Handle,
+    workers: Box<[CachePadded<T>]>,
+    /// Holding this = the right to write the figures of those who are no workers.
+    others: CachePadded<Mutex<T>>,
+}
+
+impl<T> Stripes<T> {
+    /// New figures for what happens in `runtime`.
+    #[must_use]
+    pub fn new(runtime: &Handle) -> Stripes<T>
+    where
+        T: Default,
+    {
+        Stripes {
+            runtime: runtime.clone(),
+            workers: (0..runtime.workers()).map(|_| CachePadded::default()).collect(),
+            others: CachePadded::default(),
+        }
+    }
+
+    /// Calls `write` with the figures that the calling thread may write.
+    ///
+    /// On a worker of the runtime this takes no lock. `write` must not call this again.
+    pub fn with<R>(&self, write: impl FnOnce(&T) -> R) -> R {
+        match context::worker_index_in(&self.runtime) {
+            Some(index) => write(&self.workers[index]),
+            None => write(&self.others.lock()),
+        }
+    }
+
+    /// The sum over all threads of what `read` finds; it wraps around.
+    pub fn sum(&self, read: impl Fn(&T) -> u64) -> u64 {
+        let mut sum = 0_u64;
+        self.each(|figures| sum = sum.wrapping_add(read(figures)));
+        sum
+    }
+
+    /// Calls `read` with each thread's figures: each worker's in the order of their numbers, then
+    /// those of all other threads.
+    pub fn each(&self, mut read: impl FnMut(&T)) {
+        self.workers.iter().for_each(|figures| read(figures));
+        read(&self.others.lock());
+    }
+}
