@@ -12,8 +12,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::context::{self, Context};
 use crate::exits::Exits;
+use crate::figures::{Histogram, Scale};
 use crate::runtime::Handle;
-use crate::task::{Refusal, Task};
+use crate::task::{Refusal, Task, WakeStamp};
 use crate::threads;
 use crate::time::{Clock, Instant};
 
@@ -24,6 +25,8 @@ pub(crate) struct Blocking {
     thread_name: String,
     exits: Arc<Exits>,
     state: Mutex<State>,
+    /// From queueing to the start. Written under the lock of `state`.
+    wait: Histogram,
     changed: Condvar,
 }
 
@@ -63,6 +66,7 @@ impl Blocking {
             thread_name,
             exits,
             state: Mutex::default(),
+            wait: Histogram::new(Scale::Time),
             changed: Condvar::new(),
         })
     }
@@ -123,7 +127,7 @@ impl Blocking {
             drop(task);
             return;
         }
-        task.metadata().stamp_wake(self.clock.now());
+        task.metadata().stamp_wake(WakeStamp::new(self.clock.now(), false));
         state.queue.push_back(task);
         drop(state);
         self.changed.notify_one();
@@ -140,6 +144,7 @@ impl Blocking {
         let mut state = self.state.lock();
         loop {
             if let Some(task) = state.queue.pop_front() {
+                self.note_wait(&task);
                 return Some(task);
             }
             if state.closed {
@@ -156,6 +161,18 @@ impl Blocking {
         None
     }
 
+    /// Under the lock of the state. Blocking work pays for a look at the clock of its own.
+    fn note_wait(&self, task: &Task) {
+        if cfg!(feature = "figures") {
+            self.wait.record_time(self.clock.now() - task.metadata().woken().at());
+        }
+    }
+
+    /// How long work waited for a thread.
+    pub(crate) fn wait(&self) -> &Histogram {
+        &self.wait
+    }
+
     /// Refuses work from now on, drops what waits, and lets idle threads end.
     pub(crate) fn close(&self) {
         let waiting = {
@@ -169,7 +186,7 @@ impl Blocking {
 
     pub(crate) fn load(&self, now: Instant) -> BlockingLoad {
         let state = self.state.lock();
-        let oldest = state.queue.front().map(|task| task.metadata().woken_at());
+        let oldest = state.queue.front().map(|task| task.metadata().woken().at());
         BlockingLoad {
             threads: state.threads,
             queued: state.queue.len(),

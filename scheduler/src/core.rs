@@ -7,7 +7,7 @@ use crossbeam_deque::Steal;
 use crossbeam_utils::CachePadded;
 
 use crate::context;
-use crate::figures::Counters;
+use crate::figures::{Counters, Distributions};
 use crate::monitor::Watch;
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
@@ -15,7 +15,7 @@ use crate::queue::SharedQueue;
 use crate::sleep::{Sleep, Wake};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Injector, fence};
-use crate::task::Task;
+use crate::task::{Task, WakeStamp};
 use crate::time::{Clock, Instant, TimerQueue};
 
 pub(crate) struct Core {
@@ -49,6 +49,7 @@ pub(crate) struct Remote {
     /// The address of the task being polled; meaningful while `poll_started` is not 0.
     polling: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) distributions: Distributions,
 }
 
 impl Core {
@@ -89,7 +90,7 @@ impl Core {
 
     /// Takes a task from a thread that is none of our workers.
     pub(crate) fn inject(&self, task: Task) {
-        task.metadata().stamp_wake(self.clock.now());
+        task.metadata().stamp_wake(WakeStamp::new(self.clock.now(), false));
         self.injector.push(task);
         self.wake_for_unowned();
         if self.closing() {
@@ -201,6 +202,7 @@ impl Remote {
             poll_started: AtomicU64::new(0),
             polling: AtomicU64::new(0),
             counters: Counters::default(),
+            distributions: Distributions::new(),
         }
     }
 

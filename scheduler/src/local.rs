@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
-use crate::task::Task;
+use crate::task::{Task, WakeStamp};
 use crate::time::{Clock, Instant, TimerQueue};
 
 pub(crate) struct Local {
@@ -14,13 +14,23 @@ pub(crate) struct Local {
     core: Arc<Core>,
     index: usize,
     pub(crate) queue: LocalQueue,
-    /// A batch of wakers is being called: their tasks go to the deque, and one decision about
-    /// waking others is made after all of them.
-    pub(crate) harvesting: Cell<bool>,
+    pub(crate) calling: Cell<Calling>,
     /// Operations the current poll has left.
     budget: Cell<u32>,
     /// The time at the last poll boundary.
     pub(crate) now: Cell<Instant>,
+}
+
+/// Whose wakers the worker calls at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calling {
+    /// What becomes runnable was woken by the running task.
+    Nobody,
+    /// A batch of timers fired: their tasks go to the deque, and one decision about waking others
+    /// is made after all of them.
+    Timers,
+    /// As with timers, and the wakes are marked as those of events.
+    Events,
 }
 
 impl Local {
@@ -31,7 +41,7 @@ impl Local {
             core,
             index,
             queue,
-            harvesting: Cell::new(false),
+            calling: Cell::new(Calling::Nobody),
             budget: Cell::new(0),
             now: Cell::new(now),
         }
@@ -67,8 +77,9 @@ impl Local {
             drop(task);
             return;
         }
-        task.metadata().stamp_wake(self.now.get());
-        if self.harvesting.get() {
+        let calling = self.calling.get();
+        task.metadata().stamp_wake(WakeStamp::new(self.now.get(), calling == Calling::Events));
+        if calling != Calling::Nobody {
             self.queue.push(task);
             return;
         }

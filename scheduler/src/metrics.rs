@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::core::Remote;
+use crate::figures::{Histogram, Scale, Snapshot};
 use crate::runtime::Inner;
 use crate::time::Instant;
 
@@ -40,6 +41,19 @@ pub struct Metrics {
     pub blocking_refused: u64,
     /// How long the oldest of the waiting blocking work has waited.
     pub blocking_oldest: Duration,
+    /// Length of each poll.
+    pub task_poll: Snapshot,
+    /// From the wake of a task to its run: how long it waited for a worker.
+    pub task_wait: Snapshot,
+    /// The same for tasks that an event woke, from the harvest on. What the event waited in the
+    /// kernel before is not in it.
+    pub event_to_run: Snapshot,
+    /// How many events came with one look into a lane, where any came.
+    pub harvest_size: Snapshot,
+    /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
+    pub timer_lateness: Snapshot,
+    /// From the queueing of blocking work to its start.
+    pub blocking_wait: Snapshot,
 }
 
 /// One worker's figures.
@@ -112,6 +126,7 @@ impl Metrics {
         let homes = || inner.homes.iter().chain([&inner.blocking_home]);
         let queues =
             || core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers]);
+        let each = || core.workers.iter().map(|worker| &worker.distributions);
         Metrics {
             workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
             listening: sleepers.listening(),
@@ -126,16 +141,31 @@ impl Metrics {
             blocking_queue_depth: blocking.queued,
             blocking_refused: blocking.refused,
             blocking_oldest: Duration::from_nanos(blocking.oldest_nanos),
+            task_poll: sum(Scale::Time, each().map(|worker| &worker.task_poll)),
+            task_wait: sum(
+                Scale::Time,
+                each().flat_map(|worker| [&worker.event_wait, &worker.other_wait]),
+            ),
+            event_to_run: sum(Scale::Time, each().map(|worker| &worker.event_wait)),
+            harvest_size: sum(Scale::Number, each().map(|worker| &worker.harvest)),
+            timer_lateness: sum(Scale::Time, queues().map(|queue| queue.lateness())),
+            blocking_wait: sum(Scale::Time, [inner.blocking.wait()]),
         }
     }
+}
+
+fn sum<'a>(scale: Scale, histograms: impl IntoIterator<Item = &'a Histogram>) -> Snapshot {
+    let mut sum = Snapshot::new(scale);
+    histograms.into_iter().for_each(|histogram| sum.add(histogram));
+    sum
 }
 
 impl WorkerMetrics {
     fn of(worker: &Remote, inner: &Inner, now: Instant) -> Self {
         let counters = &worker.counters;
         WorkerMetrics {
-            polls: counters.polls.get(),
-            busy: Duration::from_nanos(counters.busy_nanos.get()),
+            polls: worker.distributions.polls(),
+            busy: worker.distributions.busy(),
             listens: counters.listens.get(),
             parks: counters.parks.get(),
             lane_polls: counters.lane_polls.get(),

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use crate::context::{self, Context};
 use crate::core::{Core, Remote};
-use crate::local::Local;
+use crate::local::{Calling, Local};
 use crate::park::Harvest;
 use crate::policy::{LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_WAKE, nanos};
 use crate::queue::LocalQueue;
@@ -148,8 +148,9 @@ impl Worker {
             return task;
         }
         if victim.timers_stuck(now) {
-            victim.timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
-            self.dispatch();
+            let fired = victim.timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
+            self.remote().counters.timers_fired.add(fired as u64);
+            self.dispatch(Calling::Timers);
             return self.local.queue.pop();
         }
         victim.queue.steal_aged_next(now)
@@ -175,7 +176,7 @@ impl Worker {
             self.took(harvest);
             // Without having listened there: a wake found in passing is ours to pass on.
             self.token |= self.core.sleep.answer(lane);
-            self.dispatch();
+            self.dispatch(Calling::Events);
         }
     }
 
@@ -195,6 +196,7 @@ impl Worker {
 
     fn run(&mut self, task: Task) {
         let started = self.now();
+        self.remote().distributions.runs(task.metadata().woken(), started);
         self.local.refill_budget();
         self.remote().begin_poll(started, task.metadata().address());
         task.run();
@@ -204,9 +206,7 @@ impl Worker {
     }
 
     fn account(&mut self, length: u64) {
-        let counters = &self.remote().counters;
-        counters.polls.add(1);
-        counters.busy_nanos.add(length);
+        self.remote().distributions.task_poll.record(length);
         self.batch.0 += 1;
         self.batch.1 += length;
         if length <= nanos(LONG_POLL) {
@@ -249,28 +249,28 @@ impl Worker {
         let now = self.now();
         if self.local.timers().next().is_some_and(|next| next <= now) {
             let timers = Arc::clone(self.local.timers());
-            let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers).fired;
+            let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.remote().counters.timers_fired.add(fired as u64);
         }
         if self.core.shared_timers_due(now) {
             let shared = &self.core.shared_timers;
-            let fired = shared.advance(now, TIMERS_AT_ONCE, &mut self.wakers).fired;
+            let fired = shared.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.remote().counters.timers_fired.add(fired as u64);
         }
-        self.dispatch();
+        self.dispatch(Calling::Timers);
     }
 
     /// Calls the wakers of a batch: their tasks go to the deque, then one decision is made.
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self, calling: Calling) {
         if self.wakers.is_empty() {
             return;
         }
         self.end_batch();
-        self.local.harvesting.set(true);
+        self.local.calling.set(calling);
         for waker in self.wakers.drain(..) {
             waker.wake();
         }
-        self.local.harvesting.set(false);
+        self.local.calling.set(Calling::Nobody);
         self.local.wake_others();
     }
 
@@ -298,7 +298,7 @@ impl Worker {
             core.unwatch_shared_timers(watched);
         }
         core.watch.rouse();
-        self.dispatch();
+        self.dispatch(Calling::Events);
         Turn::Rested
     }
 
@@ -323,9 +323,12 @@ impl Worker {
     }
 
     fn took(&self, harvest: io::Result<Harvest>) {
-        let counters = &self.remote().counters;
+        let Remote { counters, distributions, .. } = self.remote();
         match harvest {
             Ok(harvest) => {
+                if harvest.events > 0 {
+                    distributions.harvest.record(harvest.events as u64);
+                }
                 counters.events.add(harvest.events as u64);
                 counters.stale_events.add(harvest.stale as u64);
                 counters.spurious_events.add(harvest.spurious as u64);

@@ -19,6 +19,7 @@ pub struct Count(#[cfg(feature = "figures")] AtomicU64);
 #[cfg(feature = "figures")]
 impl Count {
     /// Adds `amount`; to be called by one thread at a time. Wraps around at 2^64.
+    #[inline]
     pub fn add(&self, amount: u64) {
         // Relaxed: a statistic; nothing is published by it.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
@@ -40,6 +41,7 @@ impl Count {
 #[cfg(not(feature = "figures"))]
 impl Count {
     /// Counts nothing: this build has no figures.
+    #[inline]
     pub fn add(&self, _amount: u64) {}
 
     /// Counts nothing: this build has no figures.

@@ -5,8 +5,6 @@ use super::Count;
 /// Events of one worker since it started.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) polls: Count,
-    pub(crate) busy_nanos: Count,
     pub(crate) listens: Count,
     pub(crate) parks: Count,
     pub(crate) lane_polls: Count,

@@ -45,12 +45,24 @@ impl Histogram {
     }
 
     /// Counts a value, in the unit of the scale: nanoseconds or things.
+    #[inline]
     pub fn record(&self, value: u64) {
         self.buckets[self.scale.bucket(value)].add(1);
         self.sum.add(value);
     }
 
+    /// How many values there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().fold(0, |sum, bucket| sum.wrapping_add(bucket.get()))
+    }
+
+    /// The sum of the values, in the unit that they were recorded in.
+    pub(crate) fn total(&self) -> u64 {
+        self.sum.get()
+    }
+
     /// Counts a length of time.
+    #[inline]
     pub fn record_time(&self, time: Duration) {
         self.record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -58,6 +70,7 @@ impl Histogram {
 
 impl Scale {
     /// The bucket that `value` belongs to: the first one whose bound is not below it.
+    #[inline]
     fn bucket(self, value: u64) -> usize {
         let bits = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
         bits.saturating_sub(self.first_bits()).min(BUCKETS - 1)

@@ -8,10 +8,12 @@
 
 mod count;
 mod counters;
+mod distributions;
 mod histogram;
 mod stripes;
 
 pub use count::Count;
 pub(crate) use counters::Counters;
+pub(crate) use distributions::Distributions;
 pub use histogram::{Histogram, Scale, Snapshot};
 pub use stripes::Stripes;

@@ -35,10 +35,14 @@ pub(crate) type Task = Runnable<Meta>;
 pub(crate) struct Meta {
     home: Arc<Home>,
     key: u32,
-    /// Time of the newest wake, in clock nanoseconds. Written by whoever queues the task, read by
-    /// whoever takes it from a queue; the queue's own ordering publishes it.
-    woken_at: AtomicU64,
+    /// The newest [`WakeStamp`]. Written by whoever queues the task, read by whoever takes it from a
+    /// queue; the queue's own ordering publishes it.
+    woken: AtomicU64,
 }
+
+/// When a task was woken, and by what: clock nanoseconds, the lowest bit of which is [`BY_EVENT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WakeStamp(u64);
 
 impl Meta {
     pub(crate) fn home(&self) -> &Arc<Home> {
@@ -50,12 +54,28 @@ impl Meta {
         (u64::from(self.home.index()) << 32) | u64::from(self.key)
     }
 
-    pub(crate) fn woken_at(&self) -> Instant {
-        Instant::from_nanos(self.woken_at.load(Ordering::Relaxed))
+    pub(crate) fn woken(&self) -> WakeStamp {
+        WakeStamp(self.woken.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn stamp_wake(&self, now: Instant) {
-        self.woken_at.store(now.as_nanos(), Ordering::Relaxed);
+    pub(crate) fn stamp_wake(&self, stamp: WakeStamp) {
+        self.woken.store(stamp.0, Ordering::Relaxed);
+    }
+}
+
+impl WakeStamp {
+    pub(crate) fn new(now: Instant, by_event: bool) -> WakeStamp {
+        WakeStamp(now.as_nanos() & !BY_EVENT | u64::from(by_event))
+    }
+
+    /// When, to two nanoseconds.
+    pub(crate) fn at(self) -> Instant {
+        Instant::from_nanos(self.0 & !BY_EVENT)
+    }
+
+    /// Whether an event from outside woke the task, and not another task, a timer or a thread.
+    pub(crate) fn by_event(self) -> bool {
+        self.0 & BY_EVENT != 0
     }
 }
 
@@ -78,7 +98,7 @@ where
         Err(refusal) => return JoinHandle::refused(refusal),
     };
     let (key, serial) = (ticket.key(), ticket.serial());
-    let meta = Meta { home: Arc::clone(home), key, woken_at: AtomicU64::new(0) };
+    let meta = Meta { home: Arc::clone(home), key, woken: AtomicU64::new(0) };
     let guarded = Guarded::new(future, ticket);
     let (task, handle) = async_task::Builder::new()
         .metadata(meta)
@@ -87,3 +107,6 @@ where
     task.schedule();
     JoinHandle::new(handle.fallible(), AbortHandle::new(Arc::clone(home), key, serial))
 }
+
+/// Set in a stamp while an event's waker woke the task.
+const BY_EVENT: u64 = 1;

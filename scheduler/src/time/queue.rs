@@ -12,10 +12,10 @@ use super::Instant;
 use super::cancelled::{Cancelled, Taken};
 use super::entries::Entries;
 use super::entry::Look;
-use super::instant::nanos;
 use super::mutant::{self, Mutant};
 use super::tick::Tick;
 use super::wheel::{SlotId, Wheel, reserve};
+use crate::figures::{Histogram, Scale};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +31,8 @@ pub(crate) struct TimerQueue {
     cancelled: Cancelled,
     entries: Entries,
     refused: AtomicU64,
+    /// From the tick of each timer to its firing. Written under the lock.
+    lateness: Histogram,
     alarm: Option<Alarm>,
 }
 
@@ -47,15 +49,6 @@ struct Filed {
     /// Armings until the stack is looked at next.
     patience: u32,
     closed: bool,
-}
-
-/// What [`TimerQueue::advance`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Advanced {
-    /// Timers that fired.
-    pub(crate) fired: usize,
-    /// How far behind its tick the latest of them was, in nanoseconds.
-    pub(crate) latest: u64,
 }
 
 /// What became of a timer that was to be armed.
@@ -88,6 +81,7 @@ impl TimerQueue {
             cancelled: Cancelled::new(),
             entries: Entries::new(),
             refused: AtomicU64::new(0),
+            lateness: Histogram::new(Scale::Time),
             alarm,
         }
     }
@@ -105,22 +99,22 @@ impl TimerQueue {
         }
     }
 
-    /// Fires what is due at `now`: puts the wakers into `out`, for the caller to wake.
+    /// Fires what is due at `now`: puts the wakers into `out`, for the caller to wake. Returns how
+    /// many timers fired.
     ///
     /// Looks at no more than `limit` entries. If there are more that are due, [`TimerQueue::next`]
     /// says so. Takes no lock when nothing is due.
-    pub(crate) fn advance(&self, now: Instant, limit: usize, out: &mut Vec<Waker>) -> Advanced {
-        let mut advanced = Advanced::default();
+    pub(crate) fn advance(&self, now: Instant, limit: usize, out: &mut Vec<Waker>) -> usize {
         if self.next().is_none_or(|next| next > now) {
-            return advanced;
+            return 0;
         }
         // Declared before the guard, so dropped after it, as dropping a waker may run any code.
         let mut swept = Vec::new();
         let mut filed = self.filed.lock();
         self.sweep(&mut filed, limit, &mut swept);
-        self.fire(&mut filed, now, limit, &mut advanced, out);
+        let fired = self.fire(&mut filed, now, limit, out);
         self.publish(filed.wheel.next());
-        advanced
+        fired
     }
 
     /// Lets go of the timers that were cancelled, so that [`TimerQueue::next`] does not tell of them
@@ -141,6 +135,12 @@ impl TimerQueue {
     pub(crate) fn refused(&self) -> u64 {
         // Relaxed: a statistic.
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How late the timers fired that did. A deadline is rounded up to a tick, and lateness counts
+    /// from there.
+    pub(crate) fn lateness(&self) -> &Histogram {
+        &self.lateness
     }
 
     /// Ends all timers: the wakers of those that wait, for the caller to wake. From now on arming is
@@ -254,16 +254,9 @@ impl TimerQueue {
         filed.wheel.take_free()
     }
 
-    /// Fires entries that are due, and files anew those that turn out not to be.
-    fn fire(
-        &self,
-        filed: &mut Filed,
-        now: Instant,
-        limit: usize,
-        advanced: &mut Advanced,
-        out: &mut Vec<Waker>,
-    ) {
-        let mut looks = 0;
+    /// Fires entries that are due, and files anew those that turn out not to be; how many fired.
+    fn fire(&self, filed: &mut Filed, now: Instant, limit: usize, out: &mut Vec<Waker>) -> usize {
+        let (mut looks, mut fired) = (0, 0);
         while let Some(slot) = filed.wheel.reach(Tick::reached(now)) {
             while looks < limit
                 && let Some((index, look)) = self.look(filed, slot)
@@ -271,15 +264,15 @@ impl TimerQueue {
                 looks += 1;
                 if look == Look::Due {
                     out.extend(self.fire_one(filed, index));
-                    let late = now - filed.wheel.base().instant();
-                    advanced.fired += 1;
-                    advanced.latest = advanced.latest.max(nanos(late));
+                    self.lateness.record_time(now - filed.wheel.base().instant());
+                    fired += 1;
                 }
             }
             if looks == limit {
-                return;
+                break;
             }
         }
+        fired
     }
 
     /// Takes an entry from a slot that has come, and files it anew if it was postponed.

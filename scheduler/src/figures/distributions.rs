@@ -1,0 +1,50 @@
+//! How a worker's figures are distributed, on lines that it alone writes.
+
+use std::time::Duration;
+
+use super::{Histogram, Scale};
+use crate::task::WakeStamp;
+use crate::time::Instant;
+
+/// Histograms of one worker.
+#[derive(Debug)]
+pub(crate) struct Distributions {
+    /// Length of each poll. Its count and sum are the worker's polls and busy time, which are
+    /// therefore counted nowhere else.
+    pub(crate) task_poll: Histogram,
+    /// From the harvest to the run, of tasks that an event woke.
+    pub(crate) event_wait: Histogram,
+    /// From the wake to the run, of all others: a run is recorded in one of the two.
+    pub(crate) other_wait: Histogram,
+    /// Events that one look into a lane brought, where it brought any.
+    pub(crate) harvest: Histogram,
+}
+
+impl Distributions {
+    pub(crate) fn new() -> Distributions {
+        let time = || Histogram::new(Scale::Time);
+        Distributions {
+            task_poll: time(),
+            event_wait: time(),
+            other_wait: time(),
+            harvest: Histogram::new(Scale::Number),
+        }
+    }
+
+    /// A task that was woken at `stamp` begins to run.
+    #[inline]
+    pub(crate) fn runs(&self, stamp: WakeStamp, now: Instant) {
+        let histogram = if stamp.by_event() { &self.event_wait } else { &self.other_wait };
+        histogram.record(now.as_nanos().saturating_sub(stamp.at().as_nanos()));
+    }
+
+    /// Polls so far.
+    pub(crate) fn polls(&self) -> u64 {
+        self.task_poll.count()
+    }
+
+    /// Time spent in polls.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_nanos(self.task_poll.total())
+    }
+}
