@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use async_task::ScheduleInfo;
-use crossbeam_deque::Steal;
 use crossbeam_utils::CachePadded;
 
 use crate::context;
 use crate::figures::{Counters, Distributions};
+use crate::injector::Injector;
 use crate::monitor::Watch;
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
 use crate::queue::SharedQueue;
 use crate::sleep::{Sleep, Wake};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Injector, fence};
+use crate::sync::fence;
 use crate::task::{Task, WakeStamp};
 use crate::time::{Clock, Instant, TimerQueue};
 
 pub(crate) struct Core {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) clock: Clock,
-    pub(crate) injector: Injector<Task>,
+    pub(crate) injector: Injector,
     pub(crate) workers: Box<[CachePadded<Remote>]>,
     pub(crate) sleep: Sleep,
     /// Timers armed off the workers.
@@ -90,34 +90,22 @@ impl Core {
 
     /// Takes a task from a thread that is none of our workers.
     pub(crate) fn inject(&self, task: Task) {
-        task.metadata().stamp_wake(WakeStamp::new(self.clock.now(), false));
-        self.injector.push(task);
+        let now = self.clock.now();
+        task.metadata().stamp_wake(WakeStamp::new(now, false));
+        self.injector.push(task, now);
         self.wake_for_unowned();
         if self.closing() {
-            self.drop_injected();
-        }
-    }
-
-    /// Drops what is in the injector; each drop may bring more.
-    pub(crate) fn drop_injected(&self) {
-        loop {
-            match self.injector.steal() {
-                Steal::Success(task) => drop(task),
-                Steal::Empty => return,
-                Steal::Retry => std::hint::spin_loop(),
-            }
+            self.injector.drop_all();
         }
     }
 
     /// Wakes somebody for work that no awake worker is bound to come to, unless a wake is under
-    /// way already: who was woken looks everywhere.
-    pub(crate) fn wake_for_unowned(&self) {
+    /// way already: who was woken looks everywhere. Returns whether it woke somebody.
+    pub(crate) fn wake_for_unowned(&self) -> bool {
         // Pairs with the fence in `Sleep::announce`: either the sleeper's last look finds what was
         // pushed before this, or `wake_one` finds the sleeper announced.
         fence(Ordering::SeqCst);
-        if let Some(wake) = self.sleep.wake_one() {
-            self.carry_out(&wake);
-        }
+        self.sleep.wake_one().is_some_and(|wake| self.carry_out(&wake))
     }
 
     /// Wakes somebody to share a worker's own deque, if what waits there is worth it.
@@ -133,12 +121,14 @@ impl Core {
         }
     }
 
-    pub(crate) fn carry_out(&self, wake: &Wake) {
+    /// Whether there was somebody to wake.
+    fn carry_out(&self, wake: &Wake) -> bool {
         match *wake {
             Wake::Unparked(worker) => self.sleep.parker(worker).unpark(),
             Wake::Ring(lane) => self.park.wake(lane),
-            Wake::Nobody => {}
+            Wake::Nobody => return false,
         }
+        true
     }
 
     /// Whether anything waits that `worker`, which has nothing of its own, could do.
@@ -158,6 +148,13 @@ impl Core {
         !self.injector.is_empty()
             || self.shared_timers_due(now)
             || self.workers.iter().any(|worker| worker.needs_help(now))
+    }
+
+    /// How long the oldest runnable task has waited, in nanoseconds; see
+    /// [`Metrics::oldest_runnable`](crate::Metrics::oldest_runnable) for how far that is exact.
+    pub(crate) fn oldest_runnable(&self, now: Instant) -> u64 {
+        let queues = self.workers.iter().map(|worker| worker.queue.age(now));
+        queues.fold(self.injector.age(now), u64::max)
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {

@@ -41,6 +41,7 @@ pub mod coop;
 mod core;
 mod exits;
 pub mod figures;
+mod injector;
 mod local;
 mod metrics;
 mod monitor;

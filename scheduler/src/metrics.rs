@@ -23,6 +23,17 @@ pub struct Metrics {
     pub parked: usize,
     /// Tasks that wait in the injector now.
     pub injector_depth: usize,
+    /// How long the oldest runnable task has waited now, over all deques, next slots and the
+    /// injector. Zero while nothing waits.
+    ///
+    /// An upper bound: a deque is taken to be as old as the task that was taken from it last, which
+    /// was woken before all that are left. A task that came into a deque from a next slot or the
+    /// injector, behind younger ones, may be older by what it waited there: a poll, or as long as a
+    /// worker with work of its own lets the injector wait. What still waits in the kernel is not in
+    /// it; see [`event_queue_delay`](Metrics::event_queue_delay).
+    pub oldest_runnable: Duration,
+    /// Wakes that the monitor sent because work waited that no awake worker came to.
+    pub rescues: u64,
     /// Tasks that have not ended.
     pub tasks_alive: usize,
     /// Tasks spawned.
@@ -132,6 +143,8 @@ impl Metrics {
             listening: sleepers.listening(),
             parked: sleepers.parked(),
             injector_depth: core.injector.len(),
+            oldest_runnable: Duration::from_nanos(core.oldest_runnable(now)),
+            rescues: core.watch.rescues.get(),
             tasks_alive: homes().map(|home| home.alive()).sum(),
             tasks_spawned: homes().map(|home| home.spawned()).sum(),
             task_panics: homes().map(|home| home.panics()).sum(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::Core;
+use crate::figures::Count;
 use crate::policy::{ALERT, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, nanos};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
@@ -23,6 +24,8 @@ pub(crate) struct Watch {
     asleep: AtomicBool,
     /// Until when long polls count as being seen, in clock nanoseconds. Written by whoever saw one.
     alert_until: AtomicU64,
+    /// Wakes that the monitor sent because work waited that nobody came to. Written by the monitor.
+    pub(crate) rescues: Count,
 }
 
 impl Watch {
@@ -31,6 +34,7 @@ impl Watch {
             parker: Parker::new(),
             asleep: AtomicBool::new(false),
             alert_until: AtomicU64::new(0),
+            rescues: Count::default(),
         }
     }
 
@@ -93,9 +97,7 @@ impl Monitor {
         for worker in &self.core.workers {
             worker.raise_estimate_if_stuck(now);
         }
-        if self.help_is_due(now) {
-            self.core.wake_for_unowned();
-        }
+        self.help(now);
         if self.core.at_rest() {
             return Next::Sleep;
         }
@@ -107,10 +109,13 @@ impl Monitor {
         Next::LookAgainIn(self.period)
     }
 
-    fn help_is_due(&self, now: Instant) -> bool {
-        self.core.wake_is_due(now)
-            || self.core.a_lane_needs_a_listener()
-            || (self.core.watch.alerted(now) && self.core.standby_is_missing())
+    fn help(&self, now: Instant) {
+        let core = &self.core;
+        if core.wake_is_due(now) || core.a_lane_needs_a_listener() {
+            core.watch.rescues.add(core.wake_for_unowned().into());
+        } else if core.watch.alerted(now) && core.standby_is_missing() {
+            core.wake_for_unowned();
+        }
     }
 
     fn sleep(&self) {

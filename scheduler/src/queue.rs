@@ -12,8 +12,8 @@ use std::cell::Cell;
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
+use crate::injector::Injector;
 use crate::policy::{NEXT_IN_A_ROW, WORTH_A_WAKE, nanos};
-use crate::sync::Injector;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
 use crate::time::Instant;
@@ -23,15 +23,27 @@ pub(crate) struct LocalQueue {
     deque: Deque<Task>,
     /// Tasks taken from the next slot since one was taken from elsewhere.
     row: Cell<u32>,
+    /// The value of `next_since` that was stored last.
+    since: Cell<u64>,
 }
 
 /// The side that other workers see.
 pub(crate) struct SharedQueue {
     stealer: Stealer<Task>,
     next: AtomicCell<Option<Task>>,
-    /// When the next slot was filled, in clock nanoseconds; 0 while it is empty. A hint: the slot
-    /// itself decides who gets the task, so nothing has to be ordered with it.
+    /// When the next slot was filled, in clock nanoseconds, which differ from one filling to the
+    /// next; 0 while it is empty.
+    ///
+    /// The owner stores the time after it filled the slot, and 0 before it empties it. A thief
+    /// changes to 0 the time that it read before it took the task. It must never be 0 while the slot
+    /// is full, as the owner would not look there: so a thief's 0 may only replace the time of the
+    /// filling that it took. That it has, as the store is Release and the thief's load Acquire: it
+    /// took what was filled then or later, and a later filling has another time.
     next_since: AtomicU64,
+    /// What is in the deque was woken no earlier, in clock nanoseconds: the wake of the task that
+    /// the owner took from it last, or the time when the owner saw it empty. Written by the owner
+    /// alone. Relaxed: a figure, which may be out by what happens at the same moment.
+    oldest: AtomicU64,
 }
 
 /// Both sides of a new, empty queue.
@@ -39,8 +51,13 @@ pub(crate) fn queue() -> (LocalQueue, SharedQueue) {
     let deque = Deque::new_fifo();
     let stealer = deque.stealer();
     (
-        LocalQueue { deque, row: Cell::new(0) },
-        SharedQueue { stealer, next: AtomicCell::new(None), next_since: AtomicU64::new(0) },
+        LocalQueue { deque, row: Cell::new(0), since: Cell::new(0) },
+        SharedQueue {
+            stealer,
+            next: AtomicCell::new(None),
+            next_since: AtomicU64::new(0),
+            oldest: AtomicU64::new(0),
+        },
     )
 }
 
@@ -51,21 +68,28 @@ impl LocalQueue {
 
     /// Puts a task woken by a running task into the next slot; what was there goes to the deque.
     pub(crate) fn push_next(&self, shared: &SharedQueue, task: Task, now: Instant) {
-        shared.next_since.store(now.as_nanos().max(1), Ordering::Relaxed);
-        if let Some(displaced) = shared.next.swap(Some(task)) {
+        let displaced = shared.next.swap(Some(task));
+        self.since.set(now.as_nanos().max(self.since.get() + 1));
+        // Pairs with the Acquire in `steal_aged_next`.
+        shared.next_since.store(self.since.get(), Ordering::Release);
+        if let Some(displaced) = displaced {
             self.deque.push(displaced);
         }
     }
 
     /// The next slot's task, unless it has been its turn too often while others wait.
-    pub(crate) fn pop_next(&self, shared: &SharedQueue) -> Option<Task> {
+    pub(crate) fn pop_next(&self, shared: &SharedQueue, now: Instant) -> Option<Task> {
         if shared.next_since.load(Ordering::Relaxed) == 0 {
             return None;
         }
         shared.next_since.store(0, Ordering::Relaxed);
         let task = shared.next.take()?;
-        if self.row.get() < NEXT_IN_A_ROW || self.deque.is_empty() {
-            self.row.set(self.row.get().saturating_add(1));
+        if self.row.get() < NEXT_IN_A_ROW {
+            self.row.set(self.row.get() + 1);
+            return Some(task);
+        }
+        if self.deque.is_empty() {
+            shared.nothing_before(now);
             return Some(task);
         }
         self.deque.push(task);
@@ -73,9 +97,11 @@ impl LocalQueue {
     }
 
     /// The oldest task of the deque.
-    pub(crate) fn pop(&self) -> Option<Task> {
+    pub(crate) fn pop(&self, shared: &SharedQueue) -> Option<Task> {
         self.row.set(0);
-        self.deque.pop()
+        let task = self.deque.pop()?;
+        shared.nothing_before(task.metadata().woken().at());
+        Some(task)
     }
 
     /// Tasks that others may steal.
@@ -84,13 +110,33 @@ impl LocalQueue {
     }
 
     /// Takes one task of the injector and up to `limit - 1` more into the deque.
-    pub(crate) fn take_injected(&self, injector: &Injector<Task>, limit: usize) -> Option<Task> {
-        until_decided(|| injector.steal_batch_with_limit_and_pop(&self.deque, limit))
+    pub(crate) fn take_injected(
+        &self,
+        shared: &SharedQueue,
+        injector: &Injector,
+        limit: usize,
+    ) -> Option<Task> {
+        let empty = self.deque.is_empty();
+        let task = injector.take(&self.deque, limit)?;
+        if empty {
+            shared.nothing_before(task.metadata().woken().at());
+        }
+        Some(task)
     }
 
     /// Takes one task of another worker and up to `limit - 1` more, at most half of what it has.
-    pub(crate) fn steal(&self, victim: &SharedQueue, limit: usize) -> Option<Task> {
-        until_decided(|| victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit))
+    ///
+    /// Its own deque is empty.
+    pub(crate) fn steal(
+        &self,
+        shared: &SharedQueue,
+        victim: &SharedQueue,
+        limit: usize,
+    ) -> Option<Task> {
+        let attempt = || victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit);
+        let task = until_decided(attempt)?;
+        shared.nothing_before(task.metadata().woken().at());
+        Some(task)
     }
 }
 
@@ -105,16 +151,38 @@ impl SharedQueue {
 
     /// Whether the next slot's task has waited longer than a wake is worth.
     pub(crate) fn next_has_aged(&self, now: Instant) -> bool {
-        let since = self.next_since.load(Ordering::Relaxed);
-        since != 0 && now.as_nanos().saturating_sub(since) > nanos(WORTH_A_WAKE)
+        aged(self.next_since.load(Ordering::Relaxed), now)
     }
 
     /// Takes the next slot's task if it has aged.
     pub(crate) fn steal_aged_next(&self, now: Instant) -> Option<Task> {
-        if !self.next_has_aged(now) {
+        // Pairs with the Release in `push_next`.
+        let since = self.next_since.load(Ordering::Acquire);
+        if !aged(since, now) {
             return None;
         }
-        self.next.take()
+        let task = self.next.take();
+        // Relaxed: nothing is published. It fails if the slot was emptied or filled meanwhile.
+        let _ = self.next_since.compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed);
+        task
+    }
+
+    /// How long the oldest task here has waited, at most, in nanoseconds.
+    pub(crate) fn age(&self, now: Instant) -> u64 {
+        let since = |nanos| now.as_nanos().saturating_sub(nanos);
+        let next = match self.next_since.load(Ordering::Relaxed) {
+            0 => 0,
+            filled => since(filled),
+        };
+        match self.is_empty() {
+            true => next,
+            false => next.max(since(self.oldest.load(Ordering::Relaxed))),
+        }
+    }
+
+    /// Notes, as its owner, that nothing in the deque was woken before `instant`.
+    pub(crate) fn nothing_before(&self, instant: Instant) {
+        self.oldest.store(instant.as_nanos(), Ordering::Relaxed);
     }
 
     /// Takes the next slot's task whatever its age; for the owner that leaves.
@@ -123,7 +191,12 @@ impl SharedQueue {
     }
 }
 
-fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<Task> {
+/// Whether a next slot that was filled at `since` has waited longer than a wake is worth.
+fn aged(since: u64, now: Instant) -> bool {
+    since != 0 && now.as_nanos().saturating_sub(since) > nanos(WORTH_A_WAKE)
+}
+
+pub(crate) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<Task> {
     loop {
         match attempt() {
             Steal::Success(task) => return Some(task),

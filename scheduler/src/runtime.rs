@@ -296,7 +296,7 @@ impl Handle {
         let threads_left = self.0.exits.join(left());
         // The workers have dropped what was queued; whoever is still idle is woken into its drop.
         let tasks_dropped = self.all_homes().map(|home| home.wake_all()).sum();
-        self.0.core.drop_injected();
+        self.0.core.injector.drop_all();
         for home in self.all_homes() {
             home.wait_empty(left());
         }

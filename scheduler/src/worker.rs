@@ -85,8 +85,8 @@ impl Worker {
 
     fn find_task(&mut self) -> Option<Task> {
         self.look_around()
-            .or_else(|| self.local.queue.pop_next(&self.remote().queue))
-            .or_else(|| self.local.queue.pop())
+            .or_else(|| self.local.queue.pop_next(&self.remote().queue, self.now()))
+            .or_else(|| self.pop())
             .or_else(|| self.take_injected())
             .or_else(|| self.steal())
             .or_else(|| self.search_lanes())
@@ -109,7 +109,12 @@ impl Worker {
         if self.core.injector.is_empty() {
             return None;
         }
-        self.local.queue.take_injected(&self.core.injector, self.estimate().harvest())
+        let limit = self.estimate().harvest();
+        self.local.queue.take_injected(&self.remote().queue, &self.core.injector, limit)
+    }
+
+    fn pop(&self) -> Option<Task> {
+        self.local.queue.pop(&self.remote().queue)
     }
 
     /// Takes from another worker: its ready tasks, an aged next slot, or timers it cannot come to.
@@ -135,7 +140,7 @@ impl Worker {
             // As much as is worth moving: of long polls one, of short ones up to half.
             let limit = self.estimate().harvest().min(victim.estimate().harvest());
             let before = self.local.queue.len();
-            let task = self.local.queue.steal(&victim.queue, limit);
+            let task = self.local.queue.steal(&self.remote().queue, &victim.queue, limit);
             let counters = &self.remote().counters;
             match task {
                 Some(_) => {
@@ -151,7 +156,7 @@ impl Worker {
             let fired = victim.timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.remote().counters.timers_fired.add(fired as u64);
             self.dispatch(Calling::Timers);
-            return self.local.queue.pop();
+            return self.pop();
         }
         victim.queue.steal_aged_next(now)
     }
@@ -162,7 +167,7 @@ impl Worker {
             return None;
         }
         self.poll_uncovered_lanes();
-        self.local.queue.pop()
+        self.pop()
     }
 
     fn poll_uncovered_lanes(&mut self) {
@@ -319,6 +324,7 @@ impl Worker {
             }
         }
         self.looked_at = self.tick();
+        self.remote().queue.nothing_before(self.looked_at);
         self.suspicion.look(self.looked_at);
     }
 
@@ -375,7 +381,7 @@ impl Worker {
     /// Drops what is queued here. Each drop may queue more, which [`Local::push`] drops at once.
     fn close(self) {
         loop {
-            let task = self.remote().queue.take_next().or_else(|| self.local.queue.pop());
+            let task = self.remote().queue.take_next().or_else(|| self.pop());
             match task {
                 Some(task) => drop(task),
                 None => return,

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use heist_scheduler::time::{Clock, ManualClock};
-use heist_scheduler::{Builder, Harvest, Idle, Metrics, Park, Runtime};
+use heist_scheduler::{Builder, Harvest, Idle, Metrics, Park, Runtime, spawn};
 
 /// Far beyond what anything here takes: reached only by a hang.
 const HANG: Duration = Duration::from_secs(60);
@@ -98,6 +98,75 @@ fn blocking_work_waits_from_its_queueing_to_its_start() {
     runtime.block_on(async { (running.await.unwrap(), queued.await.unwrap()) });
     let metrics = runtime.handle().metrics();
     assert_eq!((metrics.blocking_wait.count(), metrics.blocking_wait.sum()), (2, 0.007));
+}
+
+#[test]
+fn the_oldest_runnable_task_is_found_in_injector_and_deque() {
+    let (runtime, hand) = runtime(Idle::new());
+    // A worker that has run and slept before: what it did then is not what waits now.
+    runtime.block_on(runtime.spawn(async {})).unwrap();
+    hand.advance(Duration::from_secs(1));
+    let (inside, entered) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (spawned, has_spawned) = mpsc::channel();
+    let hog = runtime.spawn(async move {
+        inside.send(()).unwrap();
+        released.recv_timeout(HANG).unwrap();
+        let behind = [spawn(async {}), spawn(async {})];
+        spawned.send(()).unwrap();
+        released.recv_timeout(HANG).unwrap();
+        for task in behind {
+            task.await.unwrap();
+        }
+    });
+    let oldest = || runtime.handle().metrics().oldest_runnable;
+    entered.recv_timeout(HANG).unwrap();
+    assert_eq!(oldest(), Duration::ZERO);
+    let foreign = runtime.spawn(async {});
+    hand.advance(Duration::from_millis(4));
+    assert_eq!(oldest().as_millis(), 4, "in the injector");
+    release.send(()).unwrap();
+    has_spawned.recv_timeout(HANG).unwrap();
+    hand.advance(Duration::from_millis(2));
+    assert_eq!(oldest().as_millis(), 6, "in deque and next slot, woken when the poll began");
+    release.send(()).unwrap();
+    runtime.block_on(async { (hog.await.unwrap(), foreign.await.unwrap()) });
+    settled(&runtime, |metrics| metrics.oldest_runnable == Duration::ZERO);
+}
+
+/// A next slot that somebody emptied counted as full until its owner came back, and the monitor
+/// woke somebody for it at every look.
+#[test]
+fn a_next_slot_that_was_stolen_waits_no_more() {
+    let runtime = Builder::new().workers(2).start(Idle::new()).unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let (ran, saw) = mpsc::channel();
+    let hog = runtime.spawn(async move {
+        drop(spawn(async move { ran.send(()).unwrap() }));
+        released.recv_timeout(HANG).unwrap();
+    });
+    saw.recv_timeout(HANG).unwrap();
+    settled(&runtime, |metrics| metrics.oldest_runnable == Duration::ZERO);
+    release.send(()).unwrap();
+    runtime.block_on(hog).unwrap();
+}
+
+#[test]
+fn a_wake_by_the_monitor_is_a_rescue() {
+    let (clock, hand) = Clock::manual();
+    let runtime = Builder::new().workers(2).clock(clock).start(Idle::new()).unwrap();
+    // The other worker is to find nothing by itself.
+    settled(&runtime, |metrics| metrics.listening + metrics.parked == 2);
+    let (ran, saw) = mpsc::channel();
+    let hog = runtime.spawn(async move {
+        // One task in the deque is not worth a wake, as far as this worker knows.
+        drop(spawn(async move { ran.send(()).unwrap() }));
+        drop(spawn(async {}));
+        hand.advance(Duration::from_millis(1));
+        saw.recv_timeout(HANG).unwrap();
+    });
+    runtime.block_on(hog).unwrap();
+    assert!(runtime.handle().metrics().rescues > 0);
 }
 
 /// A lane that brings the events of a batch at once, when enough tasks wait for one.

@@ -1,0 +1,66 @@
+//! Where threads that are no workers put their tasks.
+
+use crossbeam_deque::{Steal, Worker as Deque};
+
+use crate::queue::until_decided;
+use crate::sync::Injector as Tasks;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::task::Task;
+use crate::time::Instant;
+
+/// A FIFO queue that any thread pushes to and any worker takes from.
+pub(crate) struct Injector {
+    tasks: Tasks<Task>,
+    /// What is in the queue was woken no earlier, in clock nanoseconds. Written by who pushes to an
+    /// empty queue and by who takes from it; meaningful while the queue is not empty. Relaxed: a
+    /// figure, which may be out by what two threads do at the same moment.
+    oldest: AtomicU64,
+}
+
+impl Injector {
+    pub(crate) fn new() -> Injector {
+        Injector { tasks: Tasks::new(), oldest: AtomicU64::new(0) }
+    }
+
+    /// Queues a task that was woken `now`.
+    pub(crate) fn push(&self, task: Task, now: Instant) {
+        if self.tasks.is_empty() {
+            self.oldest.store(now.as_nanos(), Ordering::Relaxed);
+        }
+        self.tasks.push(task);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// How long the oldest task has waited, at most, in nanoseconds.
+    pub(crate) fn age(&self, now: Instant) -> u64 {
+        match self.is_empty() {
+            true => 0,
+            false => now.as_nanos().saturating_sub(self.oldest.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Takes the oldest task, and up to `limit - 1` more into `deque`.
+    pub(crate) fn take(&self, deque: &Deque<Task>, limit: usize) -> Option<Task> {
+        let task = until_decided(|| self.tasks.steal_batch_with_limit_and_pop(deque, limit))?;
+        self.oldest.store(task.metadata().woken().at().as_nanos(), Ordering::Relaxed);
+        Some(task)
+    }
+
+    /// Drops all tasks; each drop may bring more.
+    pub(crate) fn drop_all(&self) {
+        loop {
+            match self.tasks.steal() {
+                Steal::Success(task) => drop(task),
+                Steal::Empty => return,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+}
