@@ -174,6 +174,18 @@ impl Builder {
         self.map(|scheduler| scheduler.blocking_queue(length))
     }
 
+    /// Sets the longest time that what arrives may wait for a worker before
+    /// [`Handle::is_overloaded`] says yes; 50 ms if not set. `Duration::MAX` turns it off.
+    pub fn overload_target(self, target: Duration) -> Builder {
+        self.map(|scheduler| scheduler.overload_target(target))
+    }
+
+    /// Sets how long the wait has to stay above the [target](Builder::overload_target); 100 ms if
+    /// not set.
+    pub fn overload_interval(self, interval: Duration) -> Builder {
+        self.map(|scheduler| scheduler.overload_interval(interval))
+    }
+
     /// Calls `hook` on each worker thread before it runs its first task.
     pub fn on_thread_start(self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.map(|scheduler| scheduler.on_thread_start(hook))

@@ -1,13 +1,15 @@
 //! Making a runtime: settings, their bounds and defaults, and starting the threads.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crate::blocking::Blocking;
 use crate::core::Core;
 use crate::exits::Exits;
 use crate::monitor::Monitor;
+use crate::overload::Rule;
 use crate::park::Park;
-use crate::policy::BUDGET;
+use crate::policy::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::queue::{self, LocalQueue};
 use crate::runtime::{Handle, Inner, Runtime};
 use crate::sleep::MAX_WORKERS;
@@ -35,6 +37,7 @@ pub struct Builder {
     max_tasks: usize,
     blocking_threads: usize,
     blocking_queue: usize,
+    overload: Rule,
     hooks: Hooks,
     clock: Clock,
 }
@@ -84,6 +87,7 @@ impl Builder {
             max_tasks: 1 << 22,
             blocking_threads: 64,
             blocking_queue: 4096,
+            overload: Rule::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
             hooks: Hooks::default(),
             clock: Clock::system(),
         }
@@ -128,6 +132,24 @@ impl Builder {
     /// Blocking work that may wait for a thread, beyond which it is refused; default 4,096.
     pub fn blocking_queue(mut self, length: usize) -> Self {
         self.blocking_queue = length;
+        self
+    }
+
+    /// The longest time that what arrives may wait for a worker; default 50 ms. When every worker is
+    /// busy and the wait has stayed above it for [`overload_interval`](Builder::overload_interval),
+    /// [`Handle::is_overloaded`] says so, by which a server sheds load.
+    ///
+    /// It should be well above the longest handler, since that is what one event waits behind
+    /// another, and above 10 ms, which is how often it is looked at. `Duration::MAX` turns it off.
+    pub fn overload_target(mut self, target: Duration) -> Self {
+        self.overload.target = target;
+        self
+    }
+
+    /// How long the wait has to stay above [`overload_target`](Builder::overload_target), so that a
+    /// burst is no overload; default 100 ms.
+    pub fn overload_interval(mut self, interval: Duration) -> Self {
+        self.overload.interval = interval;
         self
     }
 
@@ -222,7 +244,7 @@ impl Builder {
                 }
             })?;
         }
-        let monitor = Monitor::new(Arc::clone(handle.core()));
+        let monitor = Monitor::new(Arc::clone(handle.core()), self.overload);
         handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())
     }
 }

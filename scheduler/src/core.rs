@@ -9,6 +9,7 @@ use crate::context;
 use crate::figures::{Counters, Distributions};
 use crate::injector::Injector;
 use crate::monitor::Watch;
+use crate::overload::Overload;
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
 use crate::queue::SharedQueue;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     /// looks at it afterwards. Both have a SeqCst fence between, so one sees the other.
     closing: AtomicBool,
     pub(crate) watch: Watch,
+    pub(crate) overload: Overload,
     pub(crate) budget: u32,
 }
 
@@ -74,6 +76,7 @@ impl Core {
             timer_watch: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
             watch: Watch::new(),
+            overload: Overload::new(lanes),
             budget,
         }
     }
@@ -155,6 +158,11 @@ impl Core {
     pub(crate) fn oldest_runnable(&self, now: Instant) -> u64 {
         let queues = self.workers.iter().map(|worker| worker.queue.age(now));
         queues.fold(self.injector.age(now), u64::max)
+    }
+
+    /// Whether everybody is busy and what arrives waits too long.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.overload.is_on() && self.sleep.sleepers().asleep() == 0
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {

@@ -13,7 +13,8 @@
 //!    source of events behind [`Park`]. Whoever calls the waker schedules the task again: step 2.
 //! 5. A worker that finds nothing announces that it sleeps, looks everywhere once more, and waits:
 //!    on a lane of the [`Park`], from which events come as batches of wakers, or parked.
-//! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll.
+//! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll, and says when what
+//!    arrives waits too long (`overload`).
 //!
 //! ```
 //! use std::time::Duration;
@@ -46,6 +47,7 @@ mod local;
 mod metrics;
 mod monitor;
 mod mutant;
+mod overload;
 mod park;
 mod policy;
 mod queue;

@@ -34,6 +34,8 @@ pub struct Metrics {
     pub oldest_runnable: Duration,
     /// Wakes that the monitor sent because work waited that no awake worker came to.
     pub rescues: u64,
+    /// Whether what arrives waits too long: [`Handle::is_overloaded`](crate::Handle::is_overloaded).
+    pub overloaded: bool,
     /// Tasks that have not ended.
     pub tasks_alive: usize,
     /// Tasks spawned.
@@ -59,6 +61,10 @@ pub struct Metrics {
     /// The same for tasks that an event woke, from the harvest on. What the event waited in the
     /// kernel before is not in it.
     pub event_to_run: Snapshot,
+    /// How long a probe waited behind the events of its lane. One is sent every 10 ms or so while
+    /// every worker is busy, so this is what events wait in the kernel when that is long. With a
+    /// [`Park`](crate::Park) that hands wakes out before events it is less than they wait.
+    pub event_queue_delay: Snapshot,
     /// How many events came with one look into a lane, where any came.
     pub harvest_size: Snapshot,
     /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
@@ -145,6 +151,7 @@ impl Metrics {
             injector_depth: core.injector.len(),
             oldest_runnable: Duration::from_nanos(core.oldest_runnable(now)),
             rescues: core.watch.rescues.get(),
+            overloaded: core.is_overloaded(),
             tasks_alive: homes().map(|home| home.alive()).sum(),
             tasks_spawned: homes().map(|home| home.spawned()).sum(),
             task_panics: homes().map(|home| home.panics()).sum(),
@@ -160,6 +167,7 @@ impl Metrics {
                 each().flat_map(|worker| [&worker.event_wait, &worker.other_wait]),
             ),
             event_to_run: sum(Scale::Time, each().map(|worker| &worker.event_wait)),
+            event_queue_delay: sum(Scale::Time, each().map(|worker| &worker.probe)),
             harvest_size: sum(Scale::Number, each().map(|worker| &worker.harvest)),
             timer_lateness: sum(Scale::Time, queues().map(|queue| queue.lateness())),
             blocking_wait: sum(Scale::Time, [inner.blocking.wait()]),

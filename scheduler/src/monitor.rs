@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::figures::Count;
+use crate::overload::Rule;
 use crate::policy::{ALERT, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, nanos};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
@@ -67,6 +68,8 @@ impl Watch {
 pub(crate) struct Monitor {
     core: Arc<Core>,
     period: Duration,
+    rule: Rule,
+    probed_at: Instant,
 }
 
 /// What the monitor does after a look.
@@ -78,8 +81,8 @@ pub(crate) enum Next {
 }
 
 impl Monitor {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Monitor { core, period: MONITOR_PERIOD_MAX }
+    pub(crate) fn new(core: Arc<Core>, rule: Rule) -> Self {
+        Monitor { core, period: MONITOR_PERIOD_MAX, rule, probed_at: Instant::ZERO }
     }
 
     /// Looks and waits until the runtime closes.
@@ -92,12 +95,14 @@ impl Monitor {
         }
     }
 
-    /// Raises the estimates of stuck workers and wakes somebody if that makes work worth it.
+    /// Raises the estimates of stuck workers and wakes somebody if that makes work worth it; says
+    /// whether what arrives waits too long.
     pub(crate) fn look(&mut self, now: Instant) -> Next {
         for worker in &self.core.workers {
             worker.raise_estimate_if_stuck(now);
         }
         self.help(now);
+        self.watch_overload(now);
         if self.core.at_rest() {
             return Next::Sleep;
         }
@@ -115,6 +120,21 @@ impl Monitor {
             core.watch.rescues.add(core.wake_for_unowned().into());
         } else if core.watch.alerted(now) && core.standby_is_missing() {
             core.wake_for_unowned();
+        }
+    }
+
+    fn watch_overload(&mut self, now: Instant) {
+        let overload = &self.core.overload;
+        if self.core.somebody_idles() {
+            overload.set(self.rule.judge(now, None));
+            overload.forget();
+            return;
+        }
+        let delay = overload.delay(now).max(self.core.oldest_runnable(now));
+        overload.set(self.rule.judge(now, Some(Duration::from_nanos(delay))));
+        if now - self.probed_at >= MONITOR_PERIOD_MAX {
+            self.probed_at = now;
+            self.core.probe(now);
         }
     }
 
@@ -136,6 +156,23 @@ impl Core {
         self.sleep.sleepers().asleep() == self.workers.len()
             && self.injector.is_empty()
             && self.workers.iter().all(|worker| worker.queue.is_empty())
+    }
+
+    /// Whether a worker has nothing to do. While its lane has something to take, a listener is
+    /// only passing through.
+    fn somebody_idles(&self) -> bool {
+        let sleepers = self.sleep.sleepers();
+        let idle = |lane| self.sleep.lane_is_covered(lane) && !self.park.ready(lane);
+        sleepers.parked() > 0 || sleepers.listening() > 0 && (0..self.park.lanes()).any(idle)
+    }
+
+    /// Sends a probe into each lane that has none.
+    fn probe(&self, now: Instant) {
+        for lane in 0..self.park.lanes() {
+            if self.overload.send(lane, now) {
+                self.park.wake(lane);
+            }
+        }
     }
 
     /// Whether a lane has something to take and nobody listens there.

@@ -230,6 +230,26 @@ impl Handle {
         self.0.core.closing()
     }
 
+    /// Whether new work had better be refused: every worker is busy, and what arrives has waited
+    /// longer than the target for a whole interval, see
+    /// [`Builder::overload_target`](crate::Builder::overload_target).
+    ///
+    /// False again when the monitor, which looks every 10 ms or more often, finds a delay within
+    /// the target, and whenever a worker has nothing to do. It costs a load, or two where the
+    /// answer is yes, so it may be asked for every request.
+    ///
+    /// ```
+    /// # let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+    /// let handle = runtime.handle();
+    /// let answer = if handle.is_overloaded() { "503 Service Unavailable" } else { "200 OK" };
+    /// assert_eq!(answer, "200 OK");
+    /// # Ok::<(), heist_scheduler::StartError>(())
+    /// ```
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.0.core.is_overloaded()
+    }
+
     /// How many worker threads this runtime has.
     #[must_use]
     pub fn workers(&self) -> usize {

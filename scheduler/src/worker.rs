@@ -178,7 +178,7 @@ impl Worker {
             self.remote().counters.lane_polls.add(1);
             let bound = self.harvest_bound();
             let harvest = self.core.park.poll(lane, bound, &mut self.wakers);
-            self.took(harvest);
+            self.took(lane, harvest);
             // Without having listened there: a wake found in passing is ours to pass on.
             self.token |= self.core.sleep.answer(lane);
             self.dispatch(Calling::Events);
@@ -315,7 +315,7 @@ impl Worker {
                 let bound = self.harvest_bound();
                 let harvest = self.core.park.listen(lane, bound, timeout, &mut self.wakers);
                 self.token |= self.core.sleep.leave(self.local.index(), Bed::Listening(lane));
-                self.took(harvest);
+                self.took(lane, harvest);
             }
             Bed::Parked => {
                 self.remote().counters.parks.add(1);
@@ -328,7 +328,7 @@ impl Worker {
         self.suspicion.look(self.looked_at);
     }
 
-    fn took(&self, harvest: io::Result<Harvest>) {
+    fn took(&self, lane: usize, harvest: io::Result<Harvest>) {
         let Remote { counters, distributions, .. } = self.remote();
         match harvest {
             Ok(harvest) => {
@@ -338,6 +338,11 @@ impl Worker {
                 counters.events.add(harvest.events as u64);
                 counters.stale_events.add(harvest.stale as u64);
                 counters.spurious_events.add(harvest.spurious as u64);
+                if harvest.woken
+                    && let Some(waited) = self.core.overload.hear(lane, || self.core.clock.now())
+                {
+                    distributions.probe.record(waited);
+                }
             }
             Err(error) => {
                 counters.lane_errors.add(1);

@@ -337,6 +337,35 @@ fn the_current_poll_names_its_task_and_where_it_was_spawned() {
 }
 
 #[test]
+fn with_every_worker_stuck_a_foreign_thread_still_sees_in_what() {
+    let runtime = runtime(2);
+    let (inside, entered) = mpsc::channel();
+    let gate = Arc::new(Barrier::new(3));
+    let hogs = ["one", "other"].map(|name| {
+        let (inside, hold) = (inside.clone(), Arc::clone(&gate));
+        task::Builder::new().name(name).spawn_on(runtime.handle(), async move {
+            inside.send(()).unwrap();
+            hold.wait();
+        })
+    });
+    (0..2).for_each(|_| entered.recv_timeout(HANG).unwrap());
+    let behind = runtime.spawn(async {});
+    let handle = runtime.handle().clone();
+    let metrics = std::thread::spawn(move || handle.metrics()).join().unwrap();
+    let polls = metrics.workers.iter().map(|worker| worker.current_poll.clone().unwrap());
+    let mut names: Vec<_> = polls.map(|poll| poll.task).collect();
+    names.sort();
+    assert_eq!((names, metrics.injector_depth), (vec!["one".into(), "other".into()], 1));
+    gate.wait();
+    runtime.block_on(async {
+        for hog in hogs {
+            hog.await.unwrap();
+        }
+        behind.await.unwrap();
+    });
+}
+
+#[test]
 fn thread_hooks_run_once_a_worker() {
     let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (on_start, on_stop) = (Arc::clone(&started), Arc::clone(&stopped));

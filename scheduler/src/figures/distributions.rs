@@ -18,6 +18,8 @@ pub(crate) struct Distributions {
     pub(crate) other_wait: Histogram,
     /// Events that one look into a lane brought, where it brought any.
     pub(crate) harvest: Histogram,
+    /// How long a probe waited in its lane until this worker heard it.
+    pub(crate) probe: Histogram,
 }
 
 impl Distributions {
@@ -28,6 +30,7 @@ impl Distributions {
             event_wait: time(),
             other_wait: time(),
             harvest: Histogram::new(Scale::Number),
+            probe: time(),
         }
     }
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 use super::Count;
 
 /// What the values of a histogram are, which is how its bounds are to be written.
+///
+/// The first bound is 2 to the power of the discriminant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Scale {
     /// Nanoseconds; the first bound is 1.024 µs, the last 68.7 s.
-    Time,
+    Time = 10,
     /// Things; the first bound is 1, the last 2^26.
-    Number,
+    Number = 0,
 }
 
 /// How often values of each magnitude came, and their sum.
@@ -72,16 +75,10 @@ impl Scale {
     /// The bucket that `value` belongs to: the first one whose bound is not below it.
     #[inline]
     fn bucket(self, value: u64) -> usize {
-        let bits = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
-        bits.saturating_sub(self.first_bits()).min(BUCKETS - 1)
-    }
-
-    /// The first bucket's bound is 2 to the power of this.
-    fn first_bits(self) -> usize {
-        match self {
-            Scale::Time => 10,
-            Scale::Number => 0,
-        }
+        // How many of the first bound fit below the value; in bits, that is the bucket. Capped
+        // first and made odd, this is a dozen instructions without a branch, for each poll.
+        let bounds = (value.saturating_sub(1) >> self as u8).min(1 << (BUCKETS - 2));
+        (bounds << 1 | 1).ilog2() as usize
     }
 
     /// How many of the unit that is shown make one of the values.
@@ -121,7 +118,7 @@ impl Snapshot {
     /// The upper bounds of the buckets, in seconds or things, each with the number of values that
     /// are not above it. Values above the last bound are in [`count`](Snapshot::count) alone.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
-        let (first, unit) = (self.scale.first_bits(), self.scale.unit());
+        let (first, unit) = (self.scale as usize, self.scale.unit());
         let mut below = 0_u64;
         self.buckets[..BUCKETS - 1].iter().enumerate().map(move |(index, count)| {
             below = below.wrapping_add(*count);
@@ -175,6 +172,9 @@ mod tests {
         assert_eq!(Scale::Time.bucket(u64::MAX), BUCKETS - 1);
         assert_eq!(Scale::Time.bucket(1 << 36), BUCKETS - 2);
         assert_eq!(Scale::Time.bucket((1 << 36) + 1), BUCKETS - 1);
+        assert_eq!(Scale::Number.bucket(u64::MAX), BUCKETS - 1);
+        assert_eq!(Scale::Number.bucket(1 << 26), BUCKETS - 2);
+        assert_eq!(Scale::Number.bucket((1 << 26) + 1), BUCKETS - 1);
     }
 
     #[cfg(feature = "figures")]

@@ -264,6 +264,20 @@ fn a_poller_takes_the_wake_of_a_listener() {
     });
 }
 
+/// A probe rings for nothing: the sleeper may hear it before the wake, instead of it, or after.
+#[test]
+fn a_probe_takes_no_wake_away() {
+    model(3, || {
+        let world = World::new(1, 1, 1, 1);
+        let (sleeper, monitor) = (Arc::clone(&world), Arc::clone(&world));
+        let sleeper = thread::spawn(move || sleeper.worker(0));
+        let monitor = thread::spawn(move || monitor.lanes[0].change(|lane| lane.bell = true));
+        world.submit();
+        monitor.join().unwrap();
+        sleeper.join().unwrap();
+    });
+}
+
 /// A listener on each of two lanes: a wake for one must not be left in the other.
 #[test]
 fn two_lanes() {
