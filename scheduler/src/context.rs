@@ -18,7 +18,6 @@ thread_local! {
 }
 
 /// Where the current thread is.
-#[derive(Clone)]
 pub(crate) enum Context {
     /// In a turn of this worker.
     Worker(Rc<Local>),
@@ -46,60 +45,57 @@ impl Drop for Scope {
     }
 }
 
-/// The current context. `None` outside, and on a thread whose locals are being destroyed: a waker
-/// that is called from a destructor must still work.
-fn current() -> Option<Context> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+/// What `look` finds in the current context. `None` outside, and on a thread whose locals are being
+/// destroyed: a waker that is called from a destructor must still work.
+///
+/// `look` runs nobody else's code, which might enter or leave a runtime meanwhile.
+#[inline]
+fn look_at<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
+    CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
 }
 
-fn local() -> Option<Rc<Local>> {
-    match current() {
-        Some(Context::Worker(local)) => Some(local),
-        _ => None,
-    }
+/// As [`look_at`], where the current thread is a worker.
+#[inline]
+fn look_at_worker<R>(look: impl FnOnce(&Local) -> R) -> Option<R> {
+    look_at(|context| match context {
+        Context::Worker(local) => Some(look(local)),
+        Context::Entered(_) => None,
+    })
+    .flatten()
 }
 
 pub(crate) fn handle() -> Option<Handle> {
-    current().map(|context| match context {
+    look_at(|context| match context {
         Context::Worker(local) => local.handle().clone(),
-        Context::Entered(handle) => handle,
+        Context::Entered(handle) => handle.clone(),
     })
-}
-
-/// The worker of `handle`'s runtime that this thread is.
-pub(crate) fn worker_of(handle: &Handle) -> Option<Rc<Local>> {
-    local().filter(|local| local.handle().same_runtime(handle))
 }
 
 /// The index of the worker of `handle`'s runtime that this thread is.
 pub(crate) fn worker_index_in(handle: &Handle) -> Option<usize> {
-    let index = CURRENT.try_with(|current| match &*current.borrow() {
-        Some(Context::Worker(local)) if local.handle().same_runtime(handle) => Some(local.index()),
-        _ => None,
-    });
-    index.ok().flatten()
+    look_at_worker(|local| local.handle().same_runtime(handle).then(|| local.index())).flatten()
 }
 
 pub(crate) fn on_worker() -> bool {
-    local().is_some()
+    look_at_worker(|_| ()).is_some()
 }
 
 /// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
 pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
     let owner = Arc::as_ptr(task.metadata().home().owner()).cast::<()>();
-    match local() {
-        // No borrow is held while it is pushed: dropping a task runs its owner's code.
-        Some(local) if local.core_address() == owner => {
-            local.push(task, yielded);
-            None
-        }
-        _ => Some(task),
-    }
+    let mut task = Some(task);
+    let refused = look_at_worker(|local| match local.core_address() == owner {
+        true => task.take().and_then(|task| local.push(task, yielded)),
+        false => None,
+    });
+    // By a worker that closes. Dropping it runs its owner's code, so not before here.
+    drop(refused);
+    task
 }
 
 /// The queue that timers armed here go to.
 pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
-    current().map(|context| match context {
+    look_at(|context| match context {
         Context::Worker(local) => Arc::clone(local.timers()),
         Context::Entered(handle) => Arc::clone(handle.shared_timers()),
     })
@@ -107,27 +103,25 @@ pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
 
 /// The time on the current runtime's clock.
 pub(crate) fn now() -> Option<Instant> {
-    current().map(|context| match context {
+    look_at(|context| match context {
         Context::Worker(local) => local.clock().now(),
         Context::Entered(handle) => handle.clock().now(),
     })
 }
 
 /// The time at which the present poll began; off the workers, the time now.
+#[inline]
 pub(crate) fn poll_time() -> Option<Instant> {
-    current().map(|context| match context {
+    look_at(|context| match context {
         Context::Worker(local) => local.now.get(),
         Context::Entered(handle) => handle.clock().now(),
     })
 }
 
 /// Spends one operation of the current poll's budget.
+#[inline]
 pub(crate) fn spend(cx: &mut TaskContext<'_>) -> Poll<()> {
-    let left = CURRENT.try_with(|current| match &*current.borrow() {
-        Some(Context::Worker(local)) => local.spend(),
-        _ => true,
-    });
-    if left.unwrap_or(true) {
+    if look_at_worker(Local::spend).unwrap_or(true) {
         return Poll::Ready(());
     }
     cx.waker().wake_by_ref();

@@ -23,7 +23,8 @@ pub(crate) struct Core {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) clock: Clock,
     pub(crate) injector: Injector,
-    pub(crate) workers: Box<[CachePadded<Remote>]>,
+    /// Each by itself, so that a worker holds its own and comes to it without looking it up.
+    pub(crate) workers: Box<[Arc<CachePadded<Remote>>]>,
     pub(crate) sleep: Sleep,
     /// Timers armed off the workers.
     pub(crate) shared_timers: Arc<TimerQueue>,
@@ -70,7 +71,7 @@ impl Core {
             injector: Injector::new(),
             workers: workers
                 .into_iter()
-                .map(|queue| CachePadded::new(Remote::new(queue)))
+                .map(|queue| Arc::new(CachePadded::new(Remote::new(queue))))
                 .collect(),
             shared_timers,
             timer_watch: AtomicU64::new(u64::MAX),

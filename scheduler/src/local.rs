@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
@@ -12,6 +14,7 @@ use crate::time::{Clock, Instant, TimerQueue};
 pub(crate) struct Local {
     handle: Handle,
     core: Arc<Core>,
+    remote: Arc<CachePadded<Remote>>,
     index: usize,
     pub(crate) queue: LocalQueue,
     pub(crate) calling: Cell<Calling>,
@@ -38,6 +41,7 @@ impl Local {
         let now = core.clock.now();
         Local {
             handle,
+            remote: Arc::clone(&core.workers[index]),
             core,
             index,
             queue,
@@ -60,7 +64,7 @@ impl Local {
     }
 
     pub(crate) fn remote(&self) -> &Remote {
-        &self.core.workers[self.index]
+        &self.remote
     }
 
     pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
@@ -71,17 +75,19 @@ impl Local {
         &self.core.clock
     }
 
-    /// Queues a task that became runnable on this worker.
-    pub(crate) fn push(&self, task: Task, yielded: bool) {
+    /// Queues a task that became runnable on this worker. While the runtime closes it gives the
+    /// task back, to be dropped: that runs its owner's code, before which the caller has to end
+    /// its borrow of this.
+    #[must_use = "a task that was given back has to be dropped in the right place"]
+    pub(crate) fn push(&self, task: Task, yielded: bool) -> Option<Task> {
         if self.core.closing() {
-            drop(task);
-            return;
+            return Some(task);
         }
         let calling = self.calling.get();
         task.metadata().stamp_wake(WakeStamp::new(self.now.get(), calling == Calling::Events));
         if calling != Calling::Nobody {
             self.queue.push(task);
-            return;
+            return None;
         }
         if yielded {
             // To the end of the queue: that is what yielding means.
@@ -90,6 +96,7 @@ impl Local {
             self.queue.push_next(&self.remote().queue, task, self.now.get());
         }
         self.wake_others();
+        None
     }
 
     /// Wakes somebody if the deque holds more than a wake is worth.

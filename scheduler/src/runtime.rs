@@ -295,7 +295,7 @@ impl Handle {
     /// The current worker's home, or the one for everybody else.
     fn home(&self) -> &Arc<Home> {
         let foreign = self.0.homes.len() - 1;
-        let index = context::worker_of(self).map_or(foreign, |local| local.index());
+        let index = context::worker_index_in(self).unwrap_or(foreign);
         &self.0.homes[index]
     }
 

@@ -27,6 +27,7 @@ pub(crate) struct Worker {
     wakers: Vec<Waker>,
     /// This worker was woken, and has not yet found work or gone back to sleep.
     token: bool,
+    /// Turns since it last looked around.
     turns: u32,
     looked_at: Instant,
     /// Polls since the estimate last fell, and the time they took in nanoseconds.
@@ -95,11 +96,12 @@ impl Worker {
     /// Once in a while: the injector first, and whatever no listener sees, so that busy tasks
     /// starve neither foreign ones nor I/O.
     fn look_around(&mut self) -> Option<Task> {
-        self.turns = self.turns.wrapping_add(1);
-        let overdue = self.now().duration_since(self.looked_at) > TIME_BETWEEN_LOOKS;
-        if !overdue && !self.turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
+        self.turns += 1;
+        let overdue = self.now().nanos_since(self.looked_at) > nanos(TIME_BETWEEN_LOOKS);
+        if !overdue && self.turns < TURNS_BETWEEN_LOOKS {
             return None;
         }
+        self.turns = 0;
         self.looked_at = self.now();
         self.poll_uncovered_lanes();
         self.take_injected()
@@ -206,7 +208,7 @@ impl Worker {
         self.remote().begin_poll(started, task.metadata().address());
         task.run();
         self.remote().end_poll();
-        let length = nanos(self.tick().duration_since(started));
+        let length = self.tick().nanos_since(started);
         self.account(length);
     }
 

@@ -36,12 +36,12 @@ impl Stuck {
         Stuck { runtime, hand, gate, hogs }
     }
 
-    /// Lets time pass until the monitor has looked often enough.
-    fn wait_until_overloaded(&self) {
+    /// Lets time pass by `step` until the monitor has looked often enough.
+    fn wait_until_overloaded(&self, step: Duration) {
         let started = std::time::Instant::now();
         while !self.runtime.handle().is_overloaded() {
             assert!(started.elapsed() < HANG, "{:?}", self.runtime.handle().metrics());
-            self.hand.advance(Duration::from_millis(10));
+            self.hand.advance(step);
             std::thread::yield_now();
         }
     }
@@ -68,7 +68,7 @@ fn wait_until_relieved(runtime: &Runtime) {
 fn tasks_that_wait_behind_busy_workers_are_overload_until_they_have_run() {
     let stuck = Stuck::new(Builder::new());
     let waiting = stuck.runtime.spawn(async {});
-    stuck.wait_until_overloaded();
+    stuck.wait_until_overloaded(Duration::from_millis(10));
     assert!(stuck.runtime.handle().metrics().overloaded);
     let runtime = stuck.release();
     runtime.block_on(waiting).unwrap();
@@ -79,7 +79,7 @@ fn tasks_that_wait_behind_busy_workers_are_overload_until_they_have_run() {
 #[test]
 fn a_lane_that_nobody_looks_into_is_overload_with_every_queue_empty() {
     let stuck = Stuck::new(Builder::new());
-    stuck.wait_until_overloaded();
+    stuck.wait_until_overloaded(Duration::from_millis(10));
     assert_eq!(stuck.runtime.handle().metrics().oldest_runnable, Duration::ZERO);
     let runtime = stuck.release();
     wait_until_relieved(&runtime);
@@ -89,7 +89,7 @@ fn a_lane_that_nobody_looks_into_is_overload_with_every_queue_empty() {
 fn a_longer_target_and_interval_are_kept_to() {
     let target = Duration::from_secs(3_600);
     let stuck = Stuck::new(Builder::new().overload_target(target).overload_interval(target));
-    stuck.wait_until_overloaded();
+    stuck.wait_until_overloaded(target / 100);
     let now = stuck.runtime.handle().clock().now();
     assert!(now - Instant::ZERO >= 2 * target, "{now:?}");
     drop(stuck.release());

@@ -38,7 +38,7 @@ impl Distributions {
     #[inline]
     pub(crate) fn runs(&self, stamp: WakeStamp, now: Instant) {
         let histogram = if stamp.by_event() { &self.event_wait } else { &self.other_wait };
-        histogram.record(now.as_nanos().saturating_sub(stamp.at().as_nanos()));
+        histogram.record(now.nanos_since(stamp.at()));
     }
 
     /// Polls so far.

@@ -66,6 +66,12 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// [`Instant::duration_since`] as a number of nanoseconds, for where a division is too much.
+    #[inline]
+    pub(crate) const fn nanos_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long ago this instant was by the current runtime's clock; zero if it is to come.
     ///
     /// # Panics
