@@ -38,6 +38,15 @@ pub fn accept_error_kind(error: &io::Error) -> AcceptErrorKind {
     }
 }
 
+/// The system's name for an error of `accept`, such as `EMFILE`, to count it by.
+pub(crate) fn accept_error_name(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(errno) => NAMES.iter().find(|(known, _)| *known == errno).map_or("other", |n| n.1),
+        None if is_queue_full(error) => "queue_full",
+        None => "other",
+    }
+}
+
 fn is_queue_full(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(inner, Some(RegisterError::Full { .. }))
@@ -63,6 +72,29 @@ const CONNECTION: &[Errno] = &[
 const EXHAUSTED: &[Errno] =
     &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC];
 
+/// A label has to be one of a few.
+const NAMES: &[(Errno, &str)] = &[
+    (Errno::CONNABORTED, "ECONNABORTED"),
+    (Errno::CONNRESET, "ECONNRESET"),
+    (Errno::PROTO, "EPROTO"),
+    (Errno::PERM, "EPERM"),
+    (Errno::NETDOWN, "ENETDOWN"),
+    (Errno::NETUNREACH, "ENETUNREACH"),
+    (Errno::HOSTDOWN, "EHOSTDOWN"),
+    (Errno::HOSTUNREACH, "EHOSTUNREACH"),
+    (Errno::NOPROTOOPT, "ENOPROTOOPT"),
+    (Errno::OPNOTSUPP, "EOPNOTSUPP"),
+    (Errno::TIMEDOUT, "ETIMEDOUT"),
+    (Errno::INTR, "EINTR"),
+    (Errno::MFILE, "EMFILE"),
+    (Errno::NFILE, "ENFILE"),
+    (Errno::NOBUFS, "ENOBUFS"),
+    (Errno::NOMEM, "ENOMEM"),
+    (Errno::NOSPC, "ENOSPC"),
+    (Errno::BADF, "EBADF"),
+    (Errno::INVAL, "EINVAL"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +111,15 @@ mod tests {
         assert_eq!(accept_error_kind(&descriptors), AcceptErrorKind::Exhausted);
         let table = io::Error::from(RegisterError::Full { max: 1 });
         assert_eq!(accept_error_kind(&table), AcceptErrorKind::Exhausted);
+    }
+
+    #[test]
+    fn every_known_error_is_counted_by_its_name() {
+        for errno in CONNECTION.iter().chain(EXHAUSTED) {
+            assert_ne!(accept_error_name(&io::Error::from(*errno)), "other", "{errno:?}");
+        }
+        let table = io::Error::from(RegisterError::Full { max: 1 });
+        assert_eq!(accept_error_name(&table), "queue_full");
     }
 
     #[test]

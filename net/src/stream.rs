@@ -9,11 +9,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use heist_reactor::{Direction, Interest, Source};
 use heist_scheduler::coop;
 
+use crate::meter::Meter;
 use crate::{driver, sys};
 
 /// A connected stream socket of any family.
@@ -23,6 +25,8 @@ use crate::{driver, sys};
 /// closes the socket.
 pub struct Stream {
     source: Source<sys::Stream>,
+    /// Counts the bytes, for the server that accepted it.
+    meter: Option<Arc<Meter>>,
 }
 
 impl Stream {
@@ -42,7 +46,7 @@ impl Stream {
 
     fn register(socket: sys::Stream, interest: Interest) -> io::Result<Stream> {
         let kind = socket.kind();
-        Ok(Stream { source: driver::register(socket, interest, kind)? })
+        Ok(Stream { source: driver::register(socket, interest, kind)?, meter: None })
     }
 
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -55,6 +59,27 @@ impl Stream {
                 return Poll::Ready(Ok(()));
             }
             drain.drained();
+        }
+    }
+
+    /// Has the stream's bytes counted by `meter`.
+    pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
+        self.meter = Some(meter);
+    }
+
+    /// Counts bytes that were read from the socket itself.
+    #[inline]
+    pub(crate) fn count_read(&self, count: usize) {
+        if let Some(meter) = &self.meter {
+            meter.count_read(count);
+        }
+    }
+
+    /// Counts bytes that were written to the socket itself.
+    #[inline]
+    pub(crate) fn count_written(&self, count: usize) {
+        if let Some(meter) = &self.meter {
+            meter.count_written(count);
         }
     }
 
@@ -102,11 +127,14 @@ impl Stream {
             let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
             match uninterrupted(|| read(self.socket())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                Ok(count) if 0 < count && count < length && drain.short_read_drains() => {
-                    drain.drained();
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    if 0 < count && count < length && drain.short_read_drains() {
+                        drain.drained();
+                    }
+                    self.count_read(count);
                     return Poll::Ready(Ok(count));
                 }
-                outcome => return Poll::Ready(outcome),
             }
         }
     }
@@ -148,14 +176,30 @@ impl Stream {
         }
         ready!(coop::poll_proceed(cx));
         let count = ready!(self.source.poll_io(Direction::Write, cx, write))?;
+        self.count_written(count);
         Poll::Ready(accepted(count))
     }
 
-    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what is there into `buffer` and returns how many bytes that were; waits while there
+    /// are none. 0 means that the peer has finished sending, or that `buffer` is empty.
+    ///
+    /// One task may wait in each direction; only the one that polled last is woken. Cancel-safe:
+    /// nothing is read unless the future completes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says (the connection was reset), and [`heist_reactor::Closed`] once the
+    /// runtime shuts down.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_read(cx, buffer)).await
     }
 
-    pub(crate) async fn read_exact(&self, mut buffer: &mut [u8]) -> io::Result<()> {
+    /// Reads until `buffer` is full. Not cancel-safe: what was read before is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Stream::read), and `UnexpectedEof` if the peer finished sending before.
+    pub async fn read_exact(&self, mut buffer: &mut [u8]) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.read(buffer).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -165,15 +209,32 @@ impl Stream {
         Ok(())
     }
 
-    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Waits until bytes are there and copies them to `buffer`, but leaves them to be read.
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Stream::read).
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_peek(cx, buffer)).await
     }
 
-    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes as much of `bytes` as there is room for, at least one byte, and returns how much.
+    /// Cancel-safe: nothing is written unless the future completes.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Stream::read), and `WriteZero` if the system takes nothing.
+    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_write(cx, bytes)).await
     }
 
-    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Writes all of `bytes`. Not cancel-safe: dropping the future leaves an unknown part written.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Stream::write).
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let count = self.write(bytes).await?;
             bytes = &bytes[count..];
@@ -185,7 +246,13 @@ impl Stream {
         poll_fn(|cx| self.poll_write_vectored(cx, buffers)).await
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    /// Shuts down one direction or both. With [`Shutdown::Write`] the peer reads the end of the
+    /// stream after what was written, and can still send.
+    ///
+    /// # Errors
+    ///
+    /// What the system says. A connection that is gone already is shut down already.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket().shutdown(how)
     }
 }
@@ -246,7 +313,7 @@ mod tests {
     fn stream_is_small_enough_for_an_idle_connection() {
         // In debug builds mio adds to each socket.
         let debug = size_of::<sys::Stream>() - 8;
-        assert!(size_of::<Stream>() <= 40 + debug, "{}", size_of::<Stream>());
+        assert!(size_of::<Stream>() <= 48 + debug, "{}", size_of::<Stream>());
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::path::Path;
 use heist_reactor::Kind;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use socket2::SockRef;
+use socket2::{Domain, SockRef};
 
 /// A connected, or connecting, stream socket.
 pub(crate) enum Stream {
@@ -242,6 +242,39 @@ impl UnixListener {
 impl AsFd for UnixListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// A socket that accepts, of either family.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Takes over a socket that listens.
+    pub(crate) fn from_bound(socket: socket2::Socket) -> io::Result<Listener> {
+        match socket.domain()? {
+            Domain::UNIX => UnixListener::from_std(socket.into()).map(Listener::Unix),
+            _ => TcpListener::from_std(socket.into()).map(Listener::Tcp),
+        }
+    }
+
+    /// Takes one connection; the address of its peer, unless that is a process of this machine.
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Listener::Tcp(listener) => listener.accept().map(|(stream, peer)| (stream, Some(peer))),
+            Listener::Unix(listener) => listener.accept().map(|(stream, _)| (stream, None)),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener) => listener.as_fd(),
+        }
     }
 }
 

@@ -1,0 +1,56 @@
+//! Counting the bytes that pass through sockets.
+
+use std::fmt;
+
+use heist_scheduler::Handle;
+use heist_scheduler::figures::{Count, Stripes};
+
+/// Counts the bytes that are read from and written to many sockets, each worker on cache lines of
+/// its own.
+///
+/// The streams that a [`Server`](crate::Server) accepts carry its meter and count by themselves.
+pub struct Meter {
+    bytes: Stripes<Bytes>,
+}
+
+#[derive(Debug, Default)]
+struct Bytes {
+    read: Count,
+    written: Count,
+}
+
+impl Meter {
+    /// A meter for the sockets of `runtime`.
+    pub(crate) fn new(runtime: &Handle) -> Meter {
+        Meter { bytes: Stripes::new(runtime) }
+    }
+
+    /// Bytes that were read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes.sum(|bytes| bytes.read.get())
+    }
+
+    /// Bytes that were written so far, as far as the system has taken them.
+    pub fn bytes_written(&self) -> u64 {
+        self.bytes.sum(|bytes| bytes.written.get())
+    }
+
+    #[inline]
+    pub(crate) fn count_read(&self, count: usize) {
+        self.bytes.with(|bytes| bytes.read.add(count as u64));
+    }
+
+    #[inline]
+    pub(crate) fn count_written(&self, count: usize) {
+        self.bytes.with(|bytes| bytes.written.add(count as u64));
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter")
+            .field("read", &self.bytes_read())
+            .field("written", &self.bytes_written())
+            .finish()
+    }
+}
