@@ -24,6 +24,8 @@
 //!
 //! An idle connection owns no buffer and costs no CPU.
 //!
+//! A [`Server`] does all of this for many connections, bounds them, and ends them in good order.
+//!
 //! # Example
 //!
 //! An echo server, and a client, with `async` sockets. For the other face, see [`protocol`].
@@ -79,8 +81,10 @@ mod env;
 #[allow(unsafe_code)]
 mod hyper;
 mod io;
+mod meter;
 pub mod protocol;
 mod runtime;
+pub mod server;
 pub mod split;
 mod stream;
 mod sys;
@@ -92,8 +96,10 @@ pub use driver::{Driver, NoDriver};
 pub use env::EnvError;
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperExecutor, HyperTimer};
+pub use meter::Meter;
 pub use protocol::{Connection, Protocol};
 pub use runtime::{Builder, Runtime, StartError};
+pub use server::Server;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{TcpListener, TcpStream};

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Error;
+use crate::server::{Ending, OverBudget};
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,25 @@ pub enum Closed {
         /// [`Limits::max_message`](super::Limits::max_message).
         limit: usize,
     },
+    /// Nothing was read or written for [`Limits::idle_timeout`](super::Limits::idle_timeout).
+    #[error("nothing was read or written for too long")]
+    IdleTimeout,
+    /// A message was incomplete after
+    /// [`Limits::message_timeout`](super::Limits::message_timeout).
+    #[error("a message did not come to its end in time")]
+    MessageTimeout,
+    /// The peer took nothing of the output for
+    /// [`Limits::write_timeout`](super::Limits::write_timeout).
+    #[error("the peer took none of the output for too long")]
+    WriteTimeout,
+    /// The peer sent or took fewer bytes a second than
+    /// [`Limits::min_receive_rate`](super::Limits::min_receive_rate) or
+    /// [`Limits::min_send_rate`](super::Limits::min_send_rate).
+    #[error("the peer is slower than is allowed")]
+    TooSlow,
+    /// What this connection was to buffer would have passed its server's budget.
+    #[error("no memory for what the connection buffers: {0}")]
+    Memory(#[source] OverBudget),
     /// The connection was to be closed, but the peer did not take the output in time.
     #[error("the peer did not take the last of the output in time")]
     NotFlushed,
@@ -44,6 +64,22 @@ impl Closed {
         match inner.is_some_and(|inner| inner.is::<heist_reactor::Closed>()) {
             true => Closed::Cancelled,
             false => Closed::Lost(error),
+        }
+    }
+
+    /// As a server counts it; `finished` is what it calls an end in order.
+    pub(super) fn ending(&self, finished: Ending) -> Ending {
+        match self {
+            Closed::Finished | Closed::Aborted => finished,
+            Closed::Lost(_) => Ending::Lost,
+            Closed::Protocol(_) | Closed::MessageTooLong { .. } => Ending::Protocol,
+            Closed::IdleTimeout => Ending::IdleTimeout,
+            Closed::MessageTimeout => Ending::HeaderTimeout,
+            Closed::WriteTimeout | Closed::NotFlushed => Ending::WriteTimeout,
+            Closed::TooSlow => Ending::TooSlow,
+            Closed::Memory(_) => Ending::Memory,
+            Closed::Cancelled => Ending::Cut,
+            Closed::Panicked => Ending::Panicked,
         }
     }
 

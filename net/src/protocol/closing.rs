@@ -42,7 +42,7 @@ impl<P: Protocol> Connection<P> {
     }
 
     fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
-        if let Err(error) = self.send_backlog(cx) {
+        if let Err(error) = self.send_backlog(Instant::of_poll(), cx) {
             return Poll::Ready(Err(Closed::lost(error)));
         }
         if self.backlog() == 0 {
@@ -64,7 +64,10 @@ impl<P: Protocol> Connection<P> {
             let mut window = Window::open(&[], 0);
             match uninterrupted(|| self.stream.socket().read(window.space())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                Ok(count) if count > 0 => discarded += count,
+                Ok(count) if count > 0 => {
+                    self.stream.count_read(count);
+                    discarded += count;
+                }
                 outcome => return Poll::Ready(outcome.map(drop)),
             }
         }

@@ -10,13 +10,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
-use heist_scheduler::time::Timer;
+use heist_scheduler::time::{Instant, Timer};
 
 use super::closed::Closed;
+use super::hosted::Drain;
 use super::inbox::{Inbox, Sender};
 use super::limits::Limits;
 use super::output::Kept;
 use super::{End, Protocol};
+use crate::server::Place;
 use crate::stream::Stream;
 
 /// A protocol on a socket, to be spawned as a task. Its output is the reason why the connection
@@ -28,12 +30,20 @@ use crate::stream::Stream;
 #[must_use = "a connection does nothing unless it is spawned or awaited"]
 pub struct Connection<P: Protocol> {
     pub(super) stream: Stream,
+    /// For the deadline and the limits together; see [`deadlines`](super::deadlines).
     pub(super) timer: Timer,
+    /// What the protocol asked for; far in the future if it did not.
+    pub(super) deadline: Instant,
+    /// When something was last read or written.
+    pub(super) touched: Instant,
     pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
     limits: Option<Arc<Limits>>,
     pub(super) kept: Option<Box<Kept>>,
     pub(super) phase: Phase,
     pub(super) flow: Flow,
+    pub(super) drain: Drain,
+    /// The timer knows the task that polls.
+    pub(super) timer_polled: bool,
     /// What is kept of the input may hold whole messages.
     pub(super) unfed: bool,
     /// The peer has finished sending.
@@ -41,6 +51,8 @@ pub struct Connection<P: Protocol> {
     /// A poll is under way; found set by the destructor, the poll panicked.
     polling: bool,
     pub(super) protocol: P,
+    /// At a server. Behind the stream: the place is free only when the socket is closed.
+    pub(super) place: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +85,20 @@ impl<P: Protocol> Connection<P> {
         Connection {
             stream: stream.into(),
             timer: Timer::new(),
+            deadline: Instant::FAR_FUTURE,
+            touched: Instant::ZERO,
             inbox: None,
             limits: None,
             kept: None,
             phase: Phase::New,
             flow: Flow::Running,
+            drain: Drain::Untold,
+            timer_polled: false,
             unfed: false,
             input_ended: false,
             polling: false,
             protocol,
+            place: None,
         }
     }
 
@@ -144,15 +161,17 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// An idle connection owns no buffer.
+    #[inline]
     pub(super) fn keep_nothing_idle(&mut self) {
         if self.kept.as_ref().is_some_and(|kept| kept.is_empty()) {
+            self.discharge();
             self.kept = None;
         }
     }
 
     fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
         if matches!(self.phase, Phase::New | Phase::Open) {
-            match ready!(self.poll_open(cx)) {
+            match *ready!(self.poll_open(cx)) {
                 End::AtOnce(reason) => return Poll::Ready(reason),
                 End::InOrder(reason) => self.begin_closing(reason),
             }
@@ -163,6 +182,7 @@ impl<P: Protocol> Connection<P> {
     /// Tells the protocol and all who send to it, once.
     fn end(&mut self, reason: &Closed) {
         let phase = mem::replace(&mut self.phase, Phase::Ended);
+        self.discharge();
         if let Some(inbox) = &self.inbox {
             inbox.close();
         }
@@ -239,7 +259,7 @@ mod tests {
         // In debug builds mio adds to each socket.
         let debug = size_of::<crate::sys::Stream>() - 8;
         let size = size_of::<Connection<Lines>>() - size_of::<Lines>();
-        assert!(size <= 96 + debug, "{size}");
+        assert!(size <= 144 + debug, "{size}");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
-use super::End;
 use super::closed::Closed;
+use super::{End, Stop};
 
 /// A protocol's hands: the time of the event, and all that can be asked for.
 ///
@@ -106,11 +106,12 @@ impl Orders {
     }
 
     /// `Err` if the protocol asked for an end.
-    pub(super) fn go_on(&self) -> Result<(), End> {
+    #[inline]
+    pub(super) fn go_on(&self) -> Result<(), Stop> {
         match self.ending {
             Ending::None => Ok(()),
-            Ending::Close => Err(End::InOrder(Closed::Finished)),
-            Ending::Abort => Err(End::AtOnce(Closed::Aborted)),
+            Ending::Close => Err(End::in_order(Closed::Finished)),
+            Ending::Abort => Err(End::at_once(Closed::Aborted)),
         }
     }
 }

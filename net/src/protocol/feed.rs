@@ -1,7 +1,7 @@
 //! Input to a protocol, a message at a time. Knows no sockets.
 
 use super::closed::Closed;
-use super::{Context, End, Protocol};
+use super::{Context, End, Protocol, Stop};
 
 /// Why the protocol was given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) fn feed<P: Protocol>(
     consumed: &mut usize,
     limit: usize,
     cx: &mut Context<'_>,
-) -> Result<Fed, End> {
+) -> Result<Fed, Stop> {
     while *consumed < input.len() {
         if cx.room() == 0 {
             return Ok(Fed::Full);
@@ -30,7 +30,7 @@ pub(super) fn feed<P: Protocol>(
         let visible = &rest[..rest.len().min(limit)];
         let taken = protocol
             .received(visible, cx)
-            .map_err(|error| End::InOrder(Closed::Protocol(error)))?;
+            .map_err(|error| End::in_order(Closed::Protocol(error)))?;
         assert!(
             taken <= visible.len(),
             "Protocol::received took {taken} bytes of {}: return the length of the message",
@@ -40,7 +40,7 @@ pub(super) fn feed<P: Protocol>(
         cx.orders.go_on()?;
         match taken {
             0 if visible.len() == limit => {
-                return Err(End::InOrder(Closed::MessageTooLong { limit }));
+                return Err(End::in_order(Closed::MessageTooLong { limit }));
             }
             0 => return Ok(Fed::Hungry),
             _ => {}

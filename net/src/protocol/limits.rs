@@ -24,6 +24,20 @@ pub struct Limits {
     pub max_message: usize,
     /// Messages of other tasks that may wait; more are refused, or wait at their sender.
     pub inbox: usize,
+    /// How long nothing may be read or written before the connection is closed.
+    pub idle_timeout: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message_timeout: Duration,
+    /// How long the peer may take nothing of the output that waits.
+    pub write_timeout: Duration,
+    /// The least that the peer has to send of a message it has begun, in bytes a second; 0 for no
+    /// such bound.
+    pub min_receive_rate: u32,
+    /// The least that the peer has to take of the output that waits, in bytes a second; 0 for no
+    /// such bound.
+    pub min_send_rate: u32,
+    /// For how long the peer may be slower than that, to begin with.
+    pub rate_grace: Duration,
     /// How long the peer may take to accept the last output when the connection closes.
     pub flush_timeout: Duration,
     /// How long the connection waits for the peer to close too, discarding what it sends.
@@ -41,10 +55,32 @@ impl Limits {
         low_watermark: 16 * 1024,
         max_message: 64 * 1024,
         inbox: 64,
+        idle_timeout: Duration::from_secs(60),
+        message_timeout: Duration::from_secs(15),
+        write_timeout: Duration::from_secs(30),
+        min_receive_rate: 500,
+        min_send_rate: 500,
+        rate_grace: Duration::from_secs(10),
         flush_timeout: Duration::from_secs(30),
         linger_timeout: Duration::from_secs(5),
         linger_bytes: 256 * 1024,
     };
+
+    /// What the bounds of a server mean for each of its connections.
+    pub(crate) fn of_server(limits: &crate::server::Limits) -> Limits {
+        Limits {
+            idle_timeout: limits.idle_timeout,
+            message_timeout: limits.header_timeout,
+            write_timeout: limits.write_timeout,
+            min_receive_rate: limits.min_receive_rate,
+            min_send_rate: limits.min_send_rate,
+            rate_grace: limits.rate_grace,
+            flush_timeout: limits.write_timeout,
+            linger_timeout: limits.linger_timeout,
+            linger_bytes: limits.linger_bytes,
+            ..Limits::DEFAULT
+        }
+    }
 
     /// The high watermark; at 0 nothing could ever be read.
     pub(super) fn high(&self) -> usize {
@@ -64,8 +100,9 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// Watermarks 64 and 16 KiB, messages up to 64 KiB, 64 messages of other tasks, 30 s to flush,
-    /// 5 s and 256 KiB to linger.
+    /// Watermarks 64 and 16 KiB, messages up to 64 KiB, 64 messages of other tasks; 60 s idle, 15 s
+    /// for a message, 30 s without progress of the output, at least 500 bytes a second in both
+    /// directions after 10 s; 30 s to flush, 5 s and 256 KiB to linger.
     fn default() -> Limits {
         Limits::DEFAULT
     }

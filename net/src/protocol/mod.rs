@@ -82,8 +82,15 @@
 //!
 //! 1. input is read and given to `received`, a message at a time, then `input_closed` if it ended;
 //! 2. messages of other tasks are given to `message`, in the order in which they were sent;
-//! 3. `deadline` is called if it has passed, so input that arrived in time is seen before it;
-//! 4. what was written is sent, all at once.
+//! 3. `draining` is called if the server drains and it is this connection's turn to end;
+//! 4. `deadline` is called if it has passed, so input that arrived in time is seen before it;
+//! 5. what was written is sent, all at once.
+//!
+//! # Limits
+//!
+//! A connection that nothing happens on is closed, as is one whose peer begins a message and does
+//! not end it in time, or does not take what it is sent; see [`Limits`]. All of them and the
+//! protocol's deadline share one timer, which is moved only when it fires.
 //!
 //! # Back-pressure
 //!
@@ -96,7 +103,9 @@ mod closed;
 mod closing;
 mod connection;
 mod context;
+mod deadlines;
 mod feed;
+mod hosted;
 mod inbox;
 mod limits;
 mod output;
@@ -161,6 +170,16 @@ pub trait Protocol: Send + 'static {
         let _ = (message, cx);
     }
 
+    /// The server drains, and nothing of a message is half received: finish, then
+    /// [`close`](Context::close). Called once, after what had come until then was received.
+    ///
+    /// Unless this says otherwise, the connection closes once all output is sent. One that has
+    /// something to finish first may close later, in another call; it is dropped at the end of the
+    /// server's grace.
+    fn draining(&mut self, cx: &mut Context<'_>) {
+        cx.close();
+    }
+
     /// The peer has finished sending. `rest` is what [`received`](Protocol::received) left: empty,
     /// or a message cut off.
     ///
@@ -184,4 +203,24 @@ enum End {
     /// What was written is sent first, and the peer given time to read it.
     InOrder(Closed),
     AtOnce(Closed),
+}
+
+/// The way out of a round that ends the connection. It is boxed so that the usual way, on which
+/// nothing ends, passes a pointer through the calls and not a whole reason.
+type Stop = Box<End>;
+
+impl End {
+    fn in_order(reason: Closed) -> Stop {
+        Box::new(End::InOrder(reason))
+    }
+
+    fn at_once(reason: Closed) -> Stop {
+        Box::new(End::AtOnce(reason))
+    }
+
+    fn into_reason(self) -> Closed {
+        match self {
+            End::InOrder(reason) | End::AtOnce(reason) => reason,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::mem;
 use std::task::{self, Poll};
 
 use heist_reactor::Direction;
+use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use crate::stream::{Stream, accepted, uninterrupted};
@@ -32,13 +33,19 @@ impl Backlog {
         self.bytes.extend_from_slice(fresh);
     }
 
-    /// Sends what the socket takes. A backlog that is gone gives its buffer back.
-    pub(super) fn send(&mut self, stream: &Stream, cx: &mut task::Context<'_>) -> io::Result<()> {
-        self.sent += send(stream, &self.bytes[self.sent..], cx)?;
+    /// Sends what the socket takes, and returns how much that was. A backlog that is gone gives its
+    /// buffer back.
+    pub(super) fn send(
+        &mut self,
+        stream: &Stream,
+        cx: &mut task::Context<'_>,
+    ) -> io::Result<usize> {
+        let sent = send(stream, &self.bytes[self.sent..], cx)?;
+        self.sent += sent;
         if self.len() == 0 {
             *self = Backlog::default();
         }
-        Ok(())
+        Ok(sent)
     }
 }
 
@@ -55,6 +62,7 @@ pub(super) fn send(stream: &Stream, bytes: &[u8], cx: &mut task::Context<'_>) ->
             outcome => sent += accepted(outcome?)?,
         }
     }
+    stream.count_written(sent);
     Ok(sent)
 }
 
@@ -63,7 +71,17 @@ pub(super) fn send(stream: &Stream, bytes: &[u8], cx: &mut task::Context<'_>) ->
 pub(super) struct Kept {
     /// What the protocol left of the input.
     pub(super) input: Vec<u8>,
+    /// When the first of it came.
+    pub(super) input_since: Instant,
     pub(super) backlog: Backlog,
+    /// Since when there is a backlog.
+    pub(super) backlog_since: Instant,
+    /// When the peer last took some of it.
+    pub(super) taken_at: Instant,
+    /// How much it has taken since there is one.
+    pub(super) taken: usize,
+    /// What the server's budget was charged for this connection, in bytes.
+    pub(super) charged: usize,
     /// Why the connection is about to end.
     pub(super) reason: Option<Closed>,
     /// Bytes that were discarded since.
@@ -74,6 +92,29 @@ impl Kept {
     /// Whether there is nothing to keep.
     pub(super) fn is_empty(&self) -> bool {
         self.input.is_empty() && self.backlog.len() == 0 && self.reason.is_none()
+    }
+
+    /// The memory that its bytes take.
+    pub(super) fn size(&self) -> usize {
+        self.input.capacity() + self.backlog.bytes.capacity()
+    }
+
+    /// Keeps output that the socket did not take at `now`.
+    pub(super) fn keep_output(&mut self, bytes: &[u8], now: Instant) {
+        if self.backlog.len() == 0 {
+            self.backlog_since = now;
+            self.taken_at = now;
+            self.taken = 0;
+        }
+        self.backlog.append(bytes);
+    }
+
+    /// Notes that the peer took `count` bytes at `now`.
+    pub(super) fn note_taken(&mut self, count: usize, now: Instant) {
+        if count > 0 {
+            self.taken += count;
+            self.taken_at = now;
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use super::closed::Closed;
 use super::context::Orders;
 use super::feed::feed;
 use super::limits::Limits;
-use super::{Context, End, Protocol};
+use super::{Context, Protocol, Stop};
 
 /// Plays a protocol without a socket and without waiting, to test it.
 ///
 /// It calls the protocol in the order in which a [`Connection`](super::Connection) does. Time
 /// stands still until it is told to [`pass`](Rehearsal::pass), and the peer reads everything at
-/// once. After the end, what happens is ignored.
+/// once; no time limit of the connection's is in force. After the end, what happens is ignored.
 ///
 /// See the [module](super) for an example.
 #[derive(Debug)]
@@ -76,6 +76,11 @@ impl<P: Protocol> Rehearsal<P> {
         self.play(|protocol, cx| protocol.writable(cx));
     }
 
+    /// The server drains, and nothing is half received.
+    pub fn drain(&mut self) {
+        self.play(|protocol, cx| protocol.draining(cx));
+    }
+
     /// Lets `duration` pass, and each deadline in it.
     pub fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
@@ -120,7 +125,7 @@ impl<P: Protocol> Rehearsal<P> {
         });
     }
 
-    fn try_play(&mut self, event: impl FnOnce(&mut P, &mut Context<'_>) -> Result<(), End>) {
+    fn try_play(&mut self, event: impl FnOnce(&mut P, &mut Context<'_>) -> Result<(), Stop>) {
         if self.closed.is_some() {
             return;
         }
@@ -135,8 +140,8 @@ impl<P: Protocol> Rehearsal<P> {
         if let Some(deadline) = orders.take_deadline() {
             self.deadline = deadline;
         }
-        if let Err(End::InOrder(reason) | End::AtOnce(reason)) = outcome.and(orders.go_on()) {
-            self.end(reason);
+        if let Err(stop) = outcome.and(orders.go_on()) {
+            self.end(stop.into_reason());
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::task::{self, Poll, ready};
 
-use heist_reactor::Direction;
+use heist_reactor::{Direction, Drain};
 use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
@@ -14,28 +14,43 @@ use super::context::Orders;
 use super::feed::{Fed, feed};
 use super::output;
 use super::scratch::{self, Loan, READ, Window};
-use super::{Context, End, Protocol};
-use crate::stream::uninterrupted;
+use super::{Context, End, Protocol, Stop};
+use crate::stream::{Stream, uninterrupted};
 
 /// What a round collects.
 pub(super) struct Round {
-    now: Instant,
+    pub(super) now: Instant,
     output: Loan,
     orders: Orders,
     /// How much may be written before the high watermark is reached.
     capacity: usize,
+    /// The protocol took some of the input.
+    pub(super) fed: bool,
     /// Something is left to do that no waker will tell of.
-    unfinished: bool,
+    pub(super) unfinished: bool,
 }
 
 impl Round {
-    fn context(&mut self) -> Context<'_> {
+    #[inline]
+    pub(super) fn context(&mut self) -> Context<'_> {
         Context {
             now: self.now,
             output: &mut self.output,
             orders: &mut self.orders,
             capacity: self.capacity,
         }
+    }
+
+    /// `Err` if the protocol asked for an end.
+    #[inline]
+    pub(super) fn go_on(&self) -> Result<(), Stop> {
+        self.orders.go_on()
+    }
+
+    /// The deadline to set instead of the old one, if any.
+    #[inline]
+    pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
+        self.orders.take_deadline()
     }
 
     fn is_full(&self) -> bool {
@@ -45,129 +60,152 @@ impl Round {
 
 impl<P: Protocol> Connection<P> {
     /// Does one round, bounded in time, and comes back for another if there is more to do.
-    pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<End> {
+    pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<Stop> {
         ready!(coop::poll_proceed(cx));
         let mut round = Round {
             now: Instant::of_poll(),
             output: scratch::output(),
             orders: Orders::default(),
             capacity: self.bounds().high().saturating_sub(self.backlog()),
+            fed: false,
             unfinished: false,
         };
-        let reason = match self.happen(&mut round, cx) {
-            Ok(()) => None,
-            Err(End::InOrder(reason)) => Some(reason),
-            Err(at_once) => return Poll::Ready(at_once),
-        };
-        let flushed = self.flush(&mut round, cx).map_err(Closed::lost);
-        self.keep_nothing_idle();
-        match (reason, flushed) {
-            (None, Ok(())) => {
-                if round.unfinished {
-                    cx.waker().wake_by_ref();
-                }
+        match self.happen(&mut round, cx).and_then(|()| self.conclude(&mut round, cx)) {
+            Ok(()) if round.unfinished => {
+                cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            (None, Err(failure)) => Poll::Ready(End::AtOnce(failure)),
-            (Some(reason), Ok(())) => Poll::Ready(End::InOrder(reason)),
-            (Some(reason), Err(failure)) => Poll::Ready(End::AtOnce(reason.or(failure))),
+            Ok(()) => Poll::Pending,
+            Err(stop) => Poll::Ready(self.stop(stop, &mut round, cx)),
         }
     }
 
     /// Tells the protocol what has happened, in the order that the module promises.
-    fn happen(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), End> {
+    fn happen(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
+            self.touched = round.now;
             self.protocol.opened(&mut round.context());
-            round.orders.go_on()?;
+            round.go_on()?;
         }
         if self.flow == Flow::Resumed {
             self.flow = Flow::Running;
             self.protocol.writable(&mut round.context());
-            round.orders.go_on()?;
+            round.go_on()?;
         }
         if self.flow == Flow::Running {
             self.receive(round, cx)?;
             self.take_messages(round, cx)?;
         }
-        self.watch_deadline(round, cx)
+        self.see_to_drain(round)?;
+        self.call_deadline(round)
+    }
+
+    /// Sends what was written, and looks after memory and time.
+    fn conclude(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+        self.flush(round, cx).map_err(lost)?;
+        self.keep_nothing_idle();
+        self.account()?;
+        self.watch_deadlines(round, cx)
+    }
+
+    /// The round has come to an end of the connection: what was written before it is sent first.
+    #[cold]
+    fn stop(&mut self, stop: Stop, round: &mut Round, cx: &mut task::Context<'_>) -> Stop {
+        match *stop {
+            End::InOrder(reason) => match self.flush(round, cx) {
+                Ok(()) => End::in_order(reason),
+                Err(error) => End::at_once(reason.or(Closed::lost(error))),
+            },
+            at_once => Box::new(at_once),
+        }
     }
 
     /// Reads until the socket is drained, the output full, or this round's share read.
-    fn receive(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), End> {
-        let ready = self.stream.source().poll_ready(Direction::Read, cx).map_err(lost)?;
-        if ready.is_pending() && !self.unfed {
-            return Ok(());
+    fn receive(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+        let (mut window, fed);
+        if self.unfed {
+            window = self.open_window();
+            fed = self.feed(&mut window, round)?;
+        } else {
+            // Without an edge there is nothing to open a window for.
+            let count;
+            (window, count) = match self.stream.source().poll_drain(Direction::Read, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(drain) => {
+                    let mut window = self.open_window();
+                    let count = drain.and_then(|drain| read(&self.stream, drain, &mut window));
+                    (window, count.map_err(lost)?)
+                }
+            };
+            fed = self.take_in(count, &mut window, round)?;
         }
-        let mut window = self.open_window();
-        let fed = self.receive_through(&mut window, round, cx)?;
+        let fed = match fed {
+            Fed::Hungry => self.receive_more(&mut window, round, cx)?,
+            Fed::Full => Fed::Full,
+        };
         self.unfed = fed == Fed::Full;
-        self.keep_input(&window);
+        self.keep_input(&window, round);
         Ok(())
     }
 
-    fn receive_through(
+    /// Reads on, mostly only to find that there is nothing more.
+    fn receive_more(
         &mut self,
         window: &mut Window,
         round: &mut Round,
         cx: &mut task::Context<'_>,
-    ) -> Result<Fed, End> {
-        if self.unfed && self.feed(window, round)? == Fed::Full {
-            return Ok(Fed::Full);
-        }
-        for _ in 0..READS {
-            match self.poll_fill(window, cx).map_err(lost)? {
+    ) -> Result<Fed, Stop> {
+        for _ in 1..READS {
+            let count = match self.stream.source().poll_drain(Direction::Read, cx) {
                 Poll::Pending => return Ok(Fed::Hungry),
-                Poll::Ready(0) => self.end_input(window, round)?,
-                Poll::Ready(_) if self.feed(window, round)? == Fed::Full => return Ok(Fed::Full),
-                Poll::Ready(_) => {}
+                Poll::Ready(drain) => drain.and_then(|drain| read(&self.stream, drain, window)),
+            };
+            if self.take_in(count.map_err(lost)?, window, round)? == Fed::Full {
+                return Ok(Fed::Full);
             }
         }
         round.unfinished = true;
         Ok(Fed::Hungry)
     }
 
-    /// One read behind what the window shows. Ready with 0 when the peer has finished sending, and
-    /// then only when there is an edge again, since nothing but an error can follow.
-    fn poll_fill(
-        &self,
+    /// Gives the protocol what was read: so many bytes, 0 at their end.
+    fn take_in(
+        &mut self,
+        count: Option<usize>,
         window: &mut Window,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            let drain = ready!(self.stream.source().poll_drain(Direction::Read, cx))?;
-            let count = match uninterrupted(|| self.stream.socket().read(window.space())) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    drain.drained();
-                    continue;
-                }
-                outcome => outcome?,
-            };
-            if count == 0 || count < READ && drain.short_read_drains() {
-                drain.drained();
+        round: &mut Round,
+    ) -> Result<Fed, Stop> {
+        match count {
+            None => Ok(Fed::Hungry),
+            Some(0) => self.end_input(window, round).map(|()| Fed::Hungry),
+            Some(count) => {
+                self.stream.count_read(count);
+                self.touched = round.now;
+                window.extend(count);
+                self.feed(window, round)
             }
-            window.extend(count);
-            return Poll::Ready(Ok(count));
         }
     }
 
-    fn feed(&mut self, window: &mut Window, round: &mut Round) -> Result<Fed, End> {
+    fn feed(&mut self, window: &mut Window, round: &mut Round) -> Result<Fed, Stop> {
         let limit = self.bounds().message();
         let mut consumed = 0;
         let cx = &mut round.context();
         let fed = feed(&mut self.protocol, window.rest(), &mut consumed, limit, cx);
         window.consume(consumed);
+        round.fed |= consumed > 0;
         fed
     }
 
-    fn end_input(&mut self, window: &Window, round: &mut Round) -> Result<(), End> {
+    fn end_input(&mut self, window: &Window, round: &mut Round) -> Result<(), Stop> {
         if mem::replace(&mut self.input_ended, true) {
             // Something happened since. After the end, reading does not tell of a reset any more.
             let error = self.stream.socket().take_error().map_err(lost)?;
             return error.map_or(Ok(()), |error| Err(lost(error)));
         }
         self.protocol.input_closed(window.rest(), &mut round.context());
-        round.orders.go_on()
+        round.go_on()
     }
 
     fn open_window(&self) -> Window {
@@ -176,21 +214,24 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Copies out what the protocol left, or gives the buffer back if that is nothing.
-    fn keep_input(&mut self, window: &Window) {
+    fn keep_input(&mut self, window: &Window, round: &Round) {
         let rest = window.rest();
         match &mut self.kept {
             Some(kept) if rest.is_empty() => kept.input = Vec::new(),
             None if rest.is_empty() => {}
             _ => {
-                let input = &mut self.kept().input;
-                input.clear();
-                input.extend_from_slice(rest);
+                let kept = self.kept();
+                if kept.input.is_empty() || round.fed {
+                    kept.input_since = round.now;
+                }
+                kept.input.clear();
+                kept.input.extend_from_slice(rest);
             }
         }
     }
 
     /// Gives the protocol the messages of other tasks, while the output has room.
-    fn take_messages(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), End> {
+    fn take_messages(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
         let Some(inbox) = &self.inbox else { return Ok(()) };
         for _ in 0..MESSAGES {
             if round.is_full() {
@@ -198,29 +239,10 @@ impl<P: Protocol> Connection<P> {
             }
             let Poll::Ready(message) = inbox.poll_take(cx) else { return Ok(()) };
             self.protocol.message(message, &mut round.context());
-            round.orders.go_on()?;
+            round.go_on()?;
         }
         round.unfinished = true;
         Ok(())
-    }
-
-    fn watch_deadline(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), End> {
-        self.set_deadline(round);
-        if self.timer.poll_elapsed(cx).is_ready() {
-            self.timer.set(None);
-            self.protocol.deadline(&mut round.context());
-            round.orders.go_on()?;
-            self.set_deadline(round);
-            // One that has passed already is for the next round.
-            round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
-        }
-        Ok(())
-    }
-
-    fn set_deadline(&mut self, round: &mut Round) {
-        if let Some(deadline) = round.orders.take_deadline() {
-            self.timer.set(deadline);
-        }
     }
 
     /// Writes what was collected, and sees to the back-pressure.
@@ -228,7 +250,7 @@ impl<P: Protocol> Connection<P> {
         if round.is_full() && self.flow == Flow::Running {
             self.flow = Flow::Paused;
         }
-        self.send(&round.output, cx)?;
+        self.send(round, cx)?;
         if self.flow == Flow::Paused && self.backlog() <= self.bounds().low() {
             self.flow = Flow::Resumed;
             round.unfinished = true;
@@ -236,24 +258,37 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// Sends the backlog and `fresh` behind it, and keeps what the socket does not take.
-    fn send(&mut self, fresh: &[u8], cx: &mut task::Context<'_>) -> io::Result<()> {
-        if self.backlog() == 0 {
-            let sent = output::send(&self.stream, fresh, cx)?;
-            if sent < fresh.len() {
-                self.kept().backlog.append(&fresh[sent..]);
-            }
+    /// Sends the backlog and behind it what the round collected, and keeps what the socket does not
+    /// take.
+    fn send(&mut self, round: &Round, cx: &mut task::Context<'_>) -> io::Result<()> {
+        let fresh = &round.output[..];
+        if self.backlog() > 0 {
+            self.kept().keep_output(fresh, round.now);
+            return self.send_backlog(round.now, cx);
+        }
+        if fresh.is_empty() {
             return Ok(());
         }
-        self.kept().backlog.append(fresh);
-        self.send_backlog(cx)
+        let sent = output::send(&self.stream, fresh, cx)?;
+        self.touched = round.now;
+        if sent < fresh.len() {
+            self.kept().keep_output(&fresh[sent..], round.now);
+        }
+        Ok(())
     }
 
-    pub(super) fn send_backlog(&mut self, cx: &mut task::Context<'_>) -> io::Result<()> {
-        match &mut self.kept {
-            Some(kept) => kept.backlog.send(&self.stream, cx),
-            None => Ok(()),
+    pub(super) fn send_backlog(
+        &mut self,
+        now: Instant,
+        cx: &mut task::Context<'_>,
+    ) -> io::Result<()> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let sent = kept.backlog.send(&self.stream, cx)?;
+        kept.note_taken(sent, now);
+        if sent > 0 {
+            self.touched = now;
         }
+        Ok(())
     }
 
     pub(super) fn backlog(&self) -> usize {
@@ -261,8 +296,24 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-fn lost(error: io::Error) -> End {
-    End::AtOnce(Closed::lost(error))
+/// One read behind what the window shows: how many bytes came, 0 at their end, `None` if it would
+/// have blocked. After their end there is an edge only if something is wrong.
+fn read(stream: &Stream, drain: Drain<'_>, window: &mut Window) -> io::Result<Option<usize>> {
+    let count = match uninterrupted(|| stream.socket().read(window.space())) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            drain.drained();
+            return Ok(None);
+        }
+        outcome => outcome?,
+    };
+    if count == 0 || count < READ && drain.short_read_drains() {
+        drain.drained();
+    }
+    Ok(Some(count))
+}
+
+fn lost(error: io::Error) -> Stop {
+    End::at_once(Closed::lost(error))
 }
 
 /// How many times a round reads: about 50 µs' worth, so that many connections with much input take

@@ -1,0 +1,137 @@
+//! What a connection waits for in time: the protocol's deadline, and its limits.
+//!
+//! One timer for all of them, and lazy: what happens stores when it happened, and moves the timer
+//! only if it brings something nearer. When the timer fires, this looks what is due, which mostly
+//! is nothing, and sets it to whatever comes first.
+
+use std::task;
+use std::time::Duration;
+
+use heist_scheduler::time::Instant;
+
+use super::closed::Closed;
+use super::connection::Connection;
+use super::round::Round;
+use super::{End, Protocol, Stop};
+
+impl<P: Protocol> Connection<P> {
+    /// Calls the protocol's deadline if it has passed.
+    #[inline]
+    pub(super) fn call_deadline(&mut self, round: &mut Round) -> Result<(), Stop> {
+        self.take_deadline(round);
+        if self.deadline > round.now {
+            return Ok(());
+        }
+        self.deadline = Instant::FAR_FUTURE;
+        self.protocol.deadline(&mut round.context());
+        round.go_on()?;
+        self.take_deadline(round);
+        Ok(())
+    }
+
+    /// Ends the connection at a limit, and sees to it that the task is woken for the next.
+    #[inline]
+    pub(super) fn watch_deadlines(
+        &mut self,
+        round: &mut Round,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        // In its place it is always the same task that polls, which the timer knows already.
+        let known = self.place.is_some() && self.timer_polled;
+        match self.timer.deadline() {
+            Some(armed) if known && self.kept.is_none() && self.rests(round, armed) => Ok(()),
+            _ => self.look_at_deadlines(round, cx),
+        }
+    }
+
+    /// Whether nothing is due, and nothing earlier than the timer shows. Being idle never is: that
+    /// deadline only moves later.
+    #[inline]
+    fn rests(&self, round: &Round, armed: Instant) -> bool {
+        round.now < armed && armed <= self.deadline && !self.is_draining()
+    }
+
+    fn look_at_deadlines(
+        &mut self,
+        round: &mut Round,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        if let Some(reason) = self.overdue(round.now) {
+            return Err(End::at_once(reason));
+        }
+        let next = self.next_deadline();
+        let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
+        if next < armed || armed <= round.now {
+            self.timer.set(Some(next));
+        }
+        self.timer_polled = true;
+        // One that has passed already is for the next round.
+        round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
+        Ok(())
+    }
+
+    #[inline]
+    fn take_deadline(&mut self, round: &mut Round) {
+        if let Some(deadline) = round.take_deadline() {
+            self.deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
+        }
+    }
+
+    /// The limit that was passed, if one was.
+    fn overdue(&self, now: Instant) -> Option<Closed> {
+        let passed = |(at, reason): (Instant, fn() -> Closed)| (at <= now).then(reason);
+        self.limit_times().into_iter().find_map(passed)
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let limit = self.limit_times().map(|(at, _)| at).into_iter().min();
+        let draining = if self.is_draining() { self.drain_time() } else { Instant::FAR_FUTURE };
+        self.deadline.min(draining).min(limit.unwrap_or(Instant::FAR_FUTURE))
+    }
+
+    /// When each limit is reached if nothing happens before.
+    fn limit_times(&self) -> [(Instant, fn() -> Closed); 5] {
+        let limits = self.bounds();
+        let mut times: [(Instant, fn() -> Closed); 5] = [
+            (self.touched + limits.idle_timeout, || Closed::IdleTimeout),
+            (Instant::FAR_FUTURE, || Closed::MessageTimeout),
+            (Instant::FAR_FUTURE, || Closed::TooSlow),
+            (Instant::FAR_FUTURE, || Closed::WriteTimeout),
+            (Instant::FAR_FUTURE, || Closed::TooSlow),
+        ];
+        let Some(kept) = &self.kept else { return times };
+        // Whole messages that wait are not the peer's fault.
+        if !kept.input.is_empty() && !self.unfed {
+            let (since, length) = (kept.input_since, kept.input.len());
+            times[1].0 = since + limits.message_timeout;
+            times[2].0 = since + allowance(limits.rate_grace, length, limits.min_receive_rate);
+        }
+        if kept.backlog.len() > 0 {
+            times[3].0 = kept.taken_at + limits.write_timeout;
+            times[4].0 =
+                kept.backlog_since + allowance(limits.rate_grace, kept.taken, limits.min_send_rate);
+        }
+        times
+    }
+}
+
+/// How long a peer may take for `bytes` at `rate` bytes a second, with a grace to begin with.
+fn allowance(grace: Duration, bytes: usize, rate: u32) -> Duration {
+    match rate {
+        0 => Duration::MAX,
+        rate => grace.saturating_add(Duration::from_millis(bytes as u64 * 1000 / u64::from(rate))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allowance_grows_with_what_came_and_is_endless_without_a_rate() {
+        let grace = Duration::from_secs(10);
+        assert_eq!(allowance(grace, 0, 500), grace);
+        assert_eq!(allowance(grace, 1250, 500), Duration::from_millis(12_500));
+        assert_eq!(allowance(grace, 1250, 0), Duration::MAX);
+    }
+}

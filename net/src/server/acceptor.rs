@@ -1,0 +1,253 @@
+//! Accepting, for one listener: one task that is bounded in every way.
+//!
+//! It accepts while there is room, some connections a turn, and gives each a task of its own, which
+//! is served by whichever worker is free. What an error of accepting means decides what is done:
+//!
+//! - one connection was lost: it is counted, and the next one taken;
+//! - descriptors or memory are used up: accepting again would fail again, so it waits until a
+//!   connection of this server has ended, or for a second, as others may free something, too. Where
+//!   this server has no connection that could end, whoever waits is taken with a descriptor that
+//!   was kept in reserve and closed at once, rather than left to wait for ever;
+//! - the listener is broken: the acceptor ends, and says so.
+
+use std::fs::File;
+use std::future::poll_fn;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use heist_scheduler::time::{Instant, Timer};
+use heist_scheduler::{task, yield_now};
+
+use super::connections::{Admission, Waited};
+use super::ending::Refusal;
+use super::listener::Address;
+use super::peer::Peer;
+use super::place;
+use super::shared::Shared;
+use super::socket::Socket;
+use super::{Accepted, Serve};
+use crate::accept::{AcceptErrorKind, accept_error_kind, accept_error_name};
+use crate::stream::Stream;
+use crate::sys;
+
+pub(super) struct Acceptor<S> {
+    socket: Socket,
+    address: Address,
+    serve: Arc<S>,
+    lost: Arc<ListenerLost>,
+    /// Names the tasks of connections.
+    task: Arc<str>,
+    reserve: Reserve,
+    /// How many connections had ended when it last began to accept.
+    ended: u64,
+    // Behind the socket: it counts as gone once that is closed.
+    post: Post,
+}
+
+/// Called with the address and the error when a listener has failed for good.
+pub(super) type ListenerLost = dyn Fn(&Address, &io::Error) + Send + Sync;
+
+/// The acceptor's place among those of its server.
+struct Post {
+    server: Arc<Shared>,
+    number: usize,
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.server.connections.remove_acceptor(self.number);
+    }
+}
+
+enum Next {
+    Connection(sys::Stream, Peer),
+    Error(io::Error),
+    Draining,
+}
+
+impl<S: Serve> Acceptor<S> {
+    pub(super) fn new(
+        socket: Socket,
+        address: Address,
+        serve: Arc<S>,
+        server: &Arc<Shared>,
+        lost: Arc<ListenerLost>,
+    ) -> Acceptor<S> {
+        let number = server.connections.add_acceptor();
+        Acceptor {
+            socket,
+            address,
+            serve,
+            lost,
+            task: format!("{} connection", server.name()).into(),
+            reserve: Reserve::open(),
+            ended: 0,
+            post: Post { server: Arc::clone(server), number },
+        }
+    }
+
+    /// Accepts until the server drains, then closes the socket, so that who comes is refused at
+    /// once instead of waiting in a backlog that nobody reads.
+    pub(super) async fn run(mut self) {
+        let turn = u64::from(self.server().limits().accepts_a_turn.max(1));
+        for count in 1_u64.. {
+            let outcome = match poll_fn(|cx| self.poll_next(cx)).await {
+                Next::Draining => return,
+                Next::Connection(socket, peer) => self.admit(socket, peer),
+                Next::Error(error) => Err(error),
+            };
+            if let Err(error) = outcome
+                && self.endure(error).await.is_break()
+            {
+                return;
+            }
+            if count.is_multiple_of(turn) {
+                yield_now().await;
+            }
+        }
+    }
+
+    fn server(&self) -> &Arc<Shared> {
+        &self.post.server
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        match ready!(self.server().connections.poll_room(self.post.number, cx)) {
+            Admission::Draining => return Poll::Ready(Next::Draining),
+            Admission::Open { ended } => self.ended = ended,
+        }
+        self.socket.poll_accept(cx).map(|accepted| match accepted {
+            Ok((socket, peer)) => Next::Connection(socket, peer),
+            Err(error) => Next::Error(error),
+        })
+    }
+
+    /// Gives the connection a place and a task, or refuses it.
+    fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
+        let server = self.server();
+        if server.sheds() {
+            self.refuse(&socket, Refusal::Overload);
+            return Ok(());
+        }
+        let key = match server.connections.enter(peer.ip(), Instant::of_poll()) {
+            Ok(key) => key,
+            Err(refusal) => {
+                self.refuse(&socket, refusal);
+                return Ok(());
+            }
+        };
+        let mut stream = match Stream::new(socket) {
+            Ok(stream) => stream,
+            Err(error) => {
+                server.connections.withdraw(key);
+                return Err(error);
+            }
+        };
+        stream.set_meter(Arc::clone(server.meter()));
+        let serve = Arc::clone(&self.serve);
+        let task = place::seat(server, key, |place| {
+            let accepted = Accepted { stream, peer, place };
+            move || serve.serve(accepted)
+        });
+        // Nobody waits for it. If the runtime refuses it, it is dropped here.
+        drop(task::Builder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task));
+        Ok(())
+    }
+
+    /// Closes the connection, with a word if there is one to say.
+    fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
+        self.server().connections.count_refusal(refusal);
+        let Some(words) = self.serve.refusal(refusal) else { return };
+        // A peer that takes no words, or not all of them, is not waited for.
+        let _ = socket.write(words);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        // Closed with its request unread, the socket would be reset and the words lost.
+        let _ = socket.read(&mut [0; DISCARD]);
+    }
+
+    /// Does with an error what its kind asks for.
+    async fn endure(&mut self, error: io::Error) -> ControlFlow<()> {
+        self.server().connections.count_accept_error(accept_error_name(&error));
+        match accept_error_kind(&error) {
+            AcceptErrorKind::Connection => tracing::debug!(%error, "a connection was lost"),
+            AcceptErrorKind::Exhausted => {
+                tracing::debug!(%error, address = %self.address, "cannot accept for now");
+                self.wait_for_resources().await;
+            }
+            AcceptErrorKind::Fatal if self.server().runtime().is_shutting_down() => {
+                return ControlFlow::Break(());
+            }
+            AcceptErrorKind::Fatal => {
+                tracing::error!(%error, address = %self.address, "a listener failed");
+                (self.lost)(&self.address, &error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Waits until accepting is worth another try.
+    async fn wait_for_resources(&mut self) {
+        let mut pause = Timer::new();
+        pause.set(Some(Instant::now() + PAUSE));
+        let connections = &self.post.server.connections;
+        let waited = poll_fn(|cx| {
+            match connections.poll_end(self.post.number, self.ended, cx) {
+                // With nobody to wait for and nothing in reserve, only time can help.
+                Poll::Ready(Waited::Nobody) if !self.reserve.is_there() => {}
+                Poll::Ready(waited) => return Poll::Ready(waited),
+                Poll::Pending => {}
+            }
+            pause.poll_elapsed(cx).map(|()| Waited::Ended)
+        })
+        .await;
+        if waited == Waited::Nobody {
+            self.turn_one_away();
+        }
+        self.reserve.refill();
+    }
+
+    /// Takes whoever waits with the descriptor in reserve, and closes the connection.
+    fn turn_one_away(&mut self) {
+        self.reserve.release();
+        match self.socket.accept_now() {
+            Ok(socket) => self.refuse(&socket, Refusal::Exhausted),
+            Err(error) => tracing::debug!(%error, "the reserve did not help"),
+        }
+    }
+}
+
+/// A descriptor to be given up when there are no others.
+struct Reserve(Option<File>);
+
+impl Reserve {
+    fn open() -> Reserve {
+        let mut reserve = Reserve(None);
+        reserve.refill();
+        reserve
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn release(&mut self) {
+        self.0 = None;
+    }
+
+    /// Where there is no descriptor for it either, it is tried again another time.
+    fn refill(&mut self) {
+        if self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+}
+
+/// After so long it tries to accept again though no connection of ours has ended.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How much of what the peer of a refused connection has sent is read before it is closed.
+const DISCARD: usize = 4096;

@@ -1,0 +1,373 @@
+//! Which connections a server has, how many there may be, and how they learn that it drains.
+//!
+//! At the bound nobody accepts: the kernel's backlog holds who comes, and the end of a connection
+//! wakes the acceptors. When the server drains, acceptors and connections are woken once each. One
+//! lock for all of it, taken when a connection begins and ends, never for what happens in between.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+use heist_scheduler::time::Instant;
+use parking_lot::Mutex;
+use slab::Slab;
+
+use super::drain::Ages;
+use super::ending::{Ending, Refusal};
+use super::limits::Limits;
+use super::peer::Origin;
+
+/// All connections of a server.
+pub(super) struct Connections {
+    bound: usize,
+    per_address: usize,
+    limit_loopback: bool,
+    /// Whether the server drains, to be read without the lock. Set once, with Release, under the
+    /// lock; read with Acquire, so that whoever sees it sees all that came before.
+    draining: AtomicBool,
+    /// Whether the connections that are left are to be dropped. As `draining`.
+    cut: AtomicBool,
+    /// Holding this = the right to say who is there.
+    state: Mutex<State>,
+}
+
+struct State {
+    draining: bool,
+    open: Slab<Open>,
+    by_origin: HashMap<Origin, usize>,
+    acceptors: Slab<Acceptor>,
+    /// Who waits for the last connection and the last acceptor to end.
+    drainers: Vec<Waker>,
+    counts: Counts,
+    /// The counts when the drain began.
+    before: Option<Counts>,
+    times: Histogram,
+}
+
+/// One connection.
+struct Open {
+    /// Its task, once that has been polled.
+    task: Option<Waker>,
+    /// A part of the task that is woken by itself and wants to know when the server drains.
+    part: Option<Box<Waker>>,
+    origin: Option<Origin>,
+    since: Instant,
+    ending: Option<Ending>,
+    /// Its [`Place`](super::Place) and its task: the last one takes it out.
+    holders: u8,
+}
+
+#[derive(Default)]
+struct Acceptor {
+    waker: Option<Waker>,
+    /// It is to be woken when a connection ends, not only when the server drains.
+    waits: bool,
+}
+
+/// What has happened to connections since the start.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) accepted: u64,
+    pub(super) refused: [u64; Refusal::ALL.len()],
+    pub(super) closed: [u64; Ending::ALL.len()],
+    pub(super) accept_errors: BTreeMap<&'static str, u64>,
+}
+
+/// What an acceptor may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Accept. So many connections have ended so far.
+    Open { ended: u64 },
+    /// Stop.
+    Draining,
+}
+
+/// What became of waiting for a connection to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    Ended,
+    /// There is no connection whose end could be waited for.
+    Nobody,
+    Draining,
+}
+
+impl Connections {
+    pub(super) fn new(limits: &Limits) -> Connections {
+        Connections {
+            bound: limits.connections.max(1),
+            per_address: limits.per_address.max(1),
+            limit_loopback: limits.limit_loopback,
+            draining: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            state: Mutex::new(State {
+                draining: false,
+                open: Slab::new(),
+                by_origin: HashMap::new(),
+                acceptors: Slab::new(),
+                drainers: Vec::new(),
+                counts: Counts::default(),
+                before: None,
+                times: Histogram::new(Scale::Time),
+            }),
+        }
+    }
+
+    /// Counts an acceptor in; returns its number.
+    pub(super) fn add_acceptor(&self) -> usize {
+        self.state.lock().acceptors.insert(Acceptor::default())
+    }
+
+    /// The acceptor of this number has closed its socket.
+    pub(super) fn remove_acceptor(&self, number: usize) {
+        let mut state = self.state.lock();
+        let acceptor = state.acceptors.remove(number);
+        let wakers = state.drainers_if_gone();
+        drop(state);
+        drop(acceptor);
+        wake(wakers);
+    }
+
+    /// Waits until there is room for a connection, or the server drains. The task is woken by the
+    /// latter even after it was told that there is room.
+    pub(super) fn poll_room(&self, acceptor: usize, cx: &mut Context<'_>) -> Poll<Admission> {
+        let mut state = self.state.lock();
+        if state.draining {
+            return Poll::Ready(Admission::Draining);
+        }
+        let full = state.open.len() >= self.bound;
+        let ended = state.counts.ended();
+        state.acceptors[acceptor].stay(full, cx);
+        if full { Poll::Pending } else { Poll::Ready(Admission::Open { ended }) }
+    }
+
+    /// Waits until more than `ended` connections have ended.
+    pub(super) fn poll_end(
+        &self,
+        acceptor: usize,
+        ended: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Waited> {
+        let mut state = self.state.lock();
+        if state.draining {
+            return Poll::Ready(Waited::Draining);
+        }
+        if state.counts.ended() != ended {
+            return Poll::Ready(Waited::Ended);
+        }
+        if state.open.is_empty() {
+            return Poll::Ready(Waited::Nobody);
+        }
+        state.acceptors[acceptor].stay(true, cx);
+        Poll::Pending
+    }
+
+    /// Counts a connection in, for its place and its task; returns its number.
+    pub(super) fn enter(&self, address: Option<IpAddr>, now: Instant) -> Result<usize, Refusal> {
+        let bounded = address.filter(|address| self.limit_loopback || !address.is_loopback());
+        let origin = bounded.map(Origin::of);
+        let mut state = self.state.lock();
+        if state.draining {
+            return Err(Refusal::Draining);
+        }
+        if let Some(origin) = origin {
+            let count = state.by_origin.entry(origin).or_default();
+            if *count >= self.per_address {
+                return Err(Refusal::PerAddress);
+            }
+            *count += 1;
+        }
+        state.counts.accepted += 1;
+        let open = Open { task: None, part: None, origin, since: now, ending: None, holders: 2 };
+        Ok(state.open.insert(open))
+    }
+
+    /// Takes a connection back that could not begin after all.
+    pub(super) fn withdraw(&self, key: usize) {
+        let mut state = self.state.lock();
+        let open = state.open.remove(key);
+        state.forget(open.origin);
+        state.counts.accepted -= 1;
+        let wakers = state.drainers_if_gone();
+        drop(state);
+        wake(wakers);
+    }
+
+    /// Notes the task to wake when the server drains, and when it cuts.
+    pub(super) fn set_task(&self, key: usize, task: &Waker) {
+        self.state.lock().open[key].task = Some(task.clone());
+    }
+
+    /// Sees to it that `waker` is woken when the server drains.
+    pub(super) fn set_part(&self, key: usize, waker: &Waker) {
+        let mut state = self.state.lock();
+        let open = &mut state.open[key];
+        let told_already = open.task.as_ref().is_some_and(|task| task.will_wake(waker));
+        let part = (!told_already).then(|| Box::new(waker.clone()));
+        let old = mem::replace(&mut open.part, part);
+        drop(state);
+        drop(old);
+    }
+
+    /// When the connection was accepted.
+    pub(super) fn since(&self, key: usize) -> Instant {
+        self.state.lock().open[key].since
+    }
+
+    /// The place or the task of a connection has gone. The last of them ends it; of the endings
+    /// that they tell, the first counts.
+    pub(super) fn leave(&self, key: usize, ending: Option<Ending>, now: Instant) {
+        let mut state = self.state.lock();
+        let open = &mut state.open[key];
+        open.ending = open.ending.or(ending);
+        open.holders -= 1;
+        if open.holders > 0 {
+            return;
+        }
+        let open = state.open.remove(key);
+        state.forget(open.origin);
+        state.counts.closed[open.ending.unwrap_or(Ending::Cut) as usize] += 1;
+        state.times.record_time(now - open.since);
+        let mut wakers = state.drainers_if_gone();
+        wakers.extend(state.acceptors.iter_mut().filter_map(|(_, acceptor)| acceptor.stop()));
+        drop(state);
+        // A waker may run code of its owner's when it is dropped.
+        drop(open);
+        wake(wakers);
+    }
+
+    /// Whether the server has begun to drain.
+    #[inline]
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether the connections that are left are to be dropped.
+    #[inline]
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Tells everybody that the server ends. Once; further calls do nothing.
+    pub(super) fn begin_draining(&self) {
+        let mut state = self.state.lock();
+        if mem::replace(&mut state.draining, true) {
+            return;
+        }
+        self.draining.store(true, Ordering::Release);
+        state.before = Some(state.counts.clone());
+        let mut wakers: Vec<_> =
+            state.acceptors.iter().filter_map(|(_, acceptor)| acceptor.waker.clone()).collect();
+        wakers.extend(state.open.iter().flat_map(|(_, open)| open.wakers().cloned()));
+        drop(state);
+        wake(wakers);
+    }
+
+    /// Waits until no connection and no acceptor is left.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.is_gone() {
+            return Poll::Ready(());
+        }
+        if !state.drainers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.drainers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Has every connection that is left dropped by its worker. Returns how many they are, by age.
+    pub(super) fn cut(&self, now: Instant) -> Ages {
+        let state = self.state.lock();
+        self.cut.store(true, Ordering::Release);
+        let mut ages = Ages::default();
+        state.open.iter().for_each(|(_, open)| ages.count(now - open.since));
+        let wakers: Vec<_> =
+            state.open.iter().flat_map(|(_, open)| open.wakers().cloned()).collect();
+        drop(state);
+        wake(wakers);
+        ages
+    }
+
+    pub(super) fn count_refusal(&self, refusal: Refusal) {
+        self.state.lock().counts.refused[refusal as usize] += 1;
+    }
+
+    pub(super) fn count_accept_error(&self, name: &'static str) {
+        *self.state.lock().counts.accept_errors.entry(name).or_default() += 1;
+    }
+
+    /// How many there are.
+    pub(super) fn open(&self) -> usize {
+        self.state.lock().open.len()
+    }
+
+    /// What has happened so far, and how long the connections lasted.
+    pub(super) fn counts(&self) -> (Counts, Snapshot) {
+        let state = self.state.lock();
+        let mut times = Snapshot::new(Scale::Time);
+        times.add(&state.times);
+        (state.counts.clone(), times)
+    }
+
+    /// How many connections have ended, by ending, since the drain began.
+    pub(super) fn closed_draining(&self) -> [u64; Ending::ALL.len()] {
+        let state = self.state.lock();
+        let mut closed = state.counts.closed;
+        let before = state.before.as_ref().map_or([0; _], |counts| counts.closed);
+        closed.iter_mut().zip(before).for_each(|(now, before)| *now -= before);
+        closed
+    }
+}
+
+impl State {
+    fn is_gone(&self) -> bool {
+        self.open.is_empty() && self.acceptors.is_empty()
+    }
+
+    fn drainers_if_gone(&mut self) -> Vec<Waker> {
+        if self.is_gone() { mem::take(&mut self.drainers) } else { Vec::new() }
+    }
+
+    fn forget(&mut self, origin: Option<Origin>) {
+        let Some(origin) = origin else { return };
+        if let Some(count) = self.by_origin.get_mut(&origin) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_origin.remove(&origin);
+            }
+        }
+    }
+}
+
+impl Open {
+    fn wakers(&self) -> impl Iterator<Item = &Waker> {
+        self.task.iter().chain(self.part.as_deref())
+    }
+}
+
+impl Acceptor {
+    /// It goes on waiting, also for the end of a connection if it `waits` for that.
+    fn stay(&mut self, waits: bool, cx: &Context<'_>) {
+        self.waits = waits;
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// Whom to wake now that a connection has ended.
+    fn stop(&mut self) -> Option<Waker> {
+        mem::replace(&mut self.waits, false).then(|| self.waker.clone()).flatten()
+    }
+}
+
+impl Counts {
+    fn ended(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+}
+
+fn wake(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}

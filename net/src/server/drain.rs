@@ -1,0 +1,102 @@
+//! What came of draining.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::ending::Ending;
+
+/// How the connections ended that were open when the server began to drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Finished what they were doing.
+    pub finished: u64,
+    /// Had nothing to do, and were closed.
+    pub idle_closed: u64,
+    /// Ended in another way: lost, or by one of the limits.
+    pub failed: u64,
+    /// Were still busy at the end of the grace, and were dropped.
+    pub cut: usize,
+    /// How old those were that were dropped.
+    pub cut_ages: Ages,
+    /// From the call to the end of the last connection, or of the grace and what it took to drop
+    /// what was left.
+    pub took: Duration,
+}
+
+impl Report {
+    pub(super) fn new(closed: [u64; Ending::ALL.len()], cut_ages: Ages, took: Duration) -> Report {
+        let of = |ending: Ending| closed[ending as usize];
+        let finished = of(Ending::Drained) + of(Ending::Finished);
+        let idle_closed = of(Ending::IdleDrained);
+        let failed = closed.iter().sum::<u64>() - finished - idle_closed;
+        Report { finished, idle_closed, failed, cut: cut_ages.total(), cut_ages, took }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { finished, idle_closed, failed, cut, took, .. } = self;
+        write!(f, "{finished} finished, {idle_closed} idle closed, ")?;
+        if *failed > 0 {
+            write!(f, "{failed} failed, ")?;
+        }
+        write!(f, "{cut} cut, in {:.3} s", took.as_secs_f64())
+    }
+}
+
+/// Connections by how long they had been open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ages {
+    /// Less than a second old.
+    pub below_second: usize,
+    /// A second to a minute.
+    pub below_minute: usize,
+    /// A minute to an hour.
+    pub below_hour: usize,
+    /// An hour and more.
+    pub older: usize,
+}
+
+impl Ages {
+    pub(super) fn count(&mut self, age: Duration) {
+        *match age.as_secs() {
+            0 => &mut self.below_second,
+            1..60 => &mut self.below_minute,
+            60..3600 => &mut self.below_hour,
+            _ => &mut self.older,
+        } += 1;
+    }
+
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.below_second + self.below_minute + self.below_hour + self.older
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_is_one_line_and_names_failures_only_if_there_are() {
+        let mut closed = [0; Ending::ALL.len()];
+        closed[Ending::Drained as usize] = 2;
+        closed[Ending::IdleDrained as usize] = 3;
+        let mut ages = Ages::default();
+        for seconds in [0, 59, 60, 7200] {
+            ages.count(Duration::from_secs(seconds));
+        }
+        let took = Duration::from_millis(1500);
+        let text = Report::new(closed, ages, took).to_string();
+        assert_eq!(text, "2 finished, 3 idle closed, 4 cut, in 1.500 s");
+        closed[Ending::Lost as usize] = 1;
+        let text = Report::new(closed, Ages::default(), took).to_string();
+        assert_eq!(text, "2 finished, 3 idle closed, 1 failed, 0 cut, in 1.500 s");
+        assert_eq!(
+            (ages.below_second, ages.below_minute, ages.below_hour, ages.older),
+            (1, 1, 1, 1)
+        );
+    }
+}

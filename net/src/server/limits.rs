@@ -1,0 +1,116 @@
+//! The bounds of a server.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+
+/// The bounds of a server, all in force unless set otherwise.
+///
+/// They are made for a server that anybody may connect to. Some concern whoever serves the
+/// connections: those of heads and bodies HTTP alone, the others every protocol.
+///
+/// ```
+/// use heist_net::server::Limits;
+///
+/// let limits = Limits { connections: 1000, ..Limits::default() };
+/// assert_eq!(limits.per_address, 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that may be open. At the bound nobody accepts: the kernel's backlog holds who
+    /// comes, until one ends. Each listener may pass it by one.
+    ///
+    /// By default 10,000, or half the descriptors that the process may have if that is less: the
+    /// other half is for whatever serving needs.
+    pub connections: usize,
+    /// Connections that may be open of one IPv4 address, or one IPv6 network of 64 bits; one more
+    /// is closed at once. By default 256.
+    pub per_address: usize,
+    /// Whether this machine's own addresses are bounded like all others. By default they are not:
+    /// that is where proxies and tests are.
+    pub limit_loopback: bool,
+    /// How long the head of a request, or a message of a protocol, may take from its first byte to
+    /// its last. By default 15 s.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head. By default 16 KiB.
+    pub header_bytes: usize,
+    /// Header lines of a request. By default 100.
+    pub headers: usize,
+    /// Bytes of a request's body. By default 1 MiB.
+    pub max_body: u64,
+    /// How long a request's body may stand still. By default 30 s.
+    pub body_timeout: Duration,
+    /// The least that a peer which is sending something has to send, in bytes a second; 0 for no
+    /// such bound. By default 500, which is what Apache's `mod_reqtimeout` asks for: below the
+    /// slowest modem, and a thousand times what holding a connection with a byte now and then takes.
+    pub min_receive_rate: u32,
+    /// The least that a peer has to take of what waits to be sent, in bytes a second; 0 for no such
+    /// bound. By default 500.
+    pub min_send_rate: u32,
+    /// For how long a peer may be slower than the least rate, to begin with. By default 10 s.
+    pub rate_grace: Duration,
+    /// How long a peer may take nothing of what waits to be sent. By default 30 s.
+    pub write_timeout: Duration,
+    /// How long nothing at all may be read or written. By default 60 s.
+    pub idle_timeout: Duration,
+    /// How long a closing connection waits for the peer to close too. By default 5 s.
+    pub linger_timeout: Duration,
+    /// How many bytes are discarded meanwhile. By default 256 KiB.
+    pub linger_bytes: usize,
+    /// Bytes that all connections together may buffer. By default 256 MiB.
+    pub buffered_bytes: usize,
+    /// Whether to refuse new work while the runtime is overloaded, instead of letting everybody
+    /// wait. By default true.
+    pub shed: bool,
+    /// Connections that a listener accepts before others have their turn. By default 64.
+    pub accepts_a_turn: u32,
+    /// When the server drains, how long a connection that was used or accepted just before may
+    /// still send one more request: it may be on its way. By default 1 s.
+    pub drain_linger: Duration,
+}
+
+impl Default for Limits {
+    /// As each of them says. Looks up how many descriptors the process may have.
+    fn default() -> Limits {
+        Limits {
+            connections: default_connections(),
+            per_address: 256,
+            limit_loopback: false,
+            header_timeout: Duration::from_secs(15),
+            header_bytes: 16 * 1024,
+            headers: 100,
+            max_body: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            min_receive_rate: 500,
+            min_send_rate: 500,
+            rate_grace: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            linger_timeout: Duration::from_secs(5),
+            linger_bytes: 256 * 1024,
+            buffered_bytes: 256 * 1024 * 1024,
+            shed: true,
+            accepts_a_turn: 64,
+            drain_linger: Duration::from_secs(1),
+        }
+    }
+}
+
+fn default_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / 2).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS)
+}
+
+const MOST_CONNECTIONS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_leaves_half_of_the_descriptors() {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let connections = Limits::default().connections as u64;
+        assert!(connections >= 1 && connections <= 10_000.min(descriptors / 2), "{connections}");
+    }
+}

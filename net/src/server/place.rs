@@ -1,0 +1,200 @@
+//! The right of one connection to be there, and the task that serves it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use heist_scheduler::time::Instant;
+
+use super::ending::Ending;
+use super::shared::Shared;
+
+/// The right of one connection to be there.
+///
+/// Dropping it, together with the end of the future that serves the connection, frees the place for
+/// another one. Drop the stream before, or together with it: who waits for descriptors is told when
+/// a place is free.
+pub struct Place {
+    server: Arc<Shared>,
+    key: u32,
+    busy: bool,
+    ending: Option<Ending>,
+    /// Names the waker that is woken when the server drains; 0 for none. The server holds a clone,
+    /// which keeps the waker's data alive, so no other waker can have the same name.
+    registered: usize,
+}
+
+impl Place {
+    /// Whether the server drains. If not, the task is woken, once, when it begins to; only the task
+    /// that polled last is.
+    ///
+    /// Cheap enough to be called at each poll: a look at one word of memory.
+    pub fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_draining() {
+            return Poll::Ready(());
+        }
+        let name = name(cx.waker());
+        if self.registered == name {
+            return Poll::Pending;
+        }
+        self.server.connections.set_part(self.key(), cx.waker());
+        self.registered = name;
+        // The drain may have begun between the look and the lock.
+        if self.is_draining() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits until the server drains. Cancel-safe.
+    pub async fn draining(&mut self) {
+        poll_fn(|cx| self.poll_draining(cx)).await;
+    }
+
+    /// Whether the server drains.
+    #[inline]
+    pub fn is_draining(&self) -> bool {
+        self.server.connections.is_draining()
+    }
+
+    /// When the connection was accepted. Takes the server's lock: ask once a connection, not for
+    /// each request.
+    pub fn accepted_at(&self) -> Instant {
+        self.server.connections.since(self.key())
+    }
+
+    /// Says whether the connection is doing something, such as serving a request. It decides
+    /// nothing but what the metrics say.
+    pub fn set_busy(&mut self, busy: bool) {
+        if mem::replace(&mut self.busy, busy) != busy {
+            self.server.figures.with(|figures| match busy {
+                true => figures.busy.add(1),
+                false => figures.busy.subtract(1),
+            });
+        }
+    }
+
+    /// What the connection shares with the others.
+    #[inline]
+    pub fn server(&self) -> &Arc<Shared> {
+        &self.server
+    }
+
+    /// Gives the place back, and says how the connection ended. This counts, not what the future
+    /// that serves the connection may say later.
+    pub fn leave(mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+
+    fn key(&self) -> usize {
+        self.key as usize
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.set_busy(false);
+        let now = self.server.runtime().clock().now();
+        self.server.connections.leave(self.key(), self.ending, now);
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place")
+            .field("server", &self.server.name())
+            .field("busy", &self.busy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells wakers apart: two that are alive and have the same data wake the same.
+fn name(waker: &Waker) -> usize {
+    waker.data().addr()
+}
+
+pin_project_lite::pin_project! {
+    /// The task of a connection: serves it, unless the server cuts it off, and says how it ended.
+    pub(super) struct Serving<M, F> {
+        #[pin]
+        stage: Stage<M, F>,
+        // Behind the stage: the place is free only after the socket is closed.
+        seat: Seat,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StageProjection]
+    enum Stage<M, F> {
+        // Not begun. What begins it runs in the task, so that a panic in it ends this connection
+        // and not the acceptor.
+        New { begin: Option<M> },
+        Going { #[pin] future: F },
+        Over,
+    }
+}
+
+/// The task's half of a connection's entry; the other is its [`Place`].
+struct Seat {
+    server: Arc<Shared>,
+    key: u32,
+    /// A poll is under way; found set by the destructor, the poll panicked.
+    polling: bool,
+    ending: Option<Ending>,
+}
+
+/// Makes the place and the task for the connection of this number, which `begin` begins to serve.
+pub(super) fn seat<M, F>(
+    server: &Arc<Shared>,
+    key: usize,
+    begin: impl FnOnce(Place) -> M,
+) -> Serving<M, F>
+where
+    M: FnOnce() -> F,
+    F: Future<Output = Ending>,
+{
+    let number = u32::try_from(key).expect("there are never 2^32 sockets in a process");
+    let place =
+        Place { server: Arc::clone(server), key: number, busy: false, ending: None, registered: 0 };
+    let seat = Seat { server: Arc::clone(server), key: number, polling: false, ending: None };
+    Serving { stage: Stage::New { begin: Some(begin(place)) }, seat }
+}
+
+impl<M, F> Future for Serving<M, F>
+where
+    M: FnOnce() -> F,
+    F: Future<Output = Ending>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        this.seat.polling = true;
+        if let StageProjection::New { begin } = this.stage.as_mut().project() {
+            let begin = begin.take().expect("the stage changes in the poll that takes it");
+            this.seat.server.connections.set_task(this.seat.key as usize, cx.waker());
+            this.stage.set(Stage::Going { future: begin() });
+        }
+        let polled = match this.stage.as_mut().project() {
+            StageProjection::Going { .. } if this.seat.server.connections.is_cut() => {
+                Poll::Ready(Ending::Cut)
+            }
+            StageProjection::Going { future } => future.poll(cx),
+            StageProjection::New { .. } | StageProjection::Over => return Poll::Ready(()),
+        };
+        if let Poll::Ready(ending) = polled {
+            this.seat.ending = Some(ending);
+            this.stage.set(Stage::Over);
+        }
+        this.seat.polling = false;
+        polled.map(drop)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let ending = if self.polling { Some(Ending::Panicked) } else { self.ending };
+        let now = self.server.runtime().clock().now();
+        self.server.connections.leave(self.key as usize, ending, now);
+    }
+}

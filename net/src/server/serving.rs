@@ -1,0 +1,170 @@
+//! What is served: a protocol on the engine, or a function of the connection.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use heist_scheduler::time::{Instant, Timer};
+
+use super::ending::Ending;
+use super::peer::Peer;
+use super::place::Place;
+use super::shared::Shared;
+use super::{Accepted, Serve};
+use crate::protocol::{self, Connection, Protocol};
+use crate::stream::Stream;
+
+/// Serves each connection with a [`Protocol`] on the engine; see
+/// [`Builder::protocol`](super::Builder::protocol).
+pub struct ByProtocol<M> {
+    make: M,
+    limits: Option<Arc<protocol::Limits>>,
+}
+
+impl<M> ByProtocol<M> {
+    /// Serves with what `make` makes for each connection, within the server's bounds.
+    pub fn new(make: M) -> ByProtocol<M> {
+        ByProtocol { make, limits: None }
+    }
+
+    /// Sets the bounds of each connection, which otherwise follow from those of the server.
+    #[must_use = "the protocol is consumed"]
+    pub fn limits(mut self, limits: protocol::Limits) -> ByProtocol<M> {
+        self.limits = Some(Arc::new(limits));
+        self
+    }
+}
+
+impl<M, P> Serve for ByProtocol<M>
+where
+    M: Fn(&Peer) -> P + Send + Sync + 'static,
+    P: Protocol,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
+        let Accepted { stream, peer, place } = accepted;
+        let protocol = (self.make)(&peer);
+        let mut connection = Connection::new(stream, protocol);
+        if let Some(limits) = &self.limits {
+            connection = connection.limits(Arc::clone(limits));
+        }
+        connection.in_place(place)
+    }
+
+    fn start(&mut self, server: &Arc<Shared>) {
+        let limits = || Arc::new(protocol::Limits::of_server(server.limits()));
+        self.limits.get_or_insert_with(limits);
+    }
+}
+
+impl<M> fmt::Debug for ByProtocol<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByProtocol").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Serves each connection with an `async` function of its stream; see
+/// [`Builder::handler`](super::Builder::handler).
+pub struct Handler<H>(H);
+
+impl<H> Handler<H> {
+    /// Serves with what `handle` does with each stream.
+    pub fn new(handle: H) -> Handler<H> {
+        Handler(handle)
+    }
+}
+
+impl<H, F> Serve for Handler<H>
+where
+    H: Fn(Stream, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Ending> + Send + 'static + use<H, F> {
+        let Accepted { stream, peer, place } = accepted;
+        Handling { future: (self.0)(stream, peer), idle: Timer::new(), place }
+    }
+}
+
+impl<H> fmt::Debug for Handler<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handler")
+    }
+}
+
+/// Serves each connection with an `async` function of all that there is to know of it; see
+/// [`Builder::accepted`](super::Builder::accepted).
+pub struct AcceptedHandler<H>(H);
+
+impl<H> AcceptedHandler<H> {
+    /// Serves with what `handle` does with each connection.
+    pub fn new(handle: H) -> AcceptedHandler<H> {
+        AcceptedHandler(handle)
+    }
+}
+
+impl<H, F> Serve for AcceptedHandler<H>
+where
+    H: Fn(Accepted) -> F + Send + Sync + 'static,
+    F: Future<Output = Ending> + Send + 'static,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Ending> + Send + 'static + use<H, F> {
+        (self.0)(accepted)
+    }
+}
+
+impl<H> fmt::Debug for AcceptedHandler<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AcceptedHandler")
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A handler at work. Each poll of it means that something happened; one that nothing happens
+    /// to for too long is idle.
+    struct Handling<F> {
+        #[pin]
+        future: F,
+        idle: Timer,
+        // Behind the future, which owns the stream.
+        place: Place,
+    }
+}
+
+impl<F: Future<Output = io::Result<()>>> Future for Handling<F> {
+    type Output = Ending;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self.project();
+        // The timer was set at the poll before: if it has elapsed, nothing came in between.
+        if this.idle.poll_elapsed(cx).is_ready() {
+            return Poll::Ready(Ending::IdleTimeout);
+        }
+        if let Poll::Ready(outcome) = this.future.poll(cx) {
+            return Poll::Ready(ending(&outcome, this.place.is_draining()));
+        }
+        this.idle.set(Some(Instant::of_poll() + this.place.server().limits().idle_timeout));
+        this.idle.poll_elapsed(cx).map(|()| Ending::IdleTimeout)
+    }
+}
+
+fn ending(outcome: &io::Result<()>, draining: bool) -> Ending {
+    match outcome {
+        Ok(()) if draining => Ending::Drained,
+        Ok(()) => Ending::Finished,
+        Err(error) => match error.get_ref() {
+            Some(inner) if inner.is::<heist_reactor::Closed>() => Ending::Cut,
+            _ => Ending::Lost,
+        },
+    }
+}
