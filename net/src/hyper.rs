@@ -97,12 +97,13 @@ impl Future for HyperSleep {
 
 impl Sleep for HyperSleep {}
 
-impl Read for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl Stream {
+    /// As `Read::poll_read`, and says how many bytes it was.
+    pub(crate) fn poll_read_cursor(
+        &self,
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<usize>> {
         // SAFETY: the memory is only given to `read_uninit`, which writes initialized bytes to its
         // front and leaves the rest as it is, so nothing in it is made uninitialized.
         let unfilled = unsafe { cursor.as_mut() };
@@ -111,7 +112,17 @@ impl Read for Stream {
         // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
         // front of what is unfilled.
         unsafe { cursor.advance(count) };
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_cursor(cx, cursor).map_ok(drop)
     }
 }
 
