@@ -69,7 +69,8 @@
 //!
 //! # Features
 //!
-//! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`.
+//! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
+//!   hyper services on a [`Server`] (`server::http`).
 //! - `portable`: the event queue for systems without epoll, on Linux too.
 
 #![deny(unsafe_code)]

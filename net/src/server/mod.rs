@@ -74,6 +74,8 @@ mod builder;
 mod connections;
 mod drain;
 mod ending;
+#[cfg(feature = "hyper")]
+pub mod http;
 mod limits;
 mod listener;
 mod metrics;

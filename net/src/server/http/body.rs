@@ -1,0 +1,231 @@
+//! Request bodies: bounded in length and in time.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use heist_scheduler::time::{Instant, Timer};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+
+use super::conversation::{Conversation, Fault};
+use super::pace::Pace;
+use crate::server::Peer;
+
+/// The body of a request, as a service reads it.
+///
+/// It is bounded by the server's [`Limits`](crate::server::Limits): `max_body` bytes, pauses of
+/// `body_timeout`, and `min_receive_rate` once the service has waited for it for `rate_grace` in
+/// all. Time in which the service does not wait for it is not counted.
+///
+/// Reading it is cancel-safe. It may be read in another task, and one of known length also after
+/// the answer; of one in chunks hyper does not tell the end once the answer is out. If it is
+/// dropped before its end, the connection is closed after the answer, as what remains of it must
+/// not be taken for the next request.
+///
+/// # Panics
+///
+/// Reading it panics outside of a runtime.
+#[derive(Debug)]
+#[must_use = "a body that is dropped unread closes the connection after the answer"]
+pub struct Body {
+    /// `None` once given away.
+    incoming: Option<Incoming>,
+    conversation: Arc<Conversation>,
+    limit: u64,
+    pace: Pace,
+    /// The end of the longest pause that is allowed. Armed by the first wait, and only looked at
+    /// while waiting.
+    pause: Timer,
+    finished: bool,
+}
+
+/// Why a request's body did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is longer than allowed.
+    #[error("the body is longer than {limit} bytes")]
+    TooLong {
+        /// The bound that it passed.
+        limit: u64,
+    },
+    /// Nothing came for too long.
+    #[error("no part of the body came for {} s", patience.as_secs_f64())]
+    Stalled {
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// It comes more slowly than it may.
+    #[error("the body comes more slowly than {rate} bytes a second")]
+    TooSlow {
+        /// The lowest rate that is allowed, in bytes a second.
+        rate: u32,
+    },
+    /// The connection broke, or the peer's framing of the body is malformed.
+    #[error("the body broke off: {0}")]
+    Broken(#[from] hyper::Error),
+}
+
+impl Body {
+    pub(super) fn new(incoming: Incoming, conversation: Arc<Conversation>) -> Body {
+        Body {
+            limit: conversation.limits().max_body,
+            finished: hyper::body::Body::is_end_stream(&incoming),
+            incoming: Some(incoming),
+            conversation,
+            pace: Pace::default(),
+            pause: Timer::new(),
+        }
+    }
+
+    /// Sets how many bytes it may be long, from its beginning.
+    ///
+    /// A request that announces more than `max_body` bytes does not get as far as this: set
+    /// `max_body` to the most that any request may send, and lower it here for the others.
+    pub fn set_limit(&mut self, bytes: u64) {
+        self.limit = bytes;
+    }
+
+    /// Who sends it.
+    pub fn peer(&self) -> &Peer {
+        self.conversation.peer()
+    }
+
+    /// hyper's own body, without any of the bounds.
+    pub fn into_incoming(mut self) -> Incoming {
+        // From here on nobody can tell whether it is read to its end: only a close will wait for
+        // what may still come.
+        if !std::mem::replace(&mut self.finished, true) {
+            self.conversation.leave_unread();
+        }
+        self.incoming.take().expect("only this takes it, and takes the body with it")
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<IncomingFrame>> {
+        match &mut self.incoming {
+            Some(incoming) => hyper::body::Body::poll_frame(Pin::new(incoming), cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// The time that counts begins when a wait begins. Moving the timer later costs a store.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let now = Instant::of_poll();
+        let patience = self.conversation.limits().body_timeout;
+        if self.pace.wait(now) {
+            self.pause.set(Some(now + patience));
+        }
+        self.pause.poll_elapsed(cx).map(|()| BodyError::Stalled { patience })
+    }
+
+    /// Whether a frame may be passed on.
+    fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
+        self.pace.count(frame.data_ref().map_or(0, Bytes::len));
+        self.check_length()?;
+        let limits = self.conversation.limits();
+        let rate = limits.min_receive_rate;
+        match self.pace.is_below(rate, limits.rate_grace) {
+            true => Err(BodyError::TooSlow { rate }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what came, and what is announced, is within the limit.
+    fn check_length(&self) -> Result<(), BodyError> {
+        let announced = hyper::body::Body::size_hint(self).lower();
+        match self.pace.bytes().saturating_add(announced) > self.limit {
+            true => Err(BodyError::TooLong { limit: self.limit }),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+        self.conversation.body_ended(Instant::of_poll());
+    }
+
+    fn fail(&self, error: BodyError) -> BodyError {
+        self.conversation.set_fault(error.fault());
+        error
+    }
+}
+
+/// What hyper gives.
+type IncomingFrame = Result<Frame<Bytes>, hyper::Error>;
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.finished {
+            // hyper may not tell the end once the answer is out, though it is known to be there.
+            return Poll::Ready(None);
+        }
+        if let Err(error) = self.check_length() {
+            return Poll::Ready(Some(Err(self.fail(error))));
+        }
+        let Poll::Ready(frame) = self.poll_incoming(cx) else {
+            return self.poll_stalled(cx).map(|error| Some(Err(self.fail(error))));
+        };
+        if self.pace.is_waiting() {
+            self.pace.wait_no_longer(Instant::of_poll());
+        }
+        Poll::Ready(match frame {
+            None => {
+                self.finish();
+                None
+            }
+            Some(Err(error)) => Some(Err(self.fail(error.into()))),
+            Some(Ok(frame)) => {
+                let admitted = self.admit(&frame).map_err(|error| self.fail(error));
+                if self.is_end_stream() {
+                    self.finish();
+                }
+                Some(admitted.map(|()| frame))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), hyper::body::Body::size_hint)
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.conversation.leave_unread();
+        }
+    }
+}
+
+impl BodyError {
+    fn fault(&self) -> Fault {
+        match self {
+            BodyError::TooLong { .. } => Fault::BodyTooLong,
+            BodyError::Stalled { .. } => Fault::BodyStalled,
+            BodyError::TooSlow { .. } => Fault::BodyTooSlow,
+            BodyError::Broken(error) if is_malformed(error) => Fault::BodyMalformed,
+            BodyError::Broken(_) => Fault::BodyLost,
+        }
+    }
+}
+
+/// Whether the peer sent what it must not, rather than nothing more.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    })
+}

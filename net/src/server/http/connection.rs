@@ -1,0 +1,155 @@
+//! The task of one connection: hyper, and the watch over time and the drain.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use heist_scheduler::time::{Instant, Timer};
+use hyper::StatusCode;
+use hyper::body::{Body, Incoming};
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::HttpService;
+
+use super::conversation::{Conversation, Phase};
+use crate::server::{Ending, Place};
+
+/// What watches over hyper's part of a connection.
+///
+/// There is one timer for all deadlines. They are moved with every request, but the timer is only
+/// told when it goes off, or when a deadline comes before it: with requests that follow each other
+/// that is once in the time that a connection may idle.
+pub(super) struct Connection {
+    conversation: Arc<Conversation>,
+    place: Place,
+    timer: Timer,
+    /// When the timer goes off.
+    alarm: Instant,
+    /// Once the server drains: how many requests there had been that were not to be the last.
+    before_drain: Option<u64>,
+}
+
+impl Connection {
+    pub(super) fn new(conversation: Arc<Conversation>, place: Place) -> Connection {
+        let (timer, alarm) = (Timer::new(), Instant::FAR_FUTURE);
+        Connection { conversation, place, timer, alarm, before_drain: None }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run<T, S, B>(mut self, served: http1::Connection<T, S>) -> Ending
+    where
+        T: Read + Write + Unpin,
+        S: HttpService<Incoming, ResBody = B>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let ending = {
+            let mut served = pin!(served);
+            poll_fn(|cx| self.poll(cx, served.as_mut())).await
+            // The socket is closed here, before the place is free for another one.
+        };
+        self.place.leave(ending);
+        ending
+    }
+
+    fn poll<T, S, B>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut served: Pin<&mut http1::Connection<T, S>>,
+    ) -> Poll<Ending>
+    where
+        T: Read + Write + Unpin,
+        S: HttpService<Incoming, ResBody = B>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let now = Instant::of_poll();
+        self.conversation.enter_poll(now);
+        if self.before_drain.is_none() && self.place.poll_draining(cx).is_ready() {
+            self.begin_drain();
+            if self.conversation.phase() == Phase::Serving {
+                // The head of the answer may be out already, without the word of the close.
+                served.as_mut().graceful_shutdown();
+            }
+        }
+        let outcome = served.poll(cx);
+        match outcome {
+            Poll::Ready(outcome) => Poll::Ready(self.ending(outcome)),
+            Poll::Pending => self.poll_deadline(cx, now),
+        }
+    }
+
+    /// From now on the next answer is the last.
+    fn begin_drain(&mut self) {
+        let serving = self.conversation.phase() == Phase::Serving;
+        self.before_drain = Some(self.conversation.requests() - u64::from(serving));
+        self.conversation.close_next();
+    }
+
+    /// Waits until the connection has been as it is for too long.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Ending> {
+        self.place.set_busy(self.conversation.phase() == Phase::Serving);
+        let (deadline, ending) = self.conversation.deadline();
+        if now >= deadline {
+            return Poll::Ready(ending.unwrap_or_else(|| self.ending(Ok(()))));
+        }
+        if deadline < self.alarm || now >= self.alarm {
+            self.alarm = deadline;
+            self.timer.set(Some(deadline));
+            if self.timer.poll_elapsed(cx).is_ready() {
+                return Poll::Ready(self.elapsed(deadline, ending));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The timer says that the deadline has passed: since the poll began, or because the runtime
+    /// ends, with which every wait does.
+    fn elapsed(&self, deadline: Instant, ending: Option<Ending>) -> Ending {
+        match self.place.server().runtime().clock().now() >= deadline {
+            true => ending.unwrap_or_else(|| self.ending(Ok(()))),
+            false => Ending::Cut,
+        }
+    }
+
+    /// How the connection ended.
+    fn ending(&self, outcome: hyper::Result<()>) -> Ending {
+        let fault = self.conversation.fault().ending();
+        match (outcome, self.before_drain) {
+            (Err(error), _) => fault.unwrap_or_else(|| self.ending_of(&error)),
+            (Ok(()), _) if fault.is_some() => fault.unwrap_or(Ending::Finished),
+            (Ok(()), Some(before)) if self.conversation.requests() > before => Ending::Drained,
+            (Ok(()), Some(_)) => Ending::IdleDrained,
+            (Ok(()), None) => Ending::Finished,
+        }
+    }
+
+    fn ending_of(&self, error: &hyper::Error) -> Ending {
+        tracing::debug!(%error, peer = %self.conversation.peer(), "a connection failed");
+        if error.is_parse() {
+            if !error.is_parse_version_h2() {
+                self.conversation.figures().refuse(answer_to(error));
+            }
+            return Ending::Protocol;
+        }
+        // Only an answer's body can fail: of the service's other errors hyper hears nothing.
+        if error.is_user() && !is_lost(error) { Ending::Cut } else { Ending::Lost }
+    }
+}
+
+/// What hyper answers to a malformed head.
+fn answer_to(error: &hyper::Error) -> StatusCode {
+    match error.is_parse_too_large() {
+        true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        false => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn is_lost(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<io::Error>())
+}

@@ -1,0 +1,283 @@
+//! What the parts of one connection know together: the transport, the gate, bodies, and the watch
+//! over them.
+//!
+//! All of them run in the connection's own task, one after the other, except that a service may
+//! read its request's body elsewhere. So the atomics here are plain cells that may be shared. They
+//! are Relaxed: none of them publishes anything but its own value.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use heist_scheduler::time::Instant;
+use hyper::StatusCode;
+
+use super::figures::Figures;
+use crate::server::{Ending, Limits, Peer, Place, Shared};
+
+/// The state of one connection. The transport, the gate, each request's body and each exchange
+/// hold it.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    server: Arc<Shared>,
+    figures: Arc<Figures>,
+    peer: Peer,
+    /// A [`Phase`]. Written by the connection's task.
+    phase: AtomicU8,
+    /// When the phase began. Written by the connection's task, and by a body that outlives its
+    /// answer.
+    since: AtomicU64,
+    /// When the poll of the connection's task began. Written by the connection's task.
+    now: AtomicU64,
+    /// Since when the peer takes nothing, [`NO_TIME`] if it does. Written by the transport.
+    blocked: AtomicU64,
+    /// How many requests came. Written by the gate.
+    requests: AtomicU64,
+    /// The next answer is to be the last. Set once, by the connection's task.
+    closing: AtomicBool,
+    /// The body of the present request is there and not at its end. Set by the gate, cleared by
+    /// the body.
+    receiving: AtomicBool,
+    /// The body was given up, and the peer may still be sending it. Written like `receiving`.
+    left_unread: AtomicBool,
+    /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
+    fault: AtomicU8,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// It was accepted, and nothing came yet.
+    Fresh,
+    /// It is between two requests.
+    Idle,
+    /// A part of a head came.
+    Head,
+    /// From the call of the service to the end of the answer.
+    Serving,
+    /// The last answer is out, and what the peer still sends is thrown away.
+    Lingering,
+}
+
+/// What the peer did wrong, or what befell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Fault {
+    None,
+    BodyTooLong,
+    BodyStalled,
+    BodyTooSlow,
+    BodyMalformed,
+    BodyLost,
+    TakesTooSlowly,
+    OverBudget,
+}
+
+impl Conversation {
+    pub(super) fn new(place: &Place, peer: Peer, figures: Arc<Figures>) -> Arc<Conversation> {
+        Arc::new(Conversation {
+            server: Arc::clone(place.server()),
+            figures,
+            peer,
+            phase: AtomicU8::new(Phase::Fresh as u8),
+            since: AtomicU64::new(place.accepted_at().as_nanos()),
+            now: AtomicU64::new(place.accepted_at().as_nanos()),
+            blocked: AtomicU64::new(NO_TIME),
+            requests: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            receiving: AtomicBool::new(false),
+            left_unread: AtomicBool::new(false),
+            fault: AtomicU8::new(Fault::None as u8),
+        })
+    }
+
+    pub(super) fn server(&self) -> &Arc<Shared> {
+        &self.server
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.server.limits()
+    }
+
+    pub(super) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// A poll of the connection's task begins.
+    pub(super) fn enter_poll(&self, now: Instant) {
+        self.now.store(now.as_nanos(), Relaxed);
+    }
+
+    /// When the present poll began.
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.now.load(Relaxed))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        PHASES[usize::from(self.phase.load(Relaxed))]
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        Instant::from_nanos(self.since.load(Relaxed))
+    }
+
+    pub(super) fn enter(&self, phase: Phase, since: Instant) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(since.as_nanos(), Relaxed);
+    }
+
+    /// Bytes came. The first ones after a request are the beginning of the next one's head; the
+    /// time of the first request counts from the accept.
+    pub(super) fn received(&self) {
+        match self.phase() {
+            Phase::Fresh => self.phase.store(Phase::Head as u8, Relaxed),
+            Phase::Idle => self.enter(Phase::Head, self.now()),
+            Phase::Head | Phase::Serving | Phase::Lingering => {}
+        }
+    }
+
+    /// A request came, with a body to receive or none. Returns when that was: in a poll that
+    /// serves several, the end of the one before.
+    pub(super) fn begin_request(&self, receiving: bool) -> Instant {
+        let mut since = self.now();
+        if self.phase() == Phase::Idle {
+            since = since.max(self.since());
+        }
+        self.enter(Phase::Serving, since);
+        self.requests.store(self.requests.load(Relaxed) + 1, Relaxed);
+        self.receiving.store(receiving, Relaxed);
+        self.left_unread.store(false, Relaxed);
+        self.fault.store(Fault::None as u8, Relaxed);
+        since
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
+    }
+
+    /// The body was read to its end at `now`, which may be later than the end of the answer.
+    pub(super) fn body_ended(&self, now: Instant) {
+        if self.receiving.swap(false, Relaxed) && self.phase() != Phase::Serving {
+            self.since.store(now.as_nanos(), Relaxed);
+        }
+    }
+
+    /// The body was given up before its end.
+    pub(super) fn leave_unread(&self) {
+        self.receiving.store(false, Relaxed);
+        self.left_unread.store(true, Relaxed);
+    }
+
+    pub(super) fn left_unread(&self) -> bool {
+        self.left_unread.load(Relaxed)
+    }
+
+    /// The answer to come is to be the last one.
+    pub(super) fn close_next(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    pub(super) fn closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// The peer takes nothing since `since`; `None` if it does.
+    pub(super) fn set_blocked(&self, since: Option<Instant>) {
+        self.blocked.store(since.map_or(NO_TIME, Instant::as_nanos), Relaxed);
+    }
+
+    pub(super) fn set_fault(&self, fault: Fault) {
+        self.fault.store(fault as u8, Relaxed);
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        FAULTS[usize::from(self.fault.load(Relaxed))]
+    }
+
+    /// Until when the connection may go on like this, and how it ends then: `None` if it ends as
+    /// it would have by itself.
+    pub(super) fn deadline(&self) -> (Instant, Option<Ending>) {
+        let limits = self.limits();
+        let blocked = self.blocked.load(Relaxed);
+        if blocked != NO_TIME {
+            let since = Instant::from_nanos(blocked);
+            return (since + limits.write_timeout, Some(Ending::WriteTimeout));
+        }
+        let (patience, ending) = self.patience(limits);
+        (self.since() + patience, ending)
+    }
+
+    fn patience(&self, limits: &Limits) -> (Duration, Option<Ending>) {
+        match self.phase() {
+            Phase::Lingering => (limits.linger_timeout, None),
+            // The service takes the time it takes, and the body keeps its own.
+            Phase::Serving => (Duration::MAX, None),
+            _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
+            Phase::Head => (limits.header_timeout, Some(Ending::HeaderTimeout)),
+            Phase::Fresh => {
+                self.until_drained(limits, limits.header_timeout, Ending::HeaderTimeout)
+            }
+            Phase::Idle => self.until_drained(limits, limits.idle_timeout, Ending::IdleTimeout),
+        }
+    }
+
+    fn until_drained(
+        &self,
+        limits: &Limits,
+        patience: Duration,
+        ending: Ending,
+    ) -> (Duration, Option<Ending>) {
+        if self.closing() && limits.drain_linger < patience {
+            return (limits.drain_linger, Some(Ending::IdleDrained));
+        }
+        (patience, Some(ending))
+    }
+}
+
+impl Fault {
+    /// How the connection ends, if that is why.
+    pub(super) fn ending(self) -> Option<Ending> {
+        match self {
+            Fault::None | Fault::BodyTooLong => None,
+            Fault::BodyStalled => Some(Ending::BodyTimeout),
+            Fault::BodyTooSlow | Fault::TakesTooSlowly => Some(Ending::TooSlow),
+            Fault::BodyMalformed => Some(Ending::Protocol),
+            Fault::BodyLost => Some(Ending::Lost),
+            Fault::OverBudget => Some(Ending::Memory),
+        }
+    }
+
+    /// The answer to a request whose service failed, if that is why.
+    pub(super) fn status(self) -> Option<StatusCode> {
+        match self {
+            Fault::BodyTooLong => Some(StatusCode::PAYLOAD_TOO_LARGE),
+            Fault::BodyStalled | Fault::BodyTooSlow => Some(StatusCode::REQUEST_TIMEOUT),
+            Fault::BodyMalformed | Fault::BodyLost => Some(StatusCode::BAD_REQUEST),
+            Fault::None | Fault::TakesTooSlowly | Fault::OverBudget => None,
+        }
+    }
+}
+
+/// Later than all times there are.
+const NO_TIME: u64 = u64::MAX;
+
+/// Each at the place of its number.
+const PHASES: [Phase; 5] =
+    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering];
+
+/// Each at the place of its number.
+const FAULTS: [Fault; 8] = [
+    Fault::None,
+    Fault::BodyTooLong,
+    Fault::BodyStalled,
+    Fault::BodyTooSlow,
+    Fault::BodyMalformed,
+    Fault::BodyLost,
+    Fault::TakesTooSlowly,
+    Fault::OverBudget,
+];

@@ -1,0 +1,122 @@
+//! What is counted of requests, by each worker on its own cache lines.
+
+use std::time::Duration;
+use std::{array, iter};
+
+use heist_scheduler::Handle;
+use heist_scheduler::figures::{Count, Histogram, Scale, Snapshot, Stripes};
+use hyper::StatusCode;
+
+use crate::server::HttpMetrics;
+
+/// The figures of one server.
+#[derive(Debug)]
+pub(super) struct Figures(Stripes<Tally>);
+
+/// What one worker counts.
+#[derive(Debug)]
+struct Tally {
+    begun: Count,
+    ended: Count,
+    abandoned: Count,
+    codes: [Count; CODES],
+    time: Histogram,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            begun: Count::default(),
+            ended: Count::default(),
+            abandoned: Count::default(),
+            codes: array::from_fn(|_| Count::default()),
+            time: Histogram::new(Scale::Time),
+        }
+    }
+}
+
+impl Figures {
+    pub(super) fn new(runtime: &Handle) -> Figures {
+        Figures(Stripes::new(runtime))
+    }
+
+    /// A request came to the service, or to be refused.
+    pub(super) fn begin(&self) {
+        self.0.with(|tally| tally.begun.add(1));
+    }
+
+    /// The request that began was answered.
+    pub(super) fn end(&self, status: StatusCode, took: Duration) {
+        self.0.with(|tally| {
+            tally.ended.add(1);
+            tally.codes[index(status)].add(1);
+            tally.time.record_time(took);
+        });
+    }
+
+    /// The request that began will not be answered.
+    pub(super) fn abandon(&self) {
+        self.0.with(|tally| {
+            tally.ended.add(1);
+            tally.abandoned.add(1);
+        });
+    }
+
+    /// Something that never became a request was answered.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        self.0.with(|tally| tally.codes[index(status)].add(1));
+    }
+
+    /// All of it. Among the codes only those that came up; 0 stands for requests whose answer did
+    /// not come to begin, as the peer went away or the service panicked.
+    pub(super) fn metrics(&self) -> HttpMetrics {
+        // The ends before the beginnings: what is read late must not make the difference negative.
+        let ended = self.0.sum(|tally| tally.ended.get());
+        let in_flight = self.0.sum(|tally| tally.begun.get()).saturating_sub(ended);
+        let mut request_time = Snapshot::new(Scale::Time);
+        self.0.each(|tally| request_time.add(&tally.time));
+        HttpMetrics::new(self.requests(), in_flight, request_time)
+    }
+
+    fn requests(&self) -> Vec<(u16, u64)> {
+        let mut counts = vec![0_u64; CODES];
+        self.0.each(|tally| {
+            counts.iter_mut().zip(&tally.codes).for_each(|(sum, count)| *sum += count.get());
+        });
+        let abandoned = self.0.sum(|tally| tally.abandoned.get());
+        let all = iter::once((0, abandoned)).chain((FIRST_CODE..).zip(counts));
+        all.filter(|&(_, count)| count > 0).collect()
+    }
+}
+
+/// Where a code is counted. There is a place for every one that hyper can send.
+fn index(status: StatusCode) -> usize {
+    usize::from(status.as_u16() - FIRST_CODE)
+}
+
+const FIRST_CODE: u16 = 100;
+/// 100 to 999: what a [`StatusCode`] can be.
+const CODES: usize = 900;
+
+#[cfg(all(test, feature = "figures"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_at_both_ends_are_counted_and_requests_in_flight_are_the_difference() {
+        let runtime = crate::Runtime::new().unwrap();
+        let figures = Figures::new(runtime.handle());
+        for code in [100, 200, 200, 999] {
+            figures.begin();
+            figures.end(StatusCode::from_u16(code).unwrap(), Duration::from_micros(3));
+        }
+        figures.begin();
+        figures.begin();
+        figures.abandon();
+        figures.refuse(StatusCode::BAD_REQUEST);
+        let metrics = figures.metrics();
+        assert_eq!(metrics.requests, [(0, 1), (100, 1), (200, 2), (400, 1), (999, 1)]);
+        assert_eq!(metrics.in_flight, 1);
+        assert_eq!(metrics.request_time.count(), 4);
+    }
+}

@@ -1,0 +1,154 @@
+//! Between hyper and the service: what is refused is refused here.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::service::Service;
+use hyper::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+
+use super::body::Body;
+use super::conversation::Conversation;
+use super::reply::{Exchange, Reply};
+
+/// The service of one connection.
+pub(super) struct Gate<S> {
+    service: S,
+    conversation: Arc<Conversation>,
+}
+
+impl<S> Gate<S> {
+    pub(super) fn new(service: S, conversation: Arc<Conversation>) -> Gate<S> {
+        Gate { service, conversation }
+    }
+
+    /// What to refuse a request with, if it must be.
+    fn refusal(&self, body: &Incoming) -> Option<StatusCode> {
+        let server = self.conversation.server();
+        if server.sheds() {
+            server.count_shed();
+            return Some(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let too_long = body.size_hint().lower() > server.limits().max_body;
+        too_long.then_some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+}
+
+impl<S, B> Service<Request<Incoming>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<Reply<B>>;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
+        let receiving = !request.body().is_end_stream();
+        let exchange = Some(Exchange::begin(&self.conversation, receiving));
+        if let Some(status) = self.refusal(request.body()) {
+            if receiving {
+                self.conversation.leave_unread();
+            }
+            return Answering { work: Work::Refused { status }, exchange };
+        }
+        let request = request.map(|body| Body::new(body, Arc::clone(&self.conversation)));
+        Answering { work: Work::Service { future: self.service.call(request) }, exchange }
+    }
+}
+
+pin_project! {
+    /// The answer to one request.
+    pub(super) struct Answering<F> {
+        #[pin]
+        work: Work<F>,
+        // `None` once answered.
+        exchange: Option<Exchange>,
+    }
+}
+
+pin_project! {
+    #[project = WorkProjection]
+    enum Work<F> {
+        Refused { status: StatusCode },
+        Service { #[pin] future: F },
+    }
+}
+
+impl<F, B, E> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<Response<Reply<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let outcome = match this.work.project() {
+            WorkProjection::Refused { status } => Err(*status),
+            WorkProjection::Service { future } => ready!(future.poll(cx)).map_err(|error| {
+                let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
+                status_of_failure(exchange.conversation(), error.into().as_ref())
+            }),
+        };
+        let exchange = this.exchange.take().expect(ANSWERED_ONCE);
+        Poll::Ready(Ok(answer(outcome, exchange)))
+    }
+}
+
+/// A failure to read the body is the peer's; every other one is the service's.
+fn status_of_failure(conversation: &Conversation, error: &(dyn Error + 'static)) -> StatusCode {
+    let peer = conversation.peer();
+    match conversation.fault().status() {
+        Some(status) => {
+            tracing::debug!(error, %peer, %status, "a request's body was not received");
+            status
+        }
+        None => {
+            tracing::error!(error, %peer, "a service failed");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The service's answer, or one without a body.
+fn answer<B>(
+    outcome: Result<Response<B>, StatusCode>,
+    mut exchange: Exchange,
+) -> Response<Reply<B>> {
+    let closing = exchange.conversation().closing();
+    let (status, mut response) = match outcome {
+        Ok(response) => (response.status(), response.map(Some)),
+        Err(status) => (status, refused(status)),
+    };
+    if closing {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    exchange.answered(status);
+    response.map(|body| Reply::new(body, exchange))
+}
+
+/// The answer in place of a service. Only overload leaves the connection as it was: a new one would
+/// cost both sides more than the next request on this one.
+fn refused<B>(status: StatusCode) -> Response<Option<B>> {
+    let mut response = Response::new(None);
+    *response.status_mut() = status;
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => {}
+        _ => {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+    response
+}
+
+const ANSWERED_ONCE: &str = "a future is not polled after it is ready";

@@ -1,0 +1,224 @@
+//! hyper services on a server (feature `hyper`).
+//!
+//! # The way of a request
+//!
+//! 1. The server accepts a connection and gives it to [`Http`], which makes a task's future of it:
+//!    hyper on a transport of ours, and around both a watch over time and the drain
+//!    (`connection`).
+//! 2. hyper reads the head from the transport and refuses what is malformed or too long. Time for
+//!    the head is counted from its first byte, or from the accept; between requests a connection
+//!    may idle longer.
+//! 3. The request passes a gate. While the server is overloaded it is answered `503`, if its body
+//!    says that it is too long `413`; otherwise the service is called, with a [`Body`] that is
+//!    bounded in length and in time.
+//! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
+//!    little, and charges what waits to the server's budget.
+//! 5. After the last answer of a connection, what the peer still sends is read and thrown away for
+//!    a while: to close at once would destroy the answer on its way.
+//!
+//! # What ends a connection
+//!
+//! All bounds are in [`Limits`](super::Limits), and on unless changed.
+//!
+//! | what the peer does | what it gets |
+//! |---|---|
+//! | sends a head too long, or of too many fields | `431` |
+//! | sends something malformed | `400` |
+//! | sends no whole head in time, or nothing for too long between requests | the close |
+//! | announces or sends a body that is too long | `413` |
+//! | sends the body with a long pause, or slowly | `408` |
+//! | reads nothing for a while, or slowly | the close |
+//! | closes its sending side before it has the answer | the close; the service's future is dropped |
+//!
+//! `413` and `408` are what the peer gets if the service fails when reading the [`Body`] fails, so
+//! pass its errors on. Any other error of a service is logged and answered `500`. A panic of it
+//! ends its connection and no other.
+//!
+//! # When the server drains
+//!
+//! A request that is being served is finished, and its answer says `connection: close`. A
+//! connection that has been idle for [`Limits::drain_linger`](super::Limits::drain_linger) is
+//! closed at once. One that was used less long ago may send one more request until then, since the
+//! client may have sent it before it could know; that answer, too, says `connection: close`.
+//!
+//! # Not here
+//!
+//! HTTP/2, and upgrades to other protocols.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::time::Duration;
+//!
+//! use heist_net::Runtime;
+//! use heist_net::server::{Listener, Server, http};
+//! use http_body_util::Full;
+//! use hyper::body::Bytes;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response};
+//!
+//! async fn hello(_: Request<http::Body>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new(Full::new(Bytes::from_static(b"hello\n"))))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = Listener::tcp("127.0.0.1:0".parse()?)?;
+//! let runtime = Runtime::new()?;
+//! let server =
+//!     Server::builder().listen(listener).http(service_fn(hello)).start_on(runtime.handle())?;
+//! runtime.block_on(server.drain(Duration::from_secs(30)));
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod connection;
+mod conversation;
+mod figures;
+mod gate;
+mod pace;
+mod reply;
+mod transport;
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+
+pub use body::{Body, BodyError};
+
+use super::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
+use connection::Connection;
+use conversation::Conversation;
+use figures::Figures;
+use gate::Gate;
+use transport::Transport;
+
+/// Serves HTTP/1.1 by a hyper service.
+///
+/// The service is cloned for each connection, and called for one request of it after the other.
+/// It is unmodified but for its request's body, which is a [`Body`]: those that are generic over
+/// the body work as they are. One that insists on [`Incoming`](hyper::body::Incoming) can be
+/// given it, without the bounds of a [`Body`]:
+///
+/// ```
+/// # use http_body_util::Empty;
+/// # use hyper::body::{Bytes, Incoming};
+/// # use hyper::{Request, Response};
+/// # use std::convert::Infallible;
+/// # async fn theirs(_: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
+/// #     Ok(Response::new(Empty::new()))
+/// # }
+/// use heist_net::server::http::{Body, Http};
+/// use hyper::service::service_fn;
+///
+/// let ours = service_fn(|request: Request<Body>| theirs(request.map(Body::into_incoming)));
+/// # drop(Http::new(ours));
+/// ```
+///
+/// What waits to be written is charged to the server's budget as long as the peer does not take
+/// it. A response body that is given in one piece is charged as a whole, so give large ones in
+/// several.
+pub struct Http<S> {
+    service: S,
+    started: Option<Started>,
+}
+
+/// What is known once the server has started.
+struct Started {
+    hyper: http1::Builder,
+    figures: Arc<Figures>,
+}
+
+impl<S> Http<S> {
+    /// To be served by [`Builder::serve`], which is what [`Builder::http`] does.
+    pub fn new(service: S) -> Http<S> {
+        Http { service, started: None }
+    }
+
+    fn started(&self) -> &Started {
+        self.started.as_ref().expect("a server calls `start` before it accepts a connection")
+    }
+}
+
+impl<S, B> Serve for Http<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Ending> + Send + 'static + use<S, B> {
+        let Accepted { stream, peer, place } = accepted;
+        let Started { hyper, figures } = self.started();
+        let conversation = Conversation::new(&place, peer, Arc::clone(figures));
+        let transport = Transport::new(stream, Arc::clone(&conversation));
+        let gate = Gate::new(self.service.clone(), Arc::clone(&conversation));
+        let served = hyper.serve_connection(transport, gate);
+        async move {
+            let connection = Connection::new(conversation, place);
+            connection.run(served).await
+        }
+    }
+
+    fn start(&mut self, server: &Arc<Shared>) {
+        let figures = Arc::new(Figures::new(server.runtime()));
+        self.started = Some(Started { hyper: bounded(server.limits()), figures });
+    }
+
+    fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {
+        match reason {
+            // Who opens too many connections need not be told, and might not read it.
+            Refusal::PerAddress => None,
+            _ => Some(UNAVAILABLE),
+        }
+    }
+
+    fn http_metrics(&self) -> Option<HttpMetrics> {
+        self.started.as_ref().map(|started| started.figures.metrics())
+    }
+}
+
+impl<S> fmt::Debug for Http<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("started", &self.started.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl<H> Builder<H> {
+    /// Serves HTTP/1.1 by `service` on each connection; see [`Http`].
+    pub fn http<S>(self, service: S) -> Builder<Http<S>>
+    where
+        Http<S>: Serve,
+    {
+        self.serve(Http::new(service))
+    }
+}
+
+/// hyper with the bounds that are its own to keep. It sets no timer, as its time for a head also
+/// runs while a connection idles.
+fn bounded(limits: &Limits) -> http1::Builder {
+    let mut hyper = http1::Builder::new();
+    hyper
+        .header_read_timeout(None)
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(BUFFER_BYTES.max(limits.header_bytes));
+    hyper
+}
+
+/// The most that hyper buffers for one connection in each direction. It begins with 8 KiB and
+/// grows for uploads that fill it, which halves their reads.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The answer to a connection that cannot be served now.
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";

@@ -1,0 +1,89 @@
+//! An exchange of a request for an answer, and the answer's body, which ends it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use heist_scheduler::time::Instant;
+use hyper::StatusCode;
+use hyper::body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::conversation::{Conversation, Phase};
+
+/// One request that is being served. Dropping it ends it.
+pub(super) struct Exchange {
+    conversation: Arc<Conversation>,
+    began: Instant,
+    /// What it is answered with, once that is known.
+    status: Option<StatusCode>,
+}
+
+impl Exchange {
+    /// Begins, with a body to receive or none.
+    pub(super) fn begin(conversation: &Arc<Conversation>, receiving: bool) -> Exchange {
+        conversation.figures().begin();
+        let began = conversation.begin_request(receiving);
+        Exchange { conversation: Arc::clone(conversation), began, status: None }
+    }
+
+    pub(super) fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let figures = self.conversation.figures();
+        // The poll's own time would make the work of a service that never waits look like none.
+        // Not `Instant::now`: the connection may be dropped where there is no runtime any more.
+        let now = self.conversation.server().runtime().clock().now();
+        match self.status {
+            Some(status) => figures.end(status, now - self.began),
+            None => figures.abandon(),
+        }
+        self.conversation.enter(Phase::Idle, now);
+    }
+}
+
+pin_project! {
+    /// The body of an answer: the service's, or none. Its end is the end of the exchange.
+    pub(super) struct Reply<B> {
+        #[pin]
+        body: Option<B>,
+        _exchange: Exchange,
+    }
+}
+
+impl<B> Reply<B> {
+    pub(super) fn new(body: Option<B>, exchange: Exchange) -> Reply<B> {
+        Reply { body, _exchange: exchange }
+    }
+}
+
+impl<B: Body> Body for Reply<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
