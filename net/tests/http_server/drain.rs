@@ -1,0 +1,125 @@
+//! Failure 51: what a drain does to connections, and that it loses no request.
+
+use std::time::Duration;
+
+use heist_net::server::Ending;
+use heist_net::server::http::Body;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+
+use crate::answers::InTwo;
+use crate::client::GET;
+use crate::site::{Failure, Gate, Hello, Site, reply};
+
+/// Drains in the background; the handle is to be waited for.
+fn drain(site: &Site) -> std::thread::JoinHandle<()> {
+    let server = std::sync::Arc::clone(&site.server);
+    let runtime = site.runtime.handle().clone();
+    let drained = std::thread::spawn(move || {
+        runtime.block_on(server.drain(Duration::from_secs(3600)));
+    });
+    while !site.server.shared().is_draining() {
+        std::thread::yield_now();
+    }
+    site.settle();
+    drained
+}
+
+#[test]
+fn drain_ends_though_connections_idle() {
+    let site = Site::new(Hello::default());
+    let mut clients: Vec<_> = (0..10).map(|_| site.connect()).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.get().code, 200));
+    site.pass(2);
+    drain(&site).join().unwrap();
+    clients.iter_mut().for_each(|client| assert!(client.rest().is_empty()));
+    assert_eq!(site.closed(Ending::IdleDrained), 10);
+}
+
+#[test]
+fn request_in_flight_is_finished_and_its_answer_says_close() {
+    let (gate, go) = Gate::new();
+    let site = Site::new(service_fn(move |_: Request<Body>| {
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            Ok::<_, Failure>(reply("done"))
+        }
+    }));
+    let mut client = site.connect();
+    client.send(GET);
+    site.settle();
+    let drained = drain(&site);
+    assert!(client.is_quiet());
+    assert_eq!(site.server.metrics().connections_active, 1);
+    go.send(()).unwrap();
+    let answer = client.answer();
+    assert_eq!((&answer.body[..], answer.closes()), (&b"done"[..], true));
+    assert!(client.rest().is_empty());
+    drained.join().unwrap();
+    assert_eq!(site.closed(Ending::Drained), 1);
+}
+
+#[test]
+fn answer_that_has_begun_is_finished_and_then_the_connection_closed() {
+    let (gate, go) = Gate::new();
+    let site = Site::new(service_fn(move |_: Request<Body>| {
+        let gate = gate.clone();
+        async move { Ok::<_, Failure>(Response::new(InTwo::new(gate))) }
+    }));
+    let mut client = site.connect();
+    client.send(GET);
+    client.until(b"one ");
+    let drained = drain(&site);
+    assert!(client.is_quiet());
+    go.send(()).unwrap();
+    client.until(b"two\r\n0\r\n\r\n");
+    assert!(client.rest().is_empty());
+    drained.join().unwrap();
+    assert_eq!(site.closed(Ending::Drained), 1);
+}
+
+#[test]
+fn request_sent_just_before_the_drain_is_answered() {
+    let site = Site::new(Hello::default());
+    let (mut used, mut fresh) = (site.connect(), site.connect());
+    assert_eq!(used.get().code, 200);
+    let drained = drain(&site);
+    for client in [&mut used, &mut fresh] {
+        assert!(client.is_quiet());
+        let answer = client.get();
+        assert_eq!((answer.code, answer.closes()), (200, true));
+        assert!(client.rest().is_empty());
+    }
+    drained.join().unwrap();
+    assert_eq!(site.closed(Ending::Drained), 2);
+}
+
+#[test]
+fn connection_used_just_before_the_drain_is_closed_when_it_sends_no_more() {
+    let site = Site::new(Hello::default());
+    let (mut used, mut fresh) = (site.connect(), site.connect());
+    assert_eq!(used.get().code, 200);
+    let drained = drain(&site);
+    site.settle();
+    assert!(used.is_quiet() && fresh.is_quiet());
+    site.pass(2);
+    assert!(used.rest().is_empty() && fresh.rest().is_empty());
+    drained.join().unwrap();
+    assert_eq!(site.closed(Ending::IdleDrained), 2);
+}
+
+#[test]
+fn half_a_head_may_be_finished_during_the_drain() {
+    let site = Site::new(Hello::default());
+    let mut client = site.connect();
+    client.send(&GET[..10]);
+    site.pass(5);
+    let drained = drain(&site);
+    site.pass(5);
+    client.send(&GET[10..]);
+    let answer = client.answer();
+    assert_eq!((answer.code, answer.closes()), (200, true));
+    drained.join().unwrap();
+    assert_eq!(site.closed(Ending::Drained), 1);
+}

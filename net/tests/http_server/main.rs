@@ -1,0 +1,11 @@
+//! hyper services on a `Server`, over real sockets: what peers do wrong, what servers do to them,
+//! and that nothing is lost when the server goes.
+
+mod answers;
+mod bodies;
+mod client;
+mod drain;
+mod heads;
+mod services;
+mod site;
+mod takers;

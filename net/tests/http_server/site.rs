@@ -1,0 +1,157 @@
+//! A server for a test, on a clock that the test moves.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use heist_net::server::http::{Body, Http};
+use heist_net::server::{Address, Ending, Limits, Listener, Serve, Server};
+use heist_net::{Builder, Runtime};
+use heist_scheduler::time::{Clock, ManualClock};
+use heist_scheduler::{Handle, spawn_blocking, yield_now};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::service::Service;
+use hyper::{Request, Response};
+
+use crate::client::Client;
+
+/// One worker, so that a task which yields often enough has let it see everything there is.
+pub(crate) struct Site {
+    pub(crate) server: Arc<Server>,
+    pub(crate) runtime: Runtime,
+    hand: ManualClock,
+}
+
+impl Site {
+    pub(crate) fn new<S>(service: S) -> Site
+    where
+        Http<S>: Serve,
+    {
+        Site::with(Limits::default(), service)
+    }
+
+    pub(crate) fn with<S>(limits: Limits, service: S) -> Site
+    where
+        Http<S>: Serve,
+    {
+        Site::overloaded_by(|_| false, limits, service)
+    }
+
+    pub(crate) fn overloaded_by<S>(
+        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+        limits: Limits,
+        service: S,
+    ) -> Site
+    where
+        Http<S>: Serve,
+    {
+        let (clock, hand) = Clock::manual();
+        let runtime = Builder::new().workers(1).clock(clock).start().unwrap();
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let server = Server::builder()
+            .listen(listener)
+            .limits(limits)
+            .overloaded_by(overloaded)
+            .http(service)
+            .start_on(runtime.handle())
+            .unwrap();
+        Site { server: Arc::new(server), runtime, hand }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.server.addresses()[0] {
+            Address::Tcp(address) => *address,
+            other => panic!("not where this listens: {other:?}"),
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Lets the server see what has come so far, on all its sockets and timers.
+    pub(crate) fn settle(&self) {
+        let turns = self.runtime.spawn(async {
+            // It looks at its sockets at least every 61 turns; what that starts may take a few.
+            for _ in 0..300 {
+                yield_now().await;
+            }
+        });
+        self.runtime.block_on(turns).unwrap();
+    }
+
+    /// Moves the time, after the server has seen what came before.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.settle();
+        self.hand.advance(Duration::from_secs(seconds));
+        self.settle();
+    }
+
+    pub(crate) fn closed(&self, ending: Ending) -> u64 {
+        self.settle();
+        self.server.metrics().closed_by(ending)
+    }
+
+    /// Answers with this code that were given.
+    pub(crate) fn answered(&self, code: u16) -> u64 {
+        self.settle();
+        let http = self.server.metrics().http.expect("an HTTP server has figures of it");
+        http.requests.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count)
+    }
+}
+
+pub(crate) type Reply = Response<Full<Bytes>>;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+pub(crate) fn reply(text: impl Into<Bytes>) -> Reply {
+    Response::new(Full::new(text.into()))
+}
+
+/// Answers `hello` to everything, and knows how often.
+#[derive(Clone, Default)]
+pub(crate) struct Hello(pub(crate) Arc<AtomicUsize>);
+
+impl Hello {
+    pub(crate) fn calls(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Service<Request<Body>> for Hello {
+    type Response = Reply;
+    type Error = Failure;
+    type Future = std::future::Ready<Result<Reply, Failure>>;
+
+    fn call(&self, _request: Request<Body>) -> Self::Future {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(reply("hello")))
+    }
+}
+
+/// Reads the body to its end and answers with how long it was.
+pub(crate) async fn measure(request: Request<Body>) -> Result<Reply, Failure> {
+    let body = request.into_body().collect().await?.to_bytes();
+    Ok(reply(body.len().to_string()))
+}
+
+/// Where a service waits for the test.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Mutex<Receiver<()>>>);
+
+impl Gate {
+    /// The service's side, and the test's, each of whose messages lets one call go on.
+    pub(crate) fn new() -> (Gate, Sender<()>) {
+        let (sender, receiver) = channel();
+        (Gate(Arc::new(Mutex::new(receiver))), sender)
+    }
+
+    pub(crate) async fn pass(&self) {
+        let receiver = Arc::clone(&self.0);
+        let passed = spawn_blocking(move || receiver.lock().unwrap().recv());
+        passed.await.unwrap().expect("the test lets its services go on");
+    }
+}
