@@ -1,10 +1,13 @@
-//! Tools that the tests share: an end for tests that hang, and a word about programs that a test
-//! needs.
+//! Tools that the tests share: an end for tests that hang, a word about programs that a test
+//! needs, a strict reader of Prometheus' text, and its own checker.
 
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
+
+pub mod exposition;
+pub mod promtool;
 
 /// Ends the whole test process if it lives too long: a test that waits for an event must not wait
 /// for ever when that does not come.
