@@ -67,11 +67,14 @@
 //! # Features
 //!
 //! - `cli` (default): the `heist` program and what only it needs.
+//! - `export`: what runtimes and servers count, as Prometheus text and for recorders of `metrics`.
 //! - `hyper`: `hyper::rt` traits for the sockets, an executor and a timer.
 //! - `portable`: the event queue for systems without epoll, on Linux too.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "export")]
+pub use heist_net::export;
 pub use heist_net::{Builder, Runtime, StartError, protocol};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{

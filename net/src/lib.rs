@@ -69,6 +69,8 @@
 //!
 //! # Features
 //!
+//! - `export`: the figures of runtimes and servers as Prometheus text, and for recorders of the
+//!   `metrics` crate.
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
 //!   hyper services on a [`Server`] (`server::http`).
 //! - `portable`: the event queue for systems without epoll, on Linux too.
@@ -78,6 +80,8 @@
 mod accept;
 mod driver;
 mod env;
+#[cfg(feature = "export")]
+pub mod export;
 #[cfg(feature = "hyper")]
 #[allow(unsafe_code)]
 mod hyper;

@@ -1,0 +1,152 @@
+//! The families of a runtime and of its workers.
+
+use std::time::Duration;
+
+use heist_scheduler::{CurrentPoll, Handle, Metrics, WorkerMetrics};
+
+use super::family::{Family, Series, counter, gauge, histogram, passing_gauge, seconds};
+use crate::driver::Driver;
+
+/// What a runtime and its event queue say.
+pub(super) struct RuntimeFigures {
+    pub(super) metrics: Metrics,
+    /// `None` for a runtime without an event queue.
+    sources: Option<usize>,
+}
+
+impl RuntimeFigures {
+    pub(super) fn of(runtime: &Handle) -> RuntimeFigures {
+        RuntimeFigures {
+            metrics: runtime.metrics(),
+            sources: Driver::of(runtime).map(|driver| driver.queue().sources()),
+        }
+    }
+
+    fn sum(&self, value: impl Fn(&WorkerMetrics) -> u64) -> u64 {
+        self.metrics.workers.iter().map(value).sum()
+    }
+}
+
+pub(super) const WORKER: &[Family<WorkerMetrics>] = &[
+    seconds("heist_worker_busy_seconds_total", "Time spent in polls of tasks.", |w, s| {
+        s.one(w.busy);
+    }),
+    counter("heist_worker_polls_total", "Polls of tasks.", |w, s| s.one(w.polls)),
+    counter("heist_worker_parks_total", "Times the worker went to sleep, by where.", |w, s| {
+        s.each(&[("where", "kernel")], w.listens);
+        s.each(&[("where", "parked")], w.parks);
+    }),
+    counter("heist_worker_long_polls_total", LONG_POLLS, |w, s| s.one(w.long_polls)),
+    counter("heist_worker_preempted_polls_total", PREEMPTED, |w, s| s.one(w.preempted_polls)),
+    gauge("heist_worker_queue_depth", "Tasks in the worker's deque.", |w, s| {
+        s.one(w.queue_depth);
+    }),
+    passing_gauge("heist_worker_current_poll_seconds", CURRENT_POLL, current_poll),
+];
+
+pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
+    gauge("heist_workers", "Worker threads.", |r, s| s.one(r.metrics.workers.len())),
+    gauge("heist_oldest_runnable_seconds", "Age of the oldest task that waits to run.", |r, s| {
+        s.one(r.metrics.oldest_runnable);
+    }),
+    counter("heist_wakeups_total", "Wakes of a worker, by whether it found work.", |r, s| {
+        s.each(&[("outcome", "useful")], r.sum(|w| w.useful_wakes));
+        s.each(&[("outcome", "empty")], r.sum(|w| w.empty_wakes));
+    }),
+    counter("heist_rescues_total", RESCUES, |r, s| s.one(r.metrics.rescues)),
+    counter("heist_steals_total", "Attempts to steal from a worker with work.", |r, s| {
+        s.each(&[("outcome", "hit")], r.sum(|w| w.steal_hits));
+        s.each(&[("outcome", "miss")], r.sum(|w| w.steal_misses));
+    }),
+    counter("heist_stolen_tasks_total", "Tasks taken from another worker.", |r, s| {
+        s.one(r.sum(|w| w.stolen_tasks));
+    }),
+    gauge("heist_injector_depth", "Tasks woken off the workers that wait to run.", |r, s| {
+        s.one(r.metrics.injector_depth);
+    }),
+    gauge("heist_tasks_alive", "Tasks that have not ended.", |r, s| s.one(r.metrics.tasks_alive)),
+    counter("heist_tasks_spawned_total", "Tasks spawned.", |r, s| s.one(r.metrics.tasks_spawned)),
+    counter("heist_task_panics_total", "Panics of tasks.", |r, s| s.one(r.metrics.task_panics)),
+    counter("heist_budget_yields_total", "Polls ended because their budget was spent.", |r, s| {
+        s.one(r.sum(|w| w.budget_yields));
+    }),
+    histogram("heist_task_poll_seconds", "Length of a poll.", |r, s| s.one(&r.metrics.task_poll)),
+    histogram("heist_task_wait_seconds", "From the wake of a task to its poll.", |r, s| {
+        s.one(&r.metrics.task_wait);
+    }),
+    histogram("heist_event_to_run_seconds", EVENT_TO_RUN, |r, s| s.one(&r.metrics.event_to_run)),
+    histogram("heist_event_queue_delay_seconds", QUEUE_DELAY, |r, s| {
+        s.one(&r.metrics.event_queue_delay);
+    }),
+    counter("heist_event_waits_total", "Looks into the event queue, by kind.", |r, s| {
+        s.each(&[("kind", "blocking")], r.sum(|w| w.listens));
+        s.each(&[("kind", "polling")], r.sum(|w| w.lane_polls));
+    }),
+    counter("heist_event_wait_errors_total", "Looks into the event queue that failed.", |r, s| {
+        s.one(r.sum(|w| w.lane_errors));
+    }),
+    counter("heist_events_total", EVENTS, |r, s| {
+        let [all, stale, spurious] =
+            [r.sum(|w| w.events), r.sum(|w| w.stale_events), r.sum(|w| w.spurious_events)];
+        s.each(&[("kind", "delivered")], all.saturating_sub(stale + spurious));
+        s.each(&[("kind", "stale")], stale);
+        s.each(&[("kind", "spurious")], spurious);
+    }),
+    histogram("heist_event_harvest_size", "Events taken at a time.", |r, s| {
+        s.one(&r.metrics.harvest_size);
+    }),
+    gauge("heist_sources", "Sockets registered with the event queue.", |r, s| s.some(r.sources)),
+    gauge("heist_timers", "Timers that are armed.", |r, s| s.one(r.metrics.timers)),
+    counter("heist_timers_refused_total", TIMERS_REFUSED, |r, s| s.one(r.metrics.timers_refused)),
+    histogram("heist_timer_lateness_seconds", "From a deadline to its firing.", |r, s| {
+        s.one(&r.metrics.timer_lateness);
+    }),
+    gauge("heist_blocking_threads", "Threads for blocking work.", |r, s| {
+        s.one(r.metrics.blocking_threads);
+    }),
+    gauge("heist_blocking_queue_depth", "Blocking work that waits for a thread.", |r, s| {
+        s.one(r.metrics.blocking_queue_depth);
+    }),
+    gauge("heist_blocking_oldest_seconds", BLOCKING_OLDEST, |r, s| {
+        s.one(r.metrics.blocking_oldest);
+    }),
+    histogram("heist_blocking_wait_seconds", BLOCKING_WAIT, |r, s| s.one(&r.metrics.blocking_wait)),
+    counter("heist_blocking_refused_total", BLOCKING_REFUSED, |r, s| {
+        s.one(r.metrics.blocking_refused);
+    }),
+];
+
+fn current_poll(worker: &WorkerMetrics, series: &mut Series<'_>) {
+    match &worker.current_poll {
+        None => series.one(Duration::ZERO),
+        Some(poll) if poll.elapsed < LONG_POLL => series.one(poll.elapsed),
+        Some(poll) => long_poll(poll, series),
+    }
+}
+
+fn long_poll(poll: &CurrentPoll, series: &mut Series<'_>) {
+    let task = ("task", poll.task.as_str());
+    match poll.spawned_at {
+        Some(place) => {
+            let place = format!("{}:{}", place.file(), place.line());
+            series.each(&[task, ("spawned_at", &place)], poll.elapsed);
+        }
+        None => series.each(&[task], poll.elapsed),
+    }
+}
+
+/// A poll is named from here on: for less nobody needs to look for the task.
+const LONG_POLL: Duration = Duration::from_millis(10);
+
+const CURRENT_POLL: &str = "Length so far of the poll under way; from 10 ms on with the task's name and where it was \
+     spawned.";
+const LONG_POLLS: &str = "Polls that blocked or computed for longer than half a millisecond.";
+const PREEMPTED: &str = "Polls as long because the thread was kept from running.";
+const RESCUES: &str = "Wakes sent by the monitor because work waited that nobody came to.";
+const EVENT_TO_RUN: &str = "From the harvest of an event to the poll of the task that it woke.";
+const QUEUE_DELAY: &str = "How long a probe waited in the kernel's queue while no worker slept.";
+const EVENTS: &str = "Events from the kernel, by kind; stale ones are of sockets that were closed.";
+const TIMERS_REFUSED: &str = "Times a timer had to be armed again because the queue was full.";
+const BLOCKING_OLDEST: &str = "How long the oldest of the blocking work that waits has waited.";
+const BLOCKING_WAIT: &str = "How long blocking work waited for a thread.";
+const BLOCKING_REFUSED: &str = "Blocking work refused because the pool's queue was full.";

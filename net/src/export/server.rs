@@ -1,0 +1,51 @@
+//! The families of a server.
+
+use super::family::{Family, counter, gauge, histogram};
+use crate::server::{HttpMetrics, Metrics};
+
+pub(super) const SERVER: &[Family<Metrics>] = &[
+    gauge("heist_connections", "Connections now, by whether a request is being served.", |m, s| {
+        s.each(&[("state", "active")], m.connections_active);
+        s.each(&[("state", "idle")], m.connections_idle);
+    }),
+    counter("heist_connections_accepted_total", "Connections accepted.", |m, s| s.one(m.accepted)),
+    counter("heist_connections_refused_total", "Connections not served, by why.", |m, s| {
+        for &(refusal, count) in &m.refused {
+            s.each(&[("reason", refusal.label())], count);
+        }
+    }),
+    counter("heist_connections_closed_total", "Connections ended, by how.", |m, s| {
+        for &(ending, count) in &m.closed {
+            s.each(&[("reason", ending.label())], count);
+        }
+    }),
+    histogram("heist_connection_seconds", "How long connections lived.", |m, s| {
+        s.one(&m.connection_time);
+    }),
+    counter("heist_accept_errors_total", "Errors of accept, by the name of the error.", |m, s| {
+        for &(error, count) in &m.accept_errors {
+            s.each(&[("error", error)], count);
+        }
+    }),
+    counter("heist_bytes_read_total", "Bytes read from sockets.", |m, s| s.one(m.bytes_read)),
+    counter("heist_bytes_written_total", "Bytes written to sockets.", |m, s| {
+        s.one(m.bytes_written);
+    }),
+    gauge("heist_buffered_bytes", "Bytes kept for connections.", |m, s| s.one(m.buffered_bytes)),
+    counter("heist_shed_total", "Connections and requests turned away in overload.", |m, s| {
+        s.one(m.shed);
+    }),
+];
+
+/// Of servers that speak HTTP, and only of those.
+pub(super) const HTTP: &[Family<HttpMetrics>] = &[
+    counter("heist_http_requests_total", "Requests answered, by status code.", |m, s| {
+        for &(code, count) in &m.requests {
+            s.each(&[("code", &code.to_string())], count);
+        }
+    }),
+    gauge("heist_http_requests_in_flight", "Requests being served.", |m, s| s.one(m.in_flight)),
+    histogram("heist_http_request_seconds", "How long requests took.", |m, s| {
+        s.one(&m.request_time);
+    }),
+];

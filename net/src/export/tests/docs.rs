@@ -1,0 +1,76 @@
+//! What is promised in `docs/metrics.md` and what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::family::{About, Family};
+use super::super::{process, runtime as tables, server};
+use super::{exporter, read, runtime};
+
+#[test]
+fn the_page_of_metrics_lists_every_family_and_no_other() {
+    let there: BTreeMap<_, _> =
+        all().map(|family| (family.name.to_owned(), family.kind.word().to_owned())).collect();
+    let documented: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.kind)).collect();
+    assert_eq!(documented, there);
+}
+
+#[test]
+fn every_label_on_the_page_is_documented() {
+    let (one, two) = (runtime(1), runtime(1));
+    let documented: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.labels)).collect();
+    for family in read(&exporter(&one, &two).render()) {
+        let declared = &documented[&family.name];
+        for (label, _) in family.samples.iter().flat_map(|sample| &sample.labels) {
+            assert!(declared.contains(label) || label == "le", "{}: {label}", family.name);
+        }
+    }
+}
+
+#[test]
+fn names_and_texts_follow_the_rules_of_prometheus() {
+    for About { name, kind, help, .. } in all() {
+        assert_eq!(kind.word() == "counter", name.ends_with("_total"), "{name}");
+        assert!(help.ends_with('.'), "{name}: {help}");
+        assert!(!help.contains(['\\', '\n']), "{name} would need escapes: {help}");
+    }
+}
+
+/// Every family that there is, whether or not it has a series.
+fn all() -> impl Iterator<Item = &'static About> {
+    about(process::PROCESS)
+        .chain(about(tables::RUNTIME))
+        .chain(about(tables::WORKER))
+        .chain(about(server::SERVER))
+        .chain(about(server::HTTP))
+}
+
+fn about<T>(families: &[Family<T>]) -> impl Iterator<Item = &About> {
+    families.iter().map(|family| &family.about)
+}
+
+/// One row of a table.
+struct Row {
+    name: String,
+    kind: String,
+    labels: BTreeSet<String>,
+}
+
+fn rows() -> Vec<Row> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `heist_"));
+    rows.map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [name, kind, _unit, labels, cost, conclusion, ""] = cells[..] else {
+            panic!("not six cells: {line}");
+        };
+        assert!(!cost.is_empty() && !conclusion.is_empty(), "{line}");
+        let words = labels.split(['`', ' ', ',']).filter(|word| !word.is_empty());
+        Row {
+            name: format!("heist_{}", name.trim_end_matches('`')),
+            kind: kind.to_owned(),
+            labels: words.map(str::to_owned).collect(),
+        }
+    })
+    .collect()
+}
+
+const PAGE: &str = include_str!("../../../../docs/metrics.md");

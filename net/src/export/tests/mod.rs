@@ -1,0 +1,68 @@
+//! What is on the page, read back by a strict parser, and what is in a recorder.
+
+use std::time::Duration;
+
+use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+use heist_tests::exposition::{Family, parse};
+
+use super::Exporter;
+use crate::server::{Ending, HttpMetrics, Metrics, Refusal};
+use crate::{Builder, Runtime};
+
+mod docs;
+#[cfg(feature = "figures")]
+mod own_figure;
+mod page;
+mod promtool;
+mod recorder;
+mod stuck;
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).start().unwrap()
+}
+
+/// `count` values, each of as many seconds as it takes.
+fn times(count: u64, each: Duration) -> Snapshot {
+    let histogram = Histogram::new(Scale::Time);
+    (0..count).for_each(|_| histogram.record_time(each));
+    let mut snapshot = Snapshot::new(Scale::Time);
+    snapshot.add(&histogram);
+    snapshot
+}
+
+fn server_figures() -> Metrics {
+    Metrics {
+        connections_active: 3,
+        connections_idle: 4,
+        accepted: 50,
+        refused: vec![(Refusal::PerAddress, 6), (Refusal::Overload, 7)],
+        closed: vec![(Ending::Finished, 40), (Ending::TooSlow, 3)],
+        accept_errors: vec![("EMFILE", 9), ("ECONNABORTED", 0)],
+        connection_time: times(43, Duration::from_millis(3)),
+        bytes_read: 1 << 60,
+        bytes_written: 11,
+        buffered_bytes: 12,
+        shed: 13,
+        http: Some(HttpMetrics {
+            requests: vec![(200, 14), (503, 15)],
+            in_flight: 2,
+            request_time: times(29, Duration::from_micros(1)),
+        }),
+    }
+}
+
+/// Two runtimes; the first has a server of HTTP and one of another protocol, the second another
+/// server of the same name.
+fn exporter(one: &Runtime, two: &Runtime) -> Exporter {
+    let exporter = Exporter::new();
+    exporter.runtime("one", one.handle());
+    exporter.runtime("two", two.handle());
+    exporter.server("one", "web", server_figures);
+    exporter.server("one", "chat", || Metrics { http: None, ..server_figures() });
+    exporter.server("two", "web", server_figures);
+    exporter
+}
+
+fn read(page: &str) -> Vec<Family> {
+    parse(page).unwrap_or_else(|wrong| panic!("{wrong}\n{page}"))
+}

@@ -1,0 +1,135 @@
+//! No figure under another's name.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use heist_tests::exposition::{Family, value};
+
+use super::super::family::{Labelled, write};
+use super::super::page::{Page, Part};
+use super::super::runtime::{RUNTIME, RuntimeFigures, WORKER};
+use super::super::server::{HTTP, SERVER};
+use super::{read, runtime, server_figures, times};
+
+#[test]
+fn each_family_of_a_runtime_shows_its_own_figure() {
+    let figures = numbered();
+    let mut page = Page::new(Part::All);
+    write(RUNTIME, &[Labelled::new(&[], &figures)], &mut page);
+    write(WORKER, &[Labelled::new(&[], &figures.metrics.workers[0])], &mut page);
+    let mut expected = OF_A_RUNTIME.to_vec();
+    expected.push(("heist_sources", None, 0));
+    compare(&read(&page.into_text()), &expected);
+}
+
+#[test]
+fn each_family_of_a_server_shows_its_own_figure() {
+    let figures = server_figures();
+    let mut page = Page::new(Part::All);
+    write(SERVER, &[Labelled::new(&[], &figures)], &mut page);
+    write(HTTP, &[Labelled::new(&[], figures.http.as_ref().unwrap())], &mut page);
+    compare(&read(&page.into_text()), OF_A_SERVER);
+}
+
+fn compare(page: &[Family], expected: &[Expected]) {
+    for &(name, label, number) in expected {
+        let shown = value(page, name, label.as_slice());
+        assert_eq!(shown, Some(number as f64), "{name} {label:?}");
+    }
+    let shown: BTreeSet<_> = page.iter().map(|family| family.name.as_str()).collect();
+    let tested = expected.iter().map(|(name, ..)| name.strip_suffix("_count").unwrap_or(name));
+    assert_eq!(shown, tested.collect(), "a family that this test forgot");
+}
+
+/// Figures of one worker, each a number of its own, so that none can be shown under another's name.
+fn numbered() -> RuntimeFigures {
+    let runtime = runtime(1);
+    let mut figures = RuntimeFigures::of(runtime.handle());
+    let metrics = &mut figures.metrics;
+    let one = Duration::from_secs(1);
+    (metrics.injector_depth, metrics.tasks_alive, metrics.tasks_spawned) = (1, 2, 3);
+    (metrics.task_panics, metrics.timers, metrics.timers_refused) = (4, 5, 6);
+    (metrics.blocking_threads, metrics.blocking_queue_depth, metrics.blocking_refused) = (7, 8, 9);
+    (metrics.blocking_oldest, metrics.oldest_runnable) = (10 * one, 11 * one);
+    (metrics.rescues, metrics.task_poll, metrics.task_wait) = (12, times(13, one), times(14, one));
+    (metrics.event_to_run, metrics.harvest_size) = (times(15, one), times(16, one));
+    (metrics.timer_lateness, metrics.blocking_wait) = (times(17, one), times(18, one));
+    metrics.event_queue_delay = times(19, one);
+    metrics.workers.truncate(1);
+    let worker = &mut metrics.workers[0];
+    (worker.polls, worker.busy, worker.listens, worker.parks) = (21, 22 * one, 23, 24);
+    (worker.lane_polls, worker.events, worker.stale_events) = (25, 100, 26);
+    (worker.spurious_events, worker.useful_wakes, worker.empty_wakes) = (27, 28, 29);
+    (worker.steal_hits, worker.steal_misses, worker.stolen_tasks) = (30, 31, 32);
+    (worker.budget_yields, worker.lane_errors, worker.queue_depth) = (33, 34, 35);
+    (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
+    figures
+}
+
+/// Name, label of the family's own, and the number it was given.
+type Expected = (&'static str, Option<(&'static str, &'static str)>, u64);
+
+/// As [`numbered`] says.
+const OF_A_RUNTIME: &[Expected] = &[
+    ("heist_workers", None, 1),
+    ("heist_injector_depth", None, 1),
+    ("heist_tasks_alive", None, 2),
+    ("heist_tasks_spawned_total", None, 3),
+    ("heist_task_panics_total", None, 4),
+    ("heist_timers", None, 5),
+    ("heist_timers_refused_total", None, 6),
+    ("heist_blocking_threads", None, 7),
+    ("heist_blocking_queue_depth", None, 8),
+    ("heist_blocking_refused_total", None, 9),
+    ("heist_blocking_oldest_seconds", None, 10),
+    ("heist_oldest_runnable_seconds", None, 11),
+    ("heist_rescues_total", None, 12),
+    ("heist_task_poll_seconds_count", None, 13),
+    ("heist_task_wait_seconds_count", None, 14),
+    ("heist_event_to_run_seconds_count", None, 15),
+    ("heist_event_harvest_size_count", None, 16),
+    ("heist_timer_lateness_seconds_count", None, 17),
+    ("heist_blocking_wait_seconds_count", None, 18),
+    ("heist_event_queue_delay_seconds_count", None, 19),
+    ("heist_worker_polls_total", None, 21),
+    ("heist_worker_busy_seconds_total", None, 22),
+    ("heist_worker_parks_total", Some(("where", "kernel")), 23),
+    ("heist_worker_parks_total", Some(("where", "parked")), 24),
+    ("heist_event_waits_total", Some(("kind", "blocking")), 23),
+    ("heist_event_waits_total", Some(("kind", "polling")), 25),
+    ("heist_events_total", Some(("kind", "delivered")), 47),
+    ("heist_events_total", Some(("kind", "stale")), 26),
+    ("heist_events_total", Some(("kind", "spurious")), 27),
+    ("heist_wakeups_total", Some(("outcome", "useful")), 28),
+    ("heist_wakeups_total", Some(("outcome", "empty")), 29),
+    ("heist_steals_total", Some(("outcome", "hit")), 30),
+    ("heist_steals_total", Some(("outcome", "miss")), 31),
+    ("heist_stolen_tasks_total", None, 32),
+    ("heist_budget_yields_total", None, 33),
+    ("heist_event_wait_errors_total", None, 34),
+    ("heist_worker_queue_depth", None, 35),
+    ("heist_worker_long_polls_total", None, 36),
+    ("heist_worker_preempted_polls_total", None, 37),
+    ("heist_worker_current_poll_seconds", None, 0),
+];
+
+/// As [`server_figures`] says.
+const OF_A_SERVER: &[Expected] = &[
+    ("heist_connections", Some(("state", "active")), 3),
+    ("heist_connections", Some(("state", "idle")), 4),
+    ("heist_connections_accepted_total", None, 50),
+    ("heist_connections_refused_total", Some(("reason", "per_address")), 6),
+    ("heist_connections_refused_total", Some(("reason", "overload")), 7),
+    ("heist_connections_closed_total", Some(("reason", "finished")), 40),
+    ("heist_connections_closed_total", Some(("reason", "too_slow")), 3),
+    ("heist_connection_seconds_count", None, 43),
+    ("heist_accept_errors_total", Some(("error", "EMFILE")), 9),
+    ("heist_bytes_read_total", None, 1 << 60),
+    ("heist_bytes_written_total", None, 11),
+    ("heist_buffered_bytes", None, 12),
+    ("heist_shed_total", None, 13),
+    ("heist_http_requests_total", Some(("code", "200")), 14),
+    ("heist_http_requests_total", Some(("code", "503")), 15),
+    ("heist_http_requests_in_flight", None, 2),
+    ("heist_http_request_seconds_count", None, 29),
+];
