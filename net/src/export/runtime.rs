@@ -49,6 +49,9 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
     gauge("heist_oldest_runnable_seconds", "Age of the oldest task that waits to run.", |r, s| {
         s.one(r.metrics.oldest_runnable);
     }),
+    gauge("heist_overloaded", "1 while what arrives waits too long for a worker.", |r, s| {
+        s.one(u64::from(r.metrics.overloaded));
+    }),
     counter("heist_wakeups_total", "Wakes of a worker, by whether it found work.", |r, s| {
         s.each(&[("outcome", "useful")], r.sum(|w| w.useful_wakes));
         s.each(&[("outcome", "empty")], r.sum(|w| w.empty_wakes));

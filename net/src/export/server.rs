@@ -32,7 +32,7 @@ pub(super) const SERVER: &[Family<Metrics>] = &[
         s.one(m.bytes_written);
     }),
     gauge("heist_buffered_bytes", "Bytes kept for connections.", |m, s| s.one(m.buffered_bytes)),
-    counter("heist_shed_total", "Connections and requests turned away in overload.", |m, s| {
+    counter("heist_shed_total", "Requests refused because of overload.", |m, s| {
         s.one(m.shed);
     }),
 ];
@@ -41,7 +41,11 @@ pub(super) const SERVER: &[Family<Metrics>] = &[
 pub(super) const HTTP: &[Family<HttpMetrics>] = &[
     counter("heist_http_requests_total", "Requests answered, by status code.", |m, s| {
         for &(code, count) in &m.requests {
-            s.each(&[("code", &code.to_string())], count);
+            match code {
+                // Nothing was answered, as the peer left or the service panicked.
+                0 => s.each(&[("code", "none")], count),
+                code => s.each(&[("code", &code.to_string())], count),
+            }
         }
     }),
     gauge("heist_http_requests_in_flight", "Requests being served.", |m, s| s.one(m.in_flight)),

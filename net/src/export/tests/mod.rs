@@ -44,7 +44,7 @@ fn server_figures() -> Metrics {
         buffered_bytes: 12,
         shed: 13,
         http: Some(HttpMetrics {
-            requests: vec![(200, 14), (503, 15)],
+            requests: vec![(200, 14), (503, 15), (0, 16)],
             in_flight: 2,
             request_time: times(29, Duration::from_micros(1)),
         }),

@@ -55,6 +55,7 @@ fn numbered() -> RuntimeFigures {
     (metrics.event_to_run, metrics.harvest_size) = (times(15, one), times(16, one));
     (metrics.timer_lateness, metrics.blocking_wait) = (times(17, one), times(18, one));
     metrics.event_queue_delay = times(19, one);
+    metrics.overloaded = true;
     metrics.workers.truncate(1);
     let worker = &mut metrics.workers[0];
     (worker.polls, worker.busy, worker.listens, worker.parks) = (21, 22 * one, 23, 24);
@@ -72,6 +73,7 @@ type Expected = (&'static str, Option<(&'static str, &'static str)>, u64);
 /// As [`numbered`] says.
 const OF_A_RUNTIME: &[Expected] = &[
     ("heist_workers", None, 1),
+    ("heist_overloaded", None, 1),
     ("heist_injector_depth", None, 1),
     ("heist_tasks_alive", None, 2),
     ("heist_tasks_spawned_total", None, 3),
@@ -130,6 +132,7 @@ const OF_A_SERVER: &[Expected] = &[
     ("heist_shed_total", None, 13),
     ("heist_http_requests_total", Some(("code", "200")), 14),
     ("heist_http_requests_total", Some(("code", "503")), 15),
+    ("heist_http_requests_total", Some(("code", "none")), 16),
     ("heist_http_requests_in_flight", None, 2),
     ("heist_http_request_seconds_count", None, 29),
 ];
