@@ -150,7 +150,7 @@ impl Exporter {
 
 impl Shown {
     fn write_process(&self, sink: &mut dyn Sink) {
-        // Three quarters of a page's time are the kernel's, for its own counts.
+        // More than half of a page's time is the kernel's, for its own counts.
         if !process::PROCESS.iter().any(|family| sink.takes(&family.about)) {
             return;
         }
