@@ -4,6 +4,8 @@ mod app;
 mod body;
 mod connections;
 mod drain;
+#[allow(dead_code, unused_imports, reason = "not called from `serve` yet; its tests call it")]
+mod handover;
 mod listen;
 mod logging;
 mod metrics;
@@ -13,6 +15,8 @@ mod routes;
 mod server;
 mod signals;
 mod tally;
+#[cfg(test)]
+mod testing;
 mod units;
 mod upload;
 
