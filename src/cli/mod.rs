@@ -9,6 +9,8 @@ mod handover;
 mod listen;
 mod logging;
 mod metrics;
+#[allow(dead_code, reason = "not called from `serve` yet; its tests call it")]
+mod notify;
 mod options;
 mod peer;
 mod routes;
