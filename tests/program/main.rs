@@ -6,5 +6,6 @@ mod client;
 mod draining;
 mod limits;
 mod pages;
+mod prometheus;
 mod starting;
 mod tools;
