@@ -147,7 +147,8 @@ pub(crate) struct Predecessor {
 impl Predecessor {
     /// Says that this process serves: the other one drains from now on.
     ///
-    /// An error says that it is gone already. That is none of ours: we have the sockets.
+    /// An error says that it is gone without having waited: it was stopped or killed meanwhile. As
+    /// nobody else knows of this process then, it should end, too.
     pub(crate) fn announce_ready(self) -> io::Result<()> {
         io::Write::write_all(&mut &self.channel, &[READY])
     }
