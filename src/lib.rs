@@ -75,11 +75,11 @@
 
 #[cfg(feature = "export")]
 pub use heist_net::export;
-pub use heist_net::{Builder, Runtime, StartError, protocol};
+pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport, WorkerMetrics,
-    coop, spawn, spawn_blocking, task, time, yield_now,
+    coop, figures, spawn, spawn_blocking, task, time, yield_now,
 };
 
 /// Sockets, and what joins them to hyper.

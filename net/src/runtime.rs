@@ -112,6 +112,7 @@ pub struct Builder {
     workers: usize,
     shards: Option<usize>,
     max_sources: usize,
+    ignores_environment: bool,
 }
 
 impl Builder {
@@ -122,6 +123,7 @@ impl Builder {
             workers: num_cpus::get(),
             shards: None,
             max_sources: Config::default().max_sources,
+            ignores_environment: false,
         }
     }
 
@@ -201,6 +203,13 @@ impl Builder {
         self.map(|scheduler| scheduler.clock(clock))
     }
 
+    /// Takes nothing from the environment: for a second runtime in a program, which is not the one
+    /// that people mean to tune.
+    pub fn ignore_environment(mut self) -> Builder {
+        self.ignores_environment = true;
+        self
+    }
+
     /// Starts the threads. Binds no address and opens no socket.
     ///
     /// # Errors
@@ -208,7 +217,8 @@ impl Builder {
     /// [`StartError`]: an unreadable environment variable, no event queue from the system, a
     /// setting out of its bounds, no thread.
     pub fn start(self) -> Result<Runtime, StartError> {
-        let Builder { scheduler, workers, shards, max_sources } = self.tuned(env::read)?;
+        let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
+        let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
         let shards = shards.unwrap_or(workers.div_ceil(WORKERS_A_SHARD));
         let queue = Queue::new(Config { shards, max_sources }).map_err(StartError::Queue)?;
         let scheduler = scheduler.workers(workers).start(Arc::new(Driver::new(queue)))?;

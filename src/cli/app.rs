@@ -1,74 +1,70 @@
-//! What requests have in common: with all others, and with those of the same connection.
+//! What the routes and the admin listener share: the state of the program, and its figures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist::Handle;
+use heist::Server;
+use heist::export::Exporter;
+use metrics::{counter, describe_counter};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::ErrorCounter;
 
-use super::connections::Connections;
-use super::metrics::Exporter;
-use super::options::Options;
-use super::tally::Tally;
-
-/// What all requests share.
+/// The program, as those who ask it see it.
 pub(crate) struct App {
-    pub(crate) connections: Arc<Connections>,
-    pub(crate) responses: Tally,
-    pub(crate) exporter: Exporter,
     pub(crate) runtime: Handle,
-    pub(crate) max_body: u64,
-    pub(crate) descriptor_limit: usize,
-    pub(crate) dropped_lines: ErrorCounter,
+    /// Set when the program is told to end. Relaxed: whoever sees it late answers as a moment ago.
+    ending: AtomicBool,
+    exporter: Exporter,
+    recorder: PrometheusHandle,
+    dropped_lines: ErrorCounter,
 }
 
 impl App {
-    pub(crate) fn new(
-        options: &Options,
-        runtime: Handle,
-        descriptor_limit: usize,
-        dropped_lines: ErrorCounter,
-    ) -> Arc<App> {
+    pub(crate) fn new(runtime: Handle, dropped_lines: ErrorCounter) -> Arc<App> {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // It fails if there is one: then the page shows what is ours, and not what goes there.
+        let _ = metrics::set_global_recorder(recorder);
+        describe_counter!(DROPPED_LINES, "Log lines dropped because they came too fast.");
+        let exporter = Exporter::new();
+        exporter.runtime(RUNTIME, &runtime);
         Arc::new(App {
-            connections: Connections::new(MOST_CONNECTIONS.min(descriptor_limit / 2).max(1)),
-            responses: Tally::default(),
-            exporter: Exporter::install(),
             runtime,
-            max_body: options.max_body,
-            descriptor_limit,
+            ending: AtomicBool::new(false),
+            exporter,
+            recorder: handle,
             dropped_lines,
         })
     }
-}
 
-/// What the requests of one connection share. Each request holds a reference to it, not to the
-/// [`App`], whose count every core would write to.
-pub(crate) struct Conversation {
-    pub(crate) app: Arc<App>,
-    /// A request body was given up before its end. Relaxed: written and read by the connection's
-    /// own task.
-    left_unread: AtomicBool,
-}
-
-impl Conversation {
-    pub(crate) fn new(app: Arc<App>) -> Arc<Conversation> {
-        Arc::new(Conversation { app, left_unread: AtomicBool::new(false) })
+    /// Shows the figures of `server`, too.
+    pub(crate) fn show(&self, server: &Arc<Server>) {
+        let shown = Arc::clone(server);
+        self.exporter.server(RUNTIME, server.shared().name(), move || shown.metrics());
     }
 
-    /// What was left of the request before is no longer there, or hyper would not have read on.
-    pub(crate) fn begin_request(&self) {
-        self.left_unread.store(false, Ordering::Relaxed);
+    /// From now on the program is not ready for new work.
+    pub(crate) fn begin_ending(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// A request body was given up, and the peer may still be sending it.
-    pub(crate) fn leave_unread(&self) {
-        self.left_unread.store(true, Ordering::Relaxed);
+    /// Whether the program wants new connections.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ending.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn left_unread(&self) -> bool {
-        self.left_unread.load(Ordering::Relaxed)
+    /// The page for Prometheus: heist's figures, and whatever else was counted through `metrics`.
+    pub(crate) fn metrics(&self) -> String {
+        counter!(DROPPED_LINES).absolute(self.dropped_lines.dropped_lines() as u64);
+        self.exporter.publish();
+        let mut page = self.recorder.render();
+        page.push_str(&self.exporter.render_unbridged());
+        page
     }
 }
 
-/// Also bounded by half the descriptors: the other half is for whatever serving a request needs.
-const MOST_CONNECTIONS: usize = 10_000;
+/// The label of the runtime that serves.
+const RUNTIME: &str = "main";
+
+const DROPPED_LINES: &str = "heist_log_lines_dropped_total";

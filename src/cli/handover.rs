@@ -22,16 +22,14 @@ mod passing;
 mod successor;
 
 use std::io;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use heist::server::{Address, Listener};
 use listenfd::ListenFd;
 
-use super::listen::Address;
 use passing::READY;
 
 pub(crate) use successor::Successor;
@@ -43,14 +41,14 @@ pub(crate) use successor::Successor;
 pub(crate) fn inherited() -> Result<Option<Inherited>, HandoverError> {
     match passing::receive().map_err(HandoverError::Passed)? {
         Some((sockets, channel)) => {
-            let sockets = sockets.into_iter().map(Socket::try_from).collect::<io::Result<_>>();
-            let sockets = sockets.map_err(HandoverError::Passed)?;
+            let listeners = sockets.into_iter().map(Listener::from_fd).collect::<io::Result<_>>();
+            let listeners = listeners.map_err(HandoverError::Passed)?;
             let predecessor = Some(Predecessor { channel });
-            Ok(Some(Inherited { sockets, predecessor }))
+            Ok(Some(Inherited { listeners, predecessor }))
         }
         None => {
-            let sockets = activated().map_err(HandoverError::Activated)?;
-            Ok((!sockets.is_empty()).then_some(Inherited { sockets, predecessor: None }))
+            let listeners = activated().map_err(HandoverError::Activated)?;
+            Ok((!listeners.is_empty()).then_some(Inherited { listeners, predecessor: None }))
         }
     }
 }
@@ -58,7 +56,7 @@ pub(crate) fn inherited() -> Result<Option<Inherited>, HandoverError> {
 /// What was passed to this process.
 #[derive(Debug)]
 pub(crate) struct Inherited {
-    sockets: Vec<Socket>,
+    listeners: Vec<Listener>,
     predecessor: Option<Predecessor>,
 }
 
@@ -68,23 +66,21 @@ impl Inherited {
     ///
     /// Port 0 stands for any port: it gets what is left of its IP address when all others have
     /// chosen. So a program that let the system choose goes on at the port chosen then.
-    pub(crate) fn claim(&mut self, addresses: &[Address]) -> io::Result<Vec<Option<Socket>>> {
-        let mut claimed = Vec::new();
-        for address in addresses {
-            claimed.push(self.take(|bound| bound == address)?);
-        }
+    pub(crate) fn claim(&mut self, addresses: &[Address]) -> Vec<Option<Listener>> {
+        let exact = addresses.iter().map(|address| self.take(|bound| bound == address));
+        let mut claimed: Vec<_> = exact.collect();
         for (address, place) in addresses.iter().zip(&mut claimed) {
             if place.is_none() {
-                *place = self.take(|bound| is_any_port_of(address, bound))?;
+                *place = self.take(|bound| is_any_port_of(address, bound));
             }
         }
-        Ok(claimed)
+        claimed
     }
 
     /// The sockets that no address claimed: to be served as well, since the one who passed them
     /// wants that.
-    pub(crate) fn unclaimed(&mut self) -> Vec<Socket> {
-        std::mem::take(&mut self.sockets)
+    pub(crate) fn unclaimed(&mut self) -> Vec<Listener> {
+        std::mem::take(&mut self.listeners)
     }
 
     /// The process that serves until this one is ready; `None` if the sockets are the service
@@ -93,48 +89,9 @@ impl Inherited {
         self.predecessor.take()
     }
 
-    fn take(&mut self, wanted: impl Fn(&Address) -> bool) -> io::Result<Option<Socket>> {
-        for index in 0..self.sockets.len() {
-            if wanted(&self.sockets[index].address()?) {
-                return Ok(Some(self.sockets.remove(index)));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A listening socket that was passed to this process.
-#[derive(Debug)]
-pub(crate) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Socket {
-    /// Where it listens. A Unix socket that has a name, but no path, is called `@`.
-    pub(crate) fn address(&self) -> io::Result<Address> {
-        match self {
-            Socket::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Socket::Unix(listener) => {
-                let address = listener.local_addr()?;
-                let path = address.as_pathname().unwrap_or(Path::new("@"));
-                Ok(Address::Unix(path.to_owned()))
-            }
-        }
-    }
-}
-
-impl TryFrom<socket2::Socket> for Socket {
-    type Error = io::Error;
-
-    fn try_from(socket: socket2::Socket) -> io::Result<Socket> {
-        match socket.domain()? {
-            _ if !socket.is_listener()? => {
-                Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket does not listen"))
-            }
-            socket2::Domain::UNIX => Ok(Socket::Unix(OwnedFd::from(socket).into())),
-            _ => Ok(Socket::Tcp(socket.into())),
-        }
+    fn take(&mut self, wanted: impl Fn(&Address) -> bool) -> Option<Listener> {
+        let index = self.listeners.iter().position(|listener| wanted(listener.address()))?;
+        Some(self.listeners.remove(index))
     }
 }
 
@@ -161,6 +118,8 @@ pub(crate) enum HandoverError {
     Passed(io::Error),
     #[error("cannot take the sockets that LISTEN_FDS promises: {0}")]
     Activated(io::Error),
+    #[error("cannot start a new process: {0}")]
+    Start(io::Error),
     #[error("cannot wait for the new process: {0}")]
     Wait(io::Error),
     #[error("the new process ended before it was ready ({0}); its own log says why")]
@@ -170,16 +129,16 @@ pub(crate) enum HandoverError {
 }
 
 /// The sockets of the service manager.
-fn activated() -> io::Result<Vec<Socket>> {
+fn activated() -> io::Result<Vec<Listener>> {
     let mut passed = ListenFd::from_env();
-    (0..passed.len()).map(|index| take(&mut passed, index)?.try_into()).collect()
+    (0..passed.len()).map(|index| Listener::from_fd(take(&mut passed, index)?)).collect()
 }
 
-fn take(passed: &mut ListenFd, index: usize) -> io::Result<socket2::Socket> {
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<OwnedFd> {
     // What is no TCP socket is refused, and stays to be taken.
     let taken = match passed.take_tcp_listener(index) {
-        Ok(listener) => listener.map(socket2::Socket::from),
-        Err(_) => passed.take_unix_listener(index)?.map(|unix| OwnedFd::from(unix).into()),
+        Ok(listener) => listener.map(OwnedFd::from),
+        Err(_) => passed.take_unix_listener(index)?.map(OwnedFd::from),
     };
     taken.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use heist::server::Address;
 
-use super::listen::Address;
+use super::limits::LimitOptions;
 use super::units;
 
 /// How to serve.
@@ -23,17 +24,40 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) workers: Option<NonZeroUsize>,
 
-    /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
-    pub(crate) max_body: u64,
+    /// Answer /metrics, /healthz and /readyz on this address, from a thread of their own; `none`
+    /// for nowhere
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = admin)]
+    admin: Admin,
 
     /// How long requests in flight may take to end after a signal, such as 500ms, 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 
+    /// How long to go on serving after a signal while /readyz says no already, for load balancers
+    /// that hear of it late
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
+    pub(crate) drain_delay: Duration,
+
     /// How log lines look; RUST_LOG chooses which ones there are
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+/// Where the admin listener is, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Admin(Option<Address>);
+
+fn admin(text: &str) -> Result<Admin, String> {
+    match text {
+        "none" => Ok(Admin(None)),
+        address => match address.parse() {
+            Ok(address) => Ok(Admin(Some(address))),
+            Err(error) => Err(format!("{error}, or none")),
+        },
+    }
 }
 
 /// How log lines look.
@@ -62,6 +86,11 @@ enum Verb {
 }
 
 impl Options {
+    /// The address of the admin listener, if there is to be one.
+    pub(crate) fn admin(&self) -> Option<&Address> {
+        self.admin.0.as_ref()
+    }
+
     /// Reads the process's arguments.
     pub(crate) fn from_arguments() -> Result<Options, Refusal> {
         let command = Command::try_parse().map_err(Refusal)?;
@@ -106,11 +135,12 @@ mod tests {
     #[test]
     fn options_without_the_word_serve_are_those_of_serve() {
         let bare = parse(&["--max-body", "1KiB", "--listen", "[::1]:1", "--listen", "unix:/x"]);
-        assert_eq!(bare.options.max_body, 1024);
+        assert_eq!(bare.options.limits.to_limits().max_body, 1024);
         assert_eq!(bare.options.listen.len(), 2);
         let spoken = parse(&["serve", "--max-body", "2KiB"]);
         let Some(Verb::Serve(options)) = spoken.verb else { panic!("no command") };
-        assert_eq!(options.max_body, 2048);
+        assert_eq!(options.limits.to_limits().max_body, 2048);
+        assert_eq!(parse(&["--admin", "none"]).options.admin(), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) enum Stop {
     Signal,
     /// A listener can no longer accept.
     ListenerFailed,
+    /// Another process serves in our place.
+    HandedOver,
 }
 
 impl Signals {
@@ -47,11 +49,12 @@ impl Signals {
     }
 
     /// Blocks until there is a reason to stop.
-    pub(crate) fn wait(mut self) -> Stop {
+    pub(crate) fn wait(&mut self) -> Stop {
         let mut byte = [0];
         loop {
             match self.inbox.read(&mut byte) {
                 Ok(1) if byte[0] == LISTENER_FAILED => return Stop::ListenerFailed,
+                Ok(1) if byte[0] == HANDED_OVER => return Stop::HandedOver,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The pipe cannot end or fail while the handlers hold its other end; if it does,
                 // serving on without a way to stop would be worse.
@@ -64,10 +67,20 @@ impl Signals {
 impl Stopper {
     /// Stops the server because a listener failed.
     pub(crate) fn listener_failed(&self) {
+        self.tell(LISTENER_FAILED);
+    }
+
+    /// Stops the server because another process serves in its place.
+    pub(crate) fn handed_over(&self) {
+        self.tell(HANDED_OVER);
+    }
+
+    fn tell(&self, why: u8) {
         // A full pipe holds a reason to stop already.
-        let _ = (&self.outbox).write(&[LISTENER_FAILED]);
+        let _ = (&self.outbox).write(&[why]);
     }
 }
 
 /// Unlike the `X` that the signal handlers write.
 const LISTENER_FAILED: u8 = b'L';
+const HANDED_OVER: u8 = b'H';

@@ -22,6 +22,19 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "this is more than 16 EiB".to_owned())
 }
 
+/// Reads a size that is to fit into memory.
+pub(crate) fn length(text: &str) -> Result<usize, String> {
+    usize::try_from(size(text)?).map_err(|_| "this is more than there can be".to_owned())
+}
+
+/// Reads a number of things of which there has to be one.
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1 on".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
 /// Reads a duration: whole numbers with `ms`, `s`, `m` or `h`, one after the other.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || DURATION_EXPECTED.to_owned();

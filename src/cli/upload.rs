@@ -4,11 +4,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
+use heist::server::http::{Body, BodyError};
 use heist::time::Instant;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
-
-use super::body::{Intake, IntakeError};
 
 /// What was uploaded.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub(crate) struct Receipt {
 /// Measured: a slice takes 9 µs with the CPU's own instructions and 150 µs without them, a trip to
 /// the blocking pool and back 16 to 27 µs. So going there would cost more than it spares where
 /// uploads are fast, and add a queue to wait in.
-pub(crate) async fn receive(mut body: Intake) -> Result<Receipt, IntakeError> {
+pub(crate) async fn receive(mut body: Body) -> Result<Receipt, BodyError> {
     let start = Instant::now();
     let mut digest = Slices::default();
     while let Some(frame) = body.frame().await {

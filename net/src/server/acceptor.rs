@@ -95,7 +95,7 @@ impl<S: Serve> Acceptor<S> {
         let turn = u64::from(self.server().limits().accepts_a_turn.max(1));
         for count in 1_u64.. {
             let outcome = match poll_fn(|cx| self.poll_next(cx)).await {
-                Next::Draining => return,
+                Next::Draining => return self.leave(),
                 Next::Connection(socket, peer) => self.admit(socket, peer),
                 Next::Error(error) => Err(error),
             };
@@ -107,6 +107,13 @@ impl<S: Serve> Acceptor<S> {
             if count.is_multiple_of(turn) {
                 yield_now().await;
             }
+        }
+    }
+
+    /// Closes the socket.
+    fn leave(mut self) {
+        if self.server().keeps_files() {
+            self.socket.keep_file();
         }
     }
 

@@ -155,7 +155,7 @@ impl Listener {
     #[must_use = "the listener is consumed"]
     pub fn keep_file(mut self) -> Listener {
         if let Some(file) = &mut self.file {
-            file.keep = true;
+            file.keep();
         }
         self
     }
@@ -245,6 +245,10 @@ pub(super) struct SocketFile {
 impl SocketFile {
     fn new(path: &Path) -> io::Result<SocketFile> {
         Ok(SocketFile { path: path.to_owned(), identity: identity(path)?, keep: false })
+    }
+
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
     }
 }
 

@@ -147,6 +147,12 @@ impl Server {
         Metrics { http: (self.http_metrics)(), ..self.shared.metrics() }
     }
 
+    /// Leaves the files of Unix sockets where they are in the end, for another process that has the
+    /// same sockets.
+    pub fn keep_files(&self) {
+        self.shared.keep_files();
+    }
+
     /// Ends the server: closes the listeners, tells every connection to finish, waits until all
     /// have or `grace` has passed, and drops what is left.
     ///

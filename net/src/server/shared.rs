@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_scheduler::Handle;
 use heist_scheduler::figures::{Count, Stripes};
@@ -23,6 +24,9 @@ pub struct Shared {
     pub(super) connections: Connections,
     pub(super) figures: Stripes<Figures>,
     overloaded: Overloaded,
+    /// Whether the files of Unix sockets are to stay. Relaxed: set before a drain, of which the
+    /// acceptors learn under a lock.
+    keeps_files: AtomicBool,
 }
 
 /// Whether a runtime has more to do than it can.
@@ -52,6 +56,7 @@ impl Shared {
             connections: Connections::new(&limits),
             figures: Stripes::new(runtime),
             overloaded,
+            keeps_files: AtomicBool::new(false),
             limits,
         }
     }
@@ -95,6 +100,14 @@ impl Shared {
     /// Whether the server has begun to drain.
     pub fn is_draining(&self) -> bool {
         self.connections.is_draining()
+    }
+
+    pub(super) fn keep_files(&self) {
+        self.keeps_files.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_files(&self) -> bool {
+        self.keeps_files.load(Ordering::Relaxed)
     }
 
     /// What the server does and has done, but for what only its service counts.

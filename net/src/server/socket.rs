@@ -17,7 +17,7 @@ use crate::sys;
 pub(super) struct Socket {
     source: Source<sys::Listener>,
     // Behind the socket: the file goes when nobody listens any more.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 impl Socket {
@@ -29,7 +29,14 @@ impl Socket {
         let driver = Driver::of(runtime).ok_or(NoDriver::NoQueue)?;
         let listener = sys::Listener::from_bound(bound)?;
         let source = driver.register(listener, Interest::Read, Kind::Other)?;
-        Ok(Socket { source, _file: file })
+        Ok(Socket { source, file })
+    }
+
+    /// Leaves the file where it is in the end.
+    pub(super) fn keep_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.keep();
+        }
     }
 
     /// Takes one connection, or stores the task's waker.

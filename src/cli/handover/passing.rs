@@ -41,7 +41,7 @@ pub(super) fn send(sockets: &[BorrowedFd<'_>], command: &mut Command) -> io::Res
 /// Takes what the process before this one sent, if it did, and this process's end of the channel.
 ///
 /// Standard input is empty from then on.
-pub(super) fn receive() -> io::Result<Option<(Vec<socket2::Socket>, UnixStream)>> {
+pub(super) fn receive() -> io::Result<Option<(Vec<OwnedFd>, UnixStream)>> {
     if !has_predecessor() {
         return Ok(None);
     }
@@ -65,7 +65,7 @@ pub(super) fn receive() -> io::Result<Option<(Vec<socket2::Socket>, UnixStream)>
     for socket in &sockets {
         rustix::io::fcntl_setfd(socket, FdFlags::CLOEXEC)?;
     }
-    Ok(Some((sockets.into_iter().map(Into::into).collect(), channel)))
+    Ok(Some((sockets, channel)))
 }
 
 /// Whether the process that started this one said so. The variable alone proves nothing: children

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -34,10 +34,11 @@ fn tcp() -> TcpListener {
 }
 
 /// Accepts one connection, answers it, and waits until the peer has closed it.
-fn serve_once(socket: Socket, answer: &[u8]) {
-    match socket {
-        Socket::Tcp(listener) => converse(listener.accept().unwrap().0, answer),
-        Socket::Unix(listener) => converse(listener.accept().unwrap().0, answer),
+fn serve_once(listener: &Listener, answer: &[u8]) {
+    let fd = listener.as_fd().try_clone_to_owned().unwrap();
+    match listener.address() {
+        Address::Tcp(_) => converse(TcpListener::from(fd).accept().unwrap().0, answer),
+        Address::Unix(_) => converse(UnixListener::from(fd).accept().unwrap().0, answer),
     }
 }
 
@@ -57,10 +58,10 @@ fn answer(mut stream: impl Read) -> String {
 fn connections_in_the_backlog_are_served_by_the_new_process() {
     if part().is_some() {
         let mut inherited = inherited().unwrap().unwrap();
-        let sockets = inherited.unclaimed();
-        assert_eq!(sockets.len(), 2);
+        let listeners = inherited.unclaimed();
+        assert_eq!(listeners.len(), 2);
         inherited.predecessor().unwrap().announce_ready().unwrap();
-        sockets.into_iter().for_each(|socket| serve_once(socket, b"new"));
+        listeners.iter().for_each(|listener| serve_once(listener, b"new"));
         return;
     }
     let path = SocketPath::new("backlog");
@@ -138,10 +139,10 @@ fn socket_of_the_service_manager_is_served_and_not_leaked() {
         let mut inherited = inherited().unwrap().unwrap();
         assert!(inherited.predecessor().is_none());
         assert!(env::var_os("LISTEN_FDS").is_none());
-        let Some(Socket::Tcp(listener)) = inherited.unclaimed().pop() else { panic!("no TCP") };
+        let listener = inherited.unclaimed().pop().unwrap();
         let flags = rustix::io::fcntl_getfd(&listener).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
-        serve_once(Socket::Tcp(listener), b"new");
+        serve_once(&listener, b"new");
         played();
     }
     let listener = tcp();
@@ -173,12 +174,12 @@ fn addresses_claim_their_own_socket_before_any_port_does() {
     let fixed = Address::Tcp(one.local_addr().unwrap());
     let free = Address::Tcp("127.0.0.1:0".parse().unwrap());
     let left = Address::Tcp(other.local_addr().unwrap());
-    let sockets = vec![Socket::Tcp(one), Socket::Tcp(other)];
-    let mut inherited = Inherited { sockets, predecessor: None };
+    let listeners = [one, other].map(|tcp| Listener::from_fd(tcp.into()).unwrap()).into();
+    let mut inherited = Inherited { listeners, predecessor: None };
     let elsewhere = Address::Tcp("127.0.0.2:0".parse().unwrap());
-    let claimed = inherited.claim(&[elsewhere, free.clone(), fixed.clone(), free]).unwrap();
+    let claimed = inherited.claim(&[elsewhere, free.clone(), fixed.clone(), free]);
     let addresses: Vec<_> =
-        claimed.iter().map(|socket| socket.as_ref().map(|it| it.address().unwrap())).collect();
+        claimed.iter().map(|listener| listener.as_ref().map(|it| it.address().clone())).collect();
     assert_eq!(addresses, [None, Some(left), Some(fixed), None]);
     assert!(inherited.unclaimed().is_empty());
 }

@@ -1,0 +1,221 @@
+//! The program from its start to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use heist::Runtime;
+use heist::server::{self, Address, BindError, Listener, Server};
+use hyper::service::service_fn;
+
+use super::admin::{Admin, AdminError};
+use super::app::App;
+use super::handover::{self, HandoverError};
+use super::logging::{self, FilterError, Logging};
+use super::notify::{self, Watchdog};
+use super::options::Options;
+use super::relay::Relay;
+use super::routes::Routes;
+use super::signals::{Signals, Stop, Stopper};
+use super::sockets::Sockets;
+use super::{complain, say};
+
+/// The program while it serves.
+pub(crate) struct Program {
+    options: Options,
+    signals: Signals,
+    relay: Relay,
+    logging: Logging,
+    runtime: Runtime,
+    app: Arc<App>,
+    server: Arc<Server>,
+    admin: Option<Admin>,
+    watchdog: Option<Watchdog>,
+}
+
+impl Program {
+    /// Starts to serve.
+    ///
+    /// Nothing that can fail for a reason of the user's comes after the first thread.
+    pub(crate) fn start(options: Options) -> Result<Program, StartError> {
+        let filter = logging::filter()?;
+        raise_descriptor_limit();
+        let mut inherited = handover::inherited()?;
+        let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
+        let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
+        let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
+        let stopper = Arc::new(stopper);
+        let relay = Relay::install(duplicates, &stopper).map_err(StartError::Signals)?;
+
+        let logging = Logging::start(filter, options.log_format);
+        let runtime = runtime(&options)?;
+        let app = App::new(runtime.handle().clone(), logging.dropped_lines());
+        let server = serve(&options, sockets.public, &runtime, &app, &stopper)?;
+        let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
+        announce(&server, admin.as_ref(), &runtime);
+        relay.start().map_err(StartError::Thread)?;
+        let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
+        match inherited.and_then(|mut inherited| inherited.predecessor()) {
+            Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned)?,
+            None => notify::ready(),
+        }
+        Ok(Program { options, signals, relay, logging, runtime, app, server, admin, watchdog })
+    }
+
+    /// Serves until there is a reason to stop, and ends.
+    pub(crate) fn run(mut self) -> Stop {
+        let stop = self.signals.wait();
+        self.app.begin_ending();
+        self.relay.end();
+        match stop {
+            Stop::HandedOver => self.leave_to_successor(),
+            Stop::Signal | Stop::ListenerFailed => self.go_on_for_a_while(),
+        }
+        self.end();
+        stop
+    }
+
+    /// The sockets are the other process's, also that of the admin.
+    fn leave_to_successor(&mut self) {
+        self.server.keep_files();
+        if let Some(admin) = self.admin.take() {
+            admin.keep_files();
+            admin.end();
+        }
+    }
+
+    /// Load balancers may not know yet that we end.
+    fn go_on_for_a_while(&self) {
+        notify::stopping();
+        let delay = self.options.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "serving on until it is known that we end");
+            thread::sleep(delay);
+        }
+    }
+
+    fn end(self) {
+        let grace = self.options.grace;
+        tracing::info!(?grace, "draining");
+        let report = self.server.drain_blocking(grace);
+        let left = self.runtime.shutdown(CUT_TIME);
+        // Before that, a drain that takes long would have been taken for death.
+        drop(self.watchdog);
+        if let Some(admin) = self.admin {
+            admin.end();
+        }
+        let dropped_lines = self.logging.end();
+        say(format_args!("heist stopped: {report}; {dropped_lines} log lines dropped"));
+        if left.threads_left > 0 {
+            complain(format_args!("{} threads did not end in {CUT_TIME:?}", left.threads_left));
+        }
+    }
+}
+
+fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
+    let builder = heist::Builder::new();
+    match options.workers {
+        Some(workers) => builder.workers(workers.get()).start(),
+        None => builder.start(),
+    }
+}
+
+/// Starts the server on `listeners`.
+fn serve(
+    options: &Options,
+    listeners: Vec<Listener>,
+    runtime: &Runtime,
+    app: &Arc<App>,
+    stopper: &Arc<Stopper>,
+) -> Result<Arc<Server>, server::StartError> {
+    let stopper = Arc::clone(stopper);
+    let routes = Routes::new(app);
+    let builder = Server::builder()
+        .name("http")
+        .limits(options.limits.to_limits())
+        .on_listener_lost(move |_, _| stopper.listener_failed())
+        .http(service_fn(move |request| routes.decide(request).answer()));
+    let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
+    let server = Arc::new(builder.start_on(runtime.handle())?);
+    app.show(&server);
+    Ok(server)
+}
+
+/// Raises the soft limit on descriptors to the hard one.
+///
+/// Every connection is a descriptor, and the soft limit is low for the sake of programs that use
+/// `select`. Where it cannot be raised, what there is has to do.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+/// Says what to open.
+fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
+    let urls: Vec<_> = server.addresses().iter().map(url).collect();
+    let workers = match runtime.handle().workers() {
+        1 => "1 worker".to_owned(),
+        workers => format!("{workers} workers"),
+    };
+    let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.url()));
+    let curl = curl(&server.addresses()[0]);
+    say(format_args!("heist serving on {} ({workers}){admin}; try: {curl}", urls.join(", ")));
+    tracing::info!(addresses = ?server.addresses(), limits = ?server.shared().limits(), "serving");
+}
+
+/// What to open in a browser; a Unix socket has no such thing, so it is named as it was given.
+pub(super) fn url(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => format!("http://{address}/"),
+        Address::Unix(_) => address.to_string(),
+    }
+}
+
+/// A command that shows that the server is there.
+fn curl(address: &Address) -> String {
+    match address {
+        Address::Tcp(_) => format!("curl {}", url(address)),
+        Address::Unix(path) => format!("curl --unix-socket {} http://localhost/", path.display()),
+    }
+}
+
+/// Why serving did not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Inherited(#[from] HandoverError),
+    #[error("{0} (--listen and --admin say where)")]
+    Bind(#[from] BindError),
+    #[error("cannot keep a second descriptor of the listening sockets: {0}")]
+    Duplicates(io::Error),
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    #[error("cannot start: {0}")]
+    Runtime(#[from] heist::StartError),
+    #[error(transparent)]
+    Serve(#[from] server::StartError),
+    #[error("cannot start the admin listener: {0}")]
+    Admin(#[from] AdminError),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("the process that was to be replaced is gone: {0}")]
+    Orphaned(io::Error),
+}
+
+impl StartError {
+    /// 2 for what the user can put right in the command, the environment or the address.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            StartError::Filter(_) | StartError::Bind(_) | StartError::Runtime(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// How long the threads may take to drop what was cut.
+const CUT_TIME: Duration = Duration::from_secs(5);
