@@ -97,6 +97,22 @@ fn wake_before_the_wait_is_kept_and_taken_once() {
     }
 }
 
+/// A wake that overtakes events cannot measure how long they wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn wake_queues_up_behind_the_events_before_it() {
+    let queue = queue();
+    let mut pairs: Vec<_> = (0..3).map(|_| unix(&queue, Interest::Read)).collect();
+    let mut wakers = Vec::new();
+    for (near, _) in &mut pairs {
+        near.write_all(b"x").unwrap();
+    }
+    queue.wake(0).unwrap();
+    let mut turn = || queue.poll(0, 1, &mut wakers).unwrap();
+    let turns = [(); 4].map(|()| turn()).map(|harvest| (harvest.events, harvest.woken));
+    assert_eq!(turns, [(1, false), (1, false), (1, false), (0, true)]);
+}
+
 #[test]
 fn wake_is_not_lost_while_another_is_taken() {
     let queue = queue();

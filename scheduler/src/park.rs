@@ -32,7 +32,8 @@ pub struct Harvest {
 ///    of the tasks that waited for it.
 /// 2. [`Park::wake`] makes one caller of `listen` on that lane return with `woken` set: one that is
 ///    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while nobody takes
-///    them; one is never lost.
+///    them; one is never lost. It should come after the events that were there before it: how long
+///    it takes is how long events wait.
 /// 3. [`Park::close`] makes every present and future `listen` return at once with `closed` set.
 /// 4. [`Park::ready`] looks and takes nothing. It may say yes when it does not know.
 ///

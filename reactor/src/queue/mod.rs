@@ -6,7 +6,8 @@
 //! 2. hold no more than `bound` events back from others, or give back what it holds to the next
 //!    caller;
 //! 3. make one waiting thread, or the next to come, return once for each `wake`; wakes that nobody
-//!    took yet may coalesce into one, and none is lost;
+//!    took yet may coalesce into one, and none is lost; as far as the system keeps an order, a wake
+//!    comes after the events that were there before it;
 //! 4. after `close`, make every thread return, those that wait and those to come, still with the
 //!    events that were there;
 //! 5. return nothing, not an error, when a signal interrupts it;

@@ -86,7 +86,7 @@ impl Shard {
     }
 
     pub(super) fn wake(&self) -> io::Result<()> {
-        // Release pairs with the Acquire in `signals`: whoever reports the wake sees what the
+        // Release pairs with the Acquire in `harvest`: whoever reports the wake sees what the
         // caller did before it.
         self.woken.store(true, Ordering::Release);
         self.kick.wake()
@@ -136,14 +136,12 @@ impl Shard {
         // A close that comes after this look kicks us out; a look before it would not.
         let timeout = if self.is_closed() { Some(Duration::ZERO) } else { timeout };
         inside.refill(timeout)?;
-        inside.hand_out(bound, deliver);
-        // After the kernel was asked: a kick that this look swallowed came with its flag set.
-        Ok(self.signals())
-    }
-
-    fn signals(&self) -> Signals {
-        // Acquire pairs with the Release in `wake`.
-        Signals { woken: self.woken.swap(false, Ordering::Acquire), closed: self.is_closed() }
+        // Not before the kick's turn has come: a wake queues up behind the events before it. Its
+        // flag was set before the kick, unless an earlier kick has spoken for it. Acquire pairs with
+        // the Release in `wake`.
+        let kicked = inside.hand_out(bound, deliver);
+        let woken = kicked && self.woken.swap(false, Ordering::Acquire);
+        Ok(Signals { woken, closed: self.is_closed() })
     }
 
     fn is_closed(&self) -> bool {
@@ -167,14 +165,18 @@ impl Inside {
         Ok(())
     }
 
-    fn hand_out(&mut self, bound: usize, mut deliver: impl FnMut(Token, Bits)) {
+    /// Whether there was a kick among what was handed out.
+    fn hand_out(&mut self, bound: usize, mut deliver: impl FnMut(Token, Bits)) -> bool {
+        let mut kicked = false;
         for event in self.events.iter().take(self.held).skip(self.taken).take(bound) {
             self.taken += 1;
             let token = Token::from_raw(event.token().0 as u64);
-            if token != Token::WAKE {
-                deliver(token, bits(event));
+            match token {
+                Token::WAKE => kicked = true,
+                token => deliver(token, bits(event)),
             }
         }
+        kicked
     }
 
     fn left(&self) -> usize {
