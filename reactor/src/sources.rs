@@ -17,12 +17,15 @@ use crate::token::Token;
 /// All slots, and who may have the next one.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    chunks: Box<[OnceLock<Box<[Slot]>>]>,
+    chunks: Box<[OnceLock<Chunk>]>,
     max: usize,
     first_generation: u32,
     /// Holding this = the right to add or remove sources. No waker runs or is dropped under it.
     free: Mutex<Free>,
 }
+
+/// An array, so that a place in it needs no second look at a length.
+type Chunk = Box<[Slot; CHUNK]>;
 
 #[derive(Debug)]
 struct Free {
@@ -103,7 +106,7 @@ impl Sources {
             return None;
         }
         let mut wakers = Vec::new();
-        for slot in self.chunks.iter().filter_map(OnceLock::get).flatten() {
+        for slot in self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
             slot.word.mark_closed();
             if !mutant::on(Mutant::CloseKeepsWakers) {
                 wakers.extend(Direction::BOTH.into_iter().filter_map(|d| slot.take_waker(d)));
@@ -127,8 +130,7 @@ impl Sources {
         }
         let index = free.untouched;
         if index.is_multiple_of(CHUNK) {
-            let fresh = || (0..CHUNK).map(|_| Slot::new(self.first_generation)).collect();
-            self.chunks[index / CHUNK].get_or_init(fresh);
+            self.chunks[index / CHUNK].get_or_init(|| fresh(self.first_generation));
             // Here, so that giving a slot back never has to allocate.
             free.released.reserve(index + CHUNK);
         }
@@ -145,6 +147,12 @@ impl Sources {
         let index = index as usize;
         Some(&self.chunks.get(index / CHUNK)?.get()?[index % CHUNK])
     }
+}
+
+/// Not by way of an array on the stack, which has no room to spare.
+fn fresh(generation: u32) -> Chunk {
+    let slots: Box<[Slot]> = (0..CHUNK).map(|_| Slot::new(generation)).collect();
+    slots.try_into().expect("as many slots were made as a chunk has")
 }
 
 /// Far below the slot of the reserved tokens.

@@ -271,10 +271,15 @@ impl Remote {
 pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
     // A task of this thread's own runtime stays here: no shared line is touched.
     if let Some(task) = context::offer(task, info.woken_while_running) {
-        let owner = Arc::clone(task.metadata().home().owner());
-        match owner.downcast::<Core>() {
-            Ok(core) => core.inject(task),
-            Err(_) => unreachable!("the worker pool's homes are owned by its core"),
-        }
+        schedule_from_outside(task);
+    }
+}
+
+#[cold]
+fn schedule_from_outside(task: Task) {
+    let owner = Arc::clone(task.metadata().home().owner());
+    match owner.downcast::<Core>() {
+        Ok(core) => core.inject(task),
+        Err(_) => unreachable!("the worker pool's homes are owned by its core"),
     }
 }

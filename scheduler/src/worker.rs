@@ -254,14 +254,17 @@ impl Worker {
 
     fn fire_timers(&mut self) {
         let now = self.now();
-        if self.local.timers().next().is_some_and(|next| next <= now) {
-            let timers = Arc::clone(self.local.timers());
-            let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
-            self.remote().counters.timers_fired.add(fired as u64);
+        let due = |next: Option<Instant>| next.is_some_and(|next| next <= now);
+        if due(self.local.timers().next()) || self.core.shared_timers_due(now) {
+            self.fire_due_timers(now);
         }
-        if self.core.shared_timers_due(now) {
-            let shared = &self.core.shared_timers;
-            let fired = shared.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
+    }
+
+    #[cold]
+    fn fire_due_timers(&mut self, now: Instant) {
+        let core = Arc::clone(&self.core);
+        for timers in [&self.remote().timers, &core.shared_timers].map(Arc::clone) {
+            let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.remote().counters.timers_fired.add(fired as u64);
         }
         self.dispatch(Calling::Timers);
