@@ -12,7 +12,7 @@ use crate::error::RegisterError;
 use crate::queue::Queue;
 use crate::readiness::{Bits, Direction, Look};
 use crate::slot::Slot;
-use crate::token::Token;
+use crate::sources::Place;
 
 /// Which events the kernel is asked for when a source is registered.
 ///
@@ -99,7 +99,9 @@ impl Queue {
             self.table().remove(token);
             return Err(RegisterError::Os(error));
         }
-        Ok(Source { queue: self.clone(), token, shard, kind, io })
+        let place = self.table().place(token);
+        // Each shard is a descriptor of the process, so its number fits.
+        Ok(Source { queue: self.clone(), place, shard: shard as u32, kind, io })
     }
 }
 
@@ -137,8 +139,8 @@ impl Queue {
 /// ```
 pub struct Source<S: AsFd> {
     queue: Queue,
-    token: Token,
-    shard: usize,
+    place: Place,
+    shard: u32,
     kind: Kind,
     io: S,
 }
@@ -164,7 +166,7 @@ impl<S: AsFd> Source<S> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
-        let slot = self.slot();
+        let slot = self.place.slot();
         let seen = ready!(slot.poll_take(direction, cx, || self.arm_both()))?;
         Poll::Ready(Ok(self.drain(slot, direction, seen)))
     }
@@ -174,7 +176,7 @@ impl<S: AsFd> Source<S> {
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.slot().poll_ready(direction, cx, || self.arm_both()).map_ok(drop)
+        self.place.slot().poll_ready(direction, cx, || self.arm_both()).map_ok(drop)
     }
 
     /// Does one operation when the direction is ready, as often as it takes until it neither
@@ -201,15 +203,15 @@ impl<S: AsFd> Source<S> {
     /// or the queue is closed, and no waker is stored.
     #[must_use]
     pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
-        let slot = self.slot();
+        let slot = self.place.slot();
         match slot.word.take(direction) {
             Look::Ready(seen) => Some(self.drain(slot, direction, seen)),
             Look::NotReady | Look::QueueClosed => None,
         }
     }
 
-    fn slot(&self) -> &Slot {
-        self.queue.table().owned(self.token)
+    fn registry(&self) -> &mio::Registry {
+        self.queue.registry(self.shard as usize)
     }
 
     fn drain<'a>(&self, slot: &'a Slot, direction: Direction, seen: Bits) -> Drain<'a> {
@@ -218,9 +220,9 @@ impl<S: AsFd> Source<S> {
 
     /// Asks the kernel for both directions; it reports at once what is ready already.
     fn arm_both(&self) -> io::Result<()> {
-        self.queue.registry(self.shard).reregister(
+        self.registry().reregister(
             &mut SourceFd(&self.io.as_fd().as_raw_fd()),
-            self.token.into(),
+            self.place.token().into(),
             Interest::ReadWrite.to_mio(self.kind),
         )
     }
@@ -232,8 +234,8 @@ impl<S: AsFd> Drop for Source<S> {
         // Explicitly, because closing the descriptor does not end the registration while a
         // duplicate is open. It fails only if the owner closed the descriptor behind our back, and
         // then events that still come are stale.
-        let _ = self.queue.registry(self.shard).deregister(&mut SourceFd(&fd));
-        self.queue.table().remove(self.token);
+        let _ = self.registry().deregister(&mut SourceFd(&fd));
+        self.queue.table().remove(self.place.token());
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Slots live in chunks that are never freed, so a reference to one stays good and a late event
 //! finds a slot, whoever owns it now. The table of chunks has its final length from the start, so
-//! finding a slot takes no lock.
+//! finding a slot takes no lock. An owner keeps hold of its chunk, and comes to its slot without the
+//! table.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use crate::error::RegisterError;
@@ -25,7 +26,25 @@ pub(crate) struct Sources {
 }
 
 /// An array, so that a place in it needs no second look at a length.
-type Chunk = Box<[Slot; CHUNK]>;
+type Chunk = Arc<[Slot; CHUNK]>;
+
+/// An owner's way to its slot.
+pub(crate) struct Place {
+    chunk: Chunk,
+    token: Token,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.chunk[self.token.slot() as usize % CHUNK]
+    }
+}
 
 #[derive(Debug)]
 struct Free {
@@ -84,8 +103,13 @@ impl Sources {
         drop(left_behind);
     }
 
+    /// The way to the slot that the living owner of `token` has.
+    pub(crate) fn place(&self, token: Token) -> Place {
+        let chunk = self.chunks[token.slot() as usize / CHUNK].get().map(Arc::clone);
+        Place { chunk: chunk.expect("a chunk exists before the first token that names it"), token }
+    }
+
     /// The slot that the living owner of `token` has.
-    #[inline]
     pub(crate) fn owned(&self, token: Token) -> &Slot {
         self.at(token.slot())
     }
@@ -152,7 +176,9 @@ impl Sources {
 /// Not by way of an array on the stack, which has no room to spare.
 fn fresh(generation: u32) -> Chunk {
     let slots: Box<[Slot]> = (0..CHUNK).map(|_| Slot::new(generation)).collect();
-    slots.try_into().expect("as many slots were made as a chunk has")
+    let slots: Box<[Slot; CHUNK]> =
+        slots.try_into().expect("as many slots were made as a chunk has");
+    slots.into()
 }
 
 /// Far below the slot of the reserved tokens.
