@@ -11,7 +11,8 @@ use crate::time::Instant;
 /// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
 ///
 /// Counts are since the start. They are read one after the other while the workers go on, so two
-/// of them may differ by what happened in between.
+/// of them may differ by what happened in between. In a build without the feature `figures` counts
+/// and histograms are empty; what is there now, and whether there is overload, is told all the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {

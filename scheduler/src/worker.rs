@@ -335,24 +335,19 @@ impl Worker {
 
     fn took(&self, lane: usize, harvest: io::Result<Harvest>) {
         let Remote { counters, distributions, .. } = self.remote();
-        match harvest {
-            Ok(harvest) => {
-                if harvest.events > 0 {
-                    distributions.harvest.record(harvest.events as u64);
-                }
-                counters.events.add(harvest.events as u64);
-                counters.stale_events.add(harvest.stale as u64);
-                counters.spurious_events.add(harvest.spurious as u64);
-                if harvest.woken
-                    && let Some(waited) = self.core.overload.hear(lane, || self.core.clock.now())
-                {
-                    distributions.probe.record(waited);
-                }
-            }
-            Err(error) => {
-                counters.lane_errors.add(1);
-                tracing::error!(%error, "waiting for events failed");
-            }
+        let harvest = harvest.unwrap_or_else(|error| {
+            counters.lane_errors.add(1);
+            tracing::error!(%error, "waiting for events failed");
+            Harvest::default()
+        });
+        counters.took(harvest);
+        if harvest.events > 0 {
+            distributions.harvest.record(harvest.events as u64);
+        }
+        if harvest.woken
+            && let Some(waited) = self.core.overload.hear(lane, || self.core.clock.now())
+        {
+            distributions.probe.record(waited);
         }
     }
 

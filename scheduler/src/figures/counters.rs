@@ -1,6 +1,7 @@
 //! What a worker counts, on lines that it alone writes.
 
 use super::Count;
+use crate::park::Harvest;
 
 /// Events of one worker since it started.
 #[derive(Debug, Default)]
@@ -21,4 +22,12 @@ pub(crate) struct Counters {
     pub(crate) lane_errors: Count,
     pub(crate) long_polls: Count,
     pub(crate) preempted_polls: Count,
+}
+
+impl Counters {
+    pub(crate) fn took(&self, harvest: Harvest) {
+        self.events.add(harvest.events as u64);
+        self.stale_events.add(harvest.stale as u64);
+        self.spurious_events.add(harvest.spurious as u64);
+    }
 }
