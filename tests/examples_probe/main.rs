@@ -1,0 +1,4 @@
+//! Examples as their readers run them: the real binaries, as child processes.
+
+mod example;
+mod start_end;

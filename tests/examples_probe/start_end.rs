@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use heist_tests::hang_guard;
+
+use crate::example::run;
+
+#[test]
+fn clients_wait_together_and_waiting_costs_no_cpu() {
+    let _guard = hang_guard("start_end");
+    // Long enough that whoever looped while it waits would stand out.
+    let outcome = run("start_end", ["--clients", "10", "--pause", "3"]);
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    let (clients, summary) = lines.split_at(20);
+    // Every client has started before the first one ends, so they waited at the same time.
+    for number in 1..=10 {
+        assert!(clients[..10].contains(&&*format!("client {number}: start")), "{outcome:?}");
+        assert!(clients[10..].contains(&&*format!("client {number}: end")), "{outcome:?}");
+    }
+    assert!(summary[0].starts_with("10 clients in "), "{outcome:?}");
+    // One thread that loops for three seconds uses ten times this, on half a CPU still five times.
+    assert!(outcome.cpu_time < Duration::from_millis(300), "{outcome:?}");
+}
+
+#[test]
+fn bad_input_is_refused_in_a_line() {
+    let _guard = hang_guard("start_end");
+    for arguments in [["--clients", "0"], ["--clients", "ten"], ["--pause", "-1"]] {
+        let outcome = run("start_end", arguments);
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.starts_with("error: "), "{outcome:?}");
+        assert!(outcome.stdout.is_empty(), "{outcome:?}");
+    }
+}
