@@ -1,0 +1,117 @@
+//! The server: a listener and its connections, each run by whichever thread has its event.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::task::{Context, Poll, ready};
+
+use heist::reactor::{Direction, Interest, Kind, Queue, Source};
+
+use crate::task::{self, Job};
+
+/// Puts a listening socket into the queue. From there on the server runs by itself.
+pub(crate) fn start(queue: &Queue) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let source = queue.register(0, listener, Interest::Read, Kind::Other)?;
+    task::start(Acceptor { queue: queue.clone(), source });
+    Ok(address)
+}
+
+/// A listening socket in the queue.
+struct Acceptor {
+    queue: Queue,
+    source: Source<TcpListener>,
+}
+
+impl Job for Acceptor {
+    /// Accepts until that would block, which drains a listener.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            // `poll_io` does in one call what `Echo::receive` spells out.
+            let accepted = self.source.poll_io(Direction::Read, cx, |listener| listener.accept());
+            let (stream, _peer) = ready!(accepted)?;
+            task::start(Echo::new(&self.queue, stream)?);
+        }
+    }
+}
+
+/// A connection in the queue, whose bytes are sent back.
+struct Echo {
+    source: Source<TcpStream>,
+    /// Received and not sent back yet.
+    unsent: Vec<u8>,
+    input_ended: bool,
+}
+
+impl Echo {
+    /// Registers with the queue, while other threads wait on it.
+    fn new(queue: &Queue, stream: TcpStream) -> io::Result<Echo> {
+        stream.set_nonblocking(true)?;
+        // Reading only: that a fresh socket can be written to is no news. The queue asks the kernel
+        // for the other direction when it is waited for, the first time that writing blocks.
+        let source = queue.register(0, stream, Interest::Read, Kind::Stream)?;
+        Ok(Echo { source, unsent: Vec::new(), input_ended: false })
+    }
+
+    /// Reads until the socket is drained, or the buffer full.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Clears the ready bit, or leaves the waker and pends: here is the re-arming.
+        let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
+        let mut chunk = [0; 16 * 1024];
+        while self.unsent.len() < FULL {
+            match self.source.io().read(&mut chunk) {
+                Ok(0) => {
+                    self.input_ended = true;
+                    break;
+                }
+                Ok(count) => {
+                    self.unsent.extend_from_slice(&chunk[..count]);
+                    // A short read from a stream is as good as `WouldBlock`, and spares one call.
+                    if count < chunk.len() && drain.short_read_drains() {
+                        drain.drained();
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drain.drained();
+                    return Poll::Ready(Ok(()));
+                }
+                // A signal came, which says nothing about the socket.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        // The buffer is full and there may be more: dropping the `Drain` sets the ready bit again.
+        // No edge will come for what is there already.
+        drop(drain);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes until nothing is left. The rest of a write that the socket's buffer cut short waits
+    /// for the edge that says there is room.
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let write = self.source.poll_io(Direction::Write, cx, |mut io| io.write(&self.unsent));
+            self.unsent.drain(..ready!(write)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Job for Echo {
+    /// Pends with a waker in one direction: to write while something is unsent, else to read. So a
+    /// client that does not read is not read from either, and the memory it costs has a bound.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.send(cx))?;
+            if self.input_ended {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.receive(cx))?;
+        }
+    }
+}
+
+/// How many bytes a connection holds before it stops reading.
+const FULL: usize = 64 * 1024;

@@ -1,0 +1,76 @@
+//! What stands in for a scheduler: a waker that runs what it wakes, at once, on the thread that had
+//! the event.
+//!
+//! A waker may be called once too often, by two threads at a time, or by the very call that it
+//! interrupts: whoever leaves a waker looks once more, and may go on because of what it finds while
+//! the waker stays behind. So a task counts its calls. The first caller runs it, and runs it again
+//! if more calls came meanwhile; the others only count. Nobody waits for anybody.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use heist::reactor::Closed;
+
+/// Something that owns sources and goes as far as it can whenever it is called.
+pub(crate) trait Job: Send + 'static {
+    /// Pending if a waker is left with a source; ready if this was the end.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A job, and who runs it. While it waits, its wakers own it.
+struct Task<J> {
+    /// Calls not answered yet. Whoever adds the first = the right to run the job.
+    calls: AtomicUsize,
+    /// `None` after the end. Never contended: only who has the right to run takes it.
+    job: Mutex<Option<J>>,
+}
+
+/// Runs `job` for the first time. From there on the events of its sources do.
+pub(crate) fn start(job: impl Job) {
+    Arc::new(Task { calls: AtomicUsize::new(0), job: Mutex::new(Some(job)) }).wake();
+}
+
+impl<J: Job> Wake for Task<J> {
+    fn wake(self: Arc<Self>) {
+        // Acquire pairs with the Release of who ran it last: the job is as it was left.
+        if self.calls.fetch_add(1, Ordering::Acquire) > 0 {
+            return;
+        }
+        let mut answered = 1;
+        loop {
+            self.run();
+            // Release, see above; Acquire, for the turns that follow in this loop.
+            let calls = self.calls.fetch_sub(answered, Ordering::AcqRel);
+            if calls == answered {
+                return;
+            }
+            answered = calls - answered;
+        }
+    }
+}
+
+impl<J: Job> Task<J> {
+    fn run(self: &Arc<Self>) {
+        let waker = Waker::from(Arc::clone(self));
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        // Called once too often after the end.
+        let Some(running) = job.as_mut() else { return };
+        let Poll::Ready(end) = running.advance(&mut Context::from_waker(&waker)) else { return };
+        // Drops the sources, and with them a waker that stayed behind: it owns this task, and the
+        // two would keep each other alive.
+        *job = None;
+        report(end);
+    }
+}
+
+/// An error ends its job alone. The close of the queue ends all of them, and is no error.
+fn report(end: io::Result<()>) {
+    match end {
+        Err(error) if !error.get_ref().is_some_and(|inner| inner.is::<Closed>()) => {
+            eprintln!("event_queue: {error}");
+        }
+        _ => {}
+    }
+}
