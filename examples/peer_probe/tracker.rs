@@ -1,0 +1,159 @@
+//! Asking an HTTP tracker for peers (BEP 3, compact answers by BEP 23 and 7).
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use bendy::decoding::{Decoder, Object};
+use bytes::Bytes;
+use heist::net::TcpStream;
+use heist::protocol::Error;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, Uri};
+
+use crate::torrent::{DEPTH, Torrent};
+use crate::wire::PeerId;
+
+/// The peers that the tracker at `url` knows.
+pub(crate) async fn peers(
+    url: &str,
+    torrent: &Torrent,
+    id: &PeerId,
+) -> Result<Vec<SocketAddr>, Error> {
+    let answer = announce(url, torrent, id, "started").await?;
+    let mut peers = parse(&answer)?;
+    // Ourselves, and what cannot be connected to.
+    peers.retain(|peer| peer.port() != PORT && peer.port() != 0);
+    // Or it would send others to us, who only asked. Whether it hears that is its own affair.
+    let _ = announce(url, torrent, id, "stopped").await;
+    Ok(peers)
+}
+
+/// The addresses of a name, from the system's resolver. That blocks, so it has a thread of its own
+/// kind: a worker that waited for it would hold up every connection. It begins at once, not when
+/// the future is polled.
+pub(crate) fn resolve(
+    (host, port): (String, u16),
+) -> impl Future<Output = Result<Vec<SocketAddr>, Error>> {
+    let name = host.clone();
+    let addresses =
+        heist::spawn_blocking(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    async move {
+        match addresses.await.map_err(|error| error.to_string())? {
+            Ok(addresses) => Ok(addresses),
+            Err(error) => Err(format!("could not resolve {host}: {error}").into()),
+        }
+    }
+}
+
+/// One request. The answer is bencode.
+async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Result<Bytes, Error> {
+    let uri: Uri = url.parse()?;
+    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        return Err("only http:// is supported".into());
+    };
+    let request = Request::get(target(&uri, torrent, id, event))
+        .header("Host", uri.authority().map_or(host, |authority| authority.as_str()))
+        .header("User-Agent", "heist-peer-probe")
+        .header("Connection", "close")
+        .body(Empty::<Bytes>::new())?;
+
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = connect(resolve((host.into(), uri.port_u16().unwrap_or(80))).await?).await?;
+    let (mut sender, connection) = http1::handshake(stream).await?;
+    // hyper splits a client in two: this half reads and writes, while the other one is asked.
+    heist::spawn(connection);
+    let response = sender.send_request(request).await?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("it answered {}", response.status()).into());
+    }
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
+    Ok(body.to_bytes())
+}
+
+/// A name may stand for several addresses: the first that takes us.
+async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+    let mut failure = Error::from("its name has no address");
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = format!("could not connect to {address}: {error}").into(),
+        }
+    }
+    Err(failure)
+}
+
+fn target(uri: &Uri, torrent: &Torrent, id: &PeerId, event: &str) -> String {
+    let separator = if uri.query().is_some() { '&' } else { '?' };
+    let left = torrent.piece_length.saturating_mul(torrent.pieces as u64);
+    format!(
+        "{}{separator}info_hash={}&peer_id={}&port={PORT}&uploaded=0&downloaded=0&left={left}\
+         &compact=1&numwant=200&event={event}",
+        uri.path_and_query().map_or("/", |path| path.as_str()),
+        percent(&torrent.info_hash),
+        percent(id),
+    )
+}
+
+fn percent(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "%{byte:02X}");
+        text
+    })
+}
+
+fn parse(answer: &[u8]) -> Result<Vec<SocketAddr>, Error> {
+    let mut decoder = Decoder::new(answer).with_max_depth(DEPTH);
+    let Ok(Some(Object::Dict(mut root))) = decoder.next_object() else {
+        return Err("its answer is no bencoded dictionary".into());
+    };
+    let mut peers = Vec::new();
+    while let Some((key, value)) = root.next_pair()? {
+        match (key, value) {
+            (b"failure reason", Object::Bytes(reason)) => {
+                return Err(format!("it refused: {}", String::from_utf8_lossy(reason)).into());
+            }
+            (b"peers", Object::Bytes(compact)) => peers.extend(unpack::<4, 6>(compact)?),
+            (b"peers6", Object::Bytes(compact)) => peers.extend(unpack::<16, 18>(compact)?),
+            (b"peers", Object::List(mut list)) => {
+                while let Some(Object::Dict(mut peer)) = list.next_object()? {
+                    let (mut ip, mut port) = (None::<IpAddr>, 0);
+                    while let Some((key, value)) = peer.next_pair()? {
+                        match (key, value) {
+                            (b"ip", Object::Bytes(text)) => {
+                                ip = std::str::from_utf8(text)?.parse().ok();
+                            }
+                            (b"port", Object::Integer(digits)) => port = digits.parse()?,
+                            _ => {}
+                        }
+                    }
+                    peers.extend(ip.map(|ip| SocketAddr::new(ip, port)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(peers)
+}
+
+/// Addresses of `IP` bytes and a port, `PEER` bytes together, one after the other.
+fn unpack<const IP: usize, const PEER: usize>(compact: &[u8]) -> Result<Vec<SocketAddr>, Error>
+where
+    IpAddr: From<[u8; IP]>,
+{
+    let (peers, rest) = compact.as_chunks::<PEER>();
+    if !rest.is_empty() {
+        return Err(format!("its list of peers is cut off ({} bytes)", compact.len()).into());
+    }
+    let address = |peer: &[u8; PEER]| {
+        let ip: [u8; IP] = peer[..IP].try_into().expect("a peer begins with its IP");
+        SocketAddr::new(ip.into(), u16::from_be_bytes([peer[IP], peer[IP + 1]]))
+    };
+    Ok(peers.iter().map(address).collect())
+}
+
+/// Where we say we listen, since we must say something: the port of `discard`, where nobody is.
+const PORT: u16 = 9;
+
+/// More than any tracker says.
+const MAX_ANSWER: usize = 1 << 20;

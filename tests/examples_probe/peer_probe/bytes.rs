@@ -1,0 +1,153 @@
+//! The conversation without sockets and without waiting.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use heist::protocol::Rehearsal;
+use heist::time::Instant;
+
+use crate::probe::{Event, Probe, Report};
+use crate::wire;
+
+const HASH: [u8; 20] = *b"the hash of the data";
+const THEIRS: &[u8; 20] = b"-TR3000-abcdefghijkl";
+const PIECES: usize = 21;
+const TIMEOUT: Duration = Duration::from_secs(45);
+
+fn rehearse() -> (Rehearsal<Probe>, Receiver<Event>) {
+    let (events, inbox) = channel();
+    let address = "127.0.0.1:6881".parse().unwrap();
+    let probe = Probe::new(address, HASH, PIECES, *b"-HE0100-000000000000", events);
+    (Rehearsal::new(probe.connected(Instant::ZERO, TIMEOUT)), inbox)
+}
+
+fn report(inbox: &Receiver<Event>) -> Report {
+    let reports: Vec<_> = inbox
+        .try_iter()
+        .filter_map(|event| match event {
+            Event::Ended(report) => Some(report),
+            Event::Reached(_) => None,
+        })
+        .collect();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    reports.into_iter().next().unwrap()
+}
+
+fn failure(bytes: &[u8]) -> String {
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(bytes);
+    assert!(rehearsal.closed().is_some(), "it goes on after {}", bytes.escape_ascii());
+    report(&inbox).failure.unwrap()
+}
+
+fn handshake() -> Vec<u8> {
+    wire::handshake(&HASH, THEIRS)
+}
+
+fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as u32 + 1).to_be_bytes()[..], &[kind], payload].concat()
+}
+
+#[test]
+fn whole_conversation_is_the_same_wherever_it_is_cut() {
+    let bytes = [
+        handshake(),
+        vec![0; 4],           // keep-alive
+        message(20, b"what"), // of an extension
+        message(5, &[0b1010_0000, 0, 0b0000_1000]),
+        message(4, &[0, 0, 0, 1]),
+        message(4, &[0, 0, 0, 1]), // once more
+        message(1, b""),
+    ]
+    .concat();
+    for cut in 0..=bytes.len() {
+        let (mut rehearsal, inbox) = rehearse();
+        rehearsal.receive(&bytes[..cut]);
+        rehearsal.receive(&bytes[cut..]);
+        let said = rehearsal.take_output();
+        assert_eq!((said.len(), &said[68..]), (73, &[0, 0, 0, 1, 2][..]), "cut at {cut}");
+        let report = report(&inbox);
+        assert_eq!(report.failure, None, "cut at {cut}");
+        assert_eq!(report.client.as_deref(), Some("Transmission 3000"));
+        assert_eq!(report.pieces, Some(4));
+        assert!(report.reached.iter().all(Option::is_some));
+    }
+}
+
+#[test]
+fn peer_without_bitfield_tells_what_it_has_one_by_one() {
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(&[handshake(), message(4, &[0, 0, 0, 20])].concat());
+    rehearsal.pass(Duration::from_secs(10));
+    rehearsal.receive(&message(1, b""));
+    let report = report(&inbox);
+    assert_eq!((report.failure, report.pieces), (None, Some(1)));
+    assert_eq!(report.reached[3], Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn unchoke_before_the_bitfield_counts_unless_it_is_taken_back() {
+    for (taken_back, done) in [(false, true), (true, false)] {
+        let (mut rehearsal, _inbox) = rehearse();
+        rehearsal.receive(&[handshake(), message(1, b"")].concat());
+        if taken_back {
+            rehearsal.receive(&message(0, b""));
+        }
+        rehearsal.receive(&message(5, &[0xff, 0xff, 0xf8]));
+        assert_eq!(rehearsal.closed().is_some(), done);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_at_the_first_byte_that_is_wrong() {
+    assert_eq!(failure(b"H"), "it does not speak BitTorrent");
+    assert_eq!(failure(b"\x13BitTorrent protocoL"), "it does not speak BitTorrent");
+    let other = wire::handshake(b"the hash of the rest", THEIRS);
+    assert_eq!(failure(&other[..48]), "it answered with the info-hash of another torrent");
+
+    let after = |bytes: &[u8]| failure(&[&handshake(), bytes].concat());
+    assert_eq!(after(&[0xff; 4]), "it announced a message of 4294967295 bytes");
+    assert_eq!(after(&message(5, &[0xff; 2])), "its bitfield has 2 bytes, not 3");
+    assert_eq!(after(&message(5, &[0xff; 4])), "its bitfield has 4 bytes, not 3");
+    assert_eq!(after(&message(5, &[0, 0, 4])), "its bitfield has pieces beyond the last");
+    assert_eq!(after(&message(4, &[0, 0, 0, 21])), "it has piece 21 of 21");
+    assert_eq!(after(&message(4, &[1])), "its `have` is not 4 bytes long");
+    assert_eq!(after(&message(1, &[1])), "its `choke` or `unchoke` has a payload");
+}
+
+#[test]
+fn time_is_for_all_of_it_and_what_it_waited_for_is_said() {
+    let steps = [
+        (vec![], "timed out waiting for its handshake"),
+        (handshake(), "timed out waiting for its bitfield"),
+        (message(5, &[0; 3]), "timed out waiting to be unchoked"),
+    ];
+    for last in 0..steps.len() {
+        let (mut rehearsal, inbox) = rehearse();
+        for (bytes, _) in &steps[..=last] {
+            rehearsal.receive(bytes);
+            rehearsal.pass(Duration::from_secs(10));
+        }
+        // Whoever keeps alive does not live longer.
+        rehearsal.receive(if last == 0 { b"" } else { &[0; 4] });
+        rehearsal.pass(TIMEOUT - Duration::from_secs(10 * (last as u64 + 1) + 1));
+        assert!(rehearsal.closed().is_none());
+        rehearsal.pass(Duration::from_secs(1));
+        assert_eq!(report(&inbox).failure.unwrap(), steps[last].1);
+    }
+}
+
+#[test]
+fn early_close_says_where_it_happened() {
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(&handshake()[..20]);
+    rehearsal.close_input();
+    let expected = "it closed the connection, inside a message, waiting for its handshake";
+    assert_eq!(report(&inbox).failure.unwrap(), expected);
+
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(&handshake());
+    rehearsal.close_input();
+    let expected = "it closed the connection, waiting for its bitfield";
+    assert_eq!(report(&inbox).failure.unwrap(), expected);
+}

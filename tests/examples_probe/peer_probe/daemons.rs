@@ -1,0 +1,87 @@
+//! Other people's programs: `transmission-daemon` and `opentracker`, on addresses of this test's own.
+//!
+//! They cannot be told to take any free port and say which. So each gets a loopback address that
+//! nobody else is likely to use, made from this process's id, and a port that is free there.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A child process; killed when it is dropped.
+pub(super) struct Daemon {
+    child: Child,
+    /// Where it listens for peers, or for HTTP.
+    pub(super) address: SocketAddr,
+}
+
+impl Daemon {
+    fn spawn(command: &mut Command, address: SocketAddr) -> Daemon {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Daemon { child: command.spawn().unwrap(), address }
+    }
+
+    /// A tracker that knows of `info_hash` alone, given in hexadecimal digits.
+    pub(super) fn opentracker(folder: &Path, info_hash: &str) -> Daemon {
+        let address = free(own_address(0));
+        // It changes to another user, and looks for the list from inside of its folder.
+        let folder = folder.join("tracker");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("allowed"), format!("{info_hash}\n")).unwrap();
+        let mut command = Command::new("opentracker");
+        let port = address.port().to_string();
+        command.arg("-i").arg(address.ip().to_string()).args(["-p", &port, "-P", &port]);
+        command.arg("-d").arg(&folder).args(["-w", "allowed"]).current_dir(&folder);
+        let mut daemon = Daemon::spawn(&mut command, address);
+        // It says nothing when it is ready.
+        while TcpStream::connect(address).is_err() {
+            let ended = daemon.child.try_wait().unwrap();
+            assert!(ended.is_none(), "opentracker ended: {ended:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        daemon
+    }
+
+    /// A client that seeds what lies in `data`, by `torrent`; the `number`th of this test, from 1.
+    pub(super) fn transmission(folder: &Path, number: u8, data: &Path, torrent: &Path) -> Daemon {
+        let ip = own_address(number);
+        let (peers, control) = (free(ip), free(ip));
+        let home = folder.join(format!("client-{number}"));
+        let watched = home.join("watched");
+        std::fs::create_dir_all(&watched).unwrap();
+        std::fs::copy(torrent, watched.join("data.torrent")).unwrap();
+        let ip = ip.to_string();
+        let mut command = Command::new("transmission-daemon");
+        command.arg("--foreground").arg("--config-dir").arg(&home);
+        command.arg("--download-dir").arg(data).arg("--watch-dir").arg(&watched);
+        command.args(["--bind-address-ipv4", &ip, "--peerport", &peers.port().to_string()]);
+        command.args(["--rpc-bind-address", &ip, "--port", &control.port().to_string()]);
+        command.args(["--no-dht", "--no-lpd", "--no-utp", "--no-portmap"]);
+        Daemon::spawn(&mut command, peers)
+    }
+
+    /// Stops it as Ctrl-Z does: its system still accepts, but it does nothing.
+    pub(super) fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn own_address(number: u8) -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    // Not 127.0.0.x, where everybody is.
+    Ipv4Addr::new(127, high | 0x80, low, number + 1)
+}
+
+fn free(ip: Ipv4Addr) -> SocketAddr {
+    TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap()
+}
