@@ -47,6 +47,7 @@ use heist::net::TcpStream;
 use heist::protocol::{Connection, Error, Limits};
 use heist::time::{Instant, timeout};
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::probe::{Event, Probe, Report, Stage};
 use crate::torrent::Torrent;
@@ -111,6 +112,7 @@ fn read_torrent(options: &Options) -> Result<Torrent, Error> {
 }
 
 fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
+    raise_descriptor_limit();
     let runtime = heist::Runtime::new()?;
     let campaign = Arc::new(Campaign::new(options, torrent));
     let peers = runtime.block_on(find_peers(options, &campaign))?;
@@ -229,7 +231,7 @@ async fn probe(campaign: &Campaign, address: SocketAddr, events: &Sender<Event>)
 /// Collects the reports, and draws a progress bar if standard error is a terminal.
 fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
     let bar = ProgressBar::new(peers as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
+    let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {elapsed} {wide_msg}");
     bar.set_style(style.expect("the template is well-formed"));
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut reached = [0; Stage::ALL.len()];
@@ -249,6 +251,13 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
     }
     bar.finish_and_clear();
     reports
+}
+
+/// Each peer is a descriptor, and the soft limit is low for the sake of programs that use `select`.
+/// Where it cannot be raised, what there is has to do.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn complain(what: &str) {
