@@ -13,7 +13,7 @@
 //! mkdir -p /tmp/seed/watch && cp README.md /tmp/seed/
 //! transmission-create -o /tmp/seed/readme.torrent /tmp/seed/README.md
 //! cp /tmp/seed/readme.torrent /tmp/seed/watch/
-//! transmission-daemon -f -g /tmp/seed/config -w /tmp/seed -c /tmp/seed/watch -P 51413 -O -M &
+//! transmission-daemon -f -g /tmp/seed/config -w /tmp/seed -c /tmp/seed/watch -i 127.0.0.1 -O -M &
 //! cargo run --example peer_probe -- /tmp/seed/readme.torrent --peer 127.0.0.1:51413
 //! ```
 //!
