@@ -12,6 +12,7 @@ use heist_scheduler::time::Instant;
 use super::Protocol;
 use super::closed::Closed;
 use super::connection::{Connection, Phase};
+use super::hosted::Drain;
 use super::scratch::Window;
 use crate::stream::uninterrupted;
 
@@ -30,7 +31,7 @@ impl<P: Protocol> Connection<P> {
                 return Poll::Ready(self.reason().or(failure));
             }
             let shut = self.stream.shutdown(Shutdown::Write);
-            if shut.is_err() || self.input_ended || self.bounds().linger_timeout.is_zero() {
+            if shut.is_err() || self.input_ended || self.does_not_linger() {
                 return Poll::Ready(self.reason());
             }
             self.timer.set(Some(Instant::now() + self.bounds().linger_timeout));
@@ -72,6 +73,11 @@ impl<P: Protocol> Connection<P> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// A peer that was idle when the server drained is not sending: there is nothing to hear out.
+    fn does_not_linger(&self) -> bool {
+        self.drain == Drain::ToldIdle || self.bounds().linger_timeout.is_zero()
     }
 
     fn reason(&mut self) -> Closed {

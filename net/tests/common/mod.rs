@@ -12,11 +12,13 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 /// Runs `future` on a runtime of its own, and fails instead of hanging.
+#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     runtime().block_on(guarded(future))
 }
 
 /// Fails instead of hanging.
+#[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> T {
     time::timeout(GUARD, future).await.expect("the test hangs")
 }

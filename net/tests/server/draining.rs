@@ -1,0 +1,167 @@
+//! The end of a server.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heist_net::Server;
+use heist_net::server::{Address, Ending, Limits, Report};
+use heist_scheduler::JoinHandle;
+
+use crate::common::runtime;
+use crate::stage::{Client, Stage, echo, until};
+
+/// A server in virtual time.
+struct Drained {
+    stage: Stage,
+    server: Arc<Server>,
+}
+
+impl Drained {
+    fn new() -> Drained {
+        Drained::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Drained {
+        let stage = Stage::new();
+        let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
+        Drained { stage, server: Arc::new(server) }
+    }
+
+    /// Begins to drain, with a grace of 30 s.
+    fn begin(&self) -> JoinHandle<Report> {
+        let server = Arc::clone(&self.server);
+        let draining = self.stage.runtime.spawn(async move { server.drain(GRACE).await });
+        until(|| self.server.shared().is_draining());
+        // Everybody has been told when this is over.
+        self.stage.pass(Duration::ZERO);
+        draining
+    }
+
+    fn report(&self, draining: JoinHandle<Report>) -> Report {
+        self.stage.runtime.block_on(draining).unwrap()
+    }
+}
+
+const GRACE: Duration = Duration::from_secs(30);
+
+#[test]
+fn drain_of_nothing_ends_at_once_and_the_port_is_free() {
+    let runtime = runtime();
+    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    let report = server.drain_blocking(Duration::from_secs(3600));
+    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 0, 0));
+    let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
+    assert!(TcpStream::connect(address).is_err());
+    // Again is no error.
+    server.drain_blocking(Duration::ZERO);
+}
+
+#[test]
+fn graceful_stop_does_not_wait_for_idle_connections() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    client.ask("hello\n");
+    drained.stage.pass(Duration::from_secs(2));
+    let draining = drained.begin();
+    // Without any more time.
+    client.assert_closed();
+    let report = drained.report(draining);
+    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 0));
+    assert_eq!(drained.server.metrics().closed_by(Ending::IdleDrained), 1);
+}
+
+#[test]
+fn half_sent_request_is_finished() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    client.send("first ");
+    until(|| drained.server.metrics().connections_active == 1);
+    drained.stage.pass(Duration::from_secs(2));
+    let draining = drained.begin();
+    drained.stage.pass(Duration::from_secs(2));
+    client.send("half\n");
+    assert_eq!(client.rest(), "first half\n");
+    drop(client);
+    let report = drained.report(draining);
+    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+}
+
+#[test]
+fn request_sent_just_before_the_drain_is_answered() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    client.ask("one\n");
+    let draining = drained.begin();
+    // As if it had been on its way: the server has begun to drain and not seen it.
+    client.send("two\n");
+    assert_eq!(client.rest(), "two\n");
+    drop(client);
+    let report = drained.report(draining);
+    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+}
+
+#[test]
+fn request_of_a_connection_accepted_just_before_the_drain_is_answered() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    until(|| drained.server.metrics().accepted == 1);
+    let draining = drained.begin();
+    client.send("one\n");
+    assert_eq!(client.rest(), "one\n");
+    drop(client);
+    assert_eq!(drained.report(draining).finished, 1);
+}
+
+#[test]
+fn connection_that_was_just_used_is_not_waited_for_without_end() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    client.ask("one\n");
+    let draining = drained.begin();
+    drained.stage.pass(Duration::from_millis(1100));
+    client.assert_closed();
+    drop(client);
+    assert_eq!(drained.report(draining).idle_closed, 1);
+}
+
+#[test]
+fn what_outlasts_the_grace_is_cut() {
+    // No limit of its own ends the connection before.
+    let drained = Drained::with(Limits {
+        idle_timeout: Duration::from_secs(3600),
+        header_timeout: Duration::from_secs(3600),
+        min_receive_rate: 0,
+        ..Limits::default()
+    });
+    let (mut busy, mut idle) = (Client::new(&drained.server), Client::new(&drained.server));
+    idle.ask("hello\n");
+    busy.send("half");
+    until(|| drained.server.metrics().connections_active == 1);
+    drained.stage.pass(Duration::from_secs(70));
+    let draining = drained.begin();
+    idle.assert_closed();
+    drained.stage.pass(GRACE / 2);
+    busy.send(" and more");
+    until(|| drained.server.metrics().bytes_read == 6 + 13);
+    drained.stage.pass(GRACE);
+    busy.assert_closed();
+    let report = drained.report(draining);
+    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 1), "{report}");
+    assert_eq!(report.cut_ages.below_hour, 1);
+    assert_eq!(drained.server.metrics().closed_by(Ending::Cut), 1);
+}
+
+#[test]
+fn dropped_server_stops_accepting_and_lets_others_finish() {
+    let runtime = runtime();
+    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
+    let mut client = Client::new(&server);
+    client.send("first ");
+    until(|| server.metrics().connections_active == 1);
+    drop(server);
+    until(|| TcpStream::connect(address).is_err());
+    client.send("half\n");
+    assert_eq!(client.rest(), "first half\n");
+}

@@ -1,0 +1,148 @@
+//! The end of descriptors, in a process of its own: the limit is the process's.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use heist_net::Server;
+use heist_net::server::{Address, Limits, Refusal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::common::runtime;
+use crate::stage::{Client, echo};
+
+/// This test's program, run again for one test that serves with few descriptors.
+struct Program {
+    child: Child,
+    orders: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(test: &str) -> Program {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (orders, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Program { child, orders, lines: BufReader::new(output).lines() }
+    }
+
+    /// The words of the next line that the server meant for us.
+    fn hear(&mut self) -> Vec<String> {
+        for line in &mut self.lines {
+            if let Some(words) = line.unwrap().split_once(WORD) {
+                return words.1.split_whitespace().map(str::to_owned).collect();
+            }
+        }
+        panic!("the server has ended")
+    }
+
+    fn address(&mut self) -> Address {
+        Address::Tcp(self.hear()[0].parse::<SocketAddr>().unwrap())
+    }
+
+    fn order(&mut self) {
+        writeln!(self.orders, "go on").unwrap();
+    }
+
+    /// Has the server end, and say its figures.
+    fn figures(mut self) -> Vec<u64> {
+        self.order();
+        let figures = self.hear().iter().map(|word| word.parse().unwrap()).collect();
+        drop(self.orders);
+        assert!(self.child.wait().unwrap().success());
+        figures
+    }
+}
+
+fn say(words: impl std::fmt::Display) {
+    println!("{WORD}{words}");
+}
+
+fn await_order() {
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+fn serve() -> (heist_net::Runtime, Server) {
+    let limit = Rlimit { current: Some(256), maximum: getrlimit(Resource::Nofile).maximum };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let runtime = runtime();
+    let limits = Limits { connections: 10_000, ..Limits::default() };
+    let server = echo(limits).start_on(runtime.handle()).unwrap();
+    say(&server.addresses()[0]);
+    (runtime, server)
+}
+
+fn accept_errors(server: &Server) -> u64 {
+    server.metrics().accept_errors.iter().map(|(_, count)| count).sum()
+}
+
+#[test]
+fn emfile_is_no_storm_and_everybody_is_served_in_the_end() {
+    if is_child() {
+        let (_runtime, server) = serve();
+        await_order();
+        say(format_args!("{} {}", server.metrics().accepted, accept_errors(&server)));
+        return;
+    }
+    let mut program =
+        Program::start("exhaustion::emfile_is_no_storm_and_everybody_is_served_in_the_end");
+    let address = program.address();
+    // Four times as many at once as the server has descriptors, each of which leaves when it was
+    // answered.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut clients: Vec<_> = (0..250).map(|_| Client::of(&address)).collect();
+                clients.iter_mut().for_each(|client| client.send("hello\n"));
+                clients.into_iter().for_each(|mut client| client.expect("hello\n"));
+            });
+        }
+    });
+    let figures = program.figures();
+    assert_eq!(figures[0], 1000);
+    // One failure for each end of a connection, at most, and one a second.
+    assert!((1..=1100).contains(&figures[1]), "{figures:?}");
+}
+
+#[test]
+fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
+    if is_child() {
+        let (_runtime, server) = serve();
+        let hoard: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        say("full");
+        await_order();
+        drop(hoard);
+        say("empty");
+        await_order();
+        let metrics = server.metrics();
+        say(format_args!("{} {}", metrics.accepted, metrics.refused_for(Refusal::Exhausted)));
+        return;
+    }
+    let mut program =
+        Program::start("exhaustion::emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging");
+    let address = program.address();
+    program.hear();
+    for _ in 0..5 {
+        Client::of(&address).assert_closed();
+    }
+    program.order();
+    program.hear();
+    Client::of(&address).ask("hello\n");
+    assert_eq!(program.figures(), [1, 5]);
+}
+
+const CHILD: &str = "HEIST_TEST_CHILD";
+
+/// Begins each line that is not the test harness's. In front of the first one stands the harness's
+/// own word about the test.
+const WORD: &str = "server: ";

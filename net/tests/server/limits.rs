@@ -1,0 +1,147 @@
+//! The bounds that an open connection meets, in virtual time.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use heist_net::Server;
+use heist_net::protocol::{self, Context, Protocol};
+use heist_net::server::{Ending, Limits, Peer};
+use socket2::SockRef;
+
+use crate::common::runtime;
+use crate::stage::{Client, Stage, echo, server, until};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn closed(server: &Server, ending: Ending) -> bool {
+    server.metrics().closed_by(ending) == 1
+}
+
+#[test]
+fn idle_connection_is_closed_and_a_used_one_is_not() {
+    let stage = Stage::new();
+    let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
+    let (mut used, mut idle) = (Client::new(&server), Client::new(&server));
+    idle.ask("hello\n");
+    for _ in 0..3 {
+        used.ask("hello\n");
+        stage.pass(seconds(29));
+    }
+    idle.assert_closed();
+    until(|| closed(&server, Ending::IdleTimeout));
+    used.ask("still here\n");
+}
+
+#[test]
+fn slowloris_that_drips_a_message_is_closed() {
+    let stage = Stage::new();
+    let limits = Limits { min_receive_rate: 0, ..Limits::default() };
+    let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.ask("whole\n");
+    for dripped in 1..=5 {
+        client.send("x");
+        until(|| server.metrics().bytes_read == 6 + dripped);
+        until(|| server.metrics().connections_active == 1);
+        stage.pass(seconds(3));
+    }
+    client.assert_closed();
+    until(|| closed(&server, Ending::HeaderTimeout));
+    assert_eq!(server.metrics().buffered_bytes, 0);
+}
+
+#[test]
+fn message_that_comes_slower_than_the_least_rate_is_closed_after_the_grace() {
+    let stage = Stage::new();
+    let limits = Limits { header_timeout: seconds(3600), ..Limits::default() };
+    let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.send(&"x".repeat(2500));
+    until(|| server.metrics().bytes_read == 2500);
+    // 10 s of grace, and a second for each 500 bytes.
+    stage.pass(seconds(14));
+    client.send("x");
+    until(|| server.metrics().bytes_read == 2501);
+    stage.pass(seconds(2));
+    client.assert_closed();
+    until(|| closed(&server, Ending::TooSlow));
+}
+
+/// Answers each byte with 64 KiB.
+struct Amplify;
+
+impl Protocol for Amplify {
+    type Message = Infallible;
+
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        cx.write(&vec![input[0]; 64 << 10]);
+        Ok(1)
+    }
+}
+
+/// A client that has asked for far more than it reads, and the server that waits for it.
+fn unread(stage: &Stage, limits: Limits) -> (Server, Client) {
+    let server = server(limits).protocol(|_: &Peer| Amplify);
+    let server = server.start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    SockRef::from(&client.0).set_recv_buffer_size(8 << 10).unwrap();
+    client.send(&"x".repeat(1000));
+    until(|| server.metrics().buffered_bytes > 0);
+    (server, client)
+}
+
+#[test]
+fn peer_that_takes_nothing_is_closed_and_a_pipelining_flood_is_bounded() {
+    let stage = Stage::new();
+    let limits = Limits { min_send_rate: 0, ..Limits::default() };
+    let (server, client) = unread(&stage, limits);
+    // A thousand answers were asked for; a few are there.
+    assert!(server.metrics().buffered_bytes < 1 << 20);
+    stage.pass(seconds(29));
+    assert!(!closed(&server, Ending::WriteTimeout));
+    stage.pass(seconds(2));
+    until(|| closed(&server, Ending::WriteTimeout));
+    assert_eq!(server.metrics().buffered_bytes, 0);
+    drop(client);
+}
+
+#[test]
+fn slow_reader_is_closed_after_the_grace() {
+    let stage = Stage::new();
+    let limits = Limits { write_timeout: seconds(3600), ..Limits::default() };
+    // What it did not take by then went at once, into the buffers of the system, or not at all.
+    let (server, client) = unread(&stage, limits);
+    stage.pass(seconds(11));
+    stage.pass(Duration::from_secs(server.metrics().bytes_written / 500));
+    until(|| server.metrics().closed.iter().map(|(_, count)| count).sum::<u64>() == 1);
+    assert!(closed(&server, Ending::TooSlow) || closed(&server, Ending::IdleTimeout));
+    drop(client);
+}
+
+#[test]
+fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
+    let runtime = runtime();
+    let limits = Limits { buffered_bytes: 100_000, ..Limits::default() };
+    let server = echo(limits).start_on(runtime.handle()).unwrap();
+    let part = "x".repeat(30_000);
+    let mut kept: Vec<_> = (1..=3)
+        .map(|count| {
+            let mut client = Client::new(&server);
+            client.send(&part);
+            until(|| server.metrics().bytes_read == 30_000 * count);
+            client
+        })
+        .collect();
+    let mut one_more = Client::new(&server);
+    one_more.send(&part);
+    one_more.assert_closed();
+    until(|| closed(&server, Ending::Memory));
+    // The others have what they had.
+    for client in &mut kept {
+        client.send("\n");
+        client.expect(&format!("{part}\n"));
+    }
+    until(|| server.metrics().buffered_bytes == 0);
+}

@@ -1,0 +1,142 @@
+//! The ways to serve, and the ends of what is served.
+
+use std::time::Duration;
+
+use heist_net::server::{Accepted, Ending, Limits};
+use heist_net::{Runtime, Stream};
+
+use crate::common::runtime;
+use crate::stage::{Client, Stage, echo, server, until};
+
+async fn echo_bytes(stream: Stream) -> std::io::Result<()> {
+    let mut buffer = [0; 1024];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            count => stream.write_all(&buffer[..count]).await?,
+        }
+    }
+}
+
+#[test]
+fn handler_is_served_counted_and_ended() {
+    let runtime = runtime();
+    let server = server(Limits::default())
+        .handler(|stream, _peer| echo_bytes(stream))
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello");
+    assert_eq!((server.metrics().bytes_read, server.metrics().bytes_written), (5, 5));
+    drop(client);
+    until(|| server.metrics().closed_by(Ending::Finished) == 1);
+    assert_eq!(server.metrics().connection_time.count(), 1);
+}
+
+#[test]
+fn handler_that_nothing_happens_to_is_ended() {
+    let stage = Stage::new();
+    let server = server(Limits::default())
+        .handler(|stream, _peer| echo_bytes(stream))
+        .start_on(stage.runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello");
+    stage.pass(Duration::from_secs(59));
+    client.ask("still here");
+    stage.pass(Duration::from_secs(59));
+    client.ask("and here");
+    stage.pass(Duration::from_secs(61));
+    client.assert_closed();
+    until(|| server.metrics().closed_by(Ending::IdleTimeout) == 1);
+}
+
+#[test]
+fn handler_of_the_whole_connection_is_told_of_the_drain() {
+    let runtime = runtime();
+    let server = server(Limits::default())
+        .accepted(|mut accepted: Accepted| async move {
+            accepted.stream.write_all(b"ready").await.unwrap();
+            accepted.place.set_busy(true);
+            accepted.place.draining().await;
+            accepted.stream.write_all(b"bye").await.unwrap();
+            Ending::Drained
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    client.expect("ready");
+    until(|| server.metrics().connections_active == 1);
+    let report = server.drain_blocking(Duration::from_secs(60));
+    assert_eq!(client.rest(), "bye");
+    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+    assert_eq!(server.metrics().connections_active, 0);
+}
+
+#[test]
+fn place_that_outlives_its_future_keeps_the_connection_counted() {
+    let runtime = runtime();
+    let server = server(Limits { connections: 1, ..Limits::default() })
+        .accepted(|accepted: Accepted| async move {
+            // As an upgrade does: somebody else goes on with the stream.
+            drop(heist_scheduler::spawn(async move {
+                let Accepted { stream, place, .. } = accepted;
+                let _ = echo_bytes(stream).await;
+                place.leave(Ending::Lost);
+            }));
+            Ending::Finished
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut first = Client::new(&server);
+    first.ask("one");
+    let mut second = Client::new(&server);
+    second.send("two");
+    first.ask("still alone");
+    assert_eq!((server.metrics().accepted, server.metrics().connections_idle), (1, 1));
+    drop(first);
+    second.expect("two");
+    // The future said so before the place did.
+    assert_eq!(server.metrics().closed_by(Ending::Finished), 1);
+}
+
+#[test]
+fn panic_ends_its_own_connection_only() {
+    let runtime = runtime();
+    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    let (mut victim, mut other) = (Client::new(&server), Client::new(&server));
+    other.ask("before\n");
+    victim.send("panic\n");
+    victim.assert_closed();
+    until(|| server.metrics().closed_by(Ending::Panicked) == 1);
+    other.ask("after\n");
+    Client::new(&server).ask("new\n");
+}
+
+#[test]
+fn panic_before_the_first_await_does_not_end_the_acceptor() {
+    let runtime = runtime();
+    let server = server(Limits::default())
+        .handler(|stream, peer| {
+            assert!(peer.ip().is_none(), "as asked");
+            echo_bytes(stream)
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    for _ in 0..3 {
+        Client::new(&server).assert_closed();
+    }
+    until(|| server.metrics().closed_by(Ending::Panicked) == 3);
+}
+
+#[test]
+fn runtime_that_shuts_down_ends_its_servers() {
+    let runtime: Runtime = runtime();
+    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello\n");
+    assert_eq!(runtime.shutdown(crate::common::GUARD).tasks_left, 0);
+    client.assert_closed();
+    assert_eq!(server.metrics().closed_by(Ending::Cut), 1);
+    assert_eq!(server.metrics().connections_idle, 0);
+}

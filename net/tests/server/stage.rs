@@ -1,0 +1,160 @@
+//! What the tests of the server share: protocols to serve, and clients.
+
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use heist_net::protocol::{self, Context, Protocol};
+use heist_net::server::{Address, Builder, ByProtocol, Limits, Listener, Nothing, Peer};
+use heist_net::{Runtime, Server};
+use heist_scheduler::time::{Clock, ManualClock};
+
+use crate::common::GUARD;
+
+/// Sends each line back, and counts how many connections there are.
+#[derive(Default)]
+pub(crate) struct Echo {
+    pub(crate) census: Arc<Census>,
+}
+
+/// How many connections are open, and how many were at most.
+#[derive(Default)]
+pub(crate) struct Census {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Census {
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Protocol for Echo {
+    type Message = Infallible;
+
+    fn opened(&mut self, _: &mut Context<'_>) {
+        let now = self.census.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.census.most.fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        let Some(end) = input.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+        assert_ne!(input, b"panic\n", "as asked");
+        cx.write(&input[..=end]);
+        Ok(end + 1)
+    }
+
+    fn closed(&mut self, _: &protocol::Closed) {
+        self.census.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn listener() -> Listener {
+    Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+/// A server on a port that the system chooses, to be told what to serve.
+pub(crate) fn server(limits: Limits) -> Builder<Nothing> {
+    Server::builder().name("test").listen(listener()).limits(limits)
+}
+
+/// An echo server on a port that the system chooses.
+pub(crate) fn echo(
+    limits: Limits,
+) -> Builder<ByProtocol<impl Fn(&Peer) -> Echo + Send + Sync + 'static>> {
+    server(limits).protocol(|_: &Peer| Echo::default())
+}
+
+/// A runtime of one worker whose time is moved by hand.
+pub(crate) struct Stage {
+    pub(crate) runtime: Runtime,
+    hand: ManualClock,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Stage {
+        let (clock, hand) = Clock::manual();
+        let runtime = heist_net::Builder::new().workers(1).clock(clock).start().unwrap();
+        Stage { runtime, hand }
+    }
+
+    /// Lets time pass, and everything happen that is due then.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.hand.advance(time);
+        // Moving the clock wakes nobody. The first task has the worker look at its timers, the
+        // second comes after what those have woken.
+        for _ in 0..2 {
+            self.runtime.block_on(self.runtime.spawn(heist_scheduler::yield_now())).unwrap();
+        }
+    }
+}
+
+/// A client that fails instead of hanging.
+pub(crate) struct Client(pub(crate) TcpStream);
+
+impl Client {
+    pub(crate) fn new(server: &Server) -> Client {
+        Client::of(&server.addresses()[0])
+    }
+
+    pub(crate) fn of(address: &Address) -> Client {
+        let Address::Tcp(address) = address else { panic!("{address} is not TCP") };
+        Client::from(TcpStream::connect(address).unwrap())
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads exactly what `text` says.
+    pub(crate) fn expect(&mut self, text: &str) {
+        let mut answer = vec![0; text.len()];
+        self.0.read_exact(&mut answer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), text);
+    }
+
+    pub(crate) fn ask(&mut self, line: &str) {
+        self.send(line);
+        self.expect(line);
+    }
+
+    /// Reads the end, or a reset, and returns what came before.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = self.0.read(&mut buffer) {
+            rest.extend_from_slice(&buffer[..count]);
+        }
+        String::from_utf8(rest).unwrap()
+    }
+
+    pub(crate) fn assert_closed(&mut self) {
+        match self.0.read(&mut [0]) {
+            Ok(0) => {}
+            Ok(_) => panic!("it was answered"),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+impl From<TcpStream> for Client {
+    fn from(stream: TcpStream) -> Client {
+        stream.set_read_timeout(Some(GUARD)).unwrap();
+        stream.set_write_timeout(Some(GUARD)).unwrap();
+        Client(stream)
+    }
+}
+
+/// Waits for what other threads are about to do.
+#[track_caller]
+pub(crate) fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < GUARD, "it never happened");
+        std::thread::yield_now();
+    }
+}
