@@ -27,7 +27,7 @@ fn handler_is_served_counted_and_ended() {
         .unwrap();
     let mut client = Client::new(&server);
     client.ask("hello");
-    assert_eq!((server.metrics().bytes_read, server.metrics().bytes_written), (5, 5));
+    until(|| (server.metrics().bytes_read, server.metrics().bytes_written) == (5, 5));
     drop(client);
     until(|| server.metrics().closed_by(Ending::Finished) == 1);
     assert_eq!(server.metrics().connection_time.count(), 1);
