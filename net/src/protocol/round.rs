@@ -76,7 +76,7 @@ impl<P: Protocol> Connection<P> {
                 Poll::Pending
             }
             Ok(()) => Poll::Pending,
-            Err(stop) => Poll::Ready(self.stop(stop, &mut round, cx)),
+            Err(stop) => Poll::Ready(self.stop(*stop, &mut round, cx)),
         }
     }
 
@@ -111,8 +111,8 @@ impl<P: Protocol> Connection<P> {
 
     /// The round has come to an end of the connection: what was written before it is sent first.
     #[cold]
-    fn stop(&mut self, stop: Stop, round: &mut Round, cx: &mut task::Context<'_>) -> Stop {
-        match *stop {
+    fn stop(&mut self, end: End, round: &mut Round, cx: &mut task::Context<'_>) -> Stop {
+        match end {
             End::InOrder(reason) => match self.flush(round, cx) {
                 Ok(()) => End::in_order(reason),
                 Err(error) => End::at_once(reason.or(Closed::lost(error))),

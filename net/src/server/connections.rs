@@ -181,6 +181,7 @@ impl Connections {
         }
         state.counts.accepted += 1;
         let open = Open { task: None, part: None, origin, since: now, ending: None, holders: 2 };
+        state.make_room();
         Ok(state.open.insert(open))
     }
 
@@ -322,6 +323,15 @@ impl Connections {
 }
 
 impl State {
+    /// Grows the table by an eighth, where it would double by itself: an idle connection is to take
+    /// little memory.
+    fn make_room(&mut self) {
+        let length = self.open.len();
+        if length == self.open.capacity() {
+            self.open.reserve_exact((length / 8).max(64));
+        }
+    }
+
     fn is_gone(&self) -> bool {
         self.open.is_empty() && self.acceptors.is_empty()
     }

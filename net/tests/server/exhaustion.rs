@@ -61,7 +61,8 @@ impl Program {
 }
 
 fn say(words: impl std::fmt::Display) {
-    println!("{WORD}{words}");
+    let mut output = std::io::stdout();
+    writeln!(output, "{WORD}{words}").unwrap();
 }
 
 fn await_order() {
