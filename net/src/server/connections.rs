@@ -381,3 +381,7 @@ impl Counts {
 fn wake(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;

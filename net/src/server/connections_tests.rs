@@ -1,0 +1,103 @@
+//! Who is woken, and when.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::Wake;
+
+use super::*;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Count {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn bounded(connections: usize) -> Connections {
+    Connections::new(&Limits { connections, ..Limits::default() })
+}
+
+fn leave(connections: &Connections, key: usize, ending: Ending) {
+    connections.leave(key, None, Instant::ZERO);
+    connections.leave(key, Some(ending), Instant::ZERO);
+}
+
+#[test]
+fn end_of_a_connection_at_the_bound_wakes_the_acceptor_once() {
+    let connections = bounded(1);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    let acceptor = connections.add_acceptor();
+    assert!(connections.poll_room(acceptor, &mut cx).is_ready());
+    let key = connections.enter(None, Instant::ZERO).unwrap();
+    assert!(connections.poll_room(acceptor, &mut cx).is_pending());
+    leave(&connections, key, Ending::Finished);
+    assert_eq!(count.get(), 1);
+    let room = Poll::Ready(Admission::Open { ended: 1 });
+    assert_eq!(connections.poll_room(acceptor, &mut cx), room);
+    // With room, nobody is woken for an end.
+    let key = connections.enter(None, Instant::ZERO).unwrap();
+    leave(&connections, key, Ending::Finished);
+    assert_eq!(count.get(), 1);
+}
+
+#[test]
+fn end_that_came_before_the_wait_is_not_waited_for() {
+    let connections = bounded(8);
+    let mut cx = Context::from_waker(Waker::noop());
+    let acceptor = connections.add_acceptor();
+    let keys = [(); 2].map(|()| connections.enter(None, Instant::ZERO).unwrap());
+    assert!(connections.poll_end(acceptor, 0, &mut cx).is_pending());
+    leave(&connections, keys[0], Ending::Finished);
+    assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::Ended));
+    assert!(connections.poll_end(acceptor, 1, &mut cx).is_pending());
+    leave(&connections, keys[1], Ending::Finished);
+    assert_eq!(connections.poll_end(acceptor, 2, &mut cx), Poll::Ready(Waited::Nobody));
+}
+
+#[test]
+fn connection_counts_until_both_its_place_and_its_task_have_gone() {
+    let connections = bounded(8);
+    let key = connections.enter(None, Instant::ZERO).unwrap();
+    connections.leave(key, Some(Ending::Lost), Instant::ZERO);
+    assert_eq!(connections.open(), 1);
+    connections.leave(key, Some(Ending::Finished), Instant::ZERO);
+    assert_eq!(connections.open(), 0);
+    let (counts, times) = connections.counts();
+    assert_eq!(counts.closed[Ending::Lost as usize], 1);
+    assert_eq!(counts.closed[Ending::Finished as usize], 0);
+    assert_eq!(times.count(), u64::from(cfg!(feature = "figures")));
+}
+
+#[test]
+fn drain_wakes_acceptors_and_connections_and_is_over_when_all_have_gone() {
+    let connections = bounded(8);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    let acceptor = connections.add_acceptor();
+    assert!(connections.poll_room(acceptor, &mut cx).is_ready());
+    let key = connections.enter(None, Instant::ZERO).unwrap();
+    connections.set_task(key, &waker);
+    // The same task is not woken twice.
+    connections.set_part(key, &waker);
+    connections.begin_draining();
+    assert_eq!(count.get(), 2);
+    assert_eq!(connections.poll_room(acceptor, &mut cx), Poll::Ready(Admission::Draining));
+    assert_eq!(connections.enter(None, Instant::ZERO), Err(Refusal::Draining));
+    connections.remove_acceptor(acceptor);
+    assert!(connections.poll_gone(&mut cx).is_pending());
+    assert_eq!(connections.cut(Instant::ZERO).total(), 1);
+    leave(&connections, key, Ending::Cut);
+    assert!(connections.poll_gone(&mut cx).is_ready());
+    assert_eq!(connections.closed_draining()[Ending::Cut as usize], 1);
+}
