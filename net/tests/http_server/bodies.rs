@@ -38,6 +38,30 @@ fn answer_413_to_an_unread_upload_reaches_the_client() {
 }
 
 #[test]
+fn peer_that_goes_on_sending_after_the_last_answer_is_not_reset_for_a_while() {
+    let site = Site::new(Hello::default());
+    let mut client = site.connect();
+    client.send(post(64 * 1024 * 1024));
+    assert_eq!(client.answer().code, 413);
+    // Had the server closed, the first of these would be answered with a reset, and the next fail.
+    for _ in 0..3 {
+        client.send([b'x'; 10_000]);
+        site.settle();
+    }
+    site.pass(4);
+    assert_eq!(site.closed(Ending::Finished), 0);
+    site.pass(2);
+    assert_eq!(site.closed(Ending::Finished), 1);
+
+    let mut client = site.connect();
+    client.send(post(64 * 1024 * 1024));
+    assert_eq!(client.answer().code, 413);
+    let endless = vec![b'x'; 64 * 1024 * 1024];
+    let sent = client.send_what_fits(&endless);
+    assert_eq!(site.closed(Ending::Finished), 2, "after {sent} bytes");
+}
+
+#[test]
 fn too_long_an_upload_that_asks_first_is_not_told_to_go_on() {
     let hello = Hello::default();
     let site = Site::new(hello.clone());

@@ -1,5 +1,8 @@
 //! Failure 51: what a drain does to connections, and that it loses no request.
 
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::Duration;
 
 use heist_net::server::Ending;
@@ -11,18 +14,29 @@ use crate::answers::InTwo;
 use crate::client::GET;
 use crate::site::{Failure, Gate, Hello, Site, reply};
 
-/// Drains in the background; the handle is to be waited for.
-fn drain(site: &Site) -> std::thread::JoinHandle<()> {
-    let server = std::sync::Arc::clone(&site.server);
-    let runtime = site.runtime.handle().clone();
-    let drained = std::thread::spawn(move || {
-        runtime.block_on(server.drain(Duration::from_secs(3600)));
-    });
-    while !site.server.shared().is_draining() {
-        std::thread::yield_now();
+/// A drain in the background.
+struct Drain(Receiver<()>);
+
+impl Drain {
+    /// Begins it, and lets the server see to it.
+    fn begin(site: &Site) -> Drain {
+        let (sender, receiver) = channel();
+        let server = Arc::clone(&site.server);
+        let runtime = site.runtime.handle().clone();
+        thread::spawn(move || {
+            runtime.block_on(server.drain(Duration::from_secs(3600)));
+            sender.send(())
+        });
+        while !site.server.shared().is_draining() {
+            thread::yield_now();
+        }
+        site.settle();
+        Drain(receiver)
     }
-    site.settle();
-    drained
+
+    fn wait(self) {
+        self.0.recv_timeout(Duration::from_secs(60)).expect("the drain ends");
+    }
 }
 
 #[test]
@@ -31,7 +45,7 @@ fn drain_ends_though_connections_idle() {
     let mut clients: Vec<_> = (0..10).map(|_| site.connect()).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.get().code, 200));
     site.pass(2);
-    drain(&site).join().unwrap();
+    Drain::begin(&site).wait();
     clients.iter_mut().for_each(|client| assert!(client.rest().is_empty()));
     assert_eq!(site.closed(Ending::IdleDrained), 10);
 }
@@ -49,14 +63,14 @@ fn request_in_flight_is_finished_and_its_answer_says_close() {
     let mut client = site.connect();
     client.send(GET);
     site.settle();
-    let drained = drain(&site);
+    let drained = Drain::begin(&site);
     assert!(client.is_quiet());
     assert_eq!(site.server.metrics().connections_active, 1);
     go.send(()).unwrap();
     let answer = client.answer();
     assert_eq!((&answer.body[..], answer.closes()), (&b"done"[..], true));
     assert!(client.rest().is_empty());
-    drained.join().unwrap();
+    drained.wait();
     assert_eq!(site.closed(Ending::Drained), 1);
 }
 
@@ -70,12 +84,12 @@ fn answer_that_has_begun_is_finished_and_then_the_connection_closed() {
     let mut client = site.connect();
     client.send(GET);
     client.until(b"one ");
-    let drained = drain(&site);
+    let drained = Drain::begin(&site);
     assert!(client.is_quiet());
     go.send(()).unwrap();
     client.until(b"two\r\n0\r\n\r\n");
     assert!(client.rest().is_empty());
-    drained.join().unwrap();
+    drained.wait();
     assert_eq!(site.closed(Ending::Drained), 1);
 }
 
@@ -84,14 +98,14 @@ fn request_sent_just_before_the_drain_is_answered() {
     let site = Site::new(Hello::default());
     let (mut used, mut fresh) = (site.connect(), site.connect());
     assert_eq!(used.get().code, 200);
-    let drained = drain(&site);
+    let drained = Drain::begin(&site);
     for client in [&mut used, &mut fresh] {
         assert!(client.is_quiet());
         let answer = client.get();
         assert_eq!((answer.code, answer.closes()), (200, true));
         assert!(client.rest().is_empty());
     }
-    drained.join().unwrap();
+    drained.wait();
     assert_eq!(site.closed(Ending::Drained), 2);
 }
 
@@ -100,12 +114,12 @@ fn connection_used_just_before_the_drain_is_closed_when_it_sends_no_more() {
     let site = Site::new(Hello::default());
     let (mut used, mut fresh) = (site.connect(), site.connect());
     assert_eq!(used.get().code, 200);
-    let drained = drain(&site);
+    let drained = Drain::begin(&site);
     site.settle();
     assert!(used.is_quiet() && fresh.is_quiet());
     site.pass(2);
     assert!(used.rest().is_empty() && fresh.rest().is_empty());
-    drained.join().unwrap();
+    drained.wait();
     assert_eq!(site.closed(Ending::IdleDrained), 2);
 }
 
@@ -115,11 +129,11 @@ fn half_a_head_may_be_finished_during_the_drain() {
     let mut client = site.connect();
     client.send(&GET[..10]);
     site.pass(5);
-    let drained = drain(&site);
+    let drained = Drain::begin(&site);
     site.pass(5);
     client.send(&GET[10..]);
     let answer = client.answer();
     assert_eq!((answer.code, answer.closes()), (200, true));
-    drained.join().unwrap();
+    drained.wait();
     assert_eq!(site.closed(Ending::Drained), 1);
 }

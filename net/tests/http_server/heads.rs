@@ -1,5 +1,6 @@
 //! Failures 51, 52, 55, 56 and 59: the head of a request, and the time before it.
 
+use heist_net::server::http::Body;
 use heist_net::server::{Ending, Limits};
 use hyper::header::HeaderValue;
 use hyper::service::service_fn;
@@ -7,7 +8,6 @@ use hyper::{Request, Response};
 
 use crate::client::GET;
 use crate::site::{Failure, Hello, Reply, Site, reply};
-use heist_net::server::http::Body;
 
 #[test]
 fn ambiguous_framing_is_refused_and_ends_the_connection() {

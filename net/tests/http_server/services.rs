@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heist_net::TcpStream;
 use heist_net::server::http::Body;
 use heist_net::server::{Ending, Limits, Peer};
-use heist_scheduler::spawn;
+use heist_scheduler::{Handle, spawn};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -46,15 +46,10 @@ fn client_of_hyper_sends_bodies_of_all_sizes_over_one_connection() {
 
 #[test]
 fn overloaded_server_answers_503_without_calling_the_service() {
-    let (overloaded, hello) = (Arc::new(AtomicBool::new(true)), Hello::default());
+    let (overloaded, hello) = (Arc::new(AtomicBool::new(false)), Hello::default());
     let asked = Arc::clone(&overloaded);
-    // Not before the connection is accepted: that is refused elsewhere.
-    let site = Site::overloaded_by(
-        move |_| asked.load(Ordering::SeqCst),
-        Limits::default(),
-        hello.clone(),
-    );
-    overloaded.store(false, Ordering::SeqCst);
+    let says = move |_: &Handle| asked.load(Ordering::SeqCst);
+    let site = Site::overloaded_by(says, Limits::default(), hello.clone());
     let mut client = site.connect();
     assert_eq!(client.get().code, 200);
     overloaded.store(true, Ordering::SeqCst);
@@ -64,6 +59,18 @@ fn overloaded_server_answers_503_without_calling_the_service() {
     assert_eq!((site.server.metrics().shed, hello.calls()), (1, 1));
     overloaded.store(false, Ordering::SeqCst);
     assert_eq!(client.get().code, 200);
+}
+
+#[test]
+fn connection_that_is_refused_is_told_why_in_http() {
+    let hello = Hello::default();
+    let site = Site::overloaded_by(|_| true, Limits::default(), hello.clone());
+    let mut client = site.connect();
+    let answer = client.answer();
+    assert_eq!((answer.code, answer.closes()), (503, true));
+    assert!(answer.head.contains("retry-after: 1\r\n"), "{}", answer.head);
+    assert!(client.rest().is_empty());
+    assert_eq!(hello.calls(), 0);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn reader_below_the_least_rate_is_closed_though_it_reads() {
     client.send(GET);
     // Each time enough that the server can write again, and so slowly that the answer's beginning,
     // which went to the kernel's buffers, cannot make up for it.
-    while site.server.metrics().connections_active == 1 || site.closed(Ending::TooSlow) == 0 {
+    for _ in 0..20 {
         site.pass(20);
         client.skip(4_000_000);
     }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -130,15 +129,20 @@ impl Connection {
     }
 
     fn ending_of(&self, error: &hyper::Error) -> Ending {
-        tracing::debug!(%error, peer = %self.conversation.peer(), "a connection failed");
-        if error.is_parse() {
-            if !error.is_parse_version_h2() {
-                self.conversation.figures().refuse(answer_to(error));
-            }
-            return Ending::Protocol;
+        let peer = self.conversation.peer();
+        if error.is_user() {
+            // Of a service's other errors hyper hears nothing.
+            tracing::error!(%error, %peer, "the body of an answer failed");
+            return Ending::Cut;
         }
-        // Only an answer's body can fail: of the service's other errors hyper hears nothing.
-        if error.is_user() && !is_lost(error) { Ending::Cut } else { Ending::Lost }
+        tracing::debug!(%error, %peer, "a connection failed");
+        if !error.is_parse() {
+            return Ending::Lost;
+        }
+        if !error.is_parse_version_h2() {
+            self.conversation.figures().refuse(answer_to(error));
+        }
+        Ending::Protocol
     }
 }
 
@@ -148,8 +152,4 @@ fn answer_to(error: &hyper::Error) -> StatusCode {
         true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         false => StatusCode::BAD_REQUEST,
     }
-}
-
-fn is_lost(error: &hyper::Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<io::Error>())
 }

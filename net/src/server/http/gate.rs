@@ -123,21 +123,21 @@ fn answer<B>(
     mut exchange: Exchange,
 ) -> Response<Reply<B>> {
     let closing = exchange.conversation().closing();
-    let (status, mut response) = match outcome {
-        Ok(response) => (response.status(), response.map(Some)),
-        Err(status) => (status, refused(status)),
+    exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
+    let mut response = match outcome {
+        Ok(response) => response.map(|body| Reply::new(Some(body), exchange)),
+        Err(status) => refused(status).map(|()| Reply::new(None, exchange)),
     };
     if closing {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    exchange.answered(status);
-    response.map(|body| Reply::new(body, exchange))
+    response
 }
 
 /// The answer in place of a service. Only overload leaves the connection as it was: a new one would
 /// cost both sides more than the next request on this one.
-fn refused<B>(status: StatusCode) -> Response<Option<B>> {
-    let mut response = Response::new(None);
+fn refused(status: StatusCode) -> Response<()> {
+    let mut response = Response::new(());
     *response.status_mut() = status;
     match status {
         StatusCode::SERVICE_UNAVAILABLE => {

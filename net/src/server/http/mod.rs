@@ -18,7 +18,7 @@
 //!
 //! # What ends a connection
 //!
-//! All bounds are in [`Limits`](super::Limits), and on unless changed.
+//! All bounds are in [`Limits`], and on unless changed.
 //!
 //! | what the peer does | what it gets |
 //! |---|---|
@@ -29,6 +29,9 @@
 //! | sends the body with a long pause, or slowly | `408` |
 //! | reads nothing for a while, or slowly | the close |
 //! | closes its sending side before it has the answer | the close; the service's future is dropped |
+//!
+//! A request that announces its length in two ways is read as chunks, and the service does not get
+//! to see the other length. One whose lengths contradict each other is malformed.
 //!
 //! `413` and `408` are what the peer gets if the service fails when reading the [`Body`] fails, so
 //! pass its errors on. Any other error of a service is logged and answered `500`. A panic of it
