@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use heist_tests::exposition;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
@@ -14,6 +15,18 @@ pub(crate) struct Program {
     stdout: BufReader<ChildStdout>,
     /// The line that says what to open.
     pub(crate) greeting: String,
+}
+
+/// A page for Prometheus.
+pub(crate) struct Figures(Vec<exposition::Family>);
+
+impl Figures {
+    /// The value of the one series called `name` that has these labels.
+    #[track_caller]
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        exposition::value(&self.0, name, labels)
+            .unwrap_or_else(|| panic!("no {name} with {labels:?}, or several"))
+    }
 }
 
 /// What a program left behind.
@@ -27,7 +40,8 @@ pub(crate) struct Outcome {
 impl Program {
     /// Starts it on a port of the system's choice, and waits until it listens.
     pub(crate) fn start(options: &[&str]) -> Program {
-        Program::spawn(command().args(["--listen", "127.0.0.1:0"]).args(options))
+        let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Program::spawn(command().args(anywhere).args(options))
     }
 
     /// Starts `command`, and waits until it listens.
@@ -50,13 +64,53 @@ impl Program {
         address.parse().unwrap()
     }
 
+    /// Where its admin listener is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let (_, rest) = self.greeting.split_once("admin on http://").expect("no admin listener");
+        let (address, _) = rest.split_once('/').unwrap();
+        address.parse().unwrap()
+    }
+
+    /// Its figures now.
+    pub(crate) fn figures(&self) -> Figures {
+        let page = Client::connect(self.admin()).get("/metrics");
+        Figures(exposition::parse(page.text()).unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The next line on its standard output; empty at the end.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The next line on its standard error that contains `words`.
+    pub(crate) fn error_line_with(&mut self, words: &str) -> String {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        loop {
+            let mut byte = [0];
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "no line says {words:?}");
+            line.push(byte[0]);
+            if byte[0] == b'\n' {
+                let text = String::from_utf8(std::mem::take(&mut line)).unwrap();
+                if text.contains(words) {
+                    return text;
+                }
+            }
+        }
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end.

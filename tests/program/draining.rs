@@ -3,7 +3,6 @@
 use heist_tests::hang_guard;
 use rustix::process::Signal;
 
-use super::pages::parse;
 use crate::child::{Program, command};
 use crate::client::Client;
 
@@ -46,8 +45,7 @@ fn idle_connections_are_closed_at_once() {
     let mut clients = vec![idle(&program), idle(&program)];
     // One that never said a word: accepted when the figures show it.
     let fresh = program.connect();
-    let open = "heist_connections{server=\"http\",state=\"open\"}";
-    while parse(clients[0].get("/metrics").text())[open] < 3.0 {}
+    while program.figures().value("heist_connections", &[("state", "idle")]) < 3.0 {}
     clients.push(fresh);
     program.signal(Signal::TERM);
     for client in &mut clients {
@@ -106,7 +104,7 @@ fn second_signal_ends_at_once() {
 fn log_lines_are_json_objects_when_asked_for() {
     let _guard = hang_guard("json log");
     let mut command = command();
-    command.args(["--listen", "127.0.0.1:0", "--log-format", "json"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin", "none", "--log-format", "json"]);
     let program = Program::spawn(command.env("RUST_LOG", "debug"));
     idle(&program);
     program.signal(Signal::TERM);

@@ -4,13 +4,12 @@ use std::process::Command;
 
 use heist_tests::hang_guard;
 
-use super::pages::parse;
 use crate::child::{Program, prepare};
 
 /// With 64 descriptors there may be 32 connections.
 fn program_with_64_descriptors() -> Program {
     let mut command = Command::new("sh");
-    let script = "ulimit -n 64 && exec \"$0\" --listen 127.0.0.1:0";
+    let script = "ulimit -n 64 && exec \"$0\" --listen 127.0.0.1:0 --admin 127.0.0.1:0";
     command.args(["-c", script, env!("CARGO_BIN_EXE_heist")]);
     prepare(&mut command);
     Program::spawn(&mut command)
@@ -33,8 +32,10 @@ fn connection_beyond_the_bound_waits_for_an_end_and_is_then_served() {
         clients.pop();
         let mut client = client;
         assert_eq!(client.response().status, 200);
-        let figures = parse(client.get("/metrics").text());
-        assert!(figures["heist_connections{server=\"http\",state=\"open\"}"] <= 32.0);
-        assert_eq!(figures["heist_fd_limit"], 64.0);
+        let figures = program.figures();
+        let open =
+            ["active", "idle"].map(|state| figures.value("heist_connections", &[("state", state)]));
+        assert!(open[0] + open[1] <= 32.0, "{open:?}");
+        assert_eq!(figures.value("heist_fd_limit", &[]), 64.0);
     }
 }

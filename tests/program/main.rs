@@ -1,5 +1,6 @@
 //! The program `heist` as its users see it: the real binary, over real sockets and signals.
 
+mod admin;
 mod bodies;
 mod child;
 mod client;
@@ -7,5 +8,6 @@ mod draining;
 mod limits;
 mod pages;
 mod prometheus;
+mod restarting;
 mod starting;
 mod tools;

@@ -1,8 +1,6 @@
 //! Pages, methods, and the way requests follow one another.
 
-use std::collections::{HashMap, HashSet};
-
-use heist_tests::hang_guard;
+use heist_tests::{exposition, hang_guard};
 
 use crate::child::Program;
 
@@ -101,37 +99,23 @@ fn metrics_are_well_formed_and_count_what_happened() {
     client.get("/nowhere");
     let page = client.get("/metrics");
     assert!(page.headers["content-type"].contains("version=0.0.4"));
-    let series = parse(page.text());
-    assert_eq!(series["heist_workers"], 2.0);
-    assert_eq!(series["heist_http_requests_total{code=\"200\"}"], 3.0);
-    assert_eq!(series["heist_http_requests_total{code=\"404\"}"], 1.0);
-    assert_eq!(series["heist_connections{server=\"http\",state=\"open\"}"], 1.0);
-    assert_eq!(series["heist_connections_accepted_total{server=\"http\"}"], 1.0);
-    assert!(series["heist_tasks_spawned_total"] >= 2.0);
-    assert!(series["heist_worker_busy_seconds_total{worker=\"0\"}"] >= 0.0);
-    let again = parse(client.get("/metrics").text());
-    assert_eq!(again["heist_http_requests_total{code=\"200\"}"], 4.0);
-}
-
-/// Reads the text format, and asserts what `promtool check metrics` would.
-pub(crate) fn parse(page: &str) -> HashMap<String, f64> {
-    let (mut types, mut helped) = (HashMap::new(), HashSet::new());
-    let mut series = HashMap::new();
-    for line in page.lines().filter(|line| !line.is_empty()) {
-        if let Some(help) = line.strip_prefix("# HELP ") {
-            helped.insert(help.split_once(' ').unwrap().0);
-        } else if let Some(of_type) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = of_type.split_once(' ').unwrap();
-            assert!(types.insert(name, kind).is_none(), "two types: {line}");
-        } else {
-            let (key, value) = line.rsplit_once(' ').unwrap();
-            let name = key.split('{').next().unwrap();
-            assert!(helped.contains(name), "no help before {line}");
-            let total = name.ends_with("_total");
-            assert_eq!(types[name], if total { "counter" } else { "gauge" }, "{line}");
-            let value = value.parse().unwrap();
-            assert!(series.insert(key.to_owned(), value).is_none(), "twice: {line}");
+    let series = |page: &str| {
+        let families = exposition::parse(page).unwrap();
+        move |name: &str, labels: &[(&str, &str)]| {
+            exposition::value(&families, name, labels).unwrap_or_else(|| panic!("{name}"))
         }
-    }
-    series
+    };
+    let figure = series(page.text());
+    assert_eq!(figure("heist_workers", &[("runtime", "main")]), 2.0);
+    assert_eq!(figure("heist_http_requests_total", &[("code", "200")]), 3.0);
+    assert_eq!(figure("heist_http_requests_total", &[("code", "404")]), 1.0);
+    // That of the page itself.
+    assert_eq!(figure("heist_http_requests_in_flight", &[("server", "http")]), 1.0);
+    assert_eq!(figure("heist_connections_accepted_total", &[("server", "http")]), 1.0);
+    assert_eq!(figure("heist_http_request_seconds_count", &[]), 4.0);
+    assert!(figure("heist_tasks_spawned_total", &[]) >= 2.0);
+    assert!(figure("heist_worker_busy_seconds_total", &[("worker", "0")]) >= 0.0);
+    assert_eq!(figure("heist_log_lines_dropped_total", &[]), 0.0);
+    let again = series(client.get("/metrics").text());
+    assert_eq!(again("heist_http_requests_total", &[("code", "200")]), 4.0);
 }

@@ -107,7 +107,7 @@ fn prometheus_scrapes_and_answers() {
         return;
     }
     let program = Program::start(&["--workers", "3"]);
-    let mut prometheus = Prometheus::start(program.address());
+    let mut prometheus = Prometheus::start(program.admin());
     prometheus.wait_for("up{job=\"heist\"}", |up| up == 1.0);
     assert_eq!(prometheus.wait_for("sum(heist_workers)", |_| true), 3.0);
 

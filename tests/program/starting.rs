@@ -11,7 +11,7 @@ use crate::child::{Program, command, run};
 use crate::client::Client;
 
 /// A path for a socket that is nobody else's.
-fn socket_path(name: &str) -> PathBuf {
+pub(crate) fn socket_path(name: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let path = directory.join(format!("{name}-{}.sock", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -32,7 +32,10 @@ fn port_in_use_is_one_line_and_exit_code_2() {
     let _guard = hang_guard("port in use");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    assert_refused(command().args(["--listen", &address]), &[&address, "in use"]);
+    assert_refused(
+        command().args(["--listen", &address, "--admin", "none"]),
+        &[&address, "in use"],
+    );
 }
 
 #[test]
@@ -46,7 +49,7 @@ fn what_cannot_be_read_is_one_line_and_exit_code_2() {
     assert_refused(command().args(["--log-format", "xml"]), &["--log-format", "xml"]);
     assert_refused(command().args(["serve", "again"]), &["again"]);
     let mut anywhere = command();
-    anywhere.args(["--listen", "127.0.0.1:0"]);
+    anywhere.args(["--listen", "127.0.0.1:0", "--admin", "none"]);
     assert_refused(anywhere.env("HEIST_WORKERS", "many"), &["HEIST_WORKERS", "many"]);
     anywhere.env_remove("HEIST_WORKERS");
     assert_refused(anywhere.env("RUST_LOG", "a=b=c"), &["RUST_LOG", "a=b=c"]);
@@ -64,8 +67,15 @@ fn help_and_version_go_to_standard_output() {
 #[test]
 fn port_0_becomes_a_real_one_in_the_greeting() {
     let _guard = hang_guard("port 0");
-    let program =
-        Program::spawn(command().args(["serve", "--listen", "127.0.0.1:0", "--workers", "2"]));
+    let program = Program::spawn(command().args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--workers",
+        "2",
+        "--admin",
+        "none",
+    ]));
     let address = program.address();
     assert_ne!(address.port(), 0);
     let expected =
@@ -78,7 +88,9 @@ fn port_0_becomes_a_real_one_in_the_greeting() {
 fn workers_of_the_environment_win() {
     let _guard = hang_guard("workers of the environment");
     let mut command = command();
-    command.args(["--listen", "127.0.0.1:0", "--workers", "2"]).env("HEIST_WORKERS", "3");
+    command
+        .args(["--listen", "127.0.0.1:0", "--workers", "2", "--admin", "none"])
+        .env("HEIST_WORKERS", "3");
     assert!(Program::spawn(&mut command).greeting.contains("(3 workers)"));
 }
 
@@ -92,7 +104,8 @@ fn ipv6_and_ipv4_listen_side_by_side_on_one_port() {
     let port = probe.local_addr().unwrap().port();
     drop(probe);
     let (v6, v4) = (format!("[::]:{port}"), format!("0.0.0.0:{port}"));
-    let program = Program::spawn(command().args(["--listen", &v6, "--listen", &v4]));
+    let program =
+        Program::spawn(command().args(["--listen", &v6, "--listen", &v4, "--admin", "none"]));
     assert_eq!(Client::connect(([127, 0, 0, 1], port).into()).get("/").status, 200);
     assert_eq!(Client::connect((Ipv6Addr::LOCALHOST, port).into()).get("/").status, 200);
     drop(program);
@@ -103,7 +116,7 @@ fn unix_socket_serves_and_its_file_goes_with_the_server() {
     let _guard = hang_guard("unix socket");
     let path = socket_path("serves");
     let address = format!("unix:{}", path.display());
-    let program = Program::spawn(command().args(["--listen", &address]));
+    let program = Program::spawn(command().args(["--listen", &address, "--admin", "none"]));
     assert!(program.greeting.contains(&format!("--unix-socket {}", path.display())));
     assert_eq!(Client::connect_unix(&path).get("/").status, 200);
     program.signal(Signal::TERM);
@@ -117,10 +130,13 @@ fn stale_socket_file_is_replaced_and_a_living_one_is_not() {
     let path = socket_path("stale");
     let address = format!("unix:{}", path.display());
     let living = UnixListener::bind(&path).unwrap();
-    assert_refused(command().args(["--listen", &address]), &[&address, "in use"]);
+    assert_refused(
+        command().args(["--listen", &address, "--admin", "none"]),
+        &[&address, "in use"],
+    );
     assert!(path.exists(), "the file of a living socket was removed");
     drop(living);
-    let program = Program::spawn(command().args(["--listen", &address]));
+    let program = Program::spawn(command().args(["--listen", &address, "--admin", "none"]));
     assert_eq!(Client::connect_unix(&path).get("/").status, 200);
     drop(program);
 }
@@ -131,7 +147,7 @@ fn file_that_is_no_socket_is_left_alone() {
     let path = socket_path("precious");
     std::fs::write(&path, "precious").unwrap();
     let address = format!("unix:{}", path.display());
-    assert_refused(command().args(["--listen", &address]), &[&address]);
+    assert_refused(command().args(["--listen", &address, "--admin", "none"]), &[&address]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     std::fs::remove_file(&path).unwrap();
 }

@@ -1,0 +1,127 @@
+//! Restarts in which nobody loses anything.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use heist_tests::{hang_guard, has_tool};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::child::{Program, run};
+use crate::client::Client;
+
+/// The process that `parent` has started.
+fn child_of(parent: Pid) -> Pid {
+    let tasks = format!("/proc/{}/task", parent.as_raw_pid());
+    let children = fs::read_dir(tasks)
+        .unwrap()
+        .map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
+    let children: String = children.collect();
+    let mut children = children.split_whitespace();
+    let child = children.next().expect("it has no child").parse().unwrap();
+    assert_eq!(children.next(), None, "it has more than one child");
+    Pid::from_raw(child).unwrap()
+}
+
+/// Has the program `old` hand over; returns the process that greets.
+fn restart(program: &mut Program, old: Pid) -> Pid {
+    kill_process(old, Signal::USR2).unwrap();
+    loop {
+        let line = program.line();
+        if line.starts_with("heist serving on ") {
+            assert_eq!(line, program.greeting, "it listens elsewhere");
+            return child_of(old);
+        }
+        // An earlier one.
+        assert_stopped_well(&line);
+    }
+}
+
+#[track_caller]
+fn assert_stopped_well(line: &str) {
+    assert!(line.starts_with("heist stopped: ") && line.contains(", 0 cut, "), "{line}");
+}
+
+/// A connection with a request that nobody has answered yet.
+fn asking(program: &Program) -> Client {
+    let mut client = program.connect();
+    client.send("GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    client
+}
+
+/// Failure: connections in the backlog, or requests on their way, are lost by a restart.
+#[test]
+fn twenty_restarts_under_load_lose_no_request() {
+    let _guard = hang_guard("restarts");
+    if !has_tool("twenty_restarts_under_load_lose_no_request", "wrk", "wrk") {
+        return;
+    }
+    let mut program = Program::start(&["--workers", "2"]);
+    let url = format!("http://{}/", program.address());
+    let mut command = Command::new("wrk");
+    let wrk = command.args(["-t1", "-c16", "-d300s", &url]).stdout(Stdio::piped());
+    let wrk = wrk.stdin(Stdio::null()).spawn().unwrap();
+    let mut process = program.pid();
+    for _ in 0..20 {
+        // Connections of one request each, beside those that stay.
+        let mut waiting: Vec<_> = (0..8).map(|_| asking(&program)).collect();
+        process = restart(&mut program, process);
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+    }
+    kill_process(Pid::from_child(&wrk), Signal::INT).unwrap();
+    let report = String::from_utf8(wrk.wait_with_output().unwrap().stdout).unwrap();
+    assert!(report.contains("requests in"), "{report}");
+    assert!(!report.contains("Socket errors"), "{report}");
+    assert!(!report.contains("Non-2xx"), "{report}");
+    kill_process(process, Signal::TERM).unwrap();
+    let outcome = program.wait();
+    outcome.stdout.lines().for_each(assert_stopped_well);
+}
+
+/// Failure: the service is gone because the new version does not start.
+#[test]
+fn program_that_cannot_be_replaced_serves_on() {
+    let _guard = hang_guard("failed restart");
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let copy = directory.join(format!("heist-replaced-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_heist"), &copy).unwrap();
+    let mut command = Command::new(&copy);
+    crate::child::prepare(&mut command);
+    command.args(["--listen", "127.0.0.1:0", "--admin", "none"]);
+    let mut program = Program::spawn(&mut command);
+    // The new version is no good.
+    fs::remove_file(&copy).unwrap();
+    fs::write(&copy, "#!/bin/sh\nexit 9\n").unwrap();
+    run(Command::new("chmod").arg("+x").arg(&copy));
+    program.signal(Signal::USR2);
+    assert!(program.error_line_with("serving on").contains("exit status: 9"));
+    assert_eq!(program.connect().get("/").status, 200);
+    // Mended, it takes over.
+    fs::remove_file(&copy).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_heist"), &copy).unwrap();
+    let old = program.pid();
+    let new = restart(&mut program, old);
+    assert_eq!(program.connect().get("/").status, 200);
+    kill_process(new, Signal::TERM).unwrap();
+    program.wait().stdout.lines().for_each(assert_stopped_well);
+    fs::remove_file(&copy).unwrap();
+}
+
+/// Failure: the file of a Unix socket goes with the old process, and nobody finds the new one.
+#[test]
+fn unix_socket_is_handed_over_with_its_file() {
+    let _guard = hang_guard("unix restart");
+    let path = crate::starting::socket_path("handed-over");
+    let address = format!("unix:{}", path.display());
+    let mut command = crate::child::command();
+    let mut program = Program::spawn(command.args(["--listen", &address, "--admin", "none"]));
+    let old = program.pid();
+    let new = restart(&mut program, old);
+    // The old one has ended when it says so.
+    assert_stopped_well(&program.line());
+    assert_eq!(Client::connect_unix(&path).get("/").status, 200);
+    kill_process(new, Signal::TERM).unwrap();
+    program.wait().stdout.lines().for_each(assert_stopped_well);
+    let _ = fs::remove_file(&path);
+}
