@@ -225,6 +225,8 @@ impl<P: Protocol> Connection<P> {
                     kept.input_since = round.now;
                 }
                 kept.input.clear();
+                // No more than it needs: the budget is charged for what it takes.
+                kept.input.reserve_exact(rest.len());
                 kept.input.extend_from_slice(rest);
             }
         }
