@@ -212,17 +212,21 @@ impl<S: Serve> Acceptor<S> {
         })
         .await;
         if waited == Waited::Nobody {
-            self.turn_one_away();
+            self.turn_one_away().await;
         }
         self.reserve.refill();
     }
 
     /// Takes whoever waits with the descriptor in reserve, and closes the connection.
-    fn turn_one_away(&mut self) {
+    ///
+    /// The kernel wants a descriptor even to say that nobody waits, so only with this one can it
+    /// say so; then the socket counts as drained, and is not tried again before somebody comes.
+    async fn turn_one_away(&mut self) {
         self.reserve.release();
-        match self.socket.accept_now() {
-            Ok(socket) => self.refuse(&socket, Refusal::Exhausted),
-            Err(error) => tracing::debug!(%error, "the reserve did not help"),
+        match poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await {
+            Poll::Pending => {}
+            Poll::Ready(Ok((socket, _))) => self.refuse(&socket, Refusal::Exhausted),
+            Poll::Ready(Err(error)) => tracing::debug!(%error, "the reserve did not help"),
         }
     }
 }

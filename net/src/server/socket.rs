@@ -49,9 +49,4 @@ impl Socket {
             .poll_io(Direction::Read, cx, accept)
             .map_ok(|(socket, address)| (socket, address.map_or(Peer::Unix, Peer::Tcp)))
     }
-
-    /// Takes one connection if one is there.
-    pub(super) fn accept_now(&self) -> io::Result<sys::Stream> {
-        self.source.io().accept().map(|(socket, _)| socket)
-    }
 }

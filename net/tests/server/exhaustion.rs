@@ -126,7 +126,8 @@ fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
         say("empty");
         await_order();
         let metrics = server.metrics();
-        say(format_args!("{} {}", metrics.accepted, metrics.refused_for(Refusal::Exhausted)));
+        let refused = metrics.refused_for(Refusal::Exhausted);
+        say(format_args!("{} {refused} {}", metrics.accepted, accept_errors(&server)));
         return;
     }
     let mut program =
@@ -139,7 +140,10 @@ fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
     program.order();
     program.hear();
     Client::of(&address).ask("hello\n");
-    assert_eq!(program.figures(), [1, 5]);
+    let figures = program.figures();
+    assert_eq!(figures[..2], [1, 5]);
+    // Two for each that was turned away, at most: no storm while nobody waits.
+    assert!(figures[2] <= 10 + 2, "{figures:?}");
 }
 
 const CHILD: &str = "HEIST_TEST_CHILD";

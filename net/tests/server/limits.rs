@@ -135,7 +135,7 @@ fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
         .map(|count| {
             let mut client = Client::new(&server);
             client.send(&part);
-            until(|| server.metrics().bytes_read == 30_000 * count);
+            until(|| server.metrics().buffered_bytes == 30_000 * count);
             client
         })
         .collect();
