@@ -21,12 +21,17 @@ use std::sync::{Arc, OnceLock};
 use heist::protocol::{SendError, Sender};
 use parking_lot::Mutex;
 
+/// What was said, shared by all who hear it.
+type Text = Arc<[u8]>;
+
+type Members = Arc<Vec<Arc<Person>>>;
+
 /// What a member's connection is told.
 pub(crate) struct News {
     /// Where it was said: who has just left does not want to hear it.
     pub(crate) room: u64,
     /// Whole lines.
-    pub(crate) text: Arc<[u8]>,
+    pub(crate) text: Text,
 }
 
 /// Somebody's connection, as rooms see it.
@@ -59,7 +64,7 @@ impl Person {
         self.missed.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, room: u64, text: &Arc<[u8]>) {
+    fn tell(&self, room: u64, text: &Text) {
         let Some(inbox) = self.inbox.get() else { return };
         let news = News { room, text: Arc::clone(text) };
         // Who has gone needs nothing; the session takes it from the room.
@@ -78,7 +83,7 @@ pub(crate) struct Room {
 #[derive(Default)]
 struct State {
     /// Shared with a delivery that is under way; changed by copying then.
-    members: Arc<Vec<Arc<Person>>>,
+    members: Members,
     pending: Vec<u8>,
     /// A task delivers, and will look here again before it ends.
     delivering: bool,
@@ -130,7 +135,7 @@ impl Room {
         members
     }
 
-    pub(crate) fn members(&self) -> Arc<Vec<Arc<Person>>> {
+    pub(crate) fn members(&self) -> Members {
         Arc::clone(&self.state.lock().members)
     }
 
@@ -144,7 +149,7 @@ impl Room {
     }
 
     /// What is to be delivered to whom; `None` if that is nothing, and the delivery is over.
-    fn next_batch(&self) -> Option<(Arc<[u8]>, Arc<Vec<Arc<Person>>>)> {
+    fn next_batch(&self) -> Option<(Text, Members)> {
         let mut state = self.state.lock();
         if state.pending.is_empty() {
             state.delivering = false;

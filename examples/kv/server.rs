@@ -60,9 +60,12 @@ impl Client {
 /// Told to a connection that is to end.
 pub(crate) struct Kill;
 
+/// A client, and the way to its connection.
+type Open = (Arc<Client>, Sender<Kill>);
+
 #[derive(Default)]
 pub(crate) struct Clients {
-    open: Mutex<BTreeMap<u64, (Arc<Client>, Sender<Kill>)>>,
+    open: Mutex<BTreeMap<u64, Open>>,
     ever: AtomicU64,
     /// Commands of those that have gone.
     past_commands: AtomicU64,
@@ -90,7 +93,7 @@ impl Clients {
         open.get(&id).is_some_and(|(_, inbox)| inbox.try_send(Kill).is_ok())
     }
 
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.open.lock().len()
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn hmset(
 
 /// How many of the fields are new.
 fn set_fields(name: &str, args: &[&[u8]], held: &mut Held<'_>) -> Result<usize, Failure> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(Failure::Arity(name.to_owned()));
     }
     let hash = held.modify_or_new::<Hash>(args[1])?;

@@ -132,7 +132,7 @@ pub(crate) fn info(
          # Replication\r\nrole:master\r\n\r\n\
          # Keyspace\r\ndb0:keys={}\r\n",
         std::process::id(),
-        server.clients.len(),
+        server.clients.count(),
         server.clients.ever(),
         server.clients.commands(),
         server.store.hold_all(cx.now()).len(),

@@ -56,10 +56,7 @@ pub(crate) fn lpushx(
     held: &mut Held<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Failure> {
-    match held.modify(args[1])? {
-        Some(list) => push(End::Left, list, args, reply),
-        None => Ok(reply.count(0)),
-    }
+    push_if_there(End::Left, args, held, reply)
 }
 
 pub(crate) fn rpushx(
@@ -67,10 +64,20 @@ pub(crate) fn rpushx(
     held: &mut Held<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Failure> {
-    match held.modify(args[1])? {
-        Some(list) => push(End::Right, list, args, reply),
-        None => Ok(reply.count(0)),
-    }
+    push_if_there(End::Right, args, held, reply)
+}
+
+fn push_if_there(
+    end: End,
+    args: &[&[u8]],
+    held: &mut Held<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Failure> {
+    let Some(list) = held.modify(args[1])? else {
+        reply.count(0);
+        return Ok(());
+    };
+    push(end, list, args, reply)
 }
 
 fn push(end: End, list: &mut List, args: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), Failure> {

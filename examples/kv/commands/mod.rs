@@ -50,10 +50,14 @@ pub(crate) enum Keys {
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
     /// It uses the data. An error is to be returned before anything is replied.
-    Data(fn(&[&[u8]], &mut Held<'_>, &mut Reply<'_>) -> Result<(), Failure>),
+    Data(DataRun),
     /// It uses the connection, and is never put into a transaction.
-    Session(fn(&mut Session, &[&[u8]], &mut Context<'_>) -> Result<(), Failure>),
+    Session(SessionRun),
 }
+
+pub(crate) type DataRun = fn(&[&[u8]], &mut Held<'_>, &mut Reply<'_>) -> Result<(), Failure>;
+
+pub(crate) type SessionRun = fn(&mut Session, &[&[u8]], &mut Context<'_>) -> Result<(), Failure>;
 
 /// Why a command did nothing. The text is what the client is told.
 #[derive(Debug, thiserror::Error)]

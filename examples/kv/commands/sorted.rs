@@ -22,7 +22,7 @@ pub(crate) fn zadd(
         }
         words = rest;
     }
-    if words.is_empty() || words.len() % 2 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(2) {
         return Err(Failure::Syntax);
     }
     // Every score has to be one before any is set.

@@ -330,7 +330,7 @@ pub(crate) fn msetnx(
 }
 
 fn put_pairs(name: &str, args: &[&[u8]], held: &mut Held<'_>) -> Result<(), Failure> {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(Failure::Arity(name.to_owned()));
     }
     for pair in args[1..].chunks_exact(2) {

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{Command, Failure, Keys, Run, connection, hashes, info, keys, lists, quote};
+use super::{
+    Command, DataRun, Failure, Keys, Run, SessionRun, connection, hashes, info, keys, lists, quote,
+};
 use super::{scan, sets, sorted, strings, transactions};
 
 /// The command called `name`, in whatever case.
@@ -35,20 +37,11 @@ const TWO: Keys = Keys::At { first: 1, last: 2, step: 1 };
 const EACH: Keys = Keys::At { first: 1, last: -1, step: 1 };
 const PAIRS: Keys = Keys::At { first: 1, last: -1, step: 2 };
 
-type Data =
-    fn(&[&[u8]], &mut crate::store::Held<'_>, &mut crate::resp::Reply<'_>) -> Result<(), Failure>;
-
-type Session = fn(
-    &mut crate::session::Session,
-    &[&[u8]],
-    &mut heist::protocol::Context<'_>,
-) -> Result<(), Failure>;
-
-const fn data(name: &'static str, arity: i32, keys: Keys, run: Data) -> Command {
+const fn data(name: &'static str, arity: i32, keys: Keys, run: DataRun) -> Command {
     Command { name, arity, keys, run: Run::Data(run) }
 }
 
-const fn session(name: &'static str, arity: i32, run: Session) -> Command {
+const fn session(name: &'static str, arity: i32, run: SessionRun) -> Command {
     Command { name, arity, keys: NONE, run: Run::Session(run) }
 }
 

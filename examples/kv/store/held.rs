@@ -53,7 +53,7 @@ impl<'a> Held<'a> {
     /// As [`modify`](Held::modify), and makes an empty value if there is none.
     pub(crate) fn modify_or_new<K: Kind>(&mut self, key: &[u8]) -> Result<&mut K, WrongType> {
         let now = self.now;
-        K::of_mut(&mut self.shard(key).live_or_insert(key, now, K::new).value)
+        K::of_mut(&mut self.shard(key).live_or_insert(key, now, K::empty).value)
     }
 
     /// Puts `value` at `key`, for ever, instead of what was there.

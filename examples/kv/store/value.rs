@@ -49,13 +49,13 @@ pub(crate) struct WrongType;
 
 /// A type of which values can be.
 pub(crate) trait Kind: Sized {
-    fn new() -> Value;
+    fn empty() -> Value;
     fn of(value: &Value) -> Result<&Self, WrongType>;
     fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>;
 }
 
 impl Kind for Vec<u8> {
-    fn new() -> Value {
+    fn empty() -> Value {
         Value::Text(Vec::new())
     }
 
@@ -69,7 +69,7 @@ impl Kind for Vec<u8> {
 }
 
 impl Kind for Hash {
-    fn new() -> Value {
+    fn empty() -> Value {
         Value::Hash(Box::default())
     }
 
@@ -83,7 +83,7 @@ impl Kind for Hash {
 }
 
 impl Kind for List {
-    fn new() -> Value {
+    fn empty() -> Value {
         Value::List(List::new())
     }
 
@@ -97,7 +97,7 @@ impl Kind for List {
 }
 
 impl Kind for Set {
-    fn new() -> Value {
+    fn empty() -> Value {
         Value::Set(Box::default())
     }
 
@@ -111,7 +111,7 @@ impl Kind for Set {
 }
 
 impl Kind for Sorted {
-    fn new() -> Value {
+    fn empty() -> Value {
         Value::Sorted(Box::default())
     }
 
