@@ -113,26 +113,34 @@ impl Probe {
 pub(crate) struct Rule {
     pub(crate) target: Duration,
     pub(crate) interval: Duration,
-    /// Since when every delay was above the target.
-    above_since: Option<Instant>,
+    /// Since when every delay was above the target, and how many that were.
+    above: Option<(Instant, u32)>,
 }
 
 impl Rule {
     pub(crate) fn new(target: Duration, interval: Duration) -> Rule {
-        Rule { target, interval, above_since: None }
+        Rule { target, interval, above: None }
     }
 
     /// Whether a delay seen `now` means overload; `None` while a worker has nothing to do. Times
     /// do not run backwards from one call to the next.
+    ///
+    /// One look at each end of an interval proves little: whoever looks so seldom was itself kept from
+    /// running, as were the workers. So it takes some looks, too.
     #[must_use]
     pub(crate) fn judge(&mut self, now: Instant, delay: Option<Duration>) -> bool {
         if delay.is_none_or(|delay| delay <= self.target) {
-            self.above_since = None;
+            self.above = None;
             return false;
         }
-        now - *self.above_since.get_or_insert(now) >= self.interval
+        let (since, looks) = self.above.get_or_insert((now, 0));
+        *looks = looks.saturating_add(1);
+        now - *since >= self.interval && *looks >= LOOKS
     }
 }
+
+/// So many delays in a row have to be too long. The monitor takes twice as many in the usual interval.
+const LOOKS: u32 = 5;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
@@ -146,27 +154,40 @@ mod tests {
         Instant::from_nanos(millis * 1_000_000)
     }
 
+    /// Looks every 10 ms, from `start` to `end`; what the last one says.
+    fn watch(rule: &mut Rule, start: u64, end: u64) -> bool {
+        let looks = (start..=end).step_by(10).map(|millis| rule.judge(at(millis), LONG));
+        looks.last().unwrap()
+    }
+
     #[test]
     fn a_burst_that_passes_within_the_interval_is_no_overload() {
         let mut rule = Rule::new(TARGET, INTERVAL);
-        assert!(!rule.judge(at(0), LONG));
-        assert!(!rule.judge(at(99), LONG));
+        assert!(!watch(&mut rule, 0, 90));
         assert!(!rule.judge(at(100), Some(TARGET)), "the target itself is still good");
-        assert!(!rule.judge(at(101), LONG));
-        assert!(!rule.judge(at(200), LONG), "the interval begins anew");
-        assert!(rule.judge(at(201), LONG));
+        assert!(!watch(&mut rule, 110, 200), "the interval begins anew");
+        assert!(rule.judge(at(210), LONG));
     }
 
     #[test]
     fn overload_ends_at_the_first_good_delay_or_idle_worker() {
         for relief in [Some(TARGET), Some(Duration::ZERO), None] {
             let mut rule = Rule::new(TARGET, INTERVAL);
-            assert!(!rule.judge(at(0), LONG));
-            assert!(rule.judge(at(100), LONG));
+            assert!(watch(&mut rule, 0, 100));
             assert!(rule.judge(at(100_000), LONG));
             assert!(!rule.judge(at(100_001), relief));
             assert!(!rule.judge(at(100_002), LONG));
         }
+    }
+
+    /// Failure: the whole process stood still for a moment, and its only client is turned away.
+    #[test]
+    fn a_pause_in_which_nobody_looked_is_no_overload() {
+        let mut rule = Rule::new(TARGET, INTERVAL);
+        for millis in [0, 200, 400, 600] {
+            assert!(!rule.judge(at(millis), LONG));
+        }
+        assert!(rule.judge(at(800), LONG), "five in a row are no pause any more");
     }
 
     #[test]

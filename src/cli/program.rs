@@ -66,7 +66,6 @@ impl Program {
     /// Serves until there is a reason to stop, and ends.
     pub(crate) fn run(mut self) -> Stop {
         let stop = self.signals.wait();
-        self.app.begin_ending();
         self.relay.end();
         match stop {
             Stop::HandedOver => self.leave_to_successor(),
@@ -76,7 +75,8 @@ impl Program {
         stop
     }
 
-    /// The sockets are the other process's, also that of the admin.
+    /// The sockets are the other process's, also that of the admin. Nobody is told that we end, for
+    /// the service does not.
     fn leave_to_successor(&mut self) {
         self.server.keep_files();
         if let Some(admin) = self.admin.take() {
@@ -87,6 +87,7 @@ impl Program {
 
     /// Load balancers may not know yet that we end.
     fn go_on_for_a_while(&self) {
+        self.app.begin_ending();
         notify::stopping();
         let delay = self.options.drain_delay;
         if !delay.is_zero() {

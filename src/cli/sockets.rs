@@ -27,15 +27,17 @@ impl Sockets {
             let admin = admin.map(Listener::bind).transpose()?;
             return Ok(Sockets { public, admin });
         };
-        // The admin's first: it must not be served to the public.
-        let admin = admin.map(std::slice::from_ref).unwrap_or_default();
-        let admin = claim_or_bind(admin, inherited)?.pop();
-        let mut public = claim_or_bind(public, inherited)?;
+        // All at once: each address gets its own before one that would take any port does.
+        let mut all: Vec<_> = public.to_vec();
+        all.extend(admin.cloned());
+        let mut public = claim_or_bind(&all, inherited)?;
+        let admin = admin.and_then(|_| public.pop());
         public.extend(inherited.unclaimed());
         Ok(Sockets { public, admin })
     }
 
-    /// Second descriptors of all of them, to hand over later.
+    /// Second descriptors of all of them, to hand over later; in the order in which
+    /// [`open`](Sockets::open) claims them.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
         let all = self.public.iter().chain(&self.admin);
         all.map(|listener| listener.as_fd().try_clone_to_owned()).collect()

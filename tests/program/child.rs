@@ -2,14 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use heist_tests::exposition;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::client::Client;
 
-/// A running `heist`; killed when it is dropped.
+/// A running `heist`; killed when it is dropped, with the processes that it handed over to.
 pub(crate) struct Program {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -41,12 +42,13 @@ impl Program {
     /// Starts it on a port of the system's choice, and waits until it listens.
     pub(crate) fn start(options: &[&str]) -> Program {
         let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        Program::spawn(command().args(anywhere).args(options))
+        // On a machine that is busy with something else it may rightly find itself overloaded.
+        Program::spawn(command().args(anywhere).arg("--no-shed").args(options))
     }
 
     /// Starts `command`, and waits until it listens.
     pub(crate) fn spawn(command: &mut Command) -> Program {
-        let mut child = command.spawn().unwrap();
+        let mut child = command.process_group(0).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         stdout.read_line(&mut greeting).unwrap();
@@ -126,7 +128,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let _ = kill_process_group(self.pid(), Signal::KILL);
         let _ = self.child.wait();
     }
 }

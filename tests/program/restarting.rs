@@ -1,26 +1,14 @@
 //! Restarts in which nobody loses anything.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
 
 use heist_tests::{hang_guard, has_tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::{Program, run};
 use crate::client::Client;
-
-/// The process that `parent` has started.
-fn child_of(parent: Pid) -> Pid {
-    let tasks = format!("/proc/{}/task", parent.as_raw_pid());
-    let children = fs::read_dir(tasks)
-        .unwrap()
-        .map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
-    let children: String = children.collect();
-    let mut children = children.split_whitespace();
-    let child = children.next().expect("it has no child").parse().unwrap();
-    assert_eq!(children.next(), None, "it has more than one child");
-    Pid::from_raw(child).unwrap()
-}
 
 /// Has the program `old` hand over; returns the process that greets.
 fn restart(program: &mut Program, old: Pid) -> Pid {
@@ -29,16 +17,29 @@ fn restart(program: &mut Program, old: Pid) -> Pid {
         let line = program.line();
         if line.starts_with("heist serving on ") {
             assert_eq!(line, program.greeting, "it listens elsewhere");
-            return child_of(old);
+            break;
         }
         // An earlier one.
         assert_stopped_well(&line);
     }
+    let line = program.error_line_with("a new process has taken over");
+    let (_, successor) = line.trim_end().split_once("successor=").expect("no successor is named");
+    Pid::from_raw(successor.parse().unwrap()).unwrap()
 }
 
 #[track_caller]
 fn assert_stopped_well(line: &str) {
     assert!(line.starts_with("heist stopped: ") && line.contains(", 0 cut, "), "{line}");
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A connection with a request that nobody has answered yet.
@@ -59,7 +60,7 @@ fn twenty_restarts_under_load_lose_no_request() {
     let url = format!("http://{}/", program.address());
     let mut command = Command::new("wrk");
     let wrk = command.args(["-t1", "-c16", "-d300s", &url]).stdout(Stdio::piped());
-    let wrk = wrk.stdin(Stdio::null()).spawn().unwrap();
+    let mut wrk = Killed(wrk.stdin(Stdio::null()).spawn().unwrap());
     let mut process = program.pid();
     for _ in 0..20 {
         // Connections of one request each, beside those that stay.
@@ -69,8 +70,9 @@ fn twenty_restarts_under_load_lose_no_request() {
             assert_eq!(client.response().status, 200);
         }
     }
-    kill_process(Pid::from_child(&wrk), Signal::INT).unwrap();
-    let report = String::from_utf8(wrk.wait_with_output().unwrap().stdout).unwrap();
+    kill_process(Pid::from_child(&wrk.0), Signal::INT).unwrap();
+    let mut report = String::new();
+    wrk.0.stdout.take().unwrap().read_to_string(&mut report).unwrap();
     assert!(report.contains("requests in"), "{report}");
     assert!(!report.contains("Socket errors"), "{report}");
     assert!(!report.contains("Non-2xx"), "{report}");
