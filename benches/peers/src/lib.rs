@@ -1,31 +1,61 @@
-//! The handler that every contender runs: HTTP/1.1 plaintext, with pipelining.
+//! What the contenders share: the handler, the command line, and the scheduler's workloads.
+//!
+//! Every server here answers the same requests with the same bytes:
+//!
+//! - `GET /`: at once;
+//! - `GET /block`: after blocking its thread for [`BLOCK`];
+//! - `GET /sleep/MICROSECONDS`: after sleeping in the kernel for so long, on its thread: a core that
+//!   is busy without being one;
+//! - `GET /close`: at once, then the server closes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+pub mod runtime;
+pub mod tasks;
+pub mod timers;
+pub mod wake;
+pub mod web;
 
-/// Answers every whole request in `input` and returns how many bytes they took.
-pub fn answer(input: &[u8], output: &mut Vec<u8>) -> usize {
+/// What became of some input.
+pub struct Answered {
+    /// How many of its bytes were whole requests.
+    pub taken: usize,
+    /// Whether the connection ends once the answers are written.
+    pub close: bool,
+}
+
+/// Answers every whole request in `input`.
+pub fn answer(input: &[u8], output: &mut Vec<u8>) -> Answered {
     let mut taken = 0;
     while let Some(end) = head_end(&input[taken..]) {
         let head = &input[taken..taken + end];
-        if head.starts_with(b"GET /block") {
-            std::thread::sleep(BLOCK);
+        taken += end;
+        if !head.starts_with(b"GET / ") && work(head) {
+            output.extend_from_slice(LAST_ANSWER);
+            return Answered { taken, close: true };
         }
         output.extend_from_slice(ANSWER);
-        taken += end;
     }
-    taken
+    Answered { taken, close: false }
 }
 
 fn head_end(input: &[u8]) -> Option<usize> {
     input.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// What a request for `/block` costs its thread.
-pub const BLOCK: Duration = Duration::from_millis(5);
+/// Does what a request other than the plain one asks for; whether it is the last of its connection.
+#[cold]
+fn work(head: &[u8]) -> bool {
+    if head.starts_with(b"GET /block") {
+        std::thread::sleep(BLOCK);
+    } else if let Some(rest) = head.strip_prefix(b"GET /sleep/") {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+        let micros = digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        std::thread::sleep(Duration::from_micros(micros));
+    }
+    head.starts_with(b"GET /close")
+}
 
 /// `WORKERS ADDRESS` from the command line.
 pub fn arguments() -> (usize, SocketAddr) {
@@ -40,3 +70,14 @@ pub fn arguments() -> (usize, SocketAddr) {
         }
     }
 }
+
+/// What a request for `/block` costs its thread.
+pub const BLOCK: Duration = Duration::from_millis(5);
+
+/// How long [`answer`]'s usual answer is, for those who count answers by bytes.
+pub const ANSWER_LENGTH: usize = ANSWER.len();
+
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+const LAST_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+    Content-Length: 13\r\n\r\nHello, World!";

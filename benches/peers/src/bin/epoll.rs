@@ -1,14 +1,23 @@
 //! A hand-written loop: one epoll instance a thread, SO_REUSEPORT, edge-triggered, and a read that
-//! did not fill its buffer ends the drain.
+//! did not fill its buffer ends the drain. With `HEIST_PEERS_ONE_LISTENER` in the environment only
+//! the first thread listens, so that all connections are its own.
 
 use std::net::SocketAddr;
 
 fn main() {
     let (workers, address) = heist_peers::arguments();
     let threads: Vec<_> =
-        (0..workers).map(|_| std::thread::spawn(move || serve(address))).collect();
+        (0..listeners(workers)).map(|_| std::thread::spawn(move || serve(address))).collect();
     for thread in threads {
         let _ = thread.join();
+    }
+}
+
+/// A thread without a connection has nothing to do, so it need not be there.
+fn listeners(workers: usize) -> usize {
+    match std::env::var_os("HEIST_PEERS_ONE_LISTENER") {
+        Some(_) => 1,
+        None => workers,
     }
 }
 
@@ -100,10 +109,15 @@ fn drain(fd: libc::c_int, input: &mut [u8], output: &mut Vec<u8>) {
             }
             return;
         }
-        heist_peers::answer(&input[..count as usize], output);
+        let answered = heist_peers::answer(&input[..count as usize], output);
         // SAFETY: as above.
         unsafe { libc::write(fd, output.as_ptr().cast(), output.len()) };
         output.clear();
+        if answered.close {
+            // SAFETY: nobody uses the descriptor any more.
+            unsafe { libc::close(fd) };
+            return;
+        }
         if (count as usize) < input.len() {
             return;
         }

@@ -11,11 +11,14 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         filled += count;
-        let taken = heist_peers::answer(&input[..filled], &mut output);
-        input.copy_within(taken..filled, 0);
-        filled -= taken;
+        let answered = heist_peers::answer(&input[..filled], &mut output);
+        input.copy_within(answered.taken..filled, 0);
+        filled -= answered.taken;
         stream.write_all(&output).await?;
         output.clear();
+        if answered.close {
+            return Ok(());
+        }
     }
 }
 

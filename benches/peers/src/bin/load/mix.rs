@@ -1,0 +1,53 @@
+//! What the requests of an open loop ask for.
+
+use std::str::FromStr;
+
+use fastrand::Rng;
+
+/// A mix of requests, by name: `plain`, `hog`, `exponential:MEAN`, `bimodal:MEAN` (microseconds).
+#[derive(Clone, Copy)]
+pub(crate) enum Mix {
+    Plain,
+    /// One request in a thousand blocks its worker.
+    Hog,
+    Exponential(f64),
+    /// Nine in ten take half the mean, one takes 5.5 times the mean.
+    Bimodal(f64),
+}
+
+impl FromStr for Mix {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Mix, ()> {
+        let (name, mean) = text.split_once(':').unwrap_or((text, "0"));
+        let mean = mean.parse().map_err(|_| ())?;
+        match name {
+            "plain" => Ok(Mix::Plain),
+            "hog" => Ok(Mix::Hog),
+            "exponential" => Ok(Mix::Exponential(mean)),
+            "bimodal" => Ok(Mix::Bimodal(mean)),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Mix {
+    /// The request numbered `index`.
+    pub(crate) fn request(self, index: u64, random: &mut Rng) -> String {
+        match self {
+            Mix::Hog if index % 1000 == 999 => get("block"),
+            Mix::Plain | Mix::Hog => get(""),
+            Mix::Exponential(mean) => sleep(-mean * (1.0 - random.f64()).ln()),
+            Mix::Bimodal(mean) if random.f64() < 0.1 => sleep(5.5 * mean),
+            Mix::Bimodal(mean) => sleep(0.5 * mean),
+        }
+    }
+}
+
+fn sleep(micros: f64) -> String {
+    get(&format!("sleep/{}", micros.round()))
+}
+
+pub(crate) fn get(path: &str) -> String {
+    format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}

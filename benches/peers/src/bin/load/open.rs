@@ -1,0 +1,140 @@
+//! The open loop.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use heist_peers::ANSWER_LENGTH;
+
+use crate::client::{self, Watch};
+use crate::mix::Mix;
+use crate::quantile;
+
+pub(crate) struct Plan {
+    pub(crate) address: SocketAddr,
+    /// Requests a second.
+    pub(crate) rate: f64,
+    pub(crate) connections: usize,
+    pub(crate) seconds: f64,
+    pub(crate) mix: Mix,
+    pub(crate) seed: u64,
+}
+
+struct Client {
+    stream: TcpStream,
+    /// When each request that waits for its answer was due.
+    due: VecDeque<Instant>,
+    received: usize,
+}
+
+struct Load {
+    watch: Watch,
+    clients: Vec<Client>,
+    /// Clients without a request under way, the one that waited longest first.
+    free: VecDeque<usize>,
+    latencies: Vec<u64>,
+    /// Requests that were sent behind another one, as no client was free.
+    behind: u64,
+}
+
+pub(crate) fn run(plan: &Plan) -> io::Result<()> {
+    let mut load = Load::new(plan)?;
+    let mut random = Rng::with_seed(plan.seed);
+    let start = Instant::now();
+    let end = start + Duration::from_secs_f64(plan.seconds);
+    let (mut due, mut sent) = (start, 0);
+    while due < end {
+        let late = Instant::now() >= due;
+        if late {
+            load.send(due, plan.mix.request(sent, &mut random).as_bytes(), &mut random)?;
+            sent += 1;
+            due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / plan.rate);
+        }
+        // Answers are taken at every turn, or a load that has fallen behind would not see them.
+        load.receive_until(if late { start } else { due })?;
+    }
+    let patience = Instant::now() + PATIENCE;
+    while (load.latencies.len() as u64) < sent && Instant::now() < patience {
+        load.receive_until(patience)?;
+    }
+    load.report(sent);
+    Ok(())
+}
+
+impl Load {
+    fn new(plan: &Plan) -> io::Result<Load> {
+        let watch = Watch::new()?;
+        let mut clients = Vec::with_capacity(plan.connections);
+        for index in 0..plan.connections {
+            let stream = client::connect(plan.address)?;
+            watch.add(&stream, index)?;
+            clients.push(Client { stream, due: VecDeque::new(), received: 0 });
+        }
+        let expected = (plan.rate * plan.seconds * 1.5) as usize;
+        let free = (0..plan.connections).collect();
+        Ok(Load { watch, clients, free, latencies: Vec::with_capacity(expected), behind: 0 })
+    }
+
+    fn send(&mut self, due: Instant, request: &[u8], random: &mut Rng) -> io::Result<()> {
+        let index = self.free.pop_front().unwrap_or_else(|| {
+            self.behind += 1;
+            random.usize(..self.clients.len())
+        });
+        let client = &mut self.clients[index];
+        client.due.push_back(due);
+        client.stream.write_all(request)
+    }
+
+    /// Takes what answers there are; if there are none, it waits for some until `due`.
+    fn receive_until(&mut self, due: Instant) -> io::Result<()> {
+        let mut ready = self.watch.ready()?.peekable();
+        if ready.peek().is_none() {
+            let left = due.saturating_duration_since(Instant::now());
+            // The last of the wait is spent looking: a sleep ends late.
+            if left > LOOKING {
+                self.watch.sleep(left - LOOKING)?;
+            }
+            return Ok(());
+        }
+        for index in ready {
+            self.receive(index)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, index: usize) -> io::Result<()> {
+        let client = &mut self.clients[index];
+        client.received += client::read(&client.stream)?.ok_or(ErrorKind::UnexpectedEof)?;
+        while client.received >= ANSWER_LENGTH {
+            client.received -= ANSWER_LENGTH;
+            let due = client.due.pop_front().ok_or(ErrorKind::InvalidData)?;
+            self.latencies.push(due.elapsed().as_nanos() as u64);
+            if client.due.is_empty() {
+                self.free.push_back(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn report(mut self, sent: u64) {
+        self.latencies.sort_unstable();
+        let at = |share| quantile(&self.latencies, share);
+        println!(
+            "{{\"requests\": {}, \"unanswered\": {}, \"behind\": {}, \"p50_us\": {:.1}, \
+             \"p99_us\": {:.1}, \"p999_us\": {:.1}}}",
+            self.latencies.len(),
+            sent - self.latencies.len() as u64,
+            self.behind,
+            at(0.5),
+            at(0.99),
+            at(0.999),
+        );
+    }
+}
+
+/// How long before a request is due the load stops sleeping.
+const LOOKING: Duration = Duration::from_micros(30);
+/// How long answers are waited for after the last request.
+const PATIENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,59 @@
+//! tokio's scheduler under the workloads of `tasks`, `wake` and `timers`.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use heist_peers::runtime::{Runtime, run_workload};
+use tokio::time::{Instant, Sleep};
+
+struct Tokio(tokio::runtime::Runtime);
+
+impl Runtime for Tokio {
+    type Sleep = Sleep;
+
+    fn start(workers: usize) -> Tokio {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(workers).enable_all().build();
+        Tokio(runtime.expect("threads can be started"))
+    }
+
+    fn spawn<F>(&self, future: F) -> impl Future<Output = F::Output> + Send + 'static + use<F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let task = self.0.spawn(future);
+        async { task.await.expect("no task panics") }
+    }
+
+    fn detach<F: Future<Output = ()> + Send + 'static>(&self, future: F) {
+        drop(self.0.spawn(future));
+    }
+
+    fn detach_here<F: Future<Output = ()> + Send + 'static>(future: F) {
+        drop(tokio::spawn(future));
+    }
+
+    async fn blocking(work: fn()) {
+        tokio::task::spawn_blocking(work).await.expect("the work does not panic");
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        tokio::task::yield_now()
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn sleep(duration: Duration) -> Sleep {
+        tokio::time::sleep(duration)
+    }
+
+    fn reset(sleep: Pin<&mut Sleep>, duration: Duration) {
+        sleep.reset(Instant::now() + duration);
+    }
+}
+
+fn main() {
+    run_workload::<Tokio>();
+}
