@@ -32,6 +32,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     let long = mix::get(&format!("sleep/{}", plan.micros));
     // Whatever the first requests of a server cost is not asked about.
     burst(&watch, &streams, short.as_bytes())?;
+    crate::ready()?;
     let mut last = Vec::with_capacity(plan.bursts);
     for _ in 0..plan.bursts {
         before(plan, &watch, &streams, short.as_bytes())?;

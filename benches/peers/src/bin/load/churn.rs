@@ -17,6 +17,7 @@ pub(crate) fn run(address: SocketAddr, connections: usize, seconds: f64) -> io::
         watch.add(&stream, index)?;
         Ok(stream)
     };
+    crate::ready()?;
     let mut streams = (0..connections).map(ask).collect::<io::Result<Vec<_>>>()?;
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(seconds);

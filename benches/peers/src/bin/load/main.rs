@@ -1,15 +1,20 @@
-//! Loads that wrk has not got. Each says what it saw as one line of JSON.
+//! Loads that wrk has not got. Each connects, says `ready` on a line, waits for a line on its
+//! standard input, and says what it saw as one line of JSON.
 //!
-//! - `load open ADDRESS RATE CONNECTIONS SECONDS MIX SEED`: an open loop. Requests are due as a
-//!   Poisson process whatever the answers do, and latency counts from when each was due.
+//! - `load open ADDRESS RATE CONNECTIONS SECONDS MIX SEED SERVERS`: an open loop. Requests are due
+//!   as a Poisson process whatever the answers do, and latency counts from when each was due.
+//!   `SERVERS` other than 0 adds what so many perfect ones would have done with the same requests.
+//! - `load closed ADDRESS CONNECTIONS SECONDS`: each connection asks again when it is answered.
 //! - `load churn ADDRESS CONNECTIONS SECONDS`: a connection per request, so many at a time.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
 
 mod burst;
 mod churn;
 mod client;
+mod closed;
 mod mix;
 mod open;
+mod theory;
 
 use std::str::FromStr;
 
@@ -19,14 +24,20 @@ fn main() -> std::io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["open", address, rate, connections, seconds, mix, seed] => open::run(&open::Plan {
-            address: parse(address),
-            rate: parse(rate),
-            connections: parse(connections),
-            seconds: parse(seconds),
-            mix: parse(mix),
-            seed: parse(seed),
-        }),
+        ["open", address, rate, connections, seconds, mix, seed, servers] => {
+            open::run(&open::Plan {
+                address: parse(address),
+                rate: parse(rate),
+                connections: parse(connections),
+                seconds: parse(seconds),
+                mix: parse(mix),
+                seed: parse(seed),
+                servers: parse(servers),
+            })
+        }
+        ["closed", address, connections, seconds] => {
+            closed::run(parse(address), parse(connections), parse(seconds))
+        }
         ["churn", address, connections, seconds] => {
             churn::run(parse(address), parse(connections), parse(seconds))
         }
@@ -48,6 +59,13 @@ fn parse<T: FromStr>(word: &str) -> T {
 fn wrong(what: &str) -> ! {
     eprintln!("{what}: not understood; see the head of benches/peers/src/bin/load/main.rs");
     std::process::exit(2)
+}
+
+/// Says that all is connected, and waits to be told to go.
+fn ready() -> std::io::Result<()> {
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
 }
 
 /// The `share` quantile of sorted nanoseconds, in microseconds.

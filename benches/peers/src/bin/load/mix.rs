@@ -32,11 +32,11 @@ impl FromStr for Mix {
 }
 
 impl Mix {
-    /// The request numbered `index`.
-    pub(crate) fn request(self, index: u64, random: &mut Rng) -> String {
+    /// The request numbered `index`, and how many microseconds it asks a worker to take.
+    pub(crate) fn request(self, index: u64, random: &mut Rng) -> (String, f64) {
         match self {
-            Mix::Hog if index % 1000 == 999 => get("block"),
-            Mix::Plain | Mix::Hog => get(""),
+            Mix::Hog if index % 1000 == 999 => (get("block"), 5_000.0),
+            Mix::Plain | Mix::Hog => (get(""), 0.0),
             Mix::Exponential(mean) => sleep(-mean * (1.0 - random.f64()).ln()),
             Mix::Bimodal(mean) if random.f64() < 0.1 => sleep(5.5 * mean),
             Mix::Bimodal(mean) => sleep(0.5 * mean),
@@ -44,8 +44,9 @@ impl Mix {
     }
 }
 
-fn sleep(micros: f64) -> String {
-    get(&format!("sleep/{}", micros.round()))
+fn sleep(micros: f64) -> (String, f64) {
+    let micros = micros.round();
+    (get(&format!("sleep/{micros}")), micros)
 }
 
 pub(crate) fn get(path: &str) -> String {

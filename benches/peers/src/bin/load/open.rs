@@ -11,6 +11,7 @@ use heist_peers::ANSWER_LENGTH;
 use crate::client::{self, Watch};
 use crate::mix::Mix;
 use crate::quantile;
+use crate::theory::Theory;
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) seconds: f64,
     pub(crate) mix: Mix,
     pub(crate) seed: u64,
+    /// Perfect servers to compare with; 0 for none.
+    pub(crate) servers: usize,
 }
 
 struct Client {
@@ -37,18 +40,25 @@ struct Load {
     latencies: Vec<u64>,
     /// Requests that were sent behind another one, as no client was free.
     behind: u64,
+    theory: Option<Theory>,
 }
 
 pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     let mut load = Load::new(plan)?;
     let mut random = Rng::with_seed(plan.seed);
+    load.warm_up()?;
+    crate::ready()?;
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(plan.seconds);
     let (mut due, mut sent) = (start, 0);
     while due < end {
         let late = Instant::now() >= due;
         if late {
-            load.send(due, plan.mix.request(sent, &mut random).as_bytes(), &mut random)?;
+            let (request, micros) = plan.mix.request(sent, &mut random);
+            if let Some(theory) = &mut load.theory {
+                theory.arrive((due - start).as_secs_f64() * 1e6, micros);
+            }
+            load.send(due, request.as_bytes(), &mut random)?;
             sent += 1;
             due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / plan.rate);
         }
@@ -74,7 +84,23 @@ impl Load {
         }
         let expected = (plan.rate * plan.seconds * 1.5) as usize;
         let free = (0..plan.connections).collect();
-        Ok(Load { watch, clients, free, latencies: Vec::with_capacity(expected), behind: 0 })
+        let latencies = Vec::with_capacity(expected);
+        let theory = (plan.servers > 0).then(|| Theory::new(plan.servers));
+        Ok(Load { watch, clients, free, latencies, behind: 0, theory })
+    }
+
+    /// One short request on every connection, for what first ones cost.
+    fn warm_up(&mut self) -> io::Result<()> {
+        for client in &mut self.clients {
+            client.due.push_back(Instant::now());
+            client.stream.write_all(crate::mix::get("").as_bytes())?;
+        }
+        self.free.clear();
+        while self.free.len() < self.clients.len() {
+            self.receive_until(Instant::now() + PATIENCE)?;
+        }
+        self.latencies.clear();
+        Ok(())
     }
 
     fn send(&mut self, due: Instant, request: &[u8], random: &mut Rng) -> io::Result<()> {
@@ -121,9 +147,13 @@ impl Load {
     fn report(mut self, sent: u64) {
         self.latencies.sort_unstable();
         let at = |share| quantile(&self.latencies, share);
+        let theory = self.theory.map_or(String::new(), |theory| {
+            let perfect = theory.p99();
+            format!(", \"theory_us\": {perfect:.1}, \"of_theory\": {:.4}", at(0.99) / perfect)
+        });
         println!(
             "{{\"requests\": {}, \"unanswered\": {}, \"behind\": {}, \"p50_us\": {:.1}, \
-             \"p99_us\": {:.1}, \"p999_us\": {:.1}}}",
+             \"p99_us\": {:.1}, \"p999_us\": {:.1}{theory}}}",
             self.latencies.len(),
             sent - self.latencies.len() as u64,
             self.behind,
