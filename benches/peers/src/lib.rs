@@ -74,9 +74,6 @@ pub fn arguments() -> (usize, SocketAddr) {
 /// What a request for `/block` costs its thread.
 pub const BLOCK: Duration = Duration::from_millis(5);
 
-/// How long [`answer`]'s usual answer is, for those who count answers by bytes.
-pub const ANSWER_LENGTH: usize = ANSWER.len();
-
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 const LAST_ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\n\

@@ -34,6 +34,5 @@ pub(crate) fn run(address: SocketAddr, connections: usize, seconds: f64) -> io::
         }
     }
     let rate = requests as f64 / start.elapsed().as_secs_f64();
-    println!("{{\"requests\": {requests}, \"errors\": {errors}, \"rate\": {rate:.1}}}");
-    Ok(())
+    crate::say(&format!("{{\"requests\": {requests}, \"errors\": {errors}, \"rate\": {rate:.1}}}"))
 }

@@ -1,12 +1,14 @@
 //! Connections that are watched together.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+
+use crate::mix;
 
 /// Which connections have something to read.
 pub(crate) struct Watch(OwnedFd);
@@ -39,12 +41,49 @@ impl Watch {
     }
 }
 
+/// So many connections, each in the watch under its place in the list; and how many bytes an answer
+/// has there.
+pub(crate) fn connect_all(
+    watch: &Watch,
+    address: SocketAddr,
+    count: usize,
+) -> io::Result<(Vec<TcpStream>, usize)> {
+    let mut streams = Vec::with_capacity(count);
+    let length = await_answer(&connect(address)?)?;
+    for index in 0..count {
+        let stream = connect(address)?;
+        // Answered, it was accepted, and so were those before it. A backlog that overflows would
+        // cost them a second.
+        if index % BACKLOG == BACKLOG - 1 {
+            await_answer(&stream)?;
+        }
+        watch.add(&stream, index)?;
+        streams.push(stream);
+    }
+    Ok((streams, length))
+}
+
 /// A connection that reads without waiting.
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     Ok(stream)
+}
+
+/// Asks once and gives the length of the answer.
+fn await_answer(mut stream: &TcpStream) -> io::Result<usize> {
+    stream.set_nonblocking(false)?;
+    stream.write_all(mix::get("").as_bytes())?;
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while !answer.ends_with(BODY) {
+        match stream.read(&mut buffer)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            count => answer.extend_from_slice(&buffer[..count]),
+        }
+    }
+    stream.set_nonblocking(true)?;
+    Ok(answer.len())
 }
 
 /// How many bytes could be read; `None` when the peer has closed.
@@ -57,3 +96,8 @@ pub(crate) fn read(mut stream: &TcpStream) -> io::Result<Option<usize>> {
         Err(error) => Err(error),
     }
 }
+
+/// What every answer ends with.
+const BODY: &[u8] = b"Hello, World!";
+/// Connections that a server may be asked to accept at once: less than the 128 that std allows.
+const BACKLOG: usize = 64;

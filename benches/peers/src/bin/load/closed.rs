@@ -4,8 +4,6 @@ use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use heist_peers::ANSWER_LENGTH;
-
 use crate::client::{self, Watch};
 use crate::{mix, quantile};
 
@@ -19,6 +17,8 @@ struct Load {
     watch: Watch,
     clients: Vec<Client>,
     request: String,
+    /// Bytes of an answer.
+    length: usize,
     latencies: Vec<u64>,
 }
 
@@ -35,20 +35,16 @@ pub(crate) fn run(address: SocketAddr, connections: usize, seconds: f64) -> io::
         load.turn(true)?;
     }
     load.answer_all()?;
-    load.report(start.elapsed());
-    Ok(())
+    load.report(start.elapsed())
 }
 
 impl Load {
     fn new(address: SocketAddr, connections: usize) -> io::Result<Load> {
         let watch = Watch::new()?;
-        let mut clients = Vec::with_capacity(connections);
-        for index in 0..connections {
-            let stream = client::connect(address)?;
-            watch.add(&stream, index)?;
-            clients.push(Client { stream, received: 0, asked: Instant::now() });
-        }
-        Ok(Load { watch, clients, request: mix::get(""), latencies: Vec::new() })
+        let (streams, length) = client::connect_all(&watch, address, connections)?;
+        let client = |stream| Client { stream, received: 0, asked: Instant::now() };
+        let clients = streams.into_iter().map(client).collect();
+        Ok(Load { watch, clients, request: mix::get(""), length, latencies: Vec::new() })
     }
 
     fn ask_all(&mut self) -> io::Result<()> {
@@ -61,8 +57,7 @@ impl Load {
 
     /// Takes the answers to every question, none of which is followed by another.
     fn answer_all(&mut self) -> io::Result<()> {
-        let waits = |client: &Client| client.received < ANSWER_LENGTH;
-        while self.clients.iter().any(waits) {
+        while self.clients.iter().any(|client| client.received < self.length) {
             self.turn(false)?;
         }
         self.clients.iter_mut().for_each(|client| client.received = 0);
@@ -78,7 +73,7 @@ impl Load {
         for index in ready {
             let client = &mut self.clients[index];
             client.received += client::read(&client.stream)?.ok_or(ErrorKind::UnexpectedEof)?;
-            if client.received < ANSWER_LENGTH {
+            if client.received < self.length {
                 continue;
             }
             let now = Instant::now();
@@ -92,17 +87,17 @@ impl Load {
         Ok(())
     }
 
-    fn report(mut self, time: Duration) {
+    fn report(mut self, time: Duration) -> io::Result<()> {
         self.latencies.sort_unstable();
         let at = |share| quantile(&self.latencies, share);
         let requests = self.latencies.len();
-        println!(
+        crate::say(&format!(
             "{{\"requests\": {requests}, \"rate\": {:.1}, \"p50_us\": {:.1}, \"p99_us\": {:.1}, \
              \"p999_us\": {:.1}}}",
             requests as f64 / time.as_secs_f64(),
             at(0.5),
             at(0.99),
             at(0.999),
-        );
+        ))
     }
 }

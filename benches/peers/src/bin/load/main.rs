@@ -1,5 +1,6 @@
 //! Loads that wrk has not got. Each connects, says `ready` on a line, waits for a line on its
-//! standard input, and says what it saw as one line of JSON.
+//! standard input, says what it saw as one line of JSON, and stays connected until another line
+//! comes.
 //!
 //! - `load open ADDRESS RATE CONNECTIONS SECONDS MIX SEED SERVERS`: an open loop. Requests are due
 //!   as a Poisson process whatever the answers do, and latency counts from when each was due.
@@ -64,6 +65,14 @@ fn wrong(what: &str) -> ! {
 /// Says that all is connected, and waits to be told to go.
 fn ready() -> std::io::Result<()> {
     println!("ready");
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+/// Says what was seen, and stays connected until told otherwise: what closing costs a server is not
+/// part of what a request costs it.
+fn say(figures: &str) -> std::io::Result<()> {
+    println!("{figures}");
     std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }

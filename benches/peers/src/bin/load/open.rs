@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use heist_peers::ANSWER_LENGTH;
 
 use crate::client::{self, Watch};
 use crate::mix::Mix;
@@ -35,6 +34,8 @@ struct Client {
 struct Load {
     watch: Watch,
     clients: Vec<Client>,
+    /// Bytes of an answer.
+    length: usize,
     /// Clients without a request under way, the one that waited longest first.
     free: VecDeque<usize>,
     latencies: Vec<u64>,
@@ -69,24 +70,20 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     while (load.latencies.len() as u64) < sent && Instant::now() < patience {
         load.receive_until(patience)?;
     }
-    load.report(sent);
-    Ok(())
+    load.report(sent)
 }
 
 impl Load {
     fn new(plan: &Plan) -> io::Result<Load> {
         let watch = Watch::new()?;
-        let mut clients = Vec::with_capacity(plan.connections);
-        for index in 0..plan.connections {
-            let stream = client::connect(plan.address)?;
-            watch.add(&stream, index)?;
-            clients.push(Client { stream, due: VecDeque::new(), received: 0 });
-        }
+        let (streams, length) = client::connect_all(&watch, plan.address, plan.connections)?;
+        let client = |stream| Client { stream, due: VecDeque::new(), received: 0 };
+        let clients = streams.into_iter().map(client).collect();
         let expected = (plan.rate * plan.seconds * 1.5) as usize;
         let free = (0..plan.connections).collect();
         let latencies = Vec::with_capacity(expected);
         let theory = (plan.servers > 0).then(|| Theory::new(plan.servers));
-        Ok(Load { watch, clients, free, latencies, behind: 0, theory })
+        Ok(Load { watch, clients, length, free, latencies, behind: 0, theory })
     }
 
     /// One short request on every connection, for what first ones cost.
@@ -97,7 +94,7 @@ impl Load {
         }
         self.free.clear();
         while self.free.len() < self.clients.len() {
-            self.receive_until(Instant::now() + PATIENCE)?;
+            self.receive_until(Instant::now() + Duration::from_secs(10))?;
         }
         self.latencies.clear();
         Ok(())
@@ -133,8 +130,8 @@ impl Load {
     fn receive(&mut self, index: usize) -> io::Result<()> {
         let client = &mut self.clients[index];
         client.received += client::read(&client.stream)?.ok_or(ErrorKind::UnexpectedEof)?;
-        while client.received >= ANSWER_LENGTH {
-            client.received -= ANSWER_LENGTH;
+        while client.received >= self.length {
+            client.received -= self.length;
             let due = client.due.pop_front().ok_or(ErrorKind::InvalidData)?;
             self.latencies.push(due.elapsed().as_nanos() as u64);
             if client.due.is_empty() {
@@ -144,27 +141,31 @@ impl Load {
         Ok(())
     }
 
-    fn report(mut self, sent: u64) {
+    /// What was not answered counts with the time it has waited so far.
+    fn report(mut self, sent: u64) -> io::Result<()> {
+        let answered = self.latencies.len() as u64;
+        let waiting = self.clients.iter().flat_map(|client| &client.due);
+        self.latencies.extend(waiting.map(|due| due.elapsed().as_nanos() as u64));
         self.latencies.sort_unstable();
         let at = |share| quantile(&self.latencies, share);
         let theory = self.theory.map_or(String::new(), |theory| {
             let perfect = theory.p99();
             format!(", \"theory_us\": {perfect:.1}, \"of_theory\": {:.4}", at(0.99) / perfect)
         });
-        println!(
+        crate::say(&format!(
             "{{\"requests\": {}, \"unanswered\": {}, \"behind\": {}, \"p50_us\": {:.1}, \
              \"p99_us\": {:.1}, \"p999_us\": {:.1}{theory}}}",
-            self.latencies.len(),
-            sent - self.latencies.len() as u64,
+            answered,
+            sent - answered,
             self.behind,
             at(0.5),
             at(0.99),
             at(0.999),
-        );
+        ))
     }
 }
 
 /// How long before a request is due the load stops sleeping.
 const LOOKING: Duration = Duration::from_micros(30);
 /// How long answers are waited for after the last request.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(1);
