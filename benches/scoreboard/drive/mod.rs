@@ -1,0 +1,28 @@
+//! How an entrant is made to give figures: one visit.
+
+mod idle;
+mod instructions;
+mod load;
+mod own;
+mod server;
+mod syscalls;
+mod wrk;
+
+pub(crate) use idle::Idle;
+pub(crate) use instructions::Instructions;
+pub(crate) use load::Load;
+pub(crate) use own::Own;
+pub(crate) use server::Server;
+pub(crate) use syscalls::Syscalls;
+pub(crate) use wrk::Wrk;
+
+use crate::bench::Bench;
+use crate::figures::{Fault, Figures};
+
+/// Something that can be measured again and again.
+///
+/// Each visit starts processes of its own and ends them, and leaves nothing behind.
+pub(crate) trait Drive {
+    /// Measures it once.
+    fn visit(&self, bench: &Bench) -> Result<Figures, Fault>;
+}

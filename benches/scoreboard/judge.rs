@@ -1,0 +1,117 @@
+//! From the figures of the rounds to ratios and verdicts.
+
+use crate::rounds::{Outcome, Samples};
+use crate::row::{Against, Bound, Goal, twin};
+use crate::statistics::{Below, Spread, Verdict, ratios};
+
+/// One line of the board: a goal and what was found.
+pub(crate) struct Line {
+    pub(crate) row: &'static str,
+    pub(crate) case: String,
+    /// The goal in words.
+    pub(crate) goal: String,
+    pub(crate) figure: &'static str,
+    pub(crate) subject: String,
+    /// Median of the figure.
+    pub(crate) value: Option<f64>,
+    /// Median of what it is compared with.
+    pub(crate) other: Option<f64>,
+    /// The ratios of the rounds; without something to divide by, that of the figure to its bound.
+    pub(crate) ratio: Option<Spread>,
+    /// The ratios of two measurements of the same thing.
+    pub(crate) twins: Option<Spread>,
+    pub(crate) verdict: Verdict,
+}
+
+/// The lines of a row. Goals about entrants that were left out are left out.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
+    outcome.row.goals.iter().filter_map(|goal| line(outcome, goal)).collect()
+}
+
+fn line(outcome: &Outcome, goal: &Goal) -> Option<Line> {
+    let case = outcome.cases.iter().find(|case| case.name == goal.case)?;
+    let samples = |label: &str| case.samples.iter().find(|samples| samples.label == label);
+    let values = samples(&goal.subject)?.figure(goal.figure);
+    let others = match &goal.against {
+        Against::Entrant(label) => {
+            samples(label).filter(|other| !other.missing())?.figure(goal.figure)
+        }
+        Against::Figure(figure) => samples(&goal.subject)?.figure(figure),
+        Against::Nothing => vec![Some(goal.bound.value()); values.len()],
+    };
+    let ratio = Spread::of(&ratios(&values, &others));
+    let twins = twins(&case.samples, goal);
+    Some(Line {
+        row: outcome.row.name,
+        case: goal.case.clone(),
+        goal: words(goal),
+        figure: goal.figure,
+        subject: goal.subject.clone(),
+        value: median(&values),
+        other: median(&others),
+        verdict: verdict(goal, median(&values), ratio, twins),
+        ratio,
+        twins,
+    })
+}
+
+/// The subject to its twin; where it has none, any entrant of the case to its own.
+fn twins(all: &[Samples], goal: &Goal) -> Option<Spread> {
+    let pair = |label: &str| {
+        let one = all.iter().find(|samples| samples.label == label)?;
+        let other = all.iter().find(|samples| samples.label == twin(label))?;
+        Spread::of(&ratios(&one.figure(goal.figure), &other.figure(goal.figure)))
+    };
+    pair(&goal.subject).or_else(|| all.iter().find_map(|samples| pair(&samples.label)))
+}
+
+fn verdict(
+    goal: &Goal,
+    value: Option<f64>,
+    ratio: Option<Spread>,
+    twins: Option<Spread>,
+) -> Verdict {
+    // A count that is to be nothing at all: there is no ratio to it.
+    if goal.against == Against::Nothing && goal.bound.value() == 0.0 {
+        return match value {
+            Some(value) if value <= 0.0 => Verdict::Met,
+            Some(_) => Verdict::NotMet,
+            None => Verdict::Unknown,
+        };
+    }
+    let below = match (&goal.against, goal.bound) {
+        (Against::Nothing, _) => Below(1.0),
+        (_, Bound::AtMost(bound)) => Below(bound),
+        (_, Bound::AtLeast(bound)) => Below(1.0 / bound),
+    };
+    let ratio = ratio.map(|ratio| match goal.bound {
+        Bound::AtMost(_) => ratio.median,
+        Bound::AtLeast(_) => 1.0 / ratio.median,
+    });
+    Verdict::of(ratio, below, twins)
+}
+
+fn words(goal: &Goal) -> String {
+    let (sign, bound) = match goal.bound {
+        Bound::AtMost(bound) => ("≤", bound),
+        Bound::AtLeast(bound) => ("≥", bound),
+    };
+    let bound = format!("{bound:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
+    match &goal.against {
+        Against::Entrant(other) => format!("{sign} {bound} × {other}"),
+        Against::Figure(other) => format!("{sign} {bound} × its {other}"),
+        Against::Nothing => format!("{sign} {bound}"),
+    }
+}
+
+fn median(values: &[Option<f64>]) -> Option<f64> {
+    Spread::of(&values.iter().flatten().copied().collect::<Vec<_>>()).map(|spread| spread.median)
+}
+
+impl Bound {
+    fn value(self) -> f64 {
+        match self {
+            Bound::AtMost(bound) | Bound::AtLeast(bound) => bound,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How heist compares with what one would use instead, measured side by side in one run.
+//!
+//! `cargo bench --bench scoreboard`; `-- --quick` in two minutes, `-- ROW…` for some rows, `-- --smoke`
+//! to see that every row works. `benches/README.md` says how to read what it prints.
+//!
+//! The way of one figure: a row (`rows`) names its cases, and in each the entrants that are
+//! compared. `rounds` lets them take turns; an entrant's turn is a visit (`drive`), which starts a
+//! program in a process of its own (`program`), loads it, and gives figures. `judge` makes ratios of
+//! the figures of a round, and verdicts of the ratios (`statistics`). `report` writes it down.
+
+#![allow(clippy::print_stdout)]
+
+mod bench;
+mod drive;
+mod figures;
+mod judge;
+mod machine;
+mod options;
+mod peers;
+mod program;
+mod report;
+mod rounds;
+mod row;
+mod rows;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::bench::Bench;
+use crate::figures::Fault;
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("scoreboard: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Fault> {
+    let rows = options.choose(rows::all(options.scale()))?;
+    if options.list {
+        rows.iter().for_each(|row| println!("{:12} {}", row.name, row.workload));
+        return Ok(());
+    }
+    let bench = Bench::prepare(options)?;
+    let mut results = Vec::new();
+    for row in rows {
+        let result = rounds::play(&bench, row)?;
+        report::table::print(&result);
+        results.push(result);
+    }
+    report::table::print_summary(&results);
+    report::write(&bench, options, &results)
+}

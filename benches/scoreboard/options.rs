@@ -1,0 +1,124 @@
+//! The command line.
+
+use clap::Parser;
+
+use crate::figures::Fault;
+use crate::row::Row;
+
+/// How heist compares with what one would use instead, side by side in one run.
+#[derive(Parser)]
+#[command(name = "scoreboard", bin_name = "cargo bench --bench scoreboard --")]
+pub(crate) struct Options {
+    /// Rows to measure; all by default
+    #[arg(value_name = "ROW")]
+    pub(crate) rows: Vec<String>,
+    /// Three short rounds of the main cases: under two minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Everything once and as short as can be, to see that it works; its figures mean nothing
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) smoke: bool,
+    /// Say which rows there are
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Keep the result as benches/record/DATE-scoreboard.json, as a full run of all rows does
+    #[arg(long, conflicts_with = "smoke")]
+    pub(crate) record: bool,
+    /// Rounds of each row
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) rounds: Option<usize>,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    Full,
+    Quick,
+    Smoke,
+}
+
+impl Scale {
+    /// Rounds of a row that asks for `full` of them.
+    pub(crate) fn rounds(self, full: usize) -> usize {
+        match self {
+            Scale::Full => full,
+            Scale::Quick if full == COUNTED => 2,
+            Scale::Quick => full.min(3),
+            Scale::Smoke => 1,
+        }
+    }
+
+    /// How long a load runs that runs so many seconds in full.
+    pub(crate) fn seconds(self, full: f64) -> f64 {
+        match self {
+            Scale::Full => full,
+            Scale::Quick => (full * 0.5).min(0.3),
+            Scale::Smoke => 0.1,
+        }
+    }
+
+    /// How many operations or connections are used where it is so many in full.
+    pub(crate) fn count(self, full: usize) -> usize {
+        match self {
+            Scale::Full => full,
+            Scale::Quick => full.div_ceil(4),
+            Scale::Smoke => full.div_ceil(50),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scale::Full => "full",
+            Scale::Quick => "quick",
+            Scale::Smoke => "smoke",
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn scale(&self) -> Scale {
+        match (self.quick, self.smoke) {
+            (true, _) => Scale::Quick,
+            (_, true) => Scale::Smoke,
+            _ => Scale::Full,
+        }
+    }
+
+    /// The rows that were asked for, in the order of the board.
+    pub(crate) fn choose(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, Fault> {
+        let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
+        if let Some(name) = self.rows.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(Fault::Failed(format!("no row {name}; there are {}", known.join(", "))));
+        }
+        rows.retain(|row| self.rows.is_empty() || self.rows.iter().any(|name| name == row.name));
+        Ok(rows)
+    }
+
+    /// Whether the result is worth keeping.
+    pub(crate) fn records(&self) -> bool {
+        let whole = self.rows.is_empty() && self.rounds.is_none() && self.scale() == Scale::Full;
+        self.record || whole
+    }
+
+    /// The command that gives this again.
+    pub(crate) fn command(&self) -> String {
+        let mut words = vec!["cargo bench --bench scoreboard".to_owned()];
+        let mut more = self.rows.clone();
+        more.extend(match self.scale() {
+            Scale::Full => None,
+            scale => Some(format!("--{}", scale.name())),
+        });
+        more.extend(self.rounds.map(|rounds| format!("--rounds {rounds}")));
+        if !more.is_empty() {
+            words.push("--".to_owned());
+        }
+        words.extend(more);
+        words.join(" ")
+    }
+}
+
+/// Rounds of a row that counts rather than times: it scatters little.
+pub(crate) const COUNTED: usize = 3;

@@ -1,0 +1,106 @@
+//! The board as one page that needs nothing else.
+
+use super::{chart, table};
+use crate::bench::Bench;
+use crate::figures::Fault;
+use crate::judge;
+use crate::options::Options;
+use crate::rounds::Outcome;
+use crate::statistics::Verdict;
+
+pub(super) fn render(
+    bench: &Bench,
+    options: &Options,
+    outcomes: &[Outcome],
+) -> Result<String, Fault> {
+    let machine = &bench.machine;
+    let about = [
+        ("date", machine.date.as_str()),
+        ("machine", &machine.name),
+        ("kernel", &machine.kernel),
+        ("command", &options.command()),
+    ];
+    let about = about.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
+    let rows = outcomes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    let summary: String = outcomes.iter().map(summary).collect();
+    let page = PAGE.replace("<!--about-->", &about.concat()).replace("<!--summary-->", &summary);
+    Ok(page.replace("<!--rows-->", &rows.concat()))
+}
+
+/// A row in a line of the table at the top.
+fn summary(outcome: &Outcome) -> String {
+    let lines = judge::lines(outcome);
+    let cells = VERDICTS.map(|verdict| {
+        let count = lines.iter().filter(|line| line.verdict == verdict).count();
+        let class = if count > 0 { verdict_words(verdict).0 } else { "left" };
+        format!("<td class=\"{class}\">{count}</td>")
+    });
+    let (name, workload) = (outcome.row.name, escape(outcome.row.workload));
+    let name = format!("<td><a href=\"#{name}\">{name}</a></td>");
+    format!("<tr>{name}{}<td class=\"left\">{workload}</td></tr>", cells.concat())
+}
+
+fn row(outcome: &Outcome) -> Result<String, Fault> {
+    let left_out = table::left_out(outcome).iter().map(|word| escape(word)).collect::<Vec<_>>();
+    let left_out = match left_out.is_empty() {
+        true => String::new(),
+        false => format!("<p class=\"left\">Left out: {}</p>", left_out.join("; ")),
+    };
+    Ok(format!(
+        "<section><h2 id=\"{name}\">{name}</h2><p>{}</p>{}{left_out}{}</section>\n",
+        escape(outcome.row.workload),
+        goals(outcome),
+        charts(outcome)?,
+        name = outcome.row.name,
+    ))
+}
+
+fn goals(outcome: &Outcome) -> String {
+    let lines = judge::lines(outcome).into_iter().map(|line| {
+        let (class, word) = verdict_words(line.verdict);
+        let cells = [
+            line.case.clone(),
+            line.figure.to_owned(),
+            line.subject.clone(),
+            line.goal.clone(),
+            table::values(&line),
+            line.ratio.map_or("–".to_owned(), table::spread),
+            line.twins.map_or("–".to_owned(), table::spread),
+        ];
+        let cells = cells.map(|cell| format!("<td>{}</td>", escape(&cell)));
+        format!("<tr>{}<td class=\"{class}\">{word}</td></tr>", cells.concat())
+    });
+    let head = ["case", "figure", "of", "goal", "value", "ratio (quartiles)", "A/A", "verdict"];
+    let head = head.map(|name| format!("<th>{name}</th>"));
+    format!("<table><tr>{}</tr>{}</table>", head.concat(), lines.collect::<String>())
+}
+
+/// The class and the word of a verdict.
+fn verdict_words(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Met => ("met", "met"),
+        Verdict::NotMet => ("not", "not met"),
+        Verdict::Unclear => ("unclear", "unclear"),
+        Verdict::Unknown => ("unclear", "unknown"),
+    }
+}
+
+fn charts(outcome: &Outcome) -> Result<String, Fault> {
+    let mut charts = String::new();
+    for case in &outcome.cases {
+        for figure in outcome.row.charts {
+            if let Some(svg) = chart::draw(case, figure)? {
+                let caption = escape(&format!("{figure}, {}", case.name));
+                charts += &format!("<figure><figcaption>{caption}</figcaption>{svg}</figure>");
+            }
+        }
+    }
+    Ok(format!("<div class=\"charts\">{charts}</div>"))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+const VERDICTS: [Verdict; 4] = [Verdict::Met, Verdict::Unclear, Verdict::NotMet, Verdict::Unknown];
+const PAGE: &str = include_str!("page.html");

@@ -1,0 +1,88 @@
+//! The board on the terminal.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+
+use super::number;
+use crate::judge::{self, Line};
+use crate::rounds::Outcome;
+use crate::statistics::{Spread, Verdict};
+
+/// The goals of a row, and then every figure behind them.
+pub(crate) fn print(outcome: &Outcome) {
+    println!("\n{}: {} ({:.0} s)", outcome.row.name, outcome.row.workload, outcome.seconds);
+    let mut table = table(&["case", "figure", "of", "goal", "value", "ratio", "A/A", ""]);
+    for line in judge::lines(outcome) {
+        table.add_row([
+            line.case.clone(),
+            line.figure.to_owned(),
+            line.subject.clone(),
+            line.goal.clone(),
+            values(&line),
+            line.ratio.map_or("–".to_owned(), spread),
+            line.twins.map_or("–".to_owned(), spread),
+            word(line.verdict).to_owned(),
+        ]);
+    }
+    println!("{table}");
+}
+
+/// How many goals of each row are met.
+pub(crate) fn print_summary(outcomes: &[Outcome]) {
+    let mut table = table(&["row", "met", "unclear", "not met", "unknown", "left out"]);
+    for outcome in outcomes {
+        let lines = judge::lines(outcome);
+        let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
+        let counts = [Verdict::Met, Verdict::Unclear, Verdict::NotMet, Verdict::Unknown];
+        let mut cells = vec![outcome.row.name.to_owned()];
+        cells.extend(counts.map(|verdict| count(verdict).to_string()));
+        cells.push(left_out(outcome).join(", "));
+        table.add_row(cells);
+    }
+    println!("\n{table}");
+}
+
+/// Contenders that were not there, and rounds that were dropped.
+pub(super) fn left_out(outcome: &Outcome) -> Vec<String> {
+    let samples = outcome.cases.iter().flat_map(|case| &case.samples);
+    let mut words: Vec<String> = samples
+        .flat_map(|samples| {
+            let fault = samples.fault.as_ref();
+            let fault = fault.map(|fault| format!("{}: {fault}", samples.label));
+            let stolen = format!("{}: {} rounds stolen from", samples.label, samples.stolen);
+            fault.into_iter().chain((samples.stolen > 0).then_some(stolen))
+        })
+        .collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
+pub(super) fn values(line: &Line) -> String {
+    let value = line.value.map_or("–".to_owned(), number);
+    match (line.other, line.goal.contains('×')) {
+        (Some(other), true) => format!("{value} / {}", number(other)),
+        _ => value,
+    }
+}
+
+pub(super) fn spread(spread: Spread) -> String {
+    format!("{:.3} ({:.3}–{:.3})", spread.median, spread.low, spread.high)
+}
+
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "met",
+        Verdict::NotMet => "NOT MET",
+        Verdict::Unclear => "unclear",
+        Verdict::Unknown => "unknown",
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
+    table
+}

@@ -1,0 +1,140 @@
+//! Letting the entrants of a row take turns.
+
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+
+use crate::bench::Bench;
+use crate::figures::{Fault, Figures};
+use crate::machine::stolen_ticks;
+use crate::options::Scale;
+use crate::report::progress;
+use crate::row::{Entrant, Row};
+
+/// A row that was played.
+pub(crate) struct Outcome {
+    pub(crate) row: Row,
+    pub(crate) cases: Vec<Played>,
+    pub(crate) seconds: f64,
+}
+
+/// A case that was played.
+pub(crate) struct Played {
+    pub(crate) name: String,
+    pub(crate) samples: Vec<Samples>,
+}
+
+/// What an entrant did in each round.
+pub(crate) struct Samples {
+    pub(crate) label: String,
+    /// `None` where the round was dropped or failed.
+    visits: Vec<Option<Figures>>,
+    /// Rounds in which the host stole time from every try.
+    pub(crate) stolen: usize,
+    /// The first fault, if there was one.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Samples {
+    /// One figure, round by round.
+    pub(crate) fn figure(&self, name: &str) -> Vec<Option<f64>> {
+        self.visits.iter().map(|visit| visit.as_ref()?.get(name).copied()).collect()
+    }
+
+    /// Names of the figures that it has.
+    pub(crate) fn figures(&self) -> Vec<&str> {
+        let first = self.visits.iter().flatten().next();
+        first.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Whether it could not be there: something is not installed.
+    pub(crate) fn missing(&self) -> bool {
+        matches!(self.fault, Some(Fault::Missing { .. }))
+    }
+}
+
+/// Plays every round of a row: in each, every entrant of every case in turn.
+///
+/// # Errors
+/// In a smoke run, where every visit has to work. Otherwise a fault is kept with the samples.
+pub(crate) fn play(bench: &Bench, row: Row) -> Result<Outcome, Fault> {
+    let start = Instant::now();
+    let rounds = bench.rounds.unwrap_or(bench.scale.rounds(row.rounds));
+    let visits: usize = row.cases.iter().map(|case| case.entrants.len()).sum();
+    let bar = progress::bar(row.name, rounds * visits);
+    let mut cases: Vec<Played> = row
+        .cases
+        .iter()
+        .map(|case| Played {
+            name: case.name.clone(),
+            samples: case.entrants.iter().map(Samples::new).collect(),
+        })
+        .collect();
+    for _ in 0..rounds {
+        for (case, played) in row.cases.iter().zip(&mut cases) {
+            for (entrant, samples) in case.entrants.iter().zip(&mut played.samples) {
+                bar.set_message(format!("{}: {}", case.name, entrant.label));
+                samples.visit(bench, entrant, &bar)?;
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(Outcome { row, cases, seconds: start.elapsed().as_secs_f64() })
+}
+
+impl Samples {
+    fn new(entrant: &Entrant) -> Samples {
+        Samples { label: entrant.label.clone(), visits: Vec::new(), stolen: 0, fault: None }
+    }
+
+    fn visit(&mut self, bench: &Bench, entrant: &Entrant, bar: &ProgressBar) -> Result<(), Fault> {
+        if self.missing() {
+            return Ok(());
+        }
+        match undisturbed(bench, entrant) {
+            Ok(Some(figures)) => self.visits.push(Some(figures)),
+            Ok(None) => {
+                self.visits.push(None);
+                self.stolen += 1;
+            }
+            Err(fault) => {
+                self.visits.push(None);
+                self.fail(bench, fault, bar)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, bench: &Bench, fault: Fault, bar: &ProgressBar) -> Result<(), Fault> {
+        let missing = matches!(fault, Fault::Missing { .. });
+        if bench.scale == Scale::Smoke && !missing {
+            return Err(Fault::Failed(format!("{}: {fault}", self.label)));
+        }
+        let word = if missing { "SKIPPED" } else { "failed" };
+        bar.suspend(|| eprintln!("{word} {}: {fault}", self.label));
+        self.fault.get_or_insert(fault);
+        Ok(())
+    }
+}
+
+/// Visits until the host steals no time; `None` if it always does.
+fn undisturbed(bench: &Bench, entrant: &Entrant) -> Result<Option<Figures>, Fault> {
+    for _ in 0..TRIES {
+        let (start, before) = (Instant::now(), stolen_ticks());
+        let figures = entrant.drive.visit(bench)?;
+        let stolen = (stolen_ticks() - before) as f64 / 100.0;
+        let had = start.elapsed().as_secs_f64() * bench.machine.cpus.len() as f64;
+        if bench.scale == Scale::Smoke || stolen <= TICK || stolen < STOLEN * had {
+            return Ok(Some(figures));
+        }
+    }
+    Ok(None)
+}
+
+/// Visits of one entrant in one round at most.
+const TRIES: usize = 3;
+/// A share of the machine's time that is too much to be stolen during a visit.
+const STOLEN: f64 = 0.01;
+/// What the kernel counts stolen time in: less than one is not known. In seconds.
+const TICK: f64 = 0.01;

@@ -1,0 +1,122 @@
+//! What a row is: cases in which entrants are compared, and goals.
+
+use crate::drive::Drive;
+
+/// A row of the board.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) workload: &'static str,
+    /// Rounds in a full run.
+    pub(crate) rounds: usize,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) goals: Vec<Goal>,
+    /// Figures to draw, of every entrant.
+    pub(crate) charts: &'static [&'static str],
+}
+
+/// Entrants that take turns under the same conditions.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) entrants: Vec<Entrant>,
+}
+
+/// One that is compared, and how its figures are got.
+pub(crate) struct Entrant {
+    pub(crate) label: String,
+    pub(crate) drive: Box<dyn Drive>,
+}
+
+/// What is asked of a figure of one entrant of one case.
+pub(crate) struct Goal {
+    pub(crate) case: String,
+    pub(crate) figure: &'static str,
+    pub(crate) subject: String,
+    pub(crate) against: Against,
+    pub(crate) bound: Bound,
+}
+
+/// What a figure is divided by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Against {
+    /// The same figure of another entrant, in the same round.
+    Entrant(String),
+    /// Another figure of the same entrant, in the same round.
+    Figure(&'static str),
+    /// Nothing: the figure itself is bounded.
+    Nothing,
+}
+
+/// Where the ratio, or the figure itself, is to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Entrant {
+    pub(crate) fn new(label: impl Into<String>, drive: impl Drive + 'static) -> Entrant {
+        Entrant { label: label.into(), drive: Box::new(drive) }
+    }
+
+    /// The same and its twin: what two measurements of one thing differ by.
+    pub(crate) fn twins<D: Drive + Clone + 'static>(label: &str, drive: D) -> [Entrant; 2] {
+        [Entrant::new(label, drive.clone()), Entrant::new(twin(label), drive)]
+    }
+}
+
+/// What the second of two that are the same is called.
+pub(crate) fn twin(label: &str) -> String {
+    format!("{label} again")
+}
+
+impl Goal {
+    /// `figure` of `subject` is at most `share` of that of `other`.
+    pub(crate) fn at_most(
+        case: &str,
+        figure: &'static str,
+        subject: &str,
+        share: f64,
+        other: &str,
+    ) -> Goal {
+        let against = Against::Entrant(other.to_owned());
+        Goal::new(case, figure, subject, against, Bound::AtMost(share))
+    }
+
+    /// `figure` of `subject` is at least `share` of that of `other`.
+    pub(crate) fn at_least(
+        case: &str,
+        figure: &'static str,
+        subject: &str,
+        share: f64,
+        other: &str,
+    ) -> Goal {
+        let against = Against::Entrant(other.to_owned());
+        Goal::new(case, figure, subject, against, Bound::AtLeast(share))
+    }
+
+    /// `figure` of `subject` itself is at most `value`.
+    pub(crate) fn within(case: &str, figure: &'static str, subject: &str, value: f64) -> Goal {
+        Goal::new(case, figure, subject, Against::Nothing, Bound::AtMost(value))
+    }
+
+    /// `figure` of `subject` is at most `share` of its `other` figure.
+    pub(crate) fn flat(
+        case: &str,
+        figure: &'static str,
+        subject: &str,
+        share: f64,
+        other: &'static str,
+    ) -> Goal {
+        Goal::new(case, figure, subject, Against::Figure(other), Bound::AtMost(share))
+    }
+
+    fn new(
+        case: &str,
+        figure: &'static str,
+        subject: &str,
+        against: Against,
+        bound: Bound,
+    ) -> Goal {
+        Goal { case: case.to_owned(), figure, subject: subject.to_owned(), against, bound }
+    }
+}

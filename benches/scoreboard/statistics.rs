@@ -1,0 +1,82 @@
+//! Medians, quartiles and verdicts: numbers in, numbers out.
+
+/// A median between its quartiles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) low: f64,
+    pub(crate) median: f64,
+    pub(crate) high: f64,
+    pub(crate) count: usize,
+}
+
+/// Whether a goal holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Met,
+    NotMet,
+    /// Nearer to the bound than two measurements of one thing are to each other.
+    Unclear,
+    /// There are no figures.
+    Unknown,
+}
+
+/// A bound, as what a good ratio has to be below: for one that has to be above, both are inverted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Below(pub(crate) f64);
+
+impl Spread {
+    /// Of these values; `None` when there are none.
+    pub(crate) fn of(values: &[f64]) -> Option<Spread> {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        (!sorted.is_empty()).then(|| Spread {
+            low: quantile(&sorted, 0.25),
+            median: quantile(&sorted, 0.5),
+            high: quantile(&sorted, 0.75),
+            count: sorted.len(),
+        })
+    }
+
+    /// How far from 1 its quartiles go.
+    fn scatter(self) -> f64 {
+        (self.low - 1.0).abs().max((self.high - 1.0).abs())
+    }
+}
+
+impl Verdict {
+    /// The rule of the board. `twins` is the ratio of a thing to itself.
+    ///
+    /// - Within the bound, and further from 1 than the twins' quartiles, or further inside the bound
+    ///   than the twins scatter: met.
+    /// - Beyond the bound by more than the twins scatter: not met.
+    /// - Otherwise it cannot be told.
+    pub(crate) fn of(ratio: Option<f64>, Below(bound): Below, twins: Option<Spread>) -> Verdict {
+        let (Some(ratio), Some(twins)) = (ratio, twins) else { return Verdict::Unknown };
+        let scatter = twins.scatter() * bound.min(1.0);
+        let apart = (ratio - 1.0).abs() > twins.scatter();
+        match ratio <= bound {
+            true if apart || bound - ratio > scatter => Verdict::Met,
+            false if ratio - bound > scatter => Verdict::NotMet,
+            _ => Verdict::Unclear,
+        }
+    }
+}
+
+/// The ratio of each round in which both have a value. One that divides by nothing is left out.
+pub(crate) fn ratios(ones: &[Option<f64>], others: &[Option<f64>]) -> Vec<f64> {
+    let pairs = ones.iter().zip(others).filter_map(|(one, other)| Some((*one)? / (*other)?));
+    pairs.filter(|ratio| ratio.is_finite()).collect()
+}
+
+/// The geometric mean; 1 of nothing.
+pub(crate) fn geometric_mean(values: &[f64]) -> f64 {
+    let sum: f64 = values.iter().map(|value| value.ln()).sum();
+    (sum / values.len().max(1) as f64).exp()
+}
+
+/// Between the two values next to it, in proportion.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = (sorted.len() - 1) as f64 * share;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * place.fract()
+}
