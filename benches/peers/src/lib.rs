@@ -9,6 +9,7 @@
 //! - `GET /close`: at once, then the server closes.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 pub mod runtime;
@@ -69,6 +70,11 @@ pub fn arguments() -> (usize, SocketAddr) {
             std::process::exit(2)
         }
     }
+}
+
+/// Lets as many connections wait at `listener` as at everybody else's: std's default is 128.
+pub fn deepen(listener: impl AsFd) -> std::io::Result<()> {
+    Ok(rustix::net::listen(listener, 4096)?)
 }
 
 /// What a request for `/block` costs its thread.

@@ -1,6 +1,7 @@
 //! may's stackful coroutines.
 
 use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use may::go;
 use may::net::{TcpListener, TcpStream};
@@ -30,6 +31,8 @@ fn main() -> std::io::Result<()> {
     let (workers, address) = heist_peers::arguments();
     may::config().set_workers(workers);
     let listener = TcpListener::bind(address)?;
+    // SAFETY: the listener lives, and with it its descriptor, until after the call.
+    heist_peers::deepen(unsafe { BorrowedFd::borrow_raw(listener.as_raw_fd()) })?;
     let accepting = go!(move || {
         for stream in listener.incoming().flatten() {
             go!(move || {

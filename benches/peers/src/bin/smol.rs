@@ -34,6 +34,7 @@ async fn serve(mut stream: Async<TcpStream>) -> std::io::Result<()> {
 fn main() -> std::io::Result<()> {
     let (workers, address) = heist_peers::arguments();
     let listener = Async::<TcpListener>::bind(address)?;
+    heist_peers::deepen(&listener)?;
     let accepting = EXECUTOR.spawn(async move {
         loop {
             if let Ok((stream, _)) = listener.accept().await {

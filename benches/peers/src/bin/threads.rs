@@ -26,7 +26,9 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
 
 fn main() -> std::io::Result<()> {
     let (_workers, address) = heist_peers::arguments();
-    for stream in TcpListener::bind(address)?.incoming() {
+    let listener = TcpListener::bind(address)?;
+    heist_peers::deepen(&listener)?;
+    for stream in listener.incoming() {
         let stream = stream?;
         std::thread::Builder::new().stack_size(64 * 1024).spawn(move || serve(stream))?;
     }

@@ -11,6 +11,7 @@ fn main() -> std::io::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await?;
+        heist_peers::deepen(&listener)?;
         let accepting = tokio::spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {
