@@ -15,7 +15,7 @@ pub(crate) fn idle(scale: Scale) -> Row {
         seconds: scale.seconds(1.0),
     };
     let peers = [Peer::HeistLean, Peer::Tokio, Peer::Epoll, Peer::GoNet, Peer::May];
-    let peers = main_ones(scale, &peers, 2);
+    let peers = main_ones(scale, &peers, 1);
     let mut entrants = Vec::from(Entrant::twins("heist", drive(Peer::Heist)));
     entrants.extend(peers.iter().map(|&peer| Entrant::new(peer.name(), drive(peer))));
     Row {
