@@ -1,9 +1,9 @@
 //! The program `heist`: an HTTP server on heist, to try it, to load it, and to read.
 //!
-//! It goes the way of `cli::serve`: read the options, bind every address, start threads, serve
+//! It goes the way of `cli::program`: read the options, bind every address or take it over, start threads, serve
 //! until a signal comes, drain, report.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 

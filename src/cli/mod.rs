@@ -5,6 +5,7 @@ mod app;
 mod handover;
 mod limits;
 mod logging;
+mod memory;
 mod notify;
 mod options;
 mod program;

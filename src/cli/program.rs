@@ -13,6 +13,7 @@ use super::admin::{Admin, AdminError};
 use super::app::App;
 use super::handover::{self, HandoverError};
 use super::logging::{self, FilterError, Logging};
+use super::memory;
 use super::notify::{self, Watchdog};
 use super::options::Options;
 use super::relay::Relay;
@@ -140,6 +141,7 @@ fn serve(
     let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
     let server = Arc::new(builder.start_on(runtime.handle())?);
     app.show(&server);
+    memory::look_after(&server);
     Ok(server)
 }
 
