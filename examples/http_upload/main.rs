@@ -87,7 +87,7 @@ fn prepare(options: &Options) -> Result<Listener, Box<dyn Error>> {
 fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let runtime = Runtime::new()?;
-    let limits = Limits { max_body: options.max_mib << 20, ..Limits::default() };
+    let limits = limits(options.max_mib);
     let directory = options.directory.as_path().into();
     let server = service::start(runtime.handle(), listener, limits, directory)?;
     eprintln!("{}", greeting(&server.addresses()[0]));
@@ -99,6 +99,17 @@ fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     match runtime.shutdown(Duration::from_secs(10)).threads_left {
         0 => Ok(()),
         left => Err(io::Error::other(format!("{left} threads are stuck")).into()),
+    }
+}
+
+/// What uploads need otherwise than other requests.
+fn limits(max_mib: u64) -> Limits {
+    Limits {
+        max_body: max_mib << 20,
+        // Who uploads can wait for a turn: the socket holds the bytes back. To be refused when it is
+        // their turn would cost more, all that was sent in the meantime.
+        shed: false,
+        ..Limits::default()
     }
 }
 

@@ -123,7 +123,7 @@ impl Upload {
                 name.keep().map_err(|failure| failure.error)?;
             }
             self.kept = true;
-            eprintln!("{}: kept {} files", self.peer, receipts.len());
+            eprintln!("{}: files kept: {}", self.peer, receipts.len());
             Ok::<_, io::Error>(receipts)
         });
         Ok(job.await??)

@@ -1,0 +1,52 @@
+//! The end of the server.
+
+use std::net::TcpStream;
+
+use heist_tests::hang_guard;
+use rustix::process::Signal;
+
+use crate::client::Client;
+use crate::server::{Server, expecting, form, head, noise};
+
+/// Sends a head, and waits until the server asks for the body: by then it has the request.
+fn begin(client: &mut Client, body: &[u8]) {
+    client.send(expecting(&head(body.len())));
+    assert_eq!(client.head().0, 100);
+}
+
+#[test]
+fn upload_that_is_under_way_is_kept_when_the_server_ends() {
+    let _guard = hang_guard("drained");
+    let mut server = Server::start(&["--grace", "60"]);
+    let content = noise(1 << 20, 1);
+    let body = form(&content);
+    let (before, after) = body.split_at(body.len() / 2);
+    let mut client = server.connect();
+    begin(&mut client, &body);
+    client.send(before);
+    server.signal(Signal::TERM);
+    // The drain has begun when nobody is accepted any more.
+    while TcpStream::connect(server.address()).is_ok() {}
+    client.send(after);
+    let answer = client.response();
+    assert_eq!((answer.status, answer.headers["connection"].as_str()), (201, "close"));
+    let report = server.wait_for("stopped");
+    assert!(report.contains(" 0 cut"), "{report}");
+    assert_eq!(server.wait(), Some(0));
+    assert_eq!(server.files().into_values().next().unwrap(), content);
+}
+
+#[test]
+fn upload_that_does_not_end_in_time_leaves_nothing() {
+    let _guard = hang_guard("cut");
+    let mut server = Server::start(&["--grace", "0"]);
+    let body = form(&noise(1 << 20, 1));
+    let mut client = server.connect();
+    begin(&mut client, &body);
+    client.send(&body[..body.len() / 2]);
+    server.signal(Signal::INT);
+    let report = server.wait_for("stopped");
+    assert!(report.contains("1 cut"), "{report}");
+    assert_eq!(server.wait(), Some(0));
+    assert_eq!(server.files().len(), 0);
+}

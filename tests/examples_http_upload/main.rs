@@ -1,0 +1,16 @@
+//! The example `http_upload` as its users see it: the real binary, real clients and real files.
+
+mod bounds;
+mod curl;
+mod draining;
+mod given_up;
+mod input;
+mod refused;
+mod server;
+
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "../program/client.rs"]
+mod client;
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "../examples_probe/example.rs"]
+mod example;

@@ -1,0 +1,126 @@
+//! The example, running, and forms to send it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::example::command;
+
+/// A running `http_upload` with a directory of its own; killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+    directory: TempDir,
+}
+
+impl Server {
+    /// Starts it on a port of the system's choice, and waits until it listens.
+    pub(crate) fn start(options: &[&str]) -> Server {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut command = command("http_upload");
+        command.args(["--listen", "127.0.0.1:0", "--directory"]).arg(directory.path());
+        let mut child = command.args(options).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let greeting = stderr.next().unwrap().unwrap();
+        let (_, url) = greeting.split_once("http://").expect("no URL in the greeting");
+        let address = url.strip_suffix("/upload").unwrap().parse().unwrap();
+        Server { child, stderr, address, directory }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/upload", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Waits until it says something with `word` in it.
+    pub(crate) fn wait_for(&mut self, word: &str) -> String {
+        let mut lines = self.stderr.by_ref().map(Result::unwrap);
+        lines.find(|line| line.contains(word)).expect("it ended before it said so")
+    }
+
+    /// Waits until it says that an upload was given up.
+    pub(crate) fn wait_for_removal(&mut self) {
+        self.wait_for("gave the upload up");
+    }
+
+    /// What is in the directory: names and contents.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(self.directory()).unwrap().map(Result::unwrap);
+        let read = |path| fs::read(path).unwrap();
+        entries.map(|it| (it.file_name().into_string().unwrap(), read(it.path()))).collect()
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        kib << 10
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Bytes that do not repeat in step with any buffer, and are others for each `seed`.
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut bytes = vec![0; length];
+    random.fill(&mut bytes);
+    bytes
+}
+
+/// The body of a form with one file.
+pub(crate) fn form(content: &[u8]) -> Vec<u8> {
+    [
+        &b"--BOUND\r\ncontent-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n"[..],
+        content,
+        b"\r\n--BOUND--\r\n",
+    ]
+    .concat()
+}
+
+/// The head of a request whose body is such a form, of `length` bytes.
+pub(crate) fn head(length: usize) -> String {
+    format!(
+        "POST /upload HTTP/1.1\r\nHost: t\r\ncontent-type: multipart/form-data; boundary=BOUND\r\n\
+         content-length: {length}\r\n\r\n"
+    )
+}
+
+/// `head`, of a client that waits until it is asked for the body.
+pub(crate) fn expecting(head: &str) -> String {
+    head.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n")
+}
