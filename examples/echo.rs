@@ -1,26 +1,28 @@
 //! An echo server with `async` sockets: `cargo run --example echo`, then `nc 127.0.0.1 7000`.
+//!
+//! The server accepts; each connection is a task that reads and writes. All its
+//! [`Limits`](heist::server::Limits) are in force: who says nothing for a minute is let go.
 
+use std::error::Error;
+use std::future::pending;
 use std::io;
 
-use heist::net::{AcceptErrorKind, TcpListener, TcpStream, accept_error_kind};
+use heist::Server;
+use heist::net::Stream;
+use heist::server::Listener;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into()).parse()?;
+    let listener = Listener::tcp(address)?;
     heist::Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(address)?;
-        eprintln!("echoing on {}", listener.local_addr()?);
-        loop {
-            match listener.accept().await {
-                Ok((stream, _peer)) => drop(heist::spawn(echo(stream))),
-                // One connection was lost before it was taken; the others are well.
-                Err(error) if accept_error_kind(&error) == AcceptErrorKind::Connection => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let server =
+            Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
+        eprintln!("echoing on {}", server.addresses()[0]);
+        pending().await
     })
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(stream: Stream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         match stream.read(&mut buffer).await? {

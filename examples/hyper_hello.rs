@@ -1,37 +1,29 @@
-//! An unmodified hyper service on heist: `cargo run --example hyper_hello`, then
-//! `curl http://127.0.0.1:3000/`.
+//! A hyper service on heist: `cargo run --example hyper_hello`, then `curl http://127.0.0.1:3000/`.
 //!
-//! Only three names are heist's: the socket, which hyper reads and writes, the timer behind its
-//! time-outs, and `spawn`.
+//! The service is hyper's and knows nothing of heist. The server bounds what a client may do to it:
+//! how long a head or body may be and take, and how many connections there are.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::future::pending;
 
 use bytes::Bytes;
-use heist::net::{HyperTimer, TcpListener};
+use heist::Server;
+use heist::server::Listener;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
-async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn hello<B>(_request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"Hello, World!\n"))))
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse()?;
+    let listener = Listener::tcp(address)?;
     heist::Runtime::new()?.block_on(async {
-        let listener = TcpListener::bind(address)?;
-        eprintln!("serving on http://{}/", listener.local_addr()?);
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            drop(heist::spawn(async move {
-                let mut server = http1::Builder::new();
-                server.timer(HyperTimer);
-                if let Err(error) = server.serve_connection(stream, service_fn(hello)).await {
-                    eprintln!("a connection failed: {error}");
-                }
-            }));
-        }
+        let server = Server::builder().listen(listener).http(service_fn(hello)).start()?;
+        eprintln!("serving on http://{}/", server.addresses()[0]);
+        pending().await
     })
 }

@@ -6,11 +6,13 @@
 //! to measure what it does to the others. For real HTTP, see the example `hyper_hello`.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::thread;
 use std::time::Duration;
 
-use heist::net::TcpListener;
-use heist::protocol::{Connection, Context, Error, Protocol};
+use heist::Server;
+use heist::protocol::{Context, Error, Protocol};
+use heist::server::{Limits, Listener};
 
 struct Plaintext;
 
@@ -75,21 +77,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => return Err(format!("unknown option {flag}").into()),
         }
     }
-    let address = address.parse()?;
-    let runtime = builder.start()?;
-    // The accepting task runs on a worker, not on this thread, so that what it spawns needs no
-    // other thread's attention.
-    let serve = runtime.spawn(async move {
-        let listener = TcpListener::bind(address)?;
-        eprintln!("serving on http://{}/", listener.local_addr()?);
-        loop {
-            let (stream, _peer) = listener.accept().await?;
-            drop(heist::spawn(Connection::new(stream, Plaintext)));
-        }
-    });
-    let outcome: std::io::Result<Infallible> = runtime.block_on(serve)?;
-    match outcome {
-        Ok(never) => match never {},
-        Err(error) => Err(error.into()),
-    }
+    let listener = Listener::tcp(address.parse()?)?;
+    // It is there to be loaded, and not to turn anybody away.
+    let limits = Limits { shed: false, ..Limits::default() };
+    builder.start()?.block_on(async {
+        let server =
+            Server::builder().listen(listener).limits(limits).protocol(|_| Plaintext).start()?;
+        eprintln!("serving on http://{}/", server.addresses()[0]);
+        pending().await
+    })
 }
