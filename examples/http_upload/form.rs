@@ -45,8 +45,8 @@ impl Form {
         Ok(chunk)
     }
 
-    /// Reads on after the last part. The body may end later than the form, and a body that is
-    /// dropped before its end costs the client its connection.
+    /// Reads on to the end of the body, which comes after that of the form: a request that breaks
+    /// off in between was not sent as a whole.
     pub(crate) async fn finish(mut self) -> multer::Result<()> {
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut self.feed).poll_next(cx)).await {
             frame.map_err(multer::Error::StreamReadFailed)?;

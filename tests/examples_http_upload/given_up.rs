@@ -8,6 +8,7 @@ use std::time::Duration;
 use heist_tests::hang_guard;
 use socket2::SockRef;
 
+use crate::client::chunked;
 use crate::server::{Server, expecting, form, head, noise};
 
 /// Begins an upload of 2 MiB and sends `length` bytes of it.
@@ -56,6 +57,28 @@ fn files_that_were_complete_go_with_the_one_that_was_not() {
     drop(stream);
     server.wait_for_removal();
     assert_eq!(server.files().len(), 0);
+}
+
+/// The form is whole, the request is not: the client may have meant to send more.
+#[test]
+fn request_that_is_broken_off_behind_its_form_leaves_nothing() {
+    let _guard = hang_guard("behind the form");
+    let mut server = Server::start(&[]);
+    let chunked_head = head(0).replace("content-length: 0", "transfer-encoding: chunked");
+    let body = chunked([&form(b"hello")[..]]);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(chunked_head.as_bytes()).unwrap();
+    stream.write_all(&body[..body.len() - "0\r\n\r\n".len()]).unwrap();
+    // Another one, sent as a whole, gives the first the time to be kept by mistake.
+    let whole = form(b"whole");
+    let mut client = server.connect();
+    client.send(head(whole.len()));
+    client.send(&whole);
+    assert_eq!(client.response().status, 201);
+    drop(stream);
+    let said = [server.wait_for(": "), server.wait_for(": ")];
+    assert!(said.iter().any(|line| line.contains("gave the upload up")), "{said:?}");
+    assert_eq!(server.files().into_values().collect::<Vec<_>>(), [b"whole"]);
 }
 
 #[test]
