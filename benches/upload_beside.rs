@@ -6,6 +6,10 @@
 //! waits for two milliseconds after the answer, and asks again: for a while in quiet, for a while
 //! beside uploads, and so on, so that what else the machine does falls upon both.
 //!
+//! Uploads take from the small request in two ways: the server is at work on them, and so is the
+//! machine, on which the clients run, too. To tell these apart the client also asks, beside the same
+//! uploads, a second server that does nothing else ("elsewhere").
+//!
 //! The uploads send 1 MiB a second each, or four, or as fast as they can. In the last case there is
 //! no quiet to compare with: all cores are busy with copying, and the small request has its turn
 //! after those that were there before it.
@@ -19,6 +23,7 @@ mod service;
 #[path = "../examples/http_upload/upload.rs"]
 mod upload;
 
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -46,7 +51,10 @@ fn main() {
         false => Plan { rounds: 8, time: Duration::from_secs(2) },
     };
     println!("{UPLOADS} uploads of {} MiB, half of them given up; microseconds", SIZE >> 20);
-    println!("{:<12}{:>16}{:>16}{:>8}{:>8}", "", "quiet p50/p99", "beside p50/p99", "p50", "p99");
+    println!(
+        "{:<12}{:>15}{:>15}{:>15}{:>14}{:>14}",
+        "p50 / p99", "quiet", "elsewhere", "beside", "to quiet", "to elsewhere"
+    );
     let loads = [
         ("1 MiB/s each", Some(PIECE_GAP)),
         ("4 MiB/s each", Some(PIECE_GAP / 4)),
@@ -59,30 +67,30 @@ fn main() {
 
 struct Plan {
     rounds: u32,
-    /// Of each half of a round.
+    /// Of each third of a round.
     time: Duration,
 }
 
 /// Measures in quiet and beside uploads that wait for `gap` after each piece.
 fn compare(name: &str, gap: Option<Duration>, plan: &Plan) {
-    let server = Server::start();
-    let (mut quiet, mut beside) = (Vec::new(), Vec::new());
+    let (server, idle) = (Server::start(), Server::start());
+    let (mut quiet, mut elsewhere, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     let load = Arc::new(Load::default());
     // Connections and threads that are used for the first time are not what is asked about.
     ask(server.address, plan.time / 4);
+    ask(idle.address, plan.time / 4);
     for _ in 0..plan.rounds {
         quiet.extend(ask(server.address, plan.time));
-        beside.extend(beside_uploads(&server, gap, &load, plan.time));
+        elsewhere.extend(beside_uploads(&server, idle.address, gap, &load, plan.time));
+        beside.extend(beside_uploads(&server, server.address, gap, &load, plan.time));
     }
-    let (quiet, beside) = (Percentiles::of(quiet), Percentiles::of(beside));
+    let [quiet, elsewhere, beside] = [quiet, elsewhere, beside].map(Percentiles::of);
     println!(
-        "{name:<12}{:>16}{:>16}{:>8.2}{:>8.2}",
-        format!("{} / {}", quiet.p50.as_micros(), quiet.p99.as_micros()),
-        format!("{} / {}", beside.p50.as_micros(), beside.p99.as_micros()),
+        "{name:<12}{quiet:>15}{elsewhere:>15}{beside:>15}{:>14.2}{:>14.2}",
         beside.p50.as_secs_f64() / quiet.p50.as_secs_f64(),
-        beside.p99.as_secs_f64() / quiet.p99.as_secs_f64(),
+        beside.p50.as_secs_f64() / elsewhere.p50.as_secs_f64(),
     );
-    let seconds = (plan.time * plan.rounds).as_secs_f64();
+    let seconds = (2 * plan.time * plan.rounds).as_secs_f64();
     println!(
         "    {} kept, {} given up, {:.0} MB/s; the server's peak memory was {} kB",
         load.kept.load(Relaxed),
@@ -91,6 +99,7 @@ fn compare(name: &str, gap: Option<Duration>, plan: &Plan) {
         server.peak_memory(),
     );
     server.end();
+    idle.end();
 }
 
 /// What uploads have done.
@@ -120,10 +129,11 @@ fn ask(address: SocketAddr, time: Duration) -> Vec<Duration> {
     times
 }
 
-/// Asks for small pages for `time`, while uploads go on. They all come from one thread: one for each
+/// Asks `asked` for small pages for `time`, while uploads to `server` go on. They all come from one thread: one for each
 /// would leave the server's a fiftieth of a core.
 fn beside_uploads(
     server: &Server,
+    asked: SocketAddr,
     gap: Option<Duration>,
     load: &Arc<Load>,
     time: Duration,
@@ -151,7 +161,7 @@ fn beside_uploads(
     }
     // Until they have all begun.
     thread::sleep(PIECE_GAP * 4);
-    let times = ask(server.address, time);
+    let times = ask(asked, time);
     // Those that are under way are given up, too.
     assert_eq!(clients.shutdown(Duration::from_secs(10)).threads_left, 0);
     times
@@ -223,6 +233,12 @@ impl Percentiles {
         times.sort_unstable();
         let at = |share: usize| times[(times.len() - 1) * share / 100];
         Percentiles { p50: at(50), p99: at(99) }
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{} / {}", self.p50.as_micros(), self.p99.as_micros()))
     }
 }
 

@@ -20,11 +20,9 @@ fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A file to send, beside the server's directory.
+/// A file to send.
 fn source(server: &Server, name: &str, content: &[u8]) -> (PathBuf, String) {
-    let directory = server.directory().with_extension("sources");
-    fs::create_dir_all(&directory).unwrap();
-    let path = directory.join(name);
+    let path = server.sources().join(name);
     fs::write(&path, content).unwrap();
     let form = format!("file=@{}", path.display());
     (path, form)

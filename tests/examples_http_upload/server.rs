@@ -19,12 +19,14 @@ pub(crate) struct Server {
     stderr: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
     directory: TempDir,
+    sources: TempDir,
 }
 
 impl Server {
     /// Starts it on a port of the system's choice, and waits until it listens.
     pub(crate) fn start(options: &[&str]) -> Server {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let [directory, sources] =
+            [(); 2].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         let mut command = command("http_upload");
         command.args(["--listen", "127.0.0.1:0", "--directory"]).arg(directory.path());
         let mut child = command.args(options).spawn().unwrap();
@@ -32,7 +34,7 @@ impl Server {
         let greeting = stderr.next().unwrap().unwrap();
         let (_, url) = greeting.split_once("http://").expect("no URL in the greeting");
         let address = url.strip_suffix("/upload").unwrap().parse().unwrap();
-        Server { child, stderr, address, directory }
+        Server { child, stderr, address, directory, sources }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -49,6 +51,11 @@ impl Server {
 
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where to put what is to be sent.
+    pub(crate) fn sources(&self) -> &Path {
+        self.sources.path()
     }
 
     /// Waits until it says something with `word` in it.
