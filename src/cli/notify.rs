@@ -170,7 +170,7 @@ mod tests {
     fn stuck_runtime_gives_no_sign_of_life() {
         const STUCK: &str = "stuck until now";
         if part().is_some() {
-            let runtime = heist::Builder::new().workers(1).start().unwrap();
+            let runtime = heist::Builder::new().ignore_environment().workers(1).start().unwrap();
             let (is_stuck, stuck) = mpsc::channel();
             let (release, released) = mpsc::channel::<()>();
             drop(runtime.spawn(async move {
