@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use heist_scheduler::{task, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
-use crate::stream::Stream;
-use crate::{TcpStream, UnixStream};
+use crate::stream::Connected;
 
 /// Runs what hyper spawns (connections of HTTP/2, background work of clients) as tasks of the
 /// current runtime, under the name `hyper`.
@@ -97,7 +96,7 @@ impl Future for HyperSleep {
 
 impl Sleep for HyperSleep {}
 
-impl Stream {
+impl<F> Connected<F> {
     /// As `Read::poll_read`, and says how many bytes it was.
     pub(crate) fn poll_read_cursor(
         &self,
@@ -108,7 +107,8 @@ impl Stream {
         // front and leaves the rest as it is, so nothing in it is made uninitialized.
         let unfilled = unsafe { cursor.as_mut() };
         let length = unfilled.len();
-        let count = ready!(self.poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
+        let count =
+            ready!(self.link().poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
         // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
         // front of what is unfilled.
         unsafe { cursor.advance(count) };
@@ -116,7 +116,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl<F> Read for Connected<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -126,13 +126,13 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl<F> Write for Connected<F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Stream::poll_write(&self, cx, bytes)
+        self.link().poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -152,86 +152,6 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Stream::poll_write_vectored(&self, cx, buffers)
-    }
-}
-
-impl Read for TcpStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Read::poll_read(Pin::new(&mut self.stream), cx, cursor)
-    }
-}
-
-impl Write for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, buffers)
-    }
-}
-
-impl Read for UnixStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Read::poll_read(Pin::new(&mut self.stream), cx, cursor)
-    }
-}
-
-impl Write for UnixStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, buffers)
+        self.link().poll_write_vectored(cx, buffers)
     }
 }

@@ -82,10 +82,13 @@ mod driver;
 mod env;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod family;
 #[cfg(feature = "hyper")]
 #[allow(unsafe_code)]
 mod hyper;
 mod io;
+mod link;
+mod listening;
 mod meter;
 pub mod protocol;
 mod runtime;
@@ -101,11 +104,12 @@ pub use driver::{Driver, NoDriver};
 pub use env::EnvError;
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperExecutor, HyperTimer};
+pub use listening::Listening;
 pub use meter::Meter;
 pub use protocol::{Connection, Protocol};
 pub use runtime::{Builder, Runtime, StartError};
 pub use server::Server;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-pub use stream::Stream;
+pub use stream::{Connected, Stream};
 pub use tcp::{TcpListener, TcpStream};
 pub use unix::{UnixListener, UnixStream};

@@ -10,13 +10,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::stream::Stream;
+use crate::link::Link;
 
 /// The reading direction of a borrowed stream; made by `split`.
-pub type ReadHalf<'a> = Reading<&'a Stream>;
+pub type ReadHalf<'a> = Reading<&'a Link>;
 
 /// The writing direction of a borrowed stream; made by `split`. Dropping it ends nothing.
-pub type WriteHalf<'a> = Writing<&'a Stream>;
+pub type WriteHalf<'a> = Writing<&'a Link>;
 
 /// The reading direction of a stream that two tasks share; made by `into_split`.
 ///
@@ -40,7 +40,7 @@ pub type WriteHalf<'a> = Writing<&'a Stream>;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type OwnedReadHalf = Reading<Arc<Stream>>;
+pub type OwnedReadHalf = Reading<Arc<Link>>;
 
 /// The writing direction of a stream that two tasks share; made by `into_split`.
 ///
@@ -48,28 +48,28 @@ pub type OwnedReadHalf = Reading<Arc<Stream>>;
 /// half lives on.
 pub type OwnedWriteHalf = Writing<SendingEnd>;
 
-pub(crate) fn borrowed(stream: &Stream) -> (ReadHalf<'_>, WriteHalf<'_>) {
-    (Reading { stream }, Writing { stream })
+pub(crate) fn borrowed(link: &Link) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    (Reading { link }, Writing { link })
 }
 
-pub(crate) fn owned(stream: Stream) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let stream = Arc::new(stream);
-    (Reading { stream: Arc::clone(&stream) }, Writing { stream: SendingEnd(stream) })
+pub(crate) fn owned(link: Link) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let link = Arc::new(link);
+    (Reading { link: Arc::clone(&link) }, Writing { link: SendingEnd(link) })
 }
 
 /// The reading direction of a stream: a [`ReadHalf`] or an [`OwnedReadHalf`].
 pub struct Reading<S> {
-    stream: S,
+    link: S,
 }
 
-impl<S: Deref<Target = Stream>> Reading<S> {
+impl<S: Deref<Target = Link>> Reading<S> {
     /// As [`TcpStream::read`](crate::TcpStream::read). Cancel-safe.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).await
+        self.link.read(buffer).await
     }
 
     /// As [`TcpStream::read_exact`](crate::TcpStream::read_exact). Not cancel-safe.
@@ -78,7 +78,7 @@ impl<S: Deref<Target = Stream>> Reading<S> {
     ///
     /// The same.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.stream.read_exact(buffer).await
+        self.link.read_exact(buffer).await
     }
 
     /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
@@ -87,7 +87,7 @@ impl<S: Deref<Target = Stream>> Reading<S> {
     ///
     /// The same.
     pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.peek(buffer).await
+        self.link.peek(buffer).await
     }
 
     /// As [`TcpStream::poll_read`](crate::TcpStream::poll_read).
@@ -96,23 +96,23 @@ impl<S: Deref<Target = Stream>> Reading<S> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_read(cx, buffer)
+        self.link.poll_read(cx, buffer)
     }
 }
 
 /// The writing direction of a stream: a [`WriteHalf`] or an [`OwnedWriteHalf`].
 pub struct Writing<S> {
-    stream: S,
+    link: S,
 }
 
-impl<S: Deref<Target = Stream>> Writing<S> {
+impl<S: Deref<Target = Link>> Writing<S> {
     /// As [`TcpStream::write`](crate::TcpStream::write). Cancel-safe.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.write(bytes).await
+        self.link.write(bytes).await
     }
 
     /// As [`TcpStream::write_all`](crate::TcpStream::write_all). Not cancel-safe.
@@ -121,7 +121,7 @@ impl<S: Deref<Target = Stream>> Writing<S> {
     ///
     /// The same.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.link.write_all(bytes).await
     }
 
     /// As [`TcpStream::write_vectored`](crate::TcpStream::write_vectored). Cancel-safe.
@@ -130,12 +130,12 @@ impl<S: Deref<Target = Stream>> Writing<S> {
     ///
     /// The same.
     pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.write_vectored(buffers).await
+        self.link.write_vectored(buffers).await
     }
 
     /// As [`TcpStream::poll_write`](crate::TcpStream::poll_write).
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, bytes)
+        self.link.poll_write(cx, bytes)
     }
 
     /// As [`TcpStream::poll_write_vectored`](crate::TcpStream::poll_write_vectored).
@@ -144,7 +144,7 @@ impl<S: Deref<Target = Stream>> Writing<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_vectored(cx, buffers)
+        self.link.poll_write_vectored(cx, buffers)
     }
 
     /// Ends this direction: the peer reads the end of the stream after what was written.
@@ -153,17 +153,17 @@ impl<S: Deref<Target = Stream>> Writing<S> {
     ///
     /// What the system says. A connection that is gone already is shut down already.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.link.shutdown(Shutdown::Write)
     }
 }
 
 /// A share of a stream that, dropped, ends the sending; see [`OwnedWriteHalf`].
-pub struct SendingEnd(Arc<Stream>);
+pub struct SendingEnd(Arc<Link>);
 
 impl Deref for SendingEnd {
-    type Target = Stream;
+    type Target = Link;
 
-    fn deref(&self) -> &Stream {
+    fn deref(&self) -> &Link {
         &self.0
     }
 }

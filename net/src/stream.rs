@@ -1,249 +1,170 @@
-//! The asynchronous part that all stream sockets share: readiness around one system call.
+//! A connected socket: one type for all families.
 //!
-//! Each read and write goes the same way. It spends one unit of the poll's budget, clears the
-//! direction's ready bit, and tries. `WouldBlock` leaves the bit clear and asks again, which stores
-//! the waker; everything else sets the bit again, since more may be there. A read that fills only
-//! part of its buffer has drained a TCP socket, and saves the read that would say so.
+//! What differs from family to family (how to connect, addresses, options) is in `tcp` and `unix`;
+//! how bytes go through it, in `link`.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::marker::PhantomData;
 use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use heist_reactor::{Direction, Interest, Source};
-use heist_scheduler::coop;
+use heist_reactor::Source;
 
+use crate::family::Any;
+use crate::link::Link;
+pub(crate) use crate::link::{accepted, uninterrupted};
 use crate::meter::Meter;
-use crate::{driver, sys};
+use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::sys;
 
-/// A connected stream socket of any family.
+/// A connected socket of any family.
 ///
 /// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with
-/// `into()`, so that what is said over a connection need not care how it came about. Dropping it
-/// closes the socket.
-pub struct Stream {
-    source: Source<sys::Stream>,
-    /// Counts the bytes, for the server that accepted it.
-    meter: Option<Arc<Meter>>,
+/// `into()`, so that what is said over a connection need not care how it came about.
+pub type Stream = Connected<Any>;
+
+/// A connected socket: a [`TcpStream`](crate::TcpStream), a [`UnixStream`](crate::UnixStream), or
+/// a [`Stream`], which may be either.
+///
+/// Reading and writing need `&mut`, since one task may wait in each direction; to do both at once,
+/// [`split`](Self::split) it. Dropping it closes the connection.
+///
+/// It also implements the traits of `futures-io`, and with the feature `hyper` those of
+/// `hyper::rt`. Options of the socket that have no method here are set through [`AsFd`]: with the
+/// crate `socket2`, `SockRef::from(&stream).set_keepalive(true)`.
+pub struct Connected<F> {
+    link: Link,
+    family: PhantomData<F>,
 }
 
-impl Stream {
-    /// Takes a connected socket under the current runtime's event queue.
-    pub(crate) fn new(socket: sys::Stream) -> io::Result<Stream> {
-        Stream::register(socket, Interest::Read)
+impl<F> Connected<F> {
+    /// Takes a connected socket under the current runtime's event queue. It is of this family.
+    pub(crate) fn new(socket: sys::Stream) -> io::Result<Connected<F>> {
+        Link::new(socket).map(Connected::over)
     }
 
-    /// Waits until `socket`, which began to connect, has a peer.
-    ///
-    /// Writable is only a hint to look: the outcome is what `SO_ERROR` and the peer's address say.
-    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Stream> {
-        let stream = Stream::register(socket, Interest::ReadWrite)?;
-        poll_fn(|cx| stream.poll_connected(cx)).await?;
-        Ok(stream)
+    /// Waits until `socket`, which began to connect and is of this family, has a peer.
+    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Connected<F>> {
+        Link::connected(socket).await.map(Connected::over)
     }
 
-    fn register(socket: sys::Stream, interest: Interest) -> io::Result<Stream> {
-        let kind = socket.kind();
-        Ok(Stream { source: driver::register(socket, interest, kind)?, meter: None })
+    fn over(link: Link) -> Connected<F> {
+        Connected { link, family: PhantomData }
     }
 
-    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let drain = ready!(self.source.poll_drain(Direction::Write, cx))?;
-            if let Some(error) = self.socket().take_error()? {
-                return Poll::Ready(Err(error));
-            }
-            if self.socket().is_connected()? {
-                return Poll::Ready(Ok(()));
-            }
-            drain.drained();
-        }
+    /// The socket without its family.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
-    /// Has the stream's bytes counted by `meter`.
-    pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
-        self.meter = Some(meter);
-    }
-
-    /// Counts bytes that were read from the socket itself.
-    #[inline]
-    pub(crate) fn count_read(&self, count: usize) {
-        if let Some(meter) = &self.meter {
-            meter.count_read(count);
-        }
-    }
-
-    /// Counts bytes that were written to the socket itself.
-    #[inline]
-    pub(crate) fn count_written(&self, count: usize) {
-        if let Some(meter) = &self.meter {
-            meter.count_written(count);
-        }
-    }
-
-    /// The socket itself.
     pub(crate) fn socket(&self) -> &sys::Stream {
-        self.source.io()
-    }
-
-    /// The readiness of the socket, for those who drain it by themselves.
-    pub(crate) fn source(&self) -> &Source<sys::Stream> {
-        &self.source
-    }
-
-    /// Reads what is there into `buffer`; as `poll_read` of the sockets.
-    pub(crate) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, buffer.len(), |socket| socket.read(buffer))
-    }
-
-    pub(crate) fn poll_read_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
-    }
-
-    /// One read of at most `length` bytes by `read`. Asking for none is answered without a look at
-    /// the socket: its `0` must not be taken for the end of the stream.
-    pub(crate) fn poll_read_with(
-        &self,
-        cx: &mut Context<'_>,
-        length: usize,
-        mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        if length == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        ready!(coop::poll_proceed(cx));
-        loop {
-            let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
-            match uninterrupted(|| read(self.socket())) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    if 0 < count && count < length && drain.short_read_drains() {
-                        drain.drained();
-                    }
-                    self.count_read(count);
-                    return Poll::Ready(Ok(count));
-                }
-            }
-        }
-    }
-
-    /// As a read, but what was peeked at is still there: a short one drains nothing.
-    pub(crate) fn poll_peek(
-        &self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        ready!(coop::poll_proceed(cx));
-        self.source.poll_io(Direction::Read, cx, |socket| socket.peek(buffer))
-    }
-
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, bytes.len(), |socket| socket.write(bytes))
-    }
-
-    pub(crate) fn poll_write_vectored(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let length = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_write_with(cx, length, |socket| socket.write_vectored(buffers))
-    }
-
-    fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        length: usize,
-        write: impl FnMut(&sys::Stream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        if length == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        ready!(coop::poll_proceed(cx));
-        let count = ready!(self.source.poll_io(Direction::Write, cx, write))?;
-        self.count_written(count);
-        Poll::Ready(accepted(count))
+        self.link.socket()
     }
 
     /// Reads what is there into `buffer` and returns how many bytes that were; waits while there
     /// are none. 0 means that the peer has finished sending, or that `buffer` is empty.
     ///
-    /// One task may wait in each direction; only the one that polled last is woken. Cancel-safe:
-    /// nothing is read unless the future completes.
+    /// Cancel-safe: nothing is read unless the future completes.
     ///
     /// # Errors
     ///
     /// What the system says (the connection was reset), and [`heist_reactor::Closed`] once the
     /// runtime shuts down.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.link.read(buffer).await
     }
 
-    /// Reads until `buffer` is full. Not cancel-safe: what was read before is lost.
+    /// Reads until `buffer` is full.
+    ///
+    /// Not cancel-safe: what was read before the future was dropped is lost.
     ///
     /// # Errors
     ///
-    /// As [`read`](Stream::read), and `UnexpectedEof` if the peer finished sending before.
-    pub async fn read_exact(&self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            match self.read(buffer).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => buffer = &mut buffer[count..],
-            }
-        }
-        Ok(())
+    /// As [`read`](Self::read), and `UnexpectedEof` if the peer finished sending before.
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.link.read_exact(buffer).await
     }
 
     /// Waits until bytes are there and copies them to `buffer`, but leaves them to be read.
+    ///
     /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// As [`read`](Stream::read).
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_peek(cx, buffer)).await
+    /// As [`read`](Self::read).
+    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.link.peek(buffer).await
     }
 
     /// Writes as much of `bytes` as there is room for, at least one byte, and returns how much.
+    ///
     /// Cancel-safe: nothing is written unless the future completes.
     ///
     /// # Errors
     ///
-    /// As [`read`](Stream::read), and `WriteZero` if the system takes nothing.
-    pub async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_write(cx, bytes)).await
+    /// What the system says (the connection was reset), `WriteZero` if it takes nothing, and
+    /// [`heist_reactor::Closed`] once the runtime shuts down.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.link.write(bytes).await
     }
 
-    /// Writes all of `bytes`. Not cancel-safe: dropping the future leaves an unknown part written.
+    /// Writes all of `bytes`.
+    ///
+    /// Not cancel-safe: dropping the future leaves an unknown part of `bytes` written.
     ///
     /// # Errors
     ///
-    /// As [`write`](Stream::write).
-    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let count = self.write(bytes).await?;
-            bytes = &bytes[count..];
-        }
-        Ok(())
+    /// As [`write`](Self::write).
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.link.write_all(bytes).await
     }
 
-    pub(crate) async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_write_vectored(cx, buffers)).await
+    /// Writes from several buffers with one system call, as [`write`](Self::write) does from one.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.link.write_vectored(buffers).await
+    }
+
+    /// As [`read`](Self::read), for futures written by hand. Only the task that polled last is
+    /// woken.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.link.poll_read(cx, buffer)
+    }
+
+    /// As [`poll_read`](Self::poll_read), into several buffers with one system call.
+    pub fn poll_read_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.link.poll_read_vectored(cx, buffers)
+    }
+
+    /// As [`write`](Self::write), for futures written by hand. Only the task that polled last is
+    /// woken.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.link.poll_write(cx, bytes)
+    }
+
+    /// As [`poll_write`](Self::poll_write), from several buffers with one system call.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.link.poll_write_vectored(cx, buffers)
     }
 
     /// Shuts down one direction or both. With [`Shutdown::Write`] the peer reads the end of the
@@ -253,106 +174,64 @@ impl Stream {
     ///
     /// What the system says. A connection that is gone already is shut down already.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket().shutdown(how)
+        self.link.shutdown(how)
+    }
+
+    /// The two directions, borrowed: to read and write at once in one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::borrowed(&self.link)
+    }
+
+    /// The two directions, each to be moved into a task of its own. They share one socket, which is
+    /// closed when both are dropped.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split::owned(self.link)
     }
 }
 
-impl fmt::Debug for Stream {
+/// For those of this crate that drain the socket by themselves.
+impl Stream {
+    pub(crate) fn source(&self) -> &Source<sys::Stream> {
+        self.link.source()
+    }
+
+    /// Has the stream's bytes counted by `meter`.
+    pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
+        self.link.set_meter(meter);
+    }
+
+    /// Counts bytes that were read from the socket itself.
+    #[inline]
+    pub(crate) fn count_read(&self, count: usize) {
+        self.link.count_read(count);
+    }
+
+    /// Counts bytes that were written to the socket itself.
+    #[inline]
+    pub(crate) fn count_written(&self, count: usize) {
+        self.link.count_written(count);
+    }
+
+    /// The same socket, with its family forgotten.
+    pub(crate) fn of_any<F>(stream: Connected<F>) -> Stream {
+        Connected::over(stream.link)
+    }
+}
+
+impl<F> AsFd for Connected<F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket().as_fd()
+    }
+}
+
+impl<F> AsRawFd for Connected<F> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<F> fmt::Debug for Connected<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.socket() {
-            sys::Stream::Tcp(_) => "Tcp",
-            sys::Stream::Unix(_) => "Unix",
-        };
-        f.debug_tuple("Stream").field(&family).finish()
-    }
-}
-
-/// Does `operation` until no signal interrupts it.
-pub(crate) fn uninterrupted<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// What a write of some bytes took. None at all is an error, or writing the rest would go on for
-/// ever.
-pub(crate) fn accepted(count: usize) -> io::Result<usize> {
-    match count {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        count => Ok(count),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn write_of_nothing_is_an_error_and_no_endless_loop() {
-        assert_eq!(accepted(0).unwrap_err().kind(), io::ErrorKind::WriteZero);
-        assert_eq!(accepted(3).unwrap(), 3);
-    }
-
-    #[test]
-    fn signals_do_not_end_an_operation() {
-        let mut signals = 3;
-        let outcome = uninterrupted(|| match signals {
-            0 => Ok(7),
-            _ => {
-                signals -= 1;
-                Err(io::ErrorKind::Interrupted.into())
-            }
-        });
-        assert_eq!(outcome.unwrap(), 7);
-    }
-
-    #[test]
-    fn stream_is_small_enough_for_an_idle_connection() {
-        // In debug builds mio adds to each socket.
-        let debug = size_of::<sys::Stream>() - 8;
-        assert!(size_of::<Stream>() <= 48 + debug, "{}", size_of::<Stream>());
-    }
-
-    #[test]
-    fn writable_without_a_peer_is_not_taken_for_connected() {
-        let runtime = crate::Runtime::new().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        runtime.block_on(async {
-            // A socket that has not begun to connect reports itself writable at once.
-            let socket = socket2::Socket::new(
-                socket2::Domain::IPV4,
-                socket2::Type::STREAM.nonblocking(),
-                None,
-            )
-            .unwrap();
-            let socket = sys::Stream::from_std_tcp(socket.into()).unwrap();
-            let stream = Stream::register(socket, Interest::ReadWrite).unwrap();
-            poll_fn(|cx| stream.source.poll_ready(Direction::Write, cx)).await.unwrap();
-            let outcome = poll_fn(|cx| Poll::Ready(stream.poll_connected(cx))).await;
-            assert!(outcome.is_pending(), "{outcome:?}");
-
-            let _ = stream.socket().options().connect(&address.into());
-            poll_fn(|cx| stream.poll_connected(cx)).await.unwrap();
-            assert_eq!(stream.socket().tcp_peer().unwrap(), address);
-        });
-    }
-
-    #[test]
-    fn accepted_socket_inherits_the_options_of_its_listener() {
-        let listener = sys::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let client = std::net::TcpStream::connect(listener.local().unwrap()).unwrap();
-        let (accepted, peer) = loop {
-            match listener.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
-                outcome => break outcome.unwrap(),
-            }
-        };
-        assert_eq!(peer, client.local_addr().unwrap());
-        assert!(accepted.options().out_of_band_inline().unwrap());
-        assert!(accepted.options().tcp_nodelay().unwrap());
+        f.debug_tuple("Connected").field(&self.socket().family()).finish()
     }
 }

@@ -24,7 +24,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, SockRef};
 
 /// A connected, or connecting, stream socket.
-pub(crate) enum Stream {
+pub enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
 }
@@ -141,6 +141,14 @@ impl Stream {
         SockRef::from(self)
     }
 
+    /// What it is called in messages.
+    pub(crate) fn family(&self) -> &'static str {
+        match self {
+            Stream::Tcp(_) => "Tcp",
+            Stream::Unix(_) => "Unix",
+        }
+    }
+
     pub(crate) fn unix_peer(&self) -> io::Result<unix::net::SocketAddr> {
         match self {
             Stream::Unix(stream) => stream.peer_addr(),
@@ -179,8 +187,20 @@ impl AsFd for Stream {
     }
 }
 
+/// A socket that accepts.
+pub trait Accept: AsFd {
+    /// What the family's addresses are.
+    type Address;
+
+    /// Takes one connection, and says whose it is.
+    fn accept(&self) -> io::Result<(Stream, Self::Address)>;
+
+    /// Where it listens.
+    fn local(&self) -> io::Result<Self::Address>;
+}
+
 /// A TCP socket that accepts.
-pub(crate) struct TcpListener(mio::net::TcpListener);
+pub struct TcpListener(mio::net::TcpListener);
 
 impl TcpListener {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -196,8 +216,12 @@ impl TcpListener {
         set_tcp_options(&listener)?;
         Ok(TcpListener(listener))
     }
+}
 
-    pub(crate) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+impl Accept for TcpListener {
+    type Address = SocketAddr;
+
+    fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         let (stream, peer) = self.0.accept()?;
         // Elsewhere the options are not inherited.
         #[cfg(not(target_os = "linux"))]
@@ -205,7 +229,7 @@ impl TcpListener {
         Ok((Stream::Tcp(stream), peer))
     }
 
-    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
+    fn local(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 }
@@ -217,7 +241,7 @@ impl AsFd for TcpListener {
 }
 
 /// A Unix socket that accepts.
-pub(crate) struct UnixListener(mio::net::UnixListener);
+pub struct UnixListener(mio::net::UnixListener);
 
 impl UnixListener {
     pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -228,13 +252,17 @@ impl UnixListener {
         listener.set_nonblocking(true)?;
         Ok(UnixListener(mio::net::UnixListener::from_std(listener)))
     }
+}
 
-    pub(crate) fn accept(&self) -> io::Result<(Stream, unix::net::SocketAddr)> {
+impl Accept for UnixListener {
+    type Address = unix::net::SocketAddr;
+
+    fn accept(&self) -> io::Result<(Stream, unix::net::SocketAddr)> {
         let (stream, peer) = self.0.accept()?;
         Ok((Stream::Unix(stream), peer))
     }
 
-    pub(crate) fn local(&self) -> io::Result<unix::net::SocketAddr> {
+    fn local(&self) -> io::Result<unix::net::SocketAddr> {
         self.0.local_addr()
     }
 }

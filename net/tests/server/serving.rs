@@ -8,7 +8,7 @@ use heist_net::{Runtime, Stream};
 use crate::common::runtime;
 use crate::stage::{Client, Stage, echo, server, until};
 
-async fn echo_bytes(stream: Stream) -> std::io::Result<()> {
+async fn echo_bytes(mut stream: Stream) -> std::io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer).await? {

@@ -1,0 +1,312 @@
+//! The asynchronous part that all stream sockets share: readiness around one system call.
+//!
+//! Each read and write goes the same way. It spends one unit of the poll's budget, clears the
+//! direction's ready bit, and tries. `WouldBlock` leaves the bit clear and asks again, which stores
+//! the waker; everything else sets the bit again, since more may be there. A read that fills only
+//! part of its buffer has drained a TCP socket, and saves the read that would say so.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use heist_reactor::{Direction, Interest, Source};
+use heist_scheduler::coop;
+
+use crate::meter::Meter;
+use crate::{driver, sys};
+
+/// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
+/// [split](crate::split) stream have in common.
+///
+/// One task may wait in each direction. So all is done by shared reference here, and who shows it
+/// to others sees to it that each direction has one user.
+pub struct Link {
+    source: Source<sys::Stream>,
+    /// Counts the bytes, for the server that accepted it.
+    meter: Option<Arc<Meter>>,
+}
+
+impl Link {
+    /// Takes a connected socket under the current runtime's event queue.
+    pub(crate) fn new(socket: sys::Stream) -> io::Result<Link> {
+        Link::register(socket, Interest::Read)
+    }
+
+    /// Waits until `socket`, which began to connect, has a peer.
+    ///
+    /// Writable is only a hint to look: the outcome is what `SO_ERROR` and the peer's address say.
+    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Link> {
+        let stream = Link::register(socket, Interest::ReadWrite)?;
+        poll_fn(|cx| stream.poll_connected(cx)).await?;
+        Ok(stream)
+    }
+
+    fn register(socket: sys::Stream, interest: Interest) -> io::Result<Link> {
+        let kind = socket.kind();
+        Ok(Link { source: driver::register(socket, interest, kind)?, meter: None })
+    }
+
+    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let drain = ready!(self.source.poll_drain(Direction::Write, cx))?;
+            if let Some(error) = self.socket().take_error()? {
+                return Poll::Ready(Err(error));
+            }
+            if self.socket().is_connected()? {
+                return Poll::Ready(Ok(()));
+            }
+            drain.drained();
+        }
+    }
+
+    /// Has the stream's bytes counted by `meter`.
+    pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
+        self.meter = Some(meter);
+    }
+
+    /// Counts bytes that were read from the socket itself.
+    #[inline]
+    pub(crate) fn count_read(&self, count: usize) {
+        if let Some(meter) = &self.meter {
+            meter.count_read(count);
+        }
+    }
+
+    /// Counts bytes that were written to the socket itself.
+    #[inline]
+    pub(crate) fn count_written(&self, count: usize) {
+        if let Some(meter) = &self.meter {
+            meter.count_written(count);
+        }
+    }
+
+    /// The socket itself.
+    pub(crate) fn socket(&self) -> &sys::Stream {
+        self.source.io()
+    }
+
+    /// The readiness of the socket, for those who drain it by themselves.
+    pub(crate) fn source(&self) -> &Source<sys::Stream> {
+        &self.source
+    }
+
+    /// Reads what is there into `buffer`; as `poll_read` of the sockets.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_with(cx, buffer.len(), |socket| socket.read(buffer))
+    }
+
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
+    }
+
+    /// One read of at most `length` bytes by `read`. Asking for none is answered without a look at
+    /// the socket: its `0` must not be taken for the end of the stream.
+    pub(crate) fn poll_read_with(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if length == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(coop::poll_proceed(cx));
+        loop {
+            let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
+            match uninterrupted(|| read(self.socket())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    if 0 < count && count < length && drain.short_read_drains() {
+                        drain.drained();
+                    }
+                    self.count_read(count);
+                    return Poll::Ready(Ok(count));
+                }
+            }
+        }
+    }
+
+    /// As a read, but what was peeked at is still there: a short one drains nothing.
+    pub(crate) fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(coop::poll_proceed(cx));
+        self.source.poll_io(Direction::Read, cx, |socket| socket.peek(buffer))
+    }
+
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, bytes.len(), |socket| socket.write(bytes))
+    }
+
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.poll_write_with(cx, length, |socket| socket.write_vectored(buffers))
+    }
+
+    fn poll_write_with(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        write: impl FnMut(&sys::Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if length == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        ready!(coop::poll_proceed(cx));
+        let count = ready!(self.source.poll_io(Direction::Write, cx, write))?;
+        self.count_written(count);
+        Poll::Ready(accepted(count))
+    }
+
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buffer)).await
+    }
+
+    pub(crate) async fn read_exact(&self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.read(buffer).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => buffer = &mut buffer[count..],
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_peek(cx, buffer)).await
+    }
+
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_write(cx, bytes)).await
+    }
+
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = self.write(bytes).await?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_write_vectored(cx, buffers)).await
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket().shutdown(how)
+    }
+}
+
+/// Does `operation` until no signal interrupts it.
+pub(crate) fn uninterrupted<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What a write of some bytes took. None at all is an error, or writing the rest would go on for
+/// ever.
+pub(crate) fn accepted(count: usize) -> io::Result<usize> {
+    match count {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::Accept;
+
+    #[test]
+    fn write_of_nothing_is_an_error_and_no_endless_loop() {
+        assert_eq!(accepted(0).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(accepted(3).unwrap(), 3);
+    }
+
+    #[test]
+    fn signals_do_not_end_an_operation() {
+        let mut signals = 3;
+        let outcome = uninterrupted(|| match signals {
+            0 => Ok(7),
+            _ => {
+                signals -= 1;
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        });
+        assert_eq!(outcome.unwrap(), 7);
+    }
+
+    #[test]
+    fn stream_is_small_enough_for_an_idle_connection() {
+        // In debug builds mio adds to each socket.
+        let debug = size_of::<sys::Stream>() - 8;
+        assert!(size_of::<Link>() <= 48 + debug, "{}", size_of::<Link>());
+        assert_eq!(size_of::<crate::TcpStream>(), size_of::<Link>());
+        assert_eq!(size_of::<crate::Stream>(), size_of::<Link>());
+    }
+
+    #[test]
+    fn writable_without_a_peer_is_not_taken_for_connected() {
+        let runtime = crate::Runtime::new().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.block_on(async {
+            // A socket that has not begun to connect reports itself writable at once.
+            let socket = socket2::Socket::new(
+                socket2::Domain::IPV4,
+                socket2::Type::STREAM.nonblocking(),
+                None,
+            )
+            .unwrap();
+            let socket = sys::Stream::from_std_tcp(socket.into()).unwrap();
+            let stream = Link::register(socket, Interest::ReadWrite).unwrap();
+            poll_fn(|cx| stream.source.poll_ready(Direction::Write, cx)).await.unwrap();
+            let outcome = poll_fn(|cx| Poll::Ready(stream.poll_connected(cx))).await;
+            assert!(outcome.is_pending(), "{outcome:?}");
+
+            let _ = stream.socket().options().connect(&address.into());
+            poll_fn(|cx| stream.poll_connected(cx)).await.unwrap();
+            assert_eq!(stream.socket().tcp_peer().unwrap(), address);
+        });
+    }
+
+    #[test]
+    fn accepted_socket_inherits_the_options_of_its_listener() {
+        let listener = sys::TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let client = std::net::TcpStream::connect(listener.local().unwrap()).unwrap();
+        let (accepted, peer) = loop {
+            match listener.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                outcome => break outcome.unwrap(),
+            }
+        };
+        assert_eq!(peer, client.local_addr().unwrap());
+        assert!(accepted.options().out_of_band_inline().unwrap());
+        assert!(accepted.options().tcp_nodelay().unwrap());
+    }
+}
