@@ -23,8 +23,9 @@ pub use heist_scheduler::{
 /// Sockets, and what joins them to hyper.
 pub mod net {
     pub use heist_net::{
-        AcceptErrorKind, Driver, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, TcpListener,
-        TcpStream, UnixListener, UnixStream, WriteHalf, accept_error_kind,
+        AcceptErrorKind, ConnectError, Connected, Driver, Listening, OwnedReadHalf, OwnedWriteHalf,
+        ReadHalf, Stream, Target, TcpListener, TcpStream, TooLong, UnixListener, UnixStream,
+        WriteHalf, accept_error_kind, family, resolve,
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};

@@ -193,6 +193,27 @@ impl Link {
         Ok(())
     }
 
+    pub(crate) async fn read_to_end(&self, limit: usize) -> io::Result<Vec<u8>> {
+        let (mut bytes, mut filled) = (Vec::new(), 0);
+        loop {
+            if filled == bytes.len() {
+                // Room for one byte above the limit tells an end at the limit from more.
+                let length = FIRST_LENGTH.max(2 * filled).min(limit.saturating_add(1));
+                bytes.reserve_exact(length - filled);
+                bytes.resize(length, 0);
+            }
+            match self.read(&mut bytes[filled..]).await? {
+                0 => break,
+                count => filled += count,
+            }
+            if filled > limit {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, TooLong { limit }));
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+
     pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.poll_peek(cx, buffer)).await
     }
@@ -218,6 +239,15 @@ impl Link {
     }
 }
 
+/// The peer sent more than it was allowed to; see
+/// [`read_to_end`](crate::Connected::read_to_end).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the peer sends more than the {limit} bytes that were to be read")]
+pub struct TooLong {
+    /// How many bytes it was allowed.
+    pub limit: usize,
+}
+
 /// Does `operation` until no signal interrupts it.
 pub(crate) fn uninterrupted<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {
@@ -236,6 +266,9 @@ pub(crate) fn accepted(count: usize) -> io::Result<usize> {
         count => Ok(count),
     }
 }
+
+/// What [`Link::read_to_end`] begins with.
+const FIRST_LENGTH: usize = 4096;
 
 #[cfg(test)]
 mod tests {

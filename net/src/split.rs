@@ -81,6 +81,15 @@ impl<S: Deref<Target = Link>> Reading<S> {
         self.link.read_exact(buffer).await
     }
 
+    /// As [`TcpStream::read_to_end`](crate::TcpStream::read_to_end). Not cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        self.link.read_to_end(limit).await
+    }
+
     /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
     ///
     /// # Errors

@@ -33,8 +33,25 @@ pub type Stream = Connected<Any>;
 /// [`split`](Self::split) it. Dropping it closes the connection.
 ///
 /// It also implements the traits of `futures-io`, and with the feature `hyper` those of
-/// `hyper::rt`. Options of the socket that have no method here are set through [`AsFd`]: with the
-/// crate `socket2`, `SockRef::from(&stream).set_keepalive(true)`.
+/// `hyper::rt`.
+///
+/// Options of the socket that have no method here are set through [`AsFd`], with the crate
+/// `socket2`:
+///
+/// ```
+/// use heist_net::{Runtime, TcpListener, TcpStream};
+/// use socket2::SockRef;
+///
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+///     SockRef::from(&stream).set_keepalive(true)?;
+///     assert!(SockRef::from(&stream).keepalive()?);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connected<F> {
     link: Link,
     family: PhantomData<F>,
@@ -86,6 +103,33 @@ impl<F> Connected<F> {
     /// As [`read`](Self::read), and `UnexpectedEof` if the peer finished sending before.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         self.link.read_exact(buffer).await
+    }
+
+    /// Reads until the peer finishes sending, and returns all of it, if it is at most `limit` bytes.
+    ///
+    /// There is no limit of time: put a [`timeout`](heist_scheduler::time::timeout) around it. Not
+    /// cancel-safe: what was read before the future was dropped is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and `InvalidData` with [`TooLong`](crate::TooLong) inside if the
+    /// peer sends more; what was read is lost then, and no more than one byte above the limit.
+    ///
+    /// ```
+    /// use heist_net::{Runtime, UnixStream};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let (mut near, mut far) = UnixStream::pair()?;
+    ///     near.write_all(b"all there is").await?;
+    ///     drop(near);
+    ///     assert_eq!(far.read_to_end(1024).await?, b"all there is");
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        self.link.read_to_end(limit).await
     }
 
     /// Waits until bytes are there and copies them to `buffer`, but leaves them to be read.

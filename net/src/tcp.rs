@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::family::Tcp;
 use crate::listening::Listening;
+use crate::resolve::{self, Target};
 use crate::stream::{Connected, Stream};
 use crate::sys;
 
@@ -75,6 +76,40 @@ impl Connected<Tcp> {
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         let socket = sys::Stream::connect_tcp(address)?;
         TcpStream::connected(socket).await
+    }
+
+    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does,
+    /// and tries one after the other, in the order in which the system wants them tried.
+    ///
+    /// There is no limit of time but the system's, which is minutes for each address: put a
+    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
+    /// closes the socket; a look-up under way keeps its thread of the blocking pool until it is
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`](crate::ConnectError), as the inner error: there is no address, or none of
+    /// them could be connected to, with the reason of each.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if there is a name to look up.
+    ///
+    /// ```
+    /// use heist_net::{Runtime, TcpListener, TcpStream};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let port = listener.local_addr()?.port();
+    ///     let stream = TcpStream::connect_to(("localhost", port)).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn connect_to(target: impl Into<Target>) -> io::Result<TcpStream> {
+        resolve::connect(target.into(), TcpStream::connect).await
     }
 
     /// Takes over a connected socket, and sets it to non-blocking mode, `TCP_NODELAY` and

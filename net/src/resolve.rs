@@ -1,0 +1,267 @@
+//! From names to addresses, and from a name to a connection.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use heist_scheduler::task;
+
+/// A place to connect to, as people write it: a host and a port.
+///
+/// Made of `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
+/// address stands in brackets in the first form, and without them in the second.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Form {
+    Text(String),
+    Pair(String, u16),
+    Address(SocketAddr),
+}
+
+/// Looks up the addresses of `target`, in the order in which the system wants them tried.
+///
+/// A name is looked up by the system's resolver, on the blocking pool, since that resolver waits:
+/// for seconds, if name servers do not answer. Put a
+/// [`timeout`](heist_scheduler::time::timeout) around it. An address is only read, at once.
+///
+/// Cancel-safe: dropping the future gives the answer up; a look-up under way keeps its thread of
+/// the pool until it is over.
+///
+/// # Errors
+///
+/// Those of [`ConnectError::NotFound`], which is the inner error.
+///
+/// # Panics
+///
+/// Outside a runtime, if there is a name to look up.
+///
+/// ```
+/// use heist_net::{Runtime, resolve};
+///
+/// let runtime = Runtime::new()?;
+/// let addresses = runtime.block_on(resolve(("::1", 80)))?;
+/// assert_eq!(addresses, ["[::1]:80".parse()?]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
+    let target = target.into();
+    let addresses = target.look_up().await.and_then(|addresses| match addresses.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
+        false => Ok(addresses),
+    });
+    addresses.map_err(|source| ConnectError::NotFound { target, source }.into())
+}
+
+/// Why there is no connection to a [`Target`].
+///
+/// It is the inner error of the [`io::Error`] that [`resolve`] and
+/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return, whose kind is that of the last
+/// thing that went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// It makes no sense, does not exist or has no address; or it could not be looked up, since
+    /// name servers do not answer or the blocking pool is full.
+    #[error("cannot find the address of {target}: {source}")]
+    NotFound {
+        /// What was looked up.
+        target: Target,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// None of its addresses could be connected to.
+    #[error("cannot connect to {target}: {}", each(.attempts))]
+    NotConnected {
+        /// What was to be connected to.
+        target: Target,
+        /// The addresses that were tried, in this order, and what the system said.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+}
+
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> io::Error {
+        let kind = match &error {
+            ConnectError::NotFound { source, .. } => source.kind(),
+            ConnectError::NotConnected { attempts, .. } => {
+                attempts.last().map_or(io::ErrorKind::NotFound, |(_, error)| error.kind())
+            }
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// Connects to one of the addresses of `target` after the other until one takes it.
+pub(crate) async fn connect<T, F>(
+    target: Target,
+    connect: impl FnMut(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let addresses = resolve(target.clone()).await?;
+    let connected = first(addresses, connect).await;
+    connected.map_err(|attempts| ConnectError::NotConnected { target, attempts }.into())
+}
+
+/// What `connect` makes of the first address that it succeeds with, or why it does with none.
+async fn first<T, F>(
+    addresses: Vec<SocketAddr>,
+    mut connect: impl FnMut(SocketAddr) -> F,
+) -> Result<T, Vec<(SocketAddr, io::Error)>>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut attempts = Vec::new();
+    for address in addresses {
+        match connect(address).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => attempts.push((address, error)),
+        }
+    }
+    Err(attempts)
+}
+
+impl Target {
+    /// The address, if it says one and not a name.
+    fn address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Form::Text(text) => text.parse().ok(),
+            Form::Pair(host, port) => {
+                host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, *port))
+            }
+            Form::Address(address) => Some(*address),
+        }
+    }
+
+    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = self.address() {
+            return Ok(vec![address]);
+        }
+        let form = self.0.clone();
+        let work = move || match form {
+            Form::Text(text) => text.to_socket_addrs().map(Vec::from_iter),
+            Form::Pair(host, port) => (host, port).to_socket_addrs().map(Vec::from_iter),
+            Form::Address(address) => Ok(vec![address]),
+        };
+        let looked_up = task::Builder::new().name("resolve").spawn_blocking(work).await;
+        looked_up.map_err(|error| io::Error::other(error.to_string()))?
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Form::Text(text) => f.write_str(text),
+            Form::Pair(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Form::Pair(host, port) => write!(f, "{host}:{port}"),
+            Form::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+impl From<&str> for Target {
+    fn from(text: &str) -> Target {
+        Target(Form::Text(text.to_owned()))
+    }
+}
+
+impl From<String> for Target {
+    fn from(text: String) -> Target {
+        Target(Form::Text(text))
+    }
+}
+
+impl From<&String> for Target {
+    fn from(text: &String) -> Target {
+        text.as_str().into()
+    }
+}
+
+impl From<(&str, u16)> for Target {
+    fn from((host, port): (&str, u16)) -> Target {
+        (host.to_owned(), port).into()
+    }
+}
+
+impl From<(String, u16)> for Target {
+    fn from((host, port): (String, u16)) -> Target {
+        Target(Form::Pair(host, port))
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Target {
+        Target(Form::Address(address))
+    }
+}
+
+fn each(attempts: &[(SocketAddr, io::Error)]) -> String {
+    let one = |(address, error): &(SocketAddr, io::Error)| format!("{address}: {error}");
+    attempts.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn addresses_need_no_resolver() {
+        for (target, address) in [
+            (Target::from("127.0.0.1:80"), "127.0.0.1:80"),
+            (Target::from("[::1]:80"), "[::1]:80"),
+            (Target::from(("::1", 80)), "[::1]:80"),
+        ] {
+            assert_eq!(target.address(), address.parse().ok());
+            assert_eq!(target.to_string(), address);
+        }
+        for name in ["localhost:80", "localhost", ""] {
+            assert_eq!(Target::from(name).address(), None);
+        }
+    }
+
+    /// Tries three addresses, of which only the one with this port takes us.
+    fn try_three(taking: u16) -> Result<u16, Vec<(SocketAddr, io::Error)>> {
+        let addresses = ["[::1]:1", "127.0.0.1:2", "127.0.0.1:3"].map(|it| it.parse().unwrap());
+        let connect = |address: SocketAddr| {
+            let port = address.port();
+            ready(if port == taking { Ok(port) } else { Err(refused()) })
+        };
+        let mut future = pin!(first(addresses.to_vec(), connect));
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+
+    fn refused() -> io::Error {
+        io::ErrorKind::ConnectionRefused.into()
+    }
+
+    #[test]
+    fn address_that_refuses_does_not_end_the_attempt() {
+        assert_eq!(try_three(1).unwrap(), 1);
+        assert_eq!(try_three(2).unwrap(), 2);
+        assert_eq!(try_three(3).unwrap(), 3);
+    }
+
+    #[test]
+    fn error_tells_of_every_address() {
+        let attempts = try_three(0).unwrap_err();
+        let target = ("host", 80).into();
+        let error = io::Error::from(ConnectError::NotConnected { target, attempts });
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let expected = format!(
+            "cannot connect to host:80: [::1]:1: {0}; 127.0.0.1:2: {0}; 127.0.0.1:3: {0}",
+            refused()
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+}
