@@ -8,6 +8,9 @@ pub(super) const SERVER: &[Family<Metrics>] = &[
         s.each(&[("state", "active")], m.connections_active);
         s.each(&[("state", "idle")], m.connections_idle);
     }),
+    gauge("heist_connections_limit", "Connections at which accepting pauses.", |m, s| {
+        s.one(m.connections_limit);
+    }),
     counter("heist_connections_accepted_total", "Connections accepted.", |m, s| s.one(m.accepted)),
     counter("heist_connections_refused_total", "Connections not served, by why.", |m, s| {
         for &(refusal, count) in &m.refused {
@@ -32,6 +35,9 @@ pub(super) const SERVER: &[Family<Metrics>] = &[
         s.one(m.bytes_written);
     }),
     gauge("heist_buffered_bytes", "Bytes kept for connections.", |m, s| s.one(m.buffered_bytes)),
+    gauge("heist_buffered_limit_bytes", "Bytes that may be kept for connections.", |m, s| {
+        s.one(m.buffered_limit);
+    }),
     counter("heist_shed_total", "Requests refused because of overload.", |m, s| {
         s.one(m.shed);
     }),

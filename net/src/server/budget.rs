@@ -74,6 +74,11 @@ impl Budget {
         Ok(())
     }
 
+    /// The bound, in bytes.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes that are charged now.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

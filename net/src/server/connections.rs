@@ -115,6 +115,11 @@ impl Connections {
         }
     }
 
+    /// How many connections there may be at once.
+    pub(super) fn bound(&self) -> usize {
+        self.bound
+    }
+
     /// Counts an acceptor in; returns its number.
     pub(super) fn add_acceptor(&self) -> usize {
         self.state.lock().acceptors.insert(Acceptor::default())

@@ -16,6 +16,8 @@ pub struct Metrics {
     pub connections_active: u64,
     /// Connections that wait for their peer to ask for something.
     pub connections_idle: u64,
+    /// How many connections there may be at once ([`Limits::connections`](super::Limits::connections)).
+    pub connections_limit: u64,
     /// Connections that were taken in.
     pub accepted: u64,
     /// Connections that were closed before they were served, by reason.
@@ -30,8 +32,10 @@ pub struct Metrics {
     pub bytes_read: u64,
     /// Bytes written to all sockets.
     pub bytes_written: u64,
-    /// Bytes that the connections buffer now, which the [budget](super::Budget) bounds.
+    /// Bytes that the connections buffer now.
     pub buffered_bytes: u64,
+    /// How many they may buffer together: the [budget](super::Budget).
+    pub buffered_limit: u64,
     /// Requests that were refused because the runtime was overloaded.
     pub shed: u64,
     /// What is known of requests, if the server speaks HTTP.
@@ -42,7 +46,8 @@ pub struct Metrics {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpMetrics {
-    /// Responses by status code; code 0 stands for codes that are not counted by themselves.
+    /// Requests by the status code of their answer; 0 for those whose answer never began, as the
+    /// peer was gone before or the service panicked.
     pub requests: Vec<(u16, u64)>,
     /// Requests that are being answered now.
     pub in_flight: u64,

@@ -119,6 +119,7 @@ impl Shared {
         Metrics {
             connections_active: active,
             connections_idle: open - active,
+            connections_limit: self.connections.bound() as u64,
             accepted: counts.accepted,
             refused: counts.refused(),
             closed: counts.closed(),
@@ -127,6 +128,7 @@ impl Shared {
             bytes_read: self.meter.bytes_read(),
             bytes_written: self.meter.bytes_written(),
             buffered_bytes: self.buffered.used() as u64,
+            buffered_limit: self.buffered.limit() as u64,
             shed: self.figures.sum(|figures| figures.shed.get()),
             http: None,
         }

@@ -19,6 +19,16 @@ fn closed(server: &Server, ending: Ending) -> bool {
     server.metrics().closed_by(ending) == 1
 }
 
+/// Failure: an alert compares with another limit than the one in force.
+#[test]
+fn figures_tell_the_limits_in_force() {
+    let runtime = runtime();
+    let limits = Limits { connections: 7, buffered_bytes: 4096, ..Limits::default() };
+    let server = echo(limits).start_on(runtime.handle()).unwrap();
+    let metrics = server.metrics();
+    assert_eq!((metrics.connections_limit, metrics.buffered_limit), (7, 4096));
+}
+
 #[test]
 fn idle_connection_is_closed_and_a_used_one_is_not() {
     let stage = Stage::new();

@@ -34,6 +34,7 @@ fn server_figures() -> Metrics {
     Metrics {
         connections_active: 3,
         connections_idle: 4,
+        connections_limit: 100,
         accepted: 50,
         refused: vec![(Refusal::PerAddress, 6), (Refusal::Overload, 7)],
         closed: vec![(Ending::Finished, 40), (Ending::TooSlow, 3)],
@@ -42,6 +43,7 @@ fn server_figures() -> Metrics {
         bytes_read: 1 << 60,
         bytes_written: 11,
         buffered_bytes: 12,
+        buffered_limit: 120,
         shed: 13,
         http: Some(HttpMetrics {
             requests: vec![(200, 14), (503, 15), (0, 16)],

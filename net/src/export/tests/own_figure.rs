@@ -119,6 +119,7 @@ const OF_A_RUNTIME: &[Expected] = &[
 const OF_A_SERVER: &[Expected] = &[
     ("heist_connections", Some(("state", "active")), 3),
     ("heist_connections", Some(("state", "idle")), 4),
+    ("heist_connections_limit", None, 100),
     ("heist_connections_accepted_total", None, 50),
     ("heist_connections_refused_total", Some(("reason", "per_address")), 6),
     ("heist_connections_refused_total", Some(("reason", "overload")), 7),
@@ -129,6 +130,7 @@ const OF_A_SERVER: &[Expected] = &[
     ("heist_bytes_read_total", None, 1 << 60),
     ("heist_bytes_written_total", None, 11),
     ("heist_buffered_bytes", None, 12),
+    ("heist_buffered_limit_bytes", None, 120),
     ("heist_shed_total", None, 13),
     ("heist_http_requests_total", Some(("code", "200")), 14),
     ("heist_http_requests_total", Some(("code", "503")), 15),
