@@ -2,7 +2,7 @@
 
 use yaml_rust2::Yaml;
 
-use super::{CUT, seconds, text, yaml};
+use super::{CUT, PATIENCE, seconds, text, yaml};
 
 fn deployment() -> Yaml {
     yaml("deploy/kubernetes/deployment.yaml")
@@ -70,6 +70,17 @@ fn probes_and_service_reach_the_ports_that_heist_listens_on() {
     let service = yaml("deploy/kubernetes/service.yaml");
     let port = port(container, &service["spec"]["ports"][0]["targetPort"]);
     assert!(flag(container, "--listen").ends_with(&format!(":{port}")));
+}
+
+/// Failure: the kubelet hangs up before the answer, and nobody reads that no worker runs.
+#[test]
+fn probe_of_life_waits_for_the_answer() {
+    let deployment = deployment();
+    let probe = &container(&deployment)["livenessProbe"];
+    let timeout = probe["timeoutSeconds"].as_i64().unwrap();
+    assert!(timeout > PATIENCE as i64);
+    // One probe is over before the next one begins.
+    assert!(probe["periodSeconds"].as_i64().unwrap() > timeout);
 }
 
 /// Failure: the kubelet kills a server that still drains, or routes to one that listens no more.
