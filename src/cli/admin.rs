@@ -101,3 +101,92 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pages are short; who does not take one by then does not get it.
 const GRACE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::mpsc::{Sender, channel};
+
+    use heist::server::Address;
+    use heist_tests::{exposition, hang_guard};
+
+    use super::*;
+
+    const WORKERS: usize = 2;
+
+    /// Failure: at the moment when nothing is served, nobody can be asked why.
+    #[test]
+    fn every_worker_stuck_is_answered_with_the_tasks_that_hold_them() {
+        let _guard = hang_guard("every_worker_stuck_is_answered_with_the_tasks_that_hold_them");
+        let runtime = Builder::new().ignore_environment().workers(WORKERS).start().unwrap();
+        let (lines, _writer) = tracing_appender::non_blocking(std::io::sink());
+        let app = App::new(runtime.handle().clone(), lines.error_counter());
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let admin = Admin::start(listener, &app).unwrap();
+        let &Address::Tcp(address) = &admin.server.addresses()[0] else { panic!("not TCP") };
+        assert_eq!(get(address, "/healthz").0, 200);
+
+        let releases: Vec<_> = (0..WORKERS).map(|_| hog(&runtime)).collect();
+        // The polls have to become long first.
+        let held = loop {
+            let held = held(address);
+            if held.len() == WORKERS {
+                break held;
+            }
+        };
+        assert_eq!(held.keys().collect::<Vec<_>>(), ["0", "1"]);
+        assert_eq!(get(address, "/healthz").0, 503);
+        let later = self::held(address);
+        for (worker, since) in held {
+            assert!(later[&worker] > since, "{worker}: {later:?}");
+        }
+
+        drop(releases);
+        assert_eq!(get(address, "/healthz").0, 200);
+        while !self::held(address).is_empty() {}
+        admin.end();
+        assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
+    }
+
+    /// Blocks a worker until what this returns is dropped.
+    fn hog(runtime: &Runtime) -> Sender<()> {
+        let (started, has_started) = channel();
+        let (release, released) = channel();
+        let future = async move {
+            started.send(()).unwrap();
+            let _ = released.recv();
+        };
+        drop(heist::task::Builder::new().name("hog").spawn_on(runtime.handle(), future));
+        has_started.recv().unwrap();
+        release
+    }
+
+    /// The workers that a [`hog`] holds up according to the page, and for how many seconds.
+    fn held(address: SocketAddr) -> BTreeMap<String, f64> {
+        let (status, page) = get(address, "/metrics");
+        assert_eq!(status, 200, "{page}");
+        let page = exposition::parse(&page).unwrap();
+        let polls = page.iter().find(|family| family.name == "heist_worker_current_poll_seconds");
+        let hogs = polls.unwrap().samples.iter().filter(|poll| poll.label("task") == Some("hog"));
+        hogs.map(|poll| {
+            let place = poll.label("spawned_at").unwrap();
+            assert!(place.contains("admin.rs:"), "{place}");
+            (poll.label("worker").unwrap().to_owned(), poll.value)
+        })
+        .collect()
+    }
+
+    /// Status and body of a page.
+    fn get(address: SocketAddr, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+}
