@@ -22,7 +22,7 @@
 //! - `probe.rs`: the conversation with one peer as a [`Protocol`](heist::protocol::Protocol), an
 //!   enum of states that each event advances as far as it goes. It touches no socket and no clock.
 //! - `wire.rs`: bytes to messages and back, and everything that can be wrong with them.
-//! - `tracker.rs`: hyper's client over heist's sockets, and names resolved on the blocking pool.
+//! - `tracker.rs`: hyper's client over heist's sockets.
 //! - `torrent.rs`: the file. `report.rs`: the table and the JSON.
 //! - this file: who is probed, how many at once, and the progress meanwhile.
 
@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use heist::net::TcpStream;
+use heist::net::{TcpStream, resolve};
 use heist::protocol::{Connection, Error, Limits};
 use heist::time::{Instant, timeout};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -168,14 +168,15 @@ async fn find_peers(
 ) -> Result<BTreeSet<SocketAddr>, Error> {
     let mut found = BTreeSet::new();
     // All names and all trackers at once, then one answer after the other.
-    let names: Vec<_> = options.peers.iter().cloned().map(tracker::resolve).collect();
+    let names: Vec<_> =
+        options.peers.iter().cloned().map(|name| heist::spawn(resolve(name))).collect();
     let in_file = options.peers.is_empty() && options.trackers.is_empty();
     let trackers = if in_file { &campaign.torrent.trackers } else { &options.trackers };
     let asked: Vec<_> =
         trackers.iter().map(|url| heist::spawn(ask(url.clone(), Arc::clone(campaign)))).collect();
     let mut failures = Vec::new();
     for name in names {
-        match name.await {
+        match name.await.map_err(|error| error.to_string())? {
             Ok(addresses) => found.extend(addresses),
             Err(failure) => failures.push(failure.to_string()),
         }

@@ -1,7 +1,7 @@
 //! Asking an HTTP tracker for peers (BEP 3, compact answers by BEP 23 and 7).
 
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
 use bendy::decoding::{Decoder, Object};
 use bytes::Bytes;
@@ -29,23 +29,6 @@ pub(crate) async fn peers(
     Ok(peers)
 }
 
-/// The addresses of a name, from the system's resolver. That blocks, so it has a thread of its own
-/// kind: a worker that waited for it would hold up every connection. It begins at once, not when
-/// the future is polled.
-pub(crate) fn resolve(
-    (host, port): (String, u16),
-) -> impl Future<Output = Result<Vec<SocketAddr>, Error>> {
-    let name = host.clone();
-    let addresses =
-        heist::spawn_blocking(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-    async move {
-        match addresses.await.map_err(|error| error.to_string())? {
-            Ok(addresses) => Ok(addresses),
-            Err(error) => Err(format!("could not resolve {host}: {error}").into()),
-        }
-    }
-}
-
 /// One request. The answer is bencode.
 async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Result<Bytes, Error> {
     let uri: Uri = url.parse()?;
@@ -59,7 +42,7 @@ async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Res
         .body(Empty::<Bytes>::new())?;
 
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = connect(resolve((host.into(), uri.port_u16().unwrap_or(80))).await?).await?;
+    let stream = TcpStream::connect_to((host, uri.port_u16().unwrap_or(80))).await?;
     let (mut sender, connection) = http1::handshake(stream).await?;
     // hyper splits a client in two: this half reads and writes, while the other one is asked.
     heist::spawn(connection);
@@ -69,18 +52,6 @@ async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Res
     }
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?;
     Ok(body.to_bytes())
-}
-
-/// A name may stand for several addresses: the first that takes us.
-async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
-    let mut failure = Error::from("its name has no address");
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = format!("could not connect to {address}: {error}").into(),
-        }
-    }
-    Err(failure)
 }
 
 fn target(uri: &Uri, torrent: &Torrent, id: &PeerId, event: &str) -> String {
