@@ -58,29 +58,6 @@ pub struct Connected<F> {
 }
 
 impl<F> Connected<F> {
-    /// Takes a connected socket under the current runtime's event queue. It is of this family.
-    pub(crate) fn new(socket: sys::Stream) -> io::Result<Connected<F>> {
-        Link::new(socket).map(Connected::over)
-    }
-
-    /// Waits until `socket`, which began to connect and is of this family, has a peer.
-    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Connected<F>> {
-        Link::connected(socket).await.map(Connected::over)
-    }
-
-    fn over(link: Link) -> Connected<F> {
-        Connected { link, family: PhantomData }
-    }
-
-    /// The socket without its family.
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
-    }
-
-    pub(crate) fn socket(&self) -> &sys::Stream {
-        self.link.socket()
-    }
-
     /// Reads what is there into `buffer` and returns how many bytes that were; waits while there
     /// are none. 0 means that the peer has finished sending, or that `buffer` is empty.
     ///
@@ -230,6 +207,31 @@ impl<F> Connected<F> {
     /// closed when both are dropped.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::owned(self.link)
+    }
+}
+
+impl<F> Connected<F> {
+    /// Takes a connected socket under the current runtime's event queue. It is of this family.
+    pub(crate) fn new(socket: sys::Stream) -> io::Result<Connected<F>> {
+        Link::new(socket).map(Connected::over)
+    }
+
+    /// Waits until `socket`, which began to connect and is of this family, has a peer.
+    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Connected<F>> {
+        Link::connected(socket).await.map(Connected::over)
+    }
+
+    fn over(link: Link) -> Connected<F> {
+        Connected { link, family: PhantomData }
+    }
+
+    /// The socket without its family.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn socket(&self) -> &sys::Stream {
+        self.link.socket()
     }
 }
 
