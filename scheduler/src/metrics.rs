@@ -110,10 +110,13 @@ pub struct WorkerMetrics {
     pub timers_fired: u64,
     /// Waits for events that failed.
     pub lane_errors: u64,
-    /// Polls that blocked or computed for longer than half a millisecond. The first one after a
-    /// second without is not counted: nobody looked yet.
+    /// Polls that blocked or computed for longer than half a millisecond. Asking the system about
+    /// each would cost too much, so most are taken for what those were that were asked about last:
+    /// every second while such polls are found. The first one of which nothing is known is not
+    /// counted at all.
     pub long_polls: u64,
-    /// Polls as long that were merely kept from running: more busy threads than CPUs.
+    /// Polls as long that were merely kept from running: more busy threads than CPUs. Found or
+    /// presumed likewise; a presumption lasts no longer than eight seconds.
     pub preempted_polls: u64,
     /// Tasks in its deque now.
     pub queue_depth: usize,

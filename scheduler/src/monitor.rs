@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::figures::Count;
 use crate::overload::Rule;
 use crate::policy::{ALERT, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, nanos};
+use crate::suspicion::Suspicion;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
 use crate::threads::Parker;
@@ -27,6 +28,8 @@ pub(crate) struct Watch {
     alert_until: AtomicU64,
     /// Wakes that the monitor sent because work waited that nobody came to. Written by the monitor.
     pub(crate) rescues: Count,
+    /// Which long polls are worth telling.
+    pub(crate) suspicion: Suspicion,
 }
 
 impl Watch {
@@ -36,6 +39,7 @@ impl Watch {
             asleep: AtomicBool::new(false),
             alert_until: AtomicU64::new(0),
             rescues: Count::default(),
+            suspicion: Suspicion::new(),
         }
     }
 

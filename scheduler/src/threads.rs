@@ -25,6 +25,8 @@ pub(crate) fn spawn(
 pub(crate) struct Usage {
     /// Times it gave up its CPU: it waited for something.
     pub(crate) voluntary_switches: u64,
+    /// Times its CPU was taken from it.
+    pub(crate) involuntary_switches: u64,
     /// Time on a CPU, in user mode and in the kernel.
     pub(crate) cpu_nanos: u64,
 }
@@ -38,6 +40,7 @@ pub(crate) fn usage() -> Usage {
         return Usage {
             // None of these is ever negative.
             voluntary_switches: usage.voluntary_context_switches() as u64,
+            involuntary_switches: usage.involuntary_context_switches() as u64,
             cpu_nanos: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
         };
     }

@@ -14,7 +14,7 @@ use crate::policy::{LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
-use crate::suspicion::{Suspicion, Verdict};
+use crate::suspicion::{Verdict, Witness};
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::Task;
@@ -32,7 +32,7 @@ pub(crate) struct Worker {
     looked_at: Instant,
     /// Polls since the estimate last fell, and the time they took in nanoseconds.
     batch: (u32, u64),
-    suspicion: Suspicion,
+    witness: Witness,
 }
 
 /// What a turn did.
@@ -57,7 +57,7 @@ impl Worker {
             token: false,
             turns: 0,
             batch: (0, 0),
-            suspicion: Suspicion::default(),
+            witness: Witness::default(),
         }
     }
 
@@ -216,9 +216,6 @@ impl Worker {
         self.remote().distributions.task_poll.record(length);
         self.batch.0 += 1;
         self.batch.1 += length;
-        if length <= nanos(LONG_POLL) {
-            self.suspicion.passed(length);
-        }
         if length <= nanos(WORTH_A_WAKE) {
             return;
         }
@@ -231,10 +228,11 @@ impl Worker {
     /// Whether a long poll says something about the next ones: it was not merely preempted.
     fn is_to_blame(&mut self, length: u64) -> bool {
         let now = self.now();
-        let verdict = self.suspicion.judge(now, length);
+        let verdict = self.witness.judge(&self.core.watch.suspicion, now, length);
         let counters = &self.remote().counters;
         match verdict {
             Verdict::Unknown => {}
+            Verdict::PresumablyHeld => counters.long_polls.add(1),
             Verdict::Held => {
                 counters.long_polls.add(1);
                 self.core.watch.report_long_poll(now);
@@ -330,7 +328,7 @@ impl Worker {
         }
         self.looked_at = self.tick();
         self.remote().queue.nothing_before(self.looked_at);
-        self.suspicion.look(self.looked_at);
+        self.witness.look(&self.core.watch.suspicion, self.looked_at);
     }
 
     fn took(&self, lane: usize, harvest: io::Result<Harvest>) {
