@@ -321,7 +321,8 @@ impl Connections {
     pub(super) fn closed_draining(&self) -> [u64; Ending::ALL.len()] {
         let state = self.state.lock();
         let mut closed = state.counts.closed;
-        let before = state.before.as_ref().map_or([0; _], |counts| counts.closed);
+        let none = [0; Ending::ALL.len()];
+        let before = state.before.as_ref().map_or(none, |counts| counts.closed);
         closed.iter_mut().zip(before).for_each(|(now, before)| *now -= before);
         closed
     }
