@@ -67,6 +67,19 @@ fn a_panic_ends_its_task_alone_and_reaches_whoever_joins() {
     assert_eq!(runtime.block_on(good).unwrap(), "alive");
 }
 
+/// A payload that is not `Sync` made the error unfit for `?` in most programs.
+#[test]
+fn a_join_error_converts_into_errors_that_threads_share() {
+    let runtime = runtime(1);
+    let task = runtime.spawn(async { std::panic::panic_any(std::cell::Cell::new(7)) });
+    let joined = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let (): () = runtime.block_on(task)?;
+        Ok(())
+    };
+    let error = joined().unwrap_err().downcast::<heist_scheduler::JoinError>().unwrap();
+    assert_eq!(error.into_panic().unwrap().downcast::<std::cell::Cell<i32>>().unwrap().get(), 7);
+}
+
 #[test]
 fn a_panic_of_a_detached_task_is_counted() {
     let runtime = runtime(1);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_task::FallibleTask;
+use parking_lot::Mutex;
 
 use super::Meta;
 use super::guard::{Ending, Outcome};
@@ -99,7 +100,9 @@ impl<T> Future for JoinHandle<T> {
                 None => Err(JoinError(Kind::Cancelled)),
                 Some(outcome) => match outcome.into_ending() {
                     Ending::Finished(output) => Ok(output),
-                    Ending::Panicked(payload) => Err(JoinError(Kind::Panicked(payload))),
+                    Ending::Panicked(payload) => {
+                        Err(JoinError(Kind::Panicked(Mutex::new(payload))))
+                    }
                     Ending::Aborted => Err(JoinError(Kind::Cancelled)),
                 },
             },
@@ -145,11 +148,23 @@ impl fmt::Debug for AbortHandle {
 }
 
 /// Why a task has no output.
+///
+/// It converts into whatever takes any error, such as `Box<dyn Error + Send + Sync>`.
+///
+/// ```
+/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// async fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+///     Ok(heist_scheduler::spawn(async { 6 * 7 }).await?)
+/// }
+/// assert_eq!(runtime.block_on(answer()).unwrap(), 42);
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
 pub struct JoinError(Kind);
 
 enum Kind {
     Cancelled,
-    Panicked(Box<dyn Any + Send>),
+    /// Locked so that the error is `Sync`, which a payload need not be.
+    Panicked(Mutex<Box<dyn Any + Send>>),
     Refused(Refusal),
 }
 
@@ -178,7 +193,7 @@ impl JoinError {
     /// Gives the error back if the task did not panic.
     pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.0 {
-            Kind::Panicked(payload) => Ok(payload),
+            Kind::Panicked(payload) => Ok(payload.into_inner()),
             other => Err(JoinError(other)),
         }
     }
@@ -189,7 +204,7 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Kind::Cancelled => f.write_str("the task was cancelled"),
             Kind::Panicked(payload) => {
-                write!(f, "the task panicked: {}", panic_message(&**payload))
+                write!(f, "the task panicked: {}", panic_message(&**payload.lock()))
             }
             Kind::Refused(Refusal::ShuttingDown) => {
                 f.write_str("the task was refused: the runtime is shutting down")
