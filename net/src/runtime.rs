@@ -116,7 +116,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// One worker for each CPU that the process may use, and one shard for each 8 workers.
+    /// One worker for each CPU that the process may use, and one shard for each 8 workers that can
+    /// run at once.
     pub fn new() -> Builder {
         Builder {
             scheduler: heist_scheduler::Builder::new(),
@@ -219,7 +220,7 @@ impl Builder {
     pub fn start(self) -> Result<Runtime, StartError> {
         let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
         let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
-        let shards = shards.unwrap_or(workers.div_ceil(WORKERS_A_SHARD));
+        let shards = shards.unwrap_or(shards_for(workers, num_cpus::get()));
         let queue = Queue::new(Config { shards, max_sources }).map_err(StartError::Queue)?;
         let scheduler = scheduler.workers(workers).start(Arc::new(Driver::new(queue)))?;
         Ok(Runtime { scheduler })
@@ -271,7 +272,13 @@ pub enum StartError {
     Scheduler(#[from] heist_scheduler::StartError),
 }
 
-/// More waiting threads than this get into each other's way in one kernel queue.
+/// Workers without a CPU do not get into each other's way in the kernel, and each further shard
+/// costs a listener that another one would have spared.
+fn shards_for(workers: usize, cpus: usize) -> usize {
+    workers.min(cpus).div_ceil(WORKERS_A_SHARD)
+}
+
+/// More threads than this that run at once get into each other's way in one kernel queue.
 const WORKERS_A_SHARD: usize = 8;
 
 #[cfg(test)]
@@ -287,6 +294,13 @@ mod tests {
         };
         let builder = Builder::new().workers(1).shards(1).tuned(read).unwrap();
         assert_eq!((builder.workers, builder.shards), (3, Some(2)));
+    }
+
+    /// With two shards 16 workers on 2 CPUs switched twice as often as with one.
+    #[test]
+    fn workers_without_a_cpu_get_no_shard_of_their_own() {
+        let shards = [(1, 2), (16, 2), (8, 64), (9, 64), (64, 64), (64, 9)];
+        assert_eq!(shards.map(|(workers, cpus)| shards_for(workers, cpus)), [1, 1, 1, 2, 8, 2]);
     }
 
     #[test]
