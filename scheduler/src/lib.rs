@@ -43,6 +43,7 @@ mod core;
 mod exits;
 pub mod figures;
 mod injector;
+mod lessons;
 mod local;
 mod metrics;
 mod monitor;

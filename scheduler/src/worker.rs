@@ -8,13 +8,13 @@ use std::task::Waker;
 
 use crate::context::{self, Context};
 use crate::core::{Core, Remote};
+use crate::lessons::Lessons;
 use crate::local::{Calling, Local};
 use crate::park::Harvest;
-use crate::policy::{LONG_POLL, TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, WORTH_A_WAKE, nanos};
+use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
-use crate::suspicion::{Verdict, Witness};
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::Task;
@@ -30,9 +30,7 @@ pub(crate) struct Worker {
     /// Turns since it last looked around.
     turns: u32,
     looked_at: Instant,
-    /// Polls since the estimate last fell, and the time they took in nanoseconds.
-    batch: (u32, u64),
-    witness: Witness,
+    lessons: Lessons,
 }
 
 /// What a turn did.
@@ -56,8 +54,7 @@ impl Worker {
             wakers: Vec::with_capacity(crate::policy::HARVEST_MAX),
             token: false,
             turns: 0,
-            batch: (0, 0),
-            witness: Witness::default(),
+            lessons: Lessons::default(),
         }
     }
 
@@ -208,46 +205,16 @@ impl Worker {
         self.remote().begin_poll(started, task.metadata().address());
         task.run();
         self.remote().end_poll();
-        let length = self.tick().nanos_since(started);
-        self.account(length);
-    }
-
-    fn account(&mut self, length: u64) {
-        self.remote().distributions.task_poll.record(length);
-        self.batch.0 += 1;
-        self.batch.1 += length;
-        if length <= nanos(WORTH_A_WAKE) {
-            return;
+        let now = self.tick();
+        let length = now.nanos_since(started);
+        if self.lessons.saw_poll(&self.core, self.local.remote(), now, length) {
+            self.local.wake_others();
         }
-        if length <= nanos(LONG_POLL) || self.is_to_blame(length) {
-            self.remote().set_estimate(self.estimate().saw_poll(length));
-        }
-        self.local.wake_others();
-    }
-
-    /// Whether a long poll says something about the next ones: it was not merely preempted.
-    fn is_to_blame(&mut self, length: u64) -> bool {
-        let now = self.now();
-        let verdict = self.witness.judge(&self.core.watch.suspicion, now, length);
-        let counters = &self.remote().counters;
-        match verdict {
-            Verdict::Unknown => {}
-            Verdict::PresumablyHeld => counters.long_polls.add(1),
-            Verdict::Held => {
-                counters.long_polls.add(1);
-                self.core.watch.report_long_poll(now);
-            }
-            Verdict::Preempted => counters.preempted_polls.add(1),
-        }
-        verdict != Verdict::Preempted
     }
 
     /// Lets the estimate fall by what the polls since the last call took.
     fn end_batch(&mut self) {
-        let (polls, time) = std::mem::take(&mut self.batch);
-        if polls > 0 {
-            self.remote().set_estimate(self.estimate().saw_batch(polls, time));
-        }
+        self.lessons.end_batch(self.local.remote());
     }
 
     fn fire_timers(&mut self) {
@@ -328,7 +295,7 @@ impl Worker {
         }
         self.looked_at = self.tick();
         self.remote().queue.nothing_before(self.looked_at);
-        self.witness.look(&self.core.watch.suspicion, self.looked_at);
+        self.lessons.begin(&self.core, self.looked_at);
     }
 
     fn took(&self, lane: usize, harvest: io::Result<Harvest>) {

@@ -1,0 +1,71 @@
+//! What a worker learns from the lengths of its polls.
+
+use crate::core::{Core, Remote};
+use crate::policy::{LONG_POLL, Recent, WORTH_A_WAKE, nanos};
+use crate::suspicion::{Verdict, Witness};
+use crate::time::Instant;
+
+#[derive(Debug, Default)]
+pub(crate) struct Lessons {
+    /// Polls since the estimate last fell, and the time they took in nanoseconds.
+    batch: (u32, u64),
+    recent: Recent,
+    witness: Witness,
+}
+
+impl Lessons {
+    /// To be called after each wait: from here on the worker runs.
+    #[inline]
+    pub(crate) fn begin(&mut self, core: &Core, now: Instant) {
+        self.witness.look(&core.watch.suspicion, now);
+    }
+
+    /// Takes note of a poll that took `length` and ended `now`. Returns whether it was so long that
+    /// what waits behind it may be worth a wake.
+    #[inline]
+    pub(crate) fn saw_poll(
+        &mut self,
+        core: &Core,
+        remote: &Remote,
+        now: Instant,
+        length: u64,
+    ) -> bool {
+        remote.distributions.task_poll.record(length);
+        self.batch.0 += 1;
+        self.batch.1 += length;
+        self.recent.saw_poll(length);
+        if length <= nanos(WORTH_A_WAKE) {
+            return false;
+        }
+        if self.says_something(core, remote, now, length) {
+            remote.set_estimate(remote.estimate().saw_poll(length));
+        }
+        true
+    }
+
+    /// Lets the estimate fall by what the polls since the last call took.
+    pub(crate) fn end_batch(&mut self, remote: &Remote) {
+        let (polls, time) = std::mem::take(&mut self.batch);
+        if polls > 0 {
+            remote.set_estimate(remote.estimate().saw_batch(polls, time));
+        }
+    }
+
+    /// Whether a poll longer than `T` says something about the next ones.
+    fn says_something(&mut self, core: &Core, remote: &Remote, now: Instant, length: u64) -> bool {
+        if length <= nanos(LONG_POLL) {
+            return self.recent.repeats();
+        }
+        let verdict = self.witness.judge(&core.watch.suspicion, now, length);
+        match verdict {
+            Verdict::Unknown => {}
+            Verdict::PresumablyHeld => remote.counters.long_polls.add(1),
+            Verdict::Held => {
+                remote.counters.long_polls.add(1);
+                core.watch.report_long_poll(now);
+            }
+            Verdict::Preempted => remote.counters.preempted_polls.add(1),
+        }
+        verdict != Verdict::Preempted
+    }
+}
