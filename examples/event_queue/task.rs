@@ -1,9 +1,9 @@
 //! What stands in for a scheduler: a waker that runs what it wakes, at once, on the thread that had
 //! the event.
 //!
-//! A waker may be called once too often, by two threads at a time, or by the very call that it
-//! interrupts: whoever leaves a waker looks once more, and may go on because of what it finds while
-//! the waker stays behind. So a task counts its calls. The first caller runs it, and runs it again
+//! A waker may be called once too often, by two threads at a time, or by the task that it wakes:
+//! whoever leaves a waker with a source looks once more, and one that then finds an event takes the
+//! waker back by calling it. So a task counts its calls. The first caller runs it, and runs it again
 //! if more calls came meanwhile; the others only count. Nobody waits for anybody.
 
 use std::io;
@@ -58,8 +58,6 @@ impl<J: Job> Task<J> {
         // Called once too often after the end.
         let Some(running) = job.as_mut() else { return };
         let Poll::Ready(end) = running.advance(&mut Context::from_waker(&waker)) else { return };
-        // Drops the sources, and with them a waker that stayed behind: it owns this task, and the
-        // two would keep each other alive.
         *job = None;
         report(end);
     }

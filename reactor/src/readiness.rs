@@ -13,6 +13,9 @@
 //! - the dispatcher's: the task's own read-modify-write returns the ready bit (its second look),
 //!   and it does not wait.
 //!
+//! In the second case the task takes a waker out again and wakes it, which need not be its own any
+//! more: an event that relied on the one there does not look in vain.
+//!
 //! The same holds with [`Readiness::put_back`] or [`Readiness::mark_closed`] for the dispatcher.
 
 use std::ops::BitOr;
@@ -63,7 +66,7 @@ impl Direction {
 /// | `ERROR` | the source reported an error | dispatcher | reuse |
 /// | `URGENT` | the source reported urgent data | dispatcher | reuse |
 /// | `QUEUE_CLOSED` | the queue was closed | close | reuse (but a closed queue reuses nothing) |
-/// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit |
+/// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit; a task that found it set after all |
 /// | `READ_ARMED`, `WRITE_ARMED` | the kernel was asked for the direction's events | registration; the first task that has to wait | reuse; a failed arming |
 ///
 /// The sticky ones (closed, error, urgent) never make a direction ready by themselves: the event
@@ -304,7 +307,7 @@ impl Readiness {
     }
 
     /// Takes the waiting bit; whoever finds it set wakes the task.
-    fn stop_waiting(&self, direction: Direction) -> bool {
+    pub(crate) fn stop_waiting(&self, direction: Direction) -> bool {
         // Acquire pairs with the Release of `announce`: the waker is in its place.
         let word = self.0.fetch_and(!u64::from(direction.waiting().0), Ordering::AcqRel);
         bits_of(word).meets(direction.waiting())

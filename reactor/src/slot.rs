@@ -51,7 +51,7 @@ impl Slot {
             Look::NotReady => Poll::Pending,
             // What the second look found is not taken yet. If another task takes it first, this one
             // waits: its waker is stored and announced.
-            _ => settle(self.word.take(direction)),
+            _ => self.settle_late(direction, self.word.take(direction)),
         }
     }
 
@@ -63,7 +63,10 @@ impl Slot {
         arm: impl FnOnce() -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.look(direction) {
-            Look::NotReady => settle(self.wait(direction, cx, arm)?),
+            Look::NotReady => {
+                let found = self.wait(direction, cx, arm)?;
+                self.settle_late(direction, found)
+            }
             found => settle(found),
         }
     }
@@ -113,6 +116,24 @@ impl Slot {
         }
         self.store(direction, cx.waker());
         Ok(self.word.announce(direction))
+    }
+
+    /// Settles what was found when the waker was stored already. Nobody leaves his waker behind and
+    /// goes on: it may own the source, and the two would keep each other alive.
+    #[cold]
+    fn settle_late(&self, direction: Direction, found: Look) -> Poll<io::Result<Bits>> {
+        if found != Look::NotReady && !mutant::on(Mutant::WakerLeftBehind) {
+            self.word.stop_waiting(direction);
+            // By now it may be another task's, or that of another future of this task which an
+            // event relies on: whoever takes a waker out wakes it.
+            let stored = self.take_waker(direction);
+            if let Some(waker) = stored
+                && !mutant::on(Mutant::TakenWakerDropped)
+            {
+                waker.wake();
+            }
+        }
+        settle(found)
     }
 
     /// There is room for one waker: another task that waited here is woken, so that it can find out.

@@ -46,6 +46,10 @@ pub(crate) mod mutant {
         ReplacedWakerDropped,
         /// A drain that ends early does not tell a task that began to wait meanwhile.
         EarlyEndUnheard,
+        /// A task that need not wait after all leaves its waker where it is.
+        WakerLeftBehind,
+        /// A task that takes its waker back does not wake it.
+        TakenWakerDropped,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
     }

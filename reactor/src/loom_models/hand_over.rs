@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 
@@ -95,6 +95,56 @@ fn self_displacement() {
     });
 }
 
+/// A task goes on and leaves no waker behind, or waits and is woken; with one edge that races it.
+fn late_edge(poll: fn(&Played, &mut Context<'_>) -> bool) {
+    model(3, move || {
+        let played = Played::new();
+        let dispatcher = thread::spawn({
+            let played = Arc::clone(&played);
+            move || played.edge(&[Direction::Read])
+        });
+        let (count, waker) = counting_waker();
+        let ready = poll(&played, &mut Context::from_waker(&waker));
+        dispatcher.join().expect("the dispatcher does not panic");
+        let kept = played.sources.owned(played.token).take_waker(Direction::Read);
+        assert!(kept.is_none(), "a waker stayed behind, ready: {ready}");
+        assert!(ready || count.load(Ordering::SeqCst) > 0, "nobody was woken");
+    });
+}
+
+/// Two futures of one task wait for the same direction, and the second is polled as the edge comes:
+/// what it takes back must not be what the first one waits for.
+fn two_futures_of_one_task() {
+    model(3, || {
+        let played = Played::new();
+        let (count, waker) = counting_waker();
+        let cx = &mut Context::from_waker(&waker);
+        assert!(played.poll_drain(Direction::Read, cx).is_pending());
+        let dispatcher = thread::spawn({
+            let played = Arc::clone(&played);
+            move || played.edge(&[Direction::Read])
+        });
+        let _ = drained(&played, cx);
+        dispatcher.join().expect("the dispatcher does not panic");
+        assert!(count.load(Ordering::SeqCst) > 0, "the first future is not polled again");
+    });
+}
+
+/// Polls once and reads what is there; whether it was ready.
+fn drained(played: &Played, cx: &mut Context<'_>) -> bool {
+    let Poll::Ready(drain) = played.poll_drain(Direction::Read, cx) else { return false };
+    let drain = drain.expect("never closed");
+    while played.read(Direction::Read, 1) > 0 {}
+    drain.drained();
+    true
+}
+
+/// Polls once and changes nothing; whether it was ready.
+fn looked(played: &Played, cx: &mut Context<'_>) -> bool {
+    let slot = played.sources.owned(played.token);
+    slot.poll_ready(Direction::Read, cx, || unreachable!("both are armed")).is_ready()
+}
+
 /// Reads one byte and stops there.
 fn one_byte(played: &Played) {
     block_on(async {
@@ -111,6 +161,14 @@ fn one_byte(played: &Played) {
 
 /// Polls once with a waker of its own; returns how often that was woken.
 fn wait_once(played: &Played) -> Arc<AtomicUsize> {
+    let (count, waker) = counting_waker();
+    let cx = &mut Context::from_waker(&waker);
+    assert!(played.poll_drain(Direction::Read, cx).is_pending());
+    count
+}
+
+/// A waker, and how often it was woken.
+fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
     struct Count(Arc<AtomicUsize>);
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
@@ -119,9 +177,7 @@ fn wait_once(played: &Played) -> Arc<AtomicUsize> {
     }
     let count = Arc::new(AtomicUsize::new(0));
     let waker = Waker::from(Arc::new(Count(Arc::clone(&count))));
-    let cx = &mut Context::from_waker(&waker);
-    assert!(played.poll_drain(Direction::Read, cx).is_pending());
-    count
+    (count, waker)
 }
 
 #[test]
@@ -147,6 +203,42 @@ fn displaced_waiter_is_woken() {
 #[test]
 fn waiter_does_not_displace_itself() {
     self_displacement();
+}
+
+#[test]
+fn a_task_that_goes_on_leaves_no_waker_behind() {
+    late_edge(drained);
+}
+
+#[test]
+fn a_task_that_only_looks_leaves_no_waker_behind() {
+    late_edge(looked);
+}
+
+#[test]
+fn a_waker_that_another_future_needs_is_woken() {
+    two_futures_of_one_task();
+}
+
+#[test]
+#[should_panic(expected = "a waker stayed behind")]
+fn mutant_waker_left_behind_is_caught() {
+    let _wanted = want(Mutant::WakerLeftBehind);
+    late_edge(drained);
+}
+
+#[test]
+#[should_panic(expected = "a waker stayed behind")]
+fn mutant_waker_left_behind_is_caught_by_a_look() {
+    let _wanted = want(Mutant::WakerLeftBehind);
+    late_edge(looked);
+}
+
+#[test]
+#[should_panic(expected = "the first future is not polled again")]
+fn mutant_taken_waker_dropped_is_caught() {
+    let _wanted = want(Mutant::TakenWakerDropped);
+    two_futures_of_one_task();
 }
 
 #[test]
