@@ -32,11 +32,15 @@ impl Instant {
 
     /// The current time of the runtime that this code runs in.
     ///
+    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) tells a runtime's time. There is no clock
+    /// that this could fall back on: each runtime counts from an origin of its own and a test moves
+    /// its time by hand, so the result would compare with none of theirs and look as if it did.
+    ///
     /// # Panics
     ///
-    /// Outside a runtime, since there is no clock to ask.
+    /// Outside a runtime.
     pub fn now() -> Instant {
-        super::current_time("Instant::now()")
+        crate::context::now().unwrap_or_else(|| no_clock("Instant::now()"))
     }
 
     /// The time at which the present poll began, which costs no look at the clock.
@@ -46,9 +50,9 @@ impl Instant {
     ///
     /// # Panics
     ///
-    /// Outside a runtime, since there is no clock to ask.
+    /// Outside a runtime, as [`Instant::now`] does.
     pub fn of_poll() -> Instant {
-        super::poll_time("Instant::of_poll()")
+        crate::context::poll_time().unwrap_or_else(|| no_clock("Instant::of_poll()"))
     }
 
     /// The instant `nanos` nanoseconds after the clock's origin.
@@ -117,9 +121,27 @@ pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+#[cold]
+fn no_clock(what: &str) -> ! {
+    panic!(
+        "{what} was used outside a heist runtime, so there is no telling whose time is meant: ask \
+         the runtime's `Handle::clock`, call it after `Handle::enter`, or use \
+         `std::time::Instant`"
+    )
+}
+
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outside_of_a_runtime_now_says_what_to_use_instead() {
+        for ask in [Instant::now, Instant::of_poll] {
+            let panic = std::panic::catch_unwind(ask).unwrap_err();
+            let message = panic.downcast::<String>().unwrap();
+            assert!(message.contains("std::time::Instant"), "{message}");
+        }
+    }
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {
