@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-async fn echo(stream: Stream) -> io::Result<()> {
+async fn echo(mut stream: Stream) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         match stream.read(&mut buffer).await? {
