@@ -68,7 +68,7 @@ impl Link {
 
     /// Counts bytes that were read from the socket itself.
     #[inline]
-    pub(crate) fn count_read(&self, count: usize) {
+    fn count_read(&self, count: usize) {
         if let Some(meter) = &self.meter {
             meter.count_read(count);
         }
@@ -76,7 +76,7 @@ impl Link {
 
     /// Counts bytes that were written to the socket itself.
     #[inline]
-    pub(crate) fn count_written(&self, count: usize) {
+    fn count_written(&self, count: usize) {
         if let Some(meter) = &self.meter {
             meter.count_written(count);
         }
@@ -87,9 +87,9 @@ impl Link {
         self.source.io()
     }
 
-    /// The readiness of the socket, for those who drain it by themselves.
-    pub(crate) fn source(&self) -> &Source<sys::Stream> {
-        &self.source
+    /// The socket and who counts its bytes, for those who drain it by themselves.
+    pub(crate) fn into_parts(self) -> (Source<sys::Stream>, Option<Arc<Meter>>) {
+        (self.source, self.meter)
     }
 
     /// Reads what is there into `buffer`; as `poll_read` of the sockets.

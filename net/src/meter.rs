@@ -3,6 +3,7 @@
 use std::fmt;
 
 use heist_scheduler::Handle;
+use heist_scheduler::coop::Step;
 use heist_scheduler::figures::{Count, Stripes};
 
 /// Counts the bytes that are read from and written to many sockets, each worker on cache lines of
@@ -38,6 +39,15 @@ impl Meter {
     #[inline]
     pub(crate) fn count_read(&self, count: usize) {
         self.bytes.with(|bytes| bytes.read.add(count as u64));
+    }
+
+    /// Counts both directions of one step of a task.
+    #[inline]
+    pub(crate) fn count(&self, step: Step, read: usize, written: usize) {
+        self.bytes.at(step, |bytes| {
+            bytes.read.add(read as u64);
+            bytes.written.add(written as u64);
+        });
     }
 
     #[inline]

@@ -237,25 +237,14 @@ impl<F> Connected<F> {
 
 /// For those of this crate that drain the socket by themselves.
 impl Stream {
-    pub(crate) fn source(&self) -> &Source<sys::Stream> {
-        self.link.source()
+    /// The socket and who counts its bytes.
+    pub(crate) fn into_parts(self) -> (Source<sys::Stream>, Option<Arc<Meter>>) {
+        self.link.into_parts()
     }
 
     /// Has the stream's bytes counted by `meter`.
     pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
         self.link.set_meter(meter);
-    }
-
-    /// Counts bytes that were read from the socket itself.
-    #[inline]
-    pub(crate) fn count_read(&self, count: usize) {
-        self.link.count_read(count);
-    }
-
-    /// Counts bytes that were written to the socket itself.
-    #[inline]
-    pub(crate) fn count_written(&self, count: usize) {
-        self.link.count_written(count);
     }
 
     /// The same socket, with its family forgotten.

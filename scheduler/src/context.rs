@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use crate::coop::Step;
 use crate::local::Local;
 use crate::runtime::Handle;
 use crate::task::Task;
@@ -116,6 +117,20 @@ pub(crate) fn poll_time() -> Option<Instant> {
         Context::Worker(local) => local.now.get(),
         Context::Entered(handle) => handle.clock().now(),
     })
+}
+
+/// Spends one operation of the current poll's budget, and says where and when that is. `None`
+/// outside of a runtime.
+#[inline]
+pub(crate) fn step(cx: &mut TaskContext<'_>) -> Option<Poll<Step>> {
+    let step = look_at(|context| match context {
+        Context::Worker(local) => local.spend().then(|| local.step()),
+        Context::Entered(handle) => Some(Step::off_the_workers(handle.clock().now())),
+    })?;
+    if step.is_none() {
+        cx.waker().wake_by_ref();
+    }
+    Some(step.map_or(Poll::Pending, Poll::Ready))
 }
 
 /// Spends one operation of the current poll's budget.

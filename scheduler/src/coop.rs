@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::context;
+use crate::time::Instant;
 
 /// Spends one operation of the current poll's budget.
 ///
@@ -24,6 +25,60 @@ use crate::context;
 /// ```
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     context::spend(cx)
+}
+
+/// As [`poll_proceed`], and tells at the same time what a state machine asks about the poll that it
+/// is in. Each of these would otherwise be a look at the thread's own data.
+///
+/// ```
+/// # use std::task::{Context, Poll};
+/// fn poll_my_machine(cx: &mut Context<'_>) -> Poll<()> {
+///     let step = std::task::ready!(heist_scheduler::coop::poll_step(cx));
+///     println!("this happens at {:?}", step.now());
+///     Poll::Ready(())
+/// }
+/// ```
+///
+/// # Panics
+///
+/// Outside a runtime, since there is no clock to ask.
+#[inline]
+pub fn poll_step(cx: &mut Context<'_>) -> Poll<Step> {
+    context::step(cx).unwrap_or_else(|| crate::time::no_runtime("coop::poll_step()"))
+}
+
+/// What is known of the poll under way; made by [`poll_step`].
+///
+/// It is good for that poll. Kept longer, it is only out of date.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    now: Instant,
+    /// Where the runtime of the worker is, and the worker's number in it. The address 0, which is
+    /// nobody's, off the workers.
+    runtime: usize,
+    worker: usize,
+}
+
+impl Step {
+    pub(crate) fn on_worker(now: Instant, runtime: *const (), worker: usize) -> Step {
+        Step { now, runtime: runtime.addr(), worker }
+    }
+
+    pub(crate) fn off_the_workers(now: Instant) -> Step {
+        Step { now, runtime: 0, worker: 0 }
+    }
+
+    /// When the poll began; see [`Instant::of_poll`].
+    #[inline]
+    pub fn now(self) -> Instant {
+        self.now
+    }
+
+    /// The number of the worker, if it is one of the runtime at this address.
+    #[inline]
+    pub(crate) fn worker_of(self, runtime: *const ()) -> Option<usize> {
+        (self.runtime == runtime.addr()).then_some(self.worker)
+    }
 }
 
 /// Lets every other runnable task of this worker run once before going on.

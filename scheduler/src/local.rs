@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::coop::Step;
 use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
@@ -102,6 +103,11 @@ impl Local {
     /// Wakes somebody if the deque holds more than a wake is worth.
     pub(crate) fn wake_others(&self) {
         self.core.wake_for_owned(self.queue.len(), self.remote().estimate());
+    }
+
+    /// The poll under way, as seen by what it does.
+    pub(crate) fn step(&self) -> Step {
+        Step::on_worker(self.now.get(), self.core_address(), self.index)
     }
 
     pub(crate) fn refill_budget(&self) {

@@ -13,7 +13,7 @@ use super::Protocol;
 use super::closed::Closed;
 use super::connection::{Connection, Phase};
 use super::hosted::Drain;
-use super::scratch::Window;
+use super::scratch::{self, Window};
 use crate::stream::uninterrupted;
 
 impl<P: Protocol> Connection<P> {
@@ -30,7 +30,7 @@ impl<P: Protocol> Connection<P> {
             if let Err(failure) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(self.reason().or(failure));
             }
-            let shut = self.stream.shutdown(Shutdown::Write);
+            let shut = self.source.io().shutdown(Shutdown::Write);
             if shut.is_err() || self.input_ended || self.does_not_linger() {
                 return Poll::Ready(self.reason());
             }
@@ -43,8 +43,10 @@ impl<P: Protocol> Connection<P> {
     }
 
     fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
-        if let Err(error) = self.send_backlog(Instant::of_poll(), cx) {
-            return Poll::Ready(Err(Closed::lost(error)));
+        let step = ready!(coop::poll_step(cx));
+        match self.send_backlog(step.now(), cx) {
+            Ok(sent) => self.host.count(step, 0, sent),
+            Err(error) => return Poll::Ready(Err(Closed::lost(error))),
         }
         if self.backlog() == 0 {
             return Poll::Ready(Ok(()));
@@ -57,16 +59,17 @@ impl<P: Protocol> Connection<P> {
         let limit = self.bounds().linger_bytes;
         let mut discarded = self.kept().discarded;
         while discarded <= limit {
-            ready!(coop::poll_proceed(cx));
-            let Poll::Ready(drain) = self.stream.source().poll_drain(Direction::Read, cx)? else {
+            let step = ready!(coop::poll_step(cx));
+            let Poll::Ready(drain) = self.source.poll_drain(Direction::Read, cx)? else {
                 self.kept().discarded = discarded;
                 return self.timer.poll_elapsed(cx).map(Ok);
             };
-            let mut window = Window::open(&[], 0);
-            match uninterrupted(|| self.stream.socket().read(window.space())) {
+            let mut loan = scratch::borrow();
+            let mut window = Window::open(&mut loan.input, &[]);
+            match uninterrupted(|| self.source.io().read(window.space())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Ok(count) if count > 0 => {
-                    self.stream.count_read(count);
+                    self.host.count(step, count, 0);
                     discarded += count;
                 }
                 outcome => return Poll::Ready(outcome.map(drop)),

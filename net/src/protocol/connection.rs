@@ -10,16 +10,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
+use heist_reactor::Source;
 use heist_scheduler::time::{Instant, Timer};
 
 use super::closed::Closed;
-use super::hosted::Drain;
+use super::hosted::{Drain, Host, Own};
 use super::inbox::{Inbox, Sender};
 use super::limits::Limits;
 use super::output::Kept;
 use super::{End, Protocol};
-use crate::server::Place;
 use crate::stream::Stream;
+use crate::sys;
 
 /// A protocol on a socket, to be spawned as a task. Its output is the reason why the connection
 /// ended.
@@ -29,7 +30,7 @@ use crate::stream::Stream;
 /// See the [module](super) for an example.
 #[must_use = "a connection does nothing unless it is spawned or awaited"]
 pub struct Connection<P: Protocol> {
-    pub(super) stream: Stream,
+    pub(super) source: Source<sys::Stream>,
     /// For the deadline and the limits together; see [`deadlines`](super::deadlines).
     pub(super) timer: Timer,
     /// What the protocol asked for; far in the future if it did not.
@@ -37,7 +38,6 @@ pub struct Connection<P: Protocol> {
     /// When something was last read or written.
     pub(super) touched: Instant,
     pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
-    limits: Option<Arc<Limits>>,
     pub(super) kept: Option<Box<Kept>>,
     pub(super) phase: Phase,
     pub(super) flow: Flow,
@@ -51,8 +51,8 @@ pub struct Connection<P: Protocol> {
     /// A poll is under way; found set by the destructor, the poll panicked.
     polling: bool,
     pub(super) protocol: P,
-    /// At a server. Behind the stream: the place is free only when the socket is closed.
-    pub(super) place: Option<Place>,
+    /// Behind the source: a place is free only when the socket is closed.
+    pub(super) host: Host,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,13 +82,18 @@ impl<P: Protocol> Connection<P> {
     /// Puts `protocol` on `stream`, a [`TcpStream`](crate::TcpStream) or a
     /// [`UnixStream`](crate::UnixStream), accepted or connected.
     pub fn new(stream: impl Into<Stream>, protocol: P) -> Connection<P> {
+        let (source, meter) = stream.into().into_parts();
+        let own = meter.map(|meter| Box::new(Own { limits: None, meter: Some(meter) }));
+        Connection::at(source, protocol, Host::Alone(own))
+    }
+
+    pub(super) fn at(source: Source<sys::Stream>, protocol: P, host: Host) -> Connection<P> {
         Connection {
-            stream: stream.into(),
+            source,
             timer: Timer::new(),
             deadline: Instant::FAR_FUTURE,
             touched: Instant::ZERO,
             inbox: None,
-            limits: None,
             kept: None,
             phase: Phase::New,
             flow: Flow::Running,
@@ -98,7 +103,7 @@ impl<P: Protocol> Connection<P> {
             input_ended: false,
             polling: false,
             protocol,
-            place: None,
+            host,
         }
     }
 
@@ -106,7 +111,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// Call it before [`inbox`](Connection::inbox), which takes its bound from it.
     pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Connection<P> {
-        self.limits = Some(limits.into());
+        self.host.set_limits(limits.into());
         self
     }
 
@@ -152,8 +157,9 @@ impl<P: Protocol> Connection<P> {
         Sender::new(Arc::clone(inbox))
     }
 
+    #[inline]
     pub(super) fn bounds(&self) -> &Limits {
-        self.limits.as_deref().unwrap_or(&Limits::DEFAULT)
+        self.host.limits()
     }
 
     pub(super) fn kept(&mut self) -> &mut Kept {
@@ -161,7 +167,6 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// An idle connection owns no buffer.
-    #[inline]
     pub(super) fn keep_nothing_idle(&mut self) {
         if self.kept.as_ref().is_some_and(|kept| kept.is_empty()) {
             self.discharge();
@@ -221,7 +226,7 @@ impl<P: Protocol> Drop for Connection<P> {
 impl<P: Protocol> fmt::Debug for Connection<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("stream", &self.stream)
+            .field("kind", &self.source.io().kind())
             .field("phase", &self.phase)
             .field("flow", &self.flow)
             .finish_non_exhaustive()
@@ -259,7 +264,7 @@ mod tests {
         // In debug builds mio adds to each socket.
         let debug = size_of::<crate::sys::Stream>() - 8;
         let size = size_of::<Connection<Lines>>() - size_of::<Lines>();
-        assert!(size <= 144 + debug, "{size}");
+        assert!(size <= 120 + debug, "{size}");
     }
 
     #[test]

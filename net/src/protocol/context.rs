@@ -1,12 +1,13 @@
 //! What a protocol can ask for.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
-use super::{End, Stop};
+use super::{End, Error, Stop};
 
 /// A protocol's hands: the time of the event, and all that can be asked for.
 ///
@@ -60,7 +61,7 @@ impl Context<'_> {
     /// end, and waits for a while until it has closed too. Of the calls to come, only
     /// [`closed`](super::Protocol::closed) comes, and input still unread is discarded.
     pub fn close(&mut self) {
-        if self.orders.ending == Ending::None {
+        if matches!(self.orders.ending, Ending::None) {
             self.orders.ending = Ending::Close;
         }
     }
@@ -68,6 +69,17 @@ impl Context<'_> {
     /// Closes the connection at once. What was written and not sent is lost.
     pub fn abort(&mut self) {
         self.orders.ending = Ending::Abort;
+    }
+
+    /// Ends the connection as an error from [`received`](super::Protocol::received) does: as
+    /// [`close`](Context::close), for the reason [`Closed::Protocol`](super::Closed::Protocol). For
+    /// what is found wrong elsewhere: no answer came in time, the input ended too early.
+    ///
+    /// The first error counts. After an [`abort`](Context::abort) it does nothing.
+    pub fn fail(&mut self, error: impl Into<Error>) {
+        if matches!(self.orders.ending, Ending::None | Ending::Close) {
+            self.orders.ending = Ending::Fail(error.into());
+        }
     }
 }
 
@@ -90,28 +102,48 @@ pub(super) struct Orders {
     ending: Ending,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default)]
 enum Ending {
     #[default]
     None,
     Close,
     Abort,
+    Fail(Error),
 }
 
 impl Orders {
     /// The deadline to set instead of the old one, if any.
     #[must_use = "the deadline is not in force until it is set"]
+    #[inline]
     pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
         self.deadline.take()
     }
 
     /// `Err` if the protocol asked for an end.
     #[inline]
-    pub(super) fn go_on(&self) -> Result<(), Stop> {
+    pub(super) fn go_on(&mut self) -> Result<(), Stop> {
         match self.ending {
             Ending::None => Ok(()),
-            Ending::Close => Err(End::in_order(Closed::Finished)),
-            Ending::Abort => Err(End::at_once(Closed::Aborted)),
+            _ => Err(self.stop()),
+        }
+    }
+
+    /// The end after a call that returned `error`. An abort before it says that nobody is to be
+    /// given time to read.
+    #[cold]
+    pub(super) fn failed(&self, error: Error) -> Stop {
+        match self.ending {
+            Ending::Abort => End::at_once(Closed::Protocol(error)),
+            _ => End::in_order(Closed::Protocol(error)),
+        }
+    }
+
+    #[cold]
+    fn stop(&mut self) -> Stop {
+        match mem::take(&mut self.ending) {
+            Ending::None | Ending::Close => End::in_order(Closed::Finished),
+            Ending::Abort => End::at_once(Closed::Aborted),
+            Ending::Fail(error) => End::in_order(Closed::Protocol(error)),
         }
     }
 }

@@ -17,11 +17,13 @@ use super::{End, Protocol, Stop};
 impl<P: Protocol> Connection<P> {
     /// Calls the protocol's deadline if it has passed.
     #[inline]
-    pub(super) fn call_deadline(&mut self, round: &mut Round) -> Result<(), Stop> {
+    pub(super) fn see_to_deadline(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         self.take_deadline(round);
-        if self.deadline > round.now {
-            return Ok(());
-        }
+        if self.deadline > round.now() { Ok(()) } else { self.call_deadline(round) }
+    }
+
+    #[cold]
+    fn call_deadline(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         self.deadline = Instant::FAR_FUTURE;
         self.protocol.deadline(&mut round.context());
         round.go_on()?;
@@ -33,35 +35,42 @@ impl<P: Protocol> Connection<P> {
     #[inline]
     pub(super) fn watch_deadlines(
         &mut self,
-        round: &mut Round,
+        round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        // In its place it is always the same task that polls, which the timer knows already.
-        let known = self.place.is_some() && self.timer_polled;
-        match self.timer.deadline() {
-            Some(armed) if known && self.kept.is_none() && self.rests(round, armed) => Ok(()),
-            _ => self.look_at_deadlines(round, cx),
-        }
+        if self.rests(round, cx) { Ok(()) } else { self.look_at_deadlines(round, cx) }
     }
 
-    /// Whether nothing is due, and nothing earlier than the timer shows. Being idle never is: that
-    /// deadline only moves later.
+    /// Whether nothing is due, and the timer will wake the task in time for what comes first. Being
+    /// idle never comes first: that deadline only moves later.
     #[inline]
-    fn rests(&self, round: &Round, armed: Instant) -> bool {
-        round.now < armed && armed <= self.deadline && !self.is_draining()
+    fn rests(&self, round: &Round<'_>, cx: &task::Context<'_>) -> bool {
+        let Some(armed) = self.timer.deadline() else { return false };
+        self.kept.is_none()
+            && !round.draining
+            && round.now() < armed
+            && armed <= self.deadline
+            && self.timer_knows(cx)
     }
 
+    /// Whether the timer knows the task that polls. In its place it is always the same one.
+    #[inline]
+    fn timer_knows(&self, cx: &task::Context<'_>) -> bool {
+        self.timer_polled && (self.host.stay().is_some() || self.timer.waits_for(cx))
+    }
+
+    #[cold]
     fn look_at_deadlines(
         &mut self,
-        round: &mut Round,
+        round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if let Some(reason) = self.overdue(round.now) {
+        if let Some(reason) = self.overdue(round.now()) {
             return Err(End::at_once(reason));
         }
         let next = self.next_deadline();
         let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
-        if next < armed || armed <= round.now {
+        if next < armed || armed <= round.now() {
             self.timer.set(Some(next));
         }
         self.timer_polled = true;
@@ -71,7 +80,7 @@ impl<P: Protocol> Connection<P> {
     }
 
     #[inline]
-    fn take_deadline(&mut self, round: &mut Round) {
+    fn take_deadline(&mut self, round: &mut Round<'_>) {
         if let Some(deadline) = round.take_deadline() {
             self.deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
         }

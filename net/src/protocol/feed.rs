@@ -14,6 +14,7 @@ pub(super) enum Fed {
 
 /// Gives `input` to `protocol`, at most `limit` bytes a call, until it wants no more of it, and
 /// counts in `consumed` what it took.
+#[inline]
 pub(super) fn feed<P: Protocol>(
     protocol: &mut P,
     input: &[u8],
@@ -28,9 +29,10 @@ pub(super) fn feed<P: Protocol>(
         let rest = &input[*consumed..];
         // However the bytes were cut: a protocol never sees more than what a message may have.
         let visible = &rest[..rest.len().min(limit)];
-        let taken = protocol
-            .received(visible, cx)
-            .map_err(|error| End::in_order(Closed::Protocol(error)))?;
+        let taken = match protocol.received(visible, cx) {
+            Ok(taken) => taken,
+            Err(error) => return Err(cx.orders.failed(error)),
+        };
         assert!(
             taken <= visible.len(),
             "Protocol::received took {taken} bytes of {}: return the length of the message",

@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
+use heist_scheduler::coop::Step;
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use super::connection::Connection;
+use super::limits::Limits;
 use super::round::Round;
 use super::{End, Protocol, Stop};
-use crate::server::{Ending, Place};
+use crate::meter::Meter;
+use crate::server::{Ending, Place, Stay};
+use crate::stream::Stream;
 
 /// How far the drain of the server has come with this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,17 +28,69 @@ pub(super) enum Drain {
     ToldBusy,
 }
 
+/// Where a connection is at home.
+pub(super) enum Host {
+    /// In a task of its owner's, who may have set something.
+    Alone(Option<Box<Own>>),
+    /// In its place at a server.
+    Seated(Stay),
+}
+
+/// What the owner of a connection set.
+#[derive(Default)]
+pub(super) struct Own {
+    pub(super) limits: Option<Arc<Limits>>,
+    pub(super) meter: Option<Arc<Meter>>,
+}
+
+impl Host {
+    pub(super) fn set_limits(&mut self, limits: Arc<Limits>) {
+        if let Host::Alone(own) = self {
+            own.get_or_insert_default().limits = Some(limits);
+        }
+    }
+
+    #[inline]
+    pub(super) fn limits(&self) -> &Limits {
+        let own = match self {
+            Host::Seated(stay) => return stay.server().protocol_limits(),
+            Host::Alone(own) => own.as_ref().and_then(|own| own.limits.as_deref()),
+        };
+        own.unwrap_or(&Limits::DEFAULT)
+    }
+
+    /// Counts bytes that passed through the socket.
+    #[inline]
+    pub(super) fn count(&self, step: Step, read: usize, written: usize) {
+        let meter = match self {
+            Host::Seated(stay) => Some(stay.server().meter()),
+            Host::Alone(own) => own.as_ref().and_then(|own| own.meter.as_ref()),
+        };
+        if let Some(meter) = meter {
+            meter.count(step, read, written);
+        }
+    }
+
+    #[inline]
+    pub(super) fn stay(&self) -> Option<&Stay> {
+        match self {
+            Host::Seated(stay) => Some(stay),
+            Host::Alone(_) => None,
+        }
+    }
+}
+
 impl<P: Protocol> Connection<P> {
-    /// Puts the connection in its place at a server.
-    pub(crate) fn in_place(mut self, place: Place) -> Hosted<P> {
-        self.place = Some(place);
-        Hosted(self)
+    /// Puts `protocol` on a stream that was accepted, in its place at the server.
+    pub(crate) fn hosted(stream: Stream, protocol: P, place: Place) -> Hosted<P> {
+        let (source, _) = stream.into_parts();
+        Hosted(Connection::at(source, protocol, Host::Seated(place.into_stay())))
     }
 
     /// Whether the server drains and the protocol is still to be told.
     #[inline]
     pub(super) fn is_draining(&self) -> bool {
-        self.drain == Drain::Untold && self.place.as_ref().is_some_and(Place::is_draining)
+        self.drain == Drain::Untold && self.host.stay().is_some_and(Stay::is_draining)
     }
 
     /// Tells the protocol that the server drains, when it is time to.
@@ -41,11 +98,12 @@ impl<P: Protocol> Connection<P> {
     /// A message that is half there is waited for. A connection that was used just now may have
     /// another message on its way and is waited for, too, unless this round has brought one: the
     /// answer to that is the last.
-    pub(super) fn see_to_drain(&mut self, round: &mut Round) -> Result<(), Stop> {
-        if !self.is_draining() || self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
+    #[cold]
+    pub(super) fn see_to_drain(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
+        if self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
             return Ok(());
         }
-        if !round.fed && round.now < self.drain_time() {
+        if !round.fed && round.now() < self.drain_time() {
             return Ok(());
         }
         let busy = round.fed || self.backlog() > 0;
@@ -56,19 +114,25 @@ impl<P: Protocol> Connection<P> {
 
     /// Until when one more message is waited for when the server drains.
     pub(super) fn drain_time(&self) -> Instant {
-        let linger = self.place.as_ref().map(|place| place.server().limits().drain_linger);
+        let linger = self.host.stay().map(|stay| stay.server().limits().drain_linger);
         self.touched + linger.unwrap_or_default()
     }
 
+    /// Whether there is anything to [account](Connection::account) for: on the usual path, on which
+    /// nothing is kept, there is not.
+    #[inline]
+    pub(super) fn is_accountable(&self) -> bool {
+        self.kept.is_some() || self.host.stay().is_some_and(Stay::is_busy)
+    }
+
     /// Charges the server's budget for what is kept, and says whether the connection is busy.
-    /// Nothing is written on the usual path, on which nothing is kept.
     pub(super) fn account(&mut self) -> Result<(), Stop> {
-        let (Some(place), kept) = (&mut self.place, &mut self.kept) else { return Ok(()) };
-        place.set_busy(kept.is_some());
+        let (Host::Seated(stay), kept) = (&mut self.host, &mut self.kept) else { return Ok(()) };
+        stay.set_busy(kept.is_some());
         let Some(kept) = kept else { return Ok(()) };
         let size = kept.size();
         if size != kept.charged {
-            let charged = place.server().buffered().change(kept.charged, size);
+            let charged = stay.server().buffered().change(kept.charged, size);
             charged.map_err(|over| End::at_once(Closed::Memory(over)))?;
             kept.charged = size;
         }
@@ -77,8 +141,8 @@ impl<P: Protocol> Connection<P> {
 
     /// Gives back what the budget was charged.
     pub(super) fn discharge(&mut self) {
-        if let (Some(place), Some(kept)) = (&self.place, &mut self.kept) {
-            place.server().buffered().shrink(std::mem::take(&mut kept.charged));
+        if let (Host::Seated(stay), Some(kept)) = (&self.host, &mut self.kept) {
+            stay.server().buffered().shrink(std::mem::take(&mut kept.charged));
         }
     }
 

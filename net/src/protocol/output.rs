@@ -5,11 +5,12 @@ use std::io;
 use std::mem;
 use std::task::{self, Poll};
 
-use heist_reactor::Direction;
+use heist_reactor::{Direction, Source};
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
-use crate::stream::{Stream, accepted, uninterrupted};
+use crate::stream::{accepted, uninterrupted};
+use crate::sys;
 
 /// Output that the socket did not take.
 #[derive(Debug, Default)]
@@ -37,10 +38,10 @@ impl Backlog {
     /// buffer back.
     pub(super) fn send(
         &mut self,
-        stream: &Stream,
+        source: &Source<sys::Stream>,
         cx: &mut task::Context<'_>,
     ) -> io::Result<usize> {
-        let sent = send(stream, &self.bytes[self.sent..], cx)?;
+        let sent = send(source, &self.bytes[self.sent..], cx)?;
         self.sent += sent;
         if self.len() == 0 {
             *self = Backlog::default();
@@ -51,19 +52,41 @@ impl Backlog {
 
 /// Sends what the socket takes of `bytes`, and returns how much that was. If it was not all, the
 /// task waits to write.
-pub(super) fn send(stream: &Stream, bytes: &[u8], cx: &mut task::Context<'_>) -> io::Result<usize> {
+pub(super) fn send(
+    source: &Source<sys::Stream>,
+    bytes: &[u8],
+    cx: &mut task::Context<'_>,
+) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        let Poll::Ready(drain) = stream.source().poll_drain(Direction::Write, cx)? else {
+        let Poll::Ready(drain) = source.poll_drain(Direction::Write, cx)? else {
             break;
         };
-        match uninterrupted(|| stream.socket().write(&bytes[sent..])) {
+        match uninterrupted(|| source.io().write(&bytes[sent..])) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
             outcome => sent += accepted(outcome?)?,
         }
     }
-    stream.count_written(sent);
     Ok(sent)
+}
+
+/// Tries to send `bytes` without a look at the readiness, and returns how much was taken. For when
+/// nothing waits to be sent, so that the socket most likely takes it all. Only [`send`] can say
+/// that it does not, and wait.
+#[inline]
+pub(super) fn try_send(source: &Source<sys::Stream>, bytes: &[u8]) -> io::Result<usize> {
+    match source.io().write(bytes) {
+        Ok(sent) => accepted(sent),
+        Err(error) => no_matter(error),
+    }
+}
+
+#[cold]
+fn no_matter(error: io::Error) -> io::Result<usize> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
+        _ => Err(error),
+    }
 }
 
 /// What a connection that is not idle keeps.

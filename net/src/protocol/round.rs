@@ -5,7 +5,7 @@ use std::mem;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::{Direction, Drain};
-use heist_scheduler::coop;
+use heist_scheduler::coop::{self, Step};
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
@@ -13,29 +13,40 @@ use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::feed::{Fed, feed};
 use super::output;
-use super::scratch::{self, Loan, READ, Window};
+use super::scratch::{self, Buffers, READ, Window};
 use super::{Context, End, Protocol, Stop};
-use crate::stream::{Stream, uninterrupted};
+use crate::stream::uninterrupted;
+use crate::sys;
 
 /// What a round collects.
-pub(super) struct Round {
-    pub(super) now: Instant,
-    output: Loan,
+pub(super) struct Round<'a> {
+    step: Step,
+    output: &'a mut Vec<u8>,
     orders: Orders,
     /// How much may be written before the high watermark is reached.
     capacity: usize,
+    /// Bytes that passed through the socket.
+    read: usize,
+    written: usize,
+    /// The server drains, which the protocol has not been told.
+    pub(super) draining: bool,
     /// The protocol took some of the input.
     pub(super) fed: bool,
     /// Something is left to do that no waker will tell of.
     pub(super) unfinished: bool,
 }
 
-impl Round {
+impl Round<'_> {
+    #[inline]
+    pub(super) fn now(&self) -> Instant {
+        self.step.now()
+    }
+
     #[inline]
     pub(super) fn context(&mut self) -> Context<'_> {
         Context {
-            now: self.now,
-            output: &mut self.output,
+            now: self.step.now(),
+            output: self.output,
             orders: &mut self.orders,
             capacity: self.capacity,
         }
@@ -43,7 +54,7 @@ impl Round {
 
     /// `Err` if the protocol asked for an end.
     #[inline]
-    pub(super) fn go_on(&self) -> Result<(), Stop> {
+    pub(super) fn go_on(&mut self) -> Result<(), Stop> {
         self.orders.go_on()
     }
 
@@ -53,6 +64,7 @@ impl Round {
         self.orders.take_deadline()
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
         self.output.len() >= self.capacity
     }
@@ -60,31 +72,74 @@ impl Round {
 
 impl<P: Protocol> Connection<P> {
     /// Does one round, bounded in time, and comes back for another if there is more to do.
+    ///
+    /// On the usual way one read finds whole messages, one write takes all answers, and nothing is
+    /// kept. That way is inline from here on down; whatever else can happen is out of line.
     pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<Stop> {
-        ready!(coop::poll_proceed(cx));
+        let step = ready!(coop::poll_step(cx));
+        let mut loan = scratch::borrow();
+        let Buffers { input, output } = &mut *loan;
         let mut round = Round {
-            now: Instant::of_poll(),
-            output: scratch::output(),
+            step,
+            output,
             orders: Orders::default(),
             capacity: self.bounds().high().saturating_sub(self.backlog()),
+            read: 0,
+            written: 0,
+            draining: self.is_draining(),
             fed: false,
             unfinished: false,
         };
-        match self.happen(&mut round, cx).and_then(|()| self.conclude(&mut round, cx)) {
-            Ok(()) if round.unfinished => {
-                cx.waker().wake_by_ref();
+        let done = match self.happen(input, &mut round, cx) {
+            Ok(()) => self.conclude(&mut round, cx),
+            stop => stop,
+        };
+        let stop = match done {
+            Ok(()) => None,
+            Err(stop) => Some(self.stop(*stop, &mut round, cx)),
+        };
+        self.host.count(step, round.read, round.written);
+        match stop {
+            Some(stop) => Poll::Ready(stop),
+            None => {
+                if round.unfinished {
+                    cx.waker().wake_by_ref();
+                }
                 Poll::Pending
             }
-            Ok(()) => Poll::Pending,
-            Err(stop) => Poll::Ready(self.stop(*stop, &mut round, cx)),
         }
     }
 
     /// Tells the protocol what has happened, in the order that the module promises.
-    fn happen(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+    #[inline]
+    fn happen(
+        &mut self,
+        input: &mut Vec<u8>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        if self.phase == Phase::New || self.flow == Flow::Resumed {
+            self.begin(round)?;
+        }
+        if self.flow == Flow::Running {
+            self.receive(input, round, cx)?;
+            if self.inbox.is_some() {
+                self.take_messages(round, cx)?;
+            }
+        }
+        if round.draining {
+            self.see_to_drain(round)?;
+        }
+        self.see_to_deadline(round)
+    }
+
+    /// What comes before the input: the protocol is told that the connection is open, or that there
+    /// is room for output again.
+    #[cold]
+    fn begin(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
-            self.touched = round.now;
+            self.touched = round.now();
             self.protocol.opened(&mut round.context());
             round.go_on()?;
         }
@@ -93,25 +148,25 @@ impl<P: Protocol> Connection<P> {
             self.protocol.writable(&mut round.context());
             round.go_on()?;
         }
-        if self.flow == Flow::Running {
-            self.receive(round, cx)?;
-            self.take_messages(round, cx)?;
-        }
-        self.see_to_drain(round)?;
-        self.call_deadline(round)
+        Ok(())
     }
 
     /// Sends what was written, and looks after memory and time.
-    fn conclude(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
-        self.flush(round, cx).map_err(lost)?;
-        self.keep_nothing_idle();
-        self.account()?;
+    #[inline]
+    fn conclude(&mut self, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+        if let Err(error) = self.flush(round, cx) {
+            return Err(lost(error));
+        }
+        if self.is_accountable() {
+            self.keep_nothing_idle();
+            self.account()?;
+        }
         self.watch_deadlines(round, cx)
     }
 
     /// The round has come to an end of the connection: what was written before it is sent first.
     #[cold]
-    fn stop(&mut self, end: End, round: &mut Round, cx: &mut task::Context<'_>) -> Stop {
+    fn stop(&mut self, end: End, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> Stop {
         match end {
             End::InOrder(reason) => match self.flush(round, cx) {
                 Ok(()) => End::in_order(reason),
@@ -122,73 +177,114 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Reads until the socket is drained, the output full, or this round's share read.
-    fn receive(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
-        let (mut window, fed);
+    #[inline]
+    fn receive(
+        &mut self,
+        input: &mut Vec<u8>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
         if self.unfed {
-            window = self.open_window();
-            fed = self.feed(&mut window, round)?;
-        } else {
-            // Without an edge there is nothing to open a window for.
-            let count;
-            (window, count) = match self.stream.source().poll_drain(Direction::Read, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(drain) => {
-                    let mut window = self.open_window();
-                    let count = drain.and_then(|drain| read(&self.stream, drain, &mut window));
-                    (window, count.map_err(lost)?)
-                }
-            };
-            fed = self.take_in(count, &mut window, round)?;
+            return self.receive_unfed(input, round, cx);
         }
-        let fed = match fed {
-            Fed::Hungry => self.receive_more(&mut window, round, cx)?,
-            Fed::Full => Fed::Full,
+        // The bit of the readiness that woke the task. Without it there is nothing to open a window
+        // for.
+        let drain = match self.source.try_drain(Direction::Read) {
+            Some(drain) => drain,
+            None => match self.source.poll_drain(Direction::Read, cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(drain) => drain.map_err(lost)?,
+            },
         };
+        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
+        let mut window = Window::open(input, left);
+        let count = read(self.source.io(), drain, &mut window)?;
+        let mut fed = self.take_in(count, &mut window, round)?;
+        if fed == Fed::Hungry
+            && let Poll::Ready(count) = self.poll_read(&mut window, cx)
+        {
+            fed = self.receive_more(count?, &mut window, round, cx)?;
+        }
         self.unfed = fed == Fed::Full;
         self.keep_input(&window, round);
         Ok(())
     }
 
-    /// Reads on, mostly only to find that there is nothing more.
+    /// Begins with what the output had no room for before, then reads.
+    #[cold]
+    fn receive_unfed(
+        &mut self,
+        input: &mut Vec<u8>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
+        let mut window = Window::open(input, left);
+        let mut fed = self.feed(&mut window, round)?;
+        if fed == Fed::Hungry {
+            fed = self.receive_more(None, &mut window, round, cx)?;
+        }
+        self.unfed = fed == Fed::Full;
+        self.keep_input(&window, round);
+        Ok(())
+    }
+
+    /// Takes in what was read last, and reads on.
+    #[cold]
     fn receive_more(
         &mut self,
-        window: &mut Window,
-        round: &mut Round,
+        mut count: Option<usize>,
+        window: &mut Window<'_>,
+        round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<Fed, Stop> {
-        for _ in 1..READS {
-            let count = match self.stream.source().poll_drain(Direction::Read, cx) {
-                Poll::Pending => return Ok(Fed::Hungry),
-                Poll::Ready(drain) => drain.and_then(|drain| read(&self.stream, drain, window)),
-            };
-            if self.take_in(count.map_err(lost)?, window, round)? == Fed::Full {
+        for _ in 2..READS {
+            if self.take_in(count, window, round)? == Fed::Full {
                 return Ok(Fed::Full);
+            }
+            match self.poll_read(window, cx) {
+                Poll::Pending => return Ok(Fed::Hungry),
+                Poll::Ready(read) => count = read?,
             }
         }
         round.unfinished = true;
-        Ok(Fed::Hungry)
+        self.take_in(count, window, round)
+    }
+
+    #[inline]
+    fn poll_read(
+        &self,
+        window: &mut Window<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<Option<usize>, Stop>> {
+        match ready!(self.source.poll_drain(Direction::Read, cx)) {
+            Ok(drain) => Poll::Ready(read(self.source.io(), drain, window)),
+            Err(error) => Poll::Ready(Err(lost(error))),
+        }
     }
 
     /// Gives the protocol what was read: so many bytes, 0 at their end.
+    #[inline]
     fn take_in(
         &mut self,
         count: Option<usize>,
-        window: &mut Window,
-        round: &mut Round,
+        window: &mut Window<'_>,
+        round: &mut Round<'_>,
     ) -> Result<Fed, Stop> {
         match count {
             None => Ok(Fed::Hungry),
             Some(0) => self.end_input(window, round).map(|()| Fed::Hungry),
             Some(count) => {
-                self.stream.count_read(count);
-                self.touched = round.now;
+                round.read += count;
+                self.touched = round.now();
                 window.extend(count);
                 self.feed(window, round)
             }
         }
     }
 
-    fn feed(&mut self, window: &mut Window, round: &mut Round) -> Result<Fed, Stop> {
+    #[inline]
+    fn feed(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
         let limit = self.bounds().message();
         let mut consumed = 0;
         let cx = &mut round.context();
@@ -198,42 +294,47 @@ impl<P: Protocol> Connection<P> {
         fed
     }
 
-    fn end_input(&mut self, window: &Window, round: &mut Round) -> Result<(), Stop> {
+    #[cold]
+    fn end_input(&mut self, window: &Window<'_>, round: &mut Round<'_>) -> Result<(), Stop> {
         if mem::replace(&mut self.input_ended, true) {
             // Something happened since. After the end, reading does not tell of a reset any more.
-            let error = self.stream.socket().take_error().map_err(lost)?;
+            let error = self.source.io().take_error().map_err(lost)?;
             return error.map_or(Ok(()), |error| Err(lost(error)));
         }
         self.protocol.input_closed(window.rest(), &mut round.context());
         round.go_on()
     }
 
-    fn open_window(&self) -> Window {
-        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
-        Window::open(left, self.bounds().message())
-    }
-
     /// Copies out what the protocol left, or gives the buffer back if that is nothing.
-    fn keep_input(&mut self, window: &Window, round: &Round) {
-        let rest = window.rest();
-        match &mut self.kept {
-            Some(kept) if rest.is_empty() => kept.input = Vec::new(),
-            None if rest.is_empty() => {}
-            _ => {
-                let kept = self.kept();
-                if kept.input.is_empty() || round.fed {
-                    kept.input_since = round.now;
-                }
-                kept.input.clear();
-                // No more than it needs: the budget is charged for what it takes.
-                kept.input.reserve_exact(rest.len());
-                kept.input.extend_from_slice(rest);
-            }
+    #[inline]
+    fn keep_input(&mut self, window: &Window<'_>, round: &Round<'_>) {
+        if self.kept.is_some() || !window.rest().is_empty() {
+            self.keep_rest(window.rest(), round);
         }
     }
 
+    #[cold]
+    fn keep_rest(&mut self, rest: &[u8], round: &Round<'_>) {
+        let kept = self.kept();
+        if rest.is_empty() {
+            kept.input = Vec::new();
+            return;
+        }
+        if kept.input.is_empty() || round.fed {
+            kept.input_since = round.now();
+        }
+        kept.input.clear();
+        // No more than it needs: the budget is charged for what it takes.
+        kept.input.reserve_exact(rest.len());
+        kept.input.extend_from_slice(rest);
+    }
+
     /// Gives the protocol the messages of other tasks, while the output has room.
-    fn take_messages(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+    fn take_messages(
+        &mut self,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
         let Some(inbox) = &self.inbox else { return Ok(()) };
         for _ in 0..MESSAGES {
             if round.is_full() {
@@ -248,11 +349,34 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Writes what was collected, and sees to the back-pressure.
-    fn flush(&mut self, round: &mut Round, cx: &mut task::Context<'_>) -> io::Result<()> {
+    #[inline]
+    fn flush(&mut self, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> io::Result<()> {
+        let length = round.output.len();
+        if self.kept.is_some() || round.is_full() {
+            return self.flush_behind(0, round, cx);
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        let sent = output::try_send(&self.source, round.output)?;
+        self.touched = round.now();
+        round.written += sent;
+        if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
+    }
+
+    /// As [`flush`](Connection::flush), behind what was sent already, with all that may have to
+    /// wait.
+    #[cold]
+    fn flush_behind(
+        &mut self,
+        sent: usize,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> io::Result<()> {
         if round.is_full() && self.flow == Flow::Running {
             self.flow = Flow::Paused;
         }
-        self.send(round, cx)?;
+        round.written += self.send(&round.output[sent..], round.now(), cx)?;
         if self.flow == Flow::Paused && self.backlog() <= self.bounds().low() {
             self.flow = Flow::Resumed;
             round.unfinished = true;
@@ -260,39 +384,45 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// Sends the backlog and behind it what the round collected, and keeps what the socket does not
-    /// take.
-    fn send(&mut self, round: &Round, cx: &mut task::Context<'_>) -> io::Result<()> {
-        let fresh = &round.output[..];
+    /// Sends the backlog and behind it what is `fresh`, and keeps what the socket does not take.
+    /// Returns how much it took.
+    fn send(
+        &mut self,
+        fresh: &[u8],
+        now: Instant,
+        cx: &mut task::Context<'_>,
+    ) -> io::Result<usize> {
         if self.backlog() > 0 {
-            self.kept().keep_output(fresh, round.now);
-            return self.send_backlog(round.now, cx);
+            self.kept().keep_output(fresh, now);
+            return self.send_backlog(now, cx);
         }
         if fresh.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let sent = output::send(&self.stream, fresh, cx)?;
-        self.touched = round.now;
+        let sent = output::send(&self.source, fresh, cx)?;
+        self.touched = now;
         if sent < fresh.len() {
-            self.kept().keep_output(&fresh[sent..], round.now);
+            self.kept().keep_output(&fresh[sent..], now);
         }
-        Ok(())
+        Ok(sent)
     }
 
+    /// Returns how much the socket took.
     pub(super) fn send_backlog(
         &mut self,
         now: Instant,
         cx: &mut task::Context<'_>,
-    ) -> io::Result<()> {
-        let Some(kept) = &mut self.kept else { return Ok(()) };
-        let sent = kept.backlog.send(&self.stream, cx)?;
+    ) -> io::Result<usize> {
+        let Some(kept) = &mut self.kept else { return Ok(0) };
+        let sent = kept.backlog.send(&self.source, cx)?;
         kept.note_taken(sent, now);
         if sent > 0 {
             self.touched = now;
         }
-        Ok(())
+        Ok(sent)
     }
 
+    #[inline]
     pub(super) fn backlog(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| kept.backlog.len())
     }
@@ -300,20 +430,28 @@ impl<P: Protocol> Connection<P> {
 
 /// One read behind what the window shows: how many bytes came, 0 at their end, `None` if it would
 /// have blocked. After their end there is an edge only if something is wrong.
-fn read(stream: &Stream, drain: Drain<'_>, window: &mut Window) -> io::Result<Option<usize>> {
-    let count = match uninterrupted(|| stream.socket().read(window.space())) {
+#[inline]
+fn read(
+    socket: &sys::Stream,
+    drain: Drain<'_>,
+    window: &mut Window<'_>,
+) -> Result<Option<usize>, Stop> {
+    match uninterrupted(|| socket.read(window.space())) {
+        Ok(count) => {
+            if count == 0 || count < READ && drain.short_read_drains() {
+                drain.drained();
+            }
+            Ok(Some(count))
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             drain.drained();
-            return Ok(None);
+            Ok(None)
         }
-        outcome => outcome?,
-    };
-    if count == 0 || count < READ && drain.short_read_drains() {
-        drain.drained();
+        Err(error) => Err(lost(error)),
     }
-    Ok(Some(count))
 }
 
+#[cold]
 fn lost(error: io::Error) -> Stop {
     End::at_once(Closed::lost(error))
 }

@@ -104,6 +104,7 @@ pub use listener::{Address, BindError, Listener, ParseAddressError};
 pub use metrics::{HttpMetrics, Metrics};
 pub use peer::Peer;
 pub use place::Place;
+pub(crate) use place::Stay;
 pub use serving::{AcceptedHandler, ByProtocol, Handler};
 pub use shared::Shared;
 

@@ -18,13 +18,19 @@ use super::shared::Shared;
 /// another one. Drop the stream before, or together with it: who waits for descriptors is told when
 /// a place is free.
 pub struct Place {
+    stay: Stay,
+    /// Names the waker that is woken when the server drains; 0 for none. The server holds a clone,
+    /// which keeps the waker's data alive, so no other waker can have the same name.
+    registered: usize,
+}
+
+/// A place without what only those need who ask to be woken when the server drains: the task that
+/// serves the connection is woken anyway.
+pub(crate) struct Stay {
     server: Arc<Shared>,
     key: u32,
     busy: bool,
     ending: Option<Ending>,
-    /// Names the waker that is woken when the server drains; 0 for none. The server holds a clone,
-    /// which keeps the waker's data alive, so no other waker can have the same name.
-    registered: usize,
 }
 
 impl Place {
@@ -40,7 +46,7 @@ impl Place {
         if self.registered == name {
             return Poll::Pending;
         }
-        self.server.connections.set_part(self.key(), cx.waker());
+        self.stay.server.connections.set_part(self.stay.key(), cx.waker());
         self.registered = name;
         // The drain may have begun between the look and the lock.
         if self.is_draining() { Poll::Ready(()) } else { Poll::Pending }
@@ -54,18 +60,56 @@ impl Place {
     /// Whether the server drains.
     #[inline]
     pub fn is_draining(&self) -> bool {
-        self.server.connections.is_draining()
+        self.stay.is_draining()
     }
 
     /// When the connection was accepted. Takes the server's lock, since a copy of the time here
     /// would be 8 bytes of every connection: ask once a connection, not for each request.
     pub fn accepted_at(&self) -> Instant {
-        self.server.connections.since(self.key())
+        self.stay.server.connections.since(self.stay.key())
     }
 
     /// Says whether the connection is doing something, such as serving a request. It decides
     /// nothing but what the metrics say.
     pub fn set_busy(&mut self, busy: bool) {
+        self.stay.set_busy(busy);
+    }
+
+    /// What the connection shares with the others.
+    #[inline]
+    pub fn server(&self) -> &Arc<Shared> {
+        &self.stay.server
+    }
+
+    /// Gives the place back, and says how the connection ended. This counts, not what the future
+    /// that serves the connection may say later.
+    pub fn leave(mut self, ending: Ending) {
+        self.stay.ending = Some(ending);
+    }
+
+    /// The place alone.
+    pub(crate) fn into_stay(self) -> Stay {
+        self.stay
+    }
+}
+
+impl Stay {
+    #[inline]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.server.connections.is_draining()
+    }
+
+    #[inline]
+    pub(crate) fn server(&self) -> &Shared {
+        &self.server
+    }
+
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    pub(crate) fn set_busy(&mut self, busy: bool) {
         if mem::replace(&mut self.busy, busy) != busy {
             self.server.figures.with(|figures| match busy {
                 true => figures.busy.add(1),
@@ -74,24 +118,12 @@ impl Place {
         }
     }
 
-    /// What the connection shares with the others.
-    #[inline]
-    pub fn server(&self) -> &Arc<Shared> {
-        &self.server
-    }
-
-    /// Gives the place back, and says how the connection ended. This counts, not what the future
-    /// that serves the connection may say later.
-    pub fn leave(mut self, ending: Ending) {
-        self.ending = Some(ending);
-    }
-
     fn key(&self) -> usize {
         self.key as usize
     }
 }
 
-impl Drop for Place {
+impl Drop for Stay {
     fn drop(&mut self) {
         self.set_busy(false);
         let now = self.server.runtime().clock().now();
@@ -102,8 +134,8 @@ impl Drop for Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place")
-            .field("server", &self.server.name())
-            .field("busy", &self.busy)
+            .field("server", &self.stay.server.name())
+            .field("busy", &self.stay.busy)
             .finish_non_exhaustive()
     }
 }
@@ -154,8 +186,8 @@ where
     F: Future<Output = Ending>,
 {
     let number = u32::try_from(key).expect("there are never 2^32 sockets in a process");
-    let place =
-        Place { server: Arc::clone(server), key: number, busy: false, ending: None, registered: 0 };
+    let stay = Stay { server: Arc::clone(server), key: number, busy: false, ending: None };
+    let place = Place { stay, registered: 0 };
     let seat = Seat { server: Arc::clone(server), key: number, polling: false, ending: None };
     Serving { stage: Stage::New { begin: Some(begin(place)) }, seat }
 }

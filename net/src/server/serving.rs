@@ -21,7 +21,7 @@ use crate::stream::Stream;
 /// [`Builder::protocol`](super::Builder::protocol).
 pub struct ByProtocol<M> {
     make: M,
-    limits: Option<Arc<protocol::Limits>>,
+    limits: Option<protocol::Limits>,
 }
 
 impl<M> ByProtocol<M> {
@@ -33,7 +33,7 @@ impl<M> ByProtocol<M> {
     /// Sets the bounds of each connection, which otherwise follow from those of the server.
     #[must_use = "the protocol is consumed"]
     pub fn limits(mut self, limits: protocol::Limits) -> ByProtocol<M> {
-        self.limits = Some(Arc::new(limits));
+        self.limits = Some(limits);
         self
     }
 }
@@ -49,16 +49,13 @@ where
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
         let Accepted { stream, peer, place } = accepted;
         let protocol = (self.make)(&peer);
-        let mut connection = Connection::new(stream, protocol);
-        if let Some(limits) = &self.limits {
-            connection = connection.limits(Arc::clone(limits));
-        }
-        connection.in_place(place)
+        Connection::hosted(stream, protocol, place)
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
-        let limits = || Arc::new(protocol::Limits::of_server(server.limits()));
-        self.limits.get_or_insert_with(limits);
+        if let Some(limits) = self.limits.take() {
+            server.set_protocol_limits(limits);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What all connections of a server share.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use heist_scheduler::Handle;
 use heist_scheduler::figures::{Count, Stripes};
@@ -12,6 +12,7 @@ use super::connections::Connections;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use crate::meter::Meter;
+use crate::protocol;
 
 /// What all connections of a server share. Each has a reference to it, by its
 /// [`Place`](super::Place).
@@ -24,6 +25,9 @@ pub struct Shared {
     pub(super) connections: Connections,
     pub(super) figures: Stripes<Figures>,
     overloaded: Overloaded,
+    /// The bounds of each connection, where the engine serves them: here, so that no connection
+    /// has to hold them.
+    protocol_limits: OnceLock<protocol::Limits>,
     /// Whether the files of Unix sockets are to stay. Relaxed: set before a drain, of which the
     /// acceptors learn under a lock.
     keeps_files: AtomicBool,
@@ -56,6 +60,7 @@ impl Shared {
             connections: Connections::new(&limits),
             figures: Stripes::new(runtime),
             overloaded,
+            protocol_limits: OnceLock::new(),
             keeps_files: AtomicBool::new(false),
             limits,
         }
@@ -100,6 +105,19 @@ impl Shared {
     /// Whether the server has begun to drain.
     pub fn is_draining(&self) -> bool {
         self.connections.is_draining()
+    }
+
+    /// The bounds of each connection that the engine serves; by default they follow from the
+    /// server's.
+    #[inline]
+    pub(crate) fn protocol_limits(&self) -> &protocol::Limits {
+        self.protocol_limits.get_or_init(|| protocol::Limits::of_server(&self.limits))
+    }
+
+    /// Sets those bounds, before the server accepts anybody.
+    pub(super) fn set_protocol_limits(&self, limits: protocol::Limits) {
+        let set = self.protocol_limits.set(limits);
+        debug_assert!(set.is_ok(), "a server has one service, which sets the bounds once");
     }
 
     pub(super) fn keep_files(&self) {

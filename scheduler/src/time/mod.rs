@@ -49,7 +49,7 @@ fn poll_time(what: &str) -> Instant {
 }
 
 #[cold]
-fn no_runtime(what: &str) -> ! {
+pub(crate) fn no_runtime(what: &str) -> ! {
     panic!(
         "{what} was used outside a heist runtime, where there is no clock and nobody to fire \
          timers: call it in a task, in `block_on`, or after `Handle::enter`"

@@ -65,6 +65,7 @@ impl Timer {
 
     /// The deadline set last, passed or not. `None` while there is none, which is also what a
     /// deadline of [`Instant::FAR_FUTURE`] means.
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         (self.phase != Phase::Unset).then_some(self.deadline)
     }
@@ -111,13 +112,20 @@ impl Timer {
             Phase::Elapsed => Poll::Ready(()),
             // The poll's own time is never later than now, so this is never early.
             Phase::Waiting if super::poll_time("a timer") >= self.deadline => self.elapse(),
-            Phase::Waiting if self.waits(cx) => Poll::Pending,
+            Phase::Waiting if self.is_filed(cx) => Poll::Pending,
             Phase::Waiting => self.arm(cx),
         }
     }
 
+    /// Whether the task of `cx` will be woken at the deadline as things are, so that
+    /// [`poll_elapsed`](Timer::poll_elapsed) may be left out before then. Asks no clock.
+    #[inline]
+    pub fn waits_for(&self, cx: &Context<'_>) -> bool {
+        self.phase == Phase::Waiting && self.is_filed(cx)
+    }
+
     /// Whether this task will be woken in time as things are.
-    fn waits(&self, cx: &Context<'_>) -> bool {
+    fn is_filed(&self, cx: &Context<'_>) -> bool {
         let tick = Tick::of_deadline(self.deadline);
         self.queue.as_ref().is_some_and(|queue| queue.waits(self.index, tick, cx.waker()))
     }
