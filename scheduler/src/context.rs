@@ -121,16 +121,24 @@ pub(crate) fn poll_time() -> Option<Instant> {
 
 /// Spends one operation of the current poll's budget, and says where and when that is. `None`
 /// outside of a runtime.
-#[inline]
+///
+/// Inline, because the answer is as large as the work that it takes.
+#[inline(always)]
 pub(crate) fn step(cx: &mut TaskContext<'_>) -> Option<Poll<Step>> {
-    let step = look_at(|context| match context {
-        Context::Worker(local) => local.spend().then(|| local.step()),
-        Context::Entered(handle) => Some(Step::off_the_workers(handle.clock().now())),
-    })?;
-    if step.is_none() {
-        cx.waker().wake_by_ref();
+    let on_worker = look_at_worker(|local| local.spend().then(|| local.step()));
+    match on_worker {
+        Some(Some(step)) => Some(Poll::Ready(step)),
+        Some(None) => {
+            cx.waker().wake_by_ref();
+            Some(Poll::Pending)
+        }
+        None => step_off_the_workers().map(Poll::Ready),
     }
-    Some(step.map_or(Poll::Pending, Poll::Ready))
+}
+
+#[cold]
+fn step_off_the_workers() -> Option<Step> {
+    now().map(Step::off_the_workers)
 }
 
 /// Spends one operation of the current poll's budget.

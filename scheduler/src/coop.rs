@@ -42,7 +42,7 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
 /// # Panics
 ///
 /// Outside a runtime, since there is no clock to ask.
-#[inline]
+#[inline(always)]
 pub fn poll_step(cx: &mut Context<'_>) -> Poll<Step> {
     context::step(cx).unwrap_or_else(|| crate::time::no_runtime("coop::poll_step()"))
 }

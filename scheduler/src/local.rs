@@ -106,6 +106,7 @@ impl Local {
     }
 
     /// The poll under way, as seen by what it does.
+    #[inline]
     pub(crate) fn step(&self) -> Step {
         Step::on_worker(self.now.get(), self.core_address(), self.index)
     }
@@ -115,6 +116,7 @@ impl Local {
     }
 
     /// Takes one operation from the budget; false if there is none left.
+    #[inline]
     pub(crate) fn spend(&self) -> bool {
         match self.budget.get().checked_sub(1) {
             Some(left) => {

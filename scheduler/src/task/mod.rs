@@ -9,6 +9,7 @@
 //! * whoever shuts down or aborts must find every live task: `registry`;
 //! * where a woken task goes is its owner's business: `launch` takes the function.
 
+mod births;
 mod guard;
 mod join;
 #[cfg(all(test, heist_loom))]
@@ -22,8 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_task::{Runnable, ScheduleInfo};
 
 pub use crate::spawn::Builder;
+pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub(crate) use registry::{Birth, Home, Refusal};
+pub(crate) use registry::{Home, Refusal};
 
 use crate::time::Instant;
 use guard::Guarded;

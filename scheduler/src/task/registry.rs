@@ -4,28 +4,15 @@
 //! pool, so that spawning takes a lock and a reference count that no other worker touches.
 
 use std::any::Any;
-use std::panic::Location;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::births::{Birth, Births};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
-
-/// Who a task is: its name, and the place in the source that spawned it.
-#[derive(Clone, Debug)]
-pub(crate) struct Birth {
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) location: &'static Location<'static>,
-}
-
-impl Birth {
-    /// What logs and reports call the task.
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or("unnamed")
-    }
-}
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +44,24 @@ pub(crate) struct Home {
 
 struct Table {
     entries: slab::Slab<Entry>,
+    births: Births,
+    /// The keys of tasks that were flagged for abort.
+    aborted: HashSet<u32>,
     next_serial: u32,
     spawned: u64,
     closed: bool,
 }
 
 struct Entry {
-    birth: Birth,
-    /// `None` between [`Home::admit`] and [`Home::attach`].
-    waker: Option<Waker>,
+    /// One that wakes nobody between [`Home::admit`] and [`Home::attach`].
+    waker: Waker,
     serial: u32,
-    aborted: bool,
+    /// As [`Births`] knows it.
+    birth: u32,
 }
+
+/// Each task has one: it is part of what an idle connection takes.
+const _: () = assert!(size_of::<Entry>() <= 24);
 
 /// A task's place in its home; dropped with the future, which frees the place.
 pub(crate) struct Ticket {
@@ -87,6 +80,8 @@ impl Home {
             panics: AtomicUsize::new(0),
             table: Mutex::new(Table {
                 entries: slab::Slab::new(),
+                births: Births::default(),
+                aborted: HashSet::new(),
                 next_serial: 0,
                 spawned: 0,
                 closed: false,
@@ -115,7 +110,8 @@ impl Home {
         let serial = table.next_serial;
         table.next_serial = serial.wrapping_add(1);
         table.spawned += 1;
-        let key = table.entries.insert(Entry { birth, waker: None, serial, aborted: false });
+        let birth = table.births.add(birth);
+        let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, birth });
         drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
         Ok(Ticket { home: Arc::clone(home), key, serial })
@@ -124,7 +120,7 @@ impl Home {
     /// Gives the place the task's waker. The ticket still lives: the task has not been scheduled.
     pub(crate) fn attach(&self, key: u32, waker: Waker) {
         if let Some(entry) = self.table.lock().entries.get_mut(key as usize) {
-            entry.waker = Some(waker);
+            entry.waker = waker;
         }
     }
 
@@ -132,32 +128,27 @@ impl Home {
     pub(crate) fn abort(&self, key: u32, serial: u32) -> bool {
         let waker = {
             let mut table = self.table.lock();
-            let Some(entry) = table.entries.get_mut(key as usize).filter(|e| e.serial == serial)
-            else {
-                return false;
-            };
-            let flagged = std::mem::replace(&mut entry.aborted, true);
-            if !flagged && !mutant::on(Mutant::AbortUncounted) {
+            let entry = table.entries.get(key as usize).filter(|entry| entry.serial == serial);
+            let Some(waker) = entry.map(|entry| entry.waker.clone()) else { return false };
+            if table.aborted.insert(key) && !mutant::on(Mutant::AbortUncounted) {
                 self.aborting.fetch_add(1, Ordering::Relaxed);
             }
-            entry.waker.clone()
+            waker
         };
         // Without the lock: a wake may drop the task, which comes back here.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.wake();
         true
     }
 
     /// Whether the task at `key` was flagged. One load where nobody aborts.
     pub(crate) fn aborted(&self, key: u32) -> bool {
-        self.aborting.load(Ordering::Relaxed) > 0
-            && self.table.lock().entries.get(key as usize).is_some_and(|entry| entry.aborted)
+        self.aborting.load(Ordering::Relaxed) > 0 && self.table.lock().aborted.contains(&key)
     }
 
     /// Who the task at `key` is, while it lives.
     pub(crate) fn living(&self, key: u32) -> Option<Birth> {
-        self.table.lock().entries.get(key as usize).map(|entry| entry.birth.clone())
+        let table = self.table.lock();
+        table.entries.get(key as usize).map(|entry| table.births.at(entry.birth).clone())
     }
 
     pub(crate) fn alive(&self) -> usize {
@@ -185,7 +176,7 @@ impl Home {
     pub(crate) fn wake_all(&self) -> usize {
         let wakers: Vec<Waker> = {
             let table = self.table.lock();
-            table.entries.iter().filter_map(|(_, entry)| entry.waker.clone()).collect()
+            table.entries.iter().map(|(_, entry)| entry.waker.clone()).collect()
         };
         let count = wakers.len();
         // Without the lock: each wake may drop a task, which comes back here.
@@ -208,7 +199,7 @@ impl Home {
         let entry = {
             let mut table = self.table.lock();
             let entry = table.entries.remove(key as usize);
-            if entry.aborted {
+            if table.aborted.remove(&key) {
                 self.aborting.fetch_sub(1, Ordering::Relaxed);
             }
             if table.entries.is_empty() {
@@ -220,7 +211,7 @@ impl Home {
                     self.emptied.notify_all();
                 }
             }
-            entry
+            (table.births.remove(entry.birth), entry)
         };
         // The waker may hold the last reference to the task's memory: drop it without the lock.
         drop(entry);

@@ -1,0 +1,129 @@
+//! Who tasks are: names and places, each kept once for all tasks that share it.
+//!
+//! Most tasks are spawned at few places in the source, thousands at each.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::ptr;
+use std::sync::Arc;
+
+use slab::Slab;
+
+/// Who a task is: its name, and the place in the source that spawned it.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth {
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Birth {
+    /// What logs and reports call the task.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("unnamed")
+    }
+}
+
+/// The births of living tasks.
+#[derive(Default)]
+pub(super) struct Births {
+    shared: Slab<Shared>,
+    numbers: HashMap<Identity, u32>,
+    /// The number that was given last: mostly it is the next one, too.
+    last: u32,
+}
+
+struct Shared {
+    birth: Birth,
+    /// How many living tasks have it.
+    tasks: u32,
+}
+
+/// The addresses of name and place. The name is kept alive here, so no other has its address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity(usize, usize);
+
+impl Births {
+    /// The number of `birth`, for one more task.
+    pub(super) fn add(&mut self, birth: Birth) -> u32 {
+        let identity = birth.identity();
+        let is_last = |shared: &Shared| shared.birth.identity() == identity;
+        let number = match self.shared.get(self.last as usize).is_some_and(is_last) {
+            true => self.last,
+            false => self.find_or_insert(identity, birth),
+        };
+        self.shared[number as usize].tasks += 1;
+        self.last = number;
+        number
+    }
+
+    pub(super) fn at(&self, number: u32) -> &Birth {
+        &self.shared[number as usize].birth
+    }
+
+    /// A task with this birth is gone. Returns what is left of the birth of the last one.
+    #[must_use = "the name is to be dropped without the lock"]
+    pub(super) fn remove(&mut self, number: u32) -> Option<Birth> {
+        let shared = &mut self.shared[number as usize];
+        shared.tasks -= 1;
+        if shared.tasks > 0 {
+            return None;
+        }
+        let birth = self.shared.remove(number as usize).birth;
+        self.numbers.remove(&birth.identity());
+        Some(birth)
+    }
+
+    fn find_or_insert(&mut self, identity: Identity, birth: Birth) -> u32 {
+        let shared = &mut self.shared;
+        *self.numbers.entry(identity).or_insert_with(|| {
+            let number = shared.insert(Shared { birth, tasks: 0 });
+            u32::try_from(number).expect("the bound on live tasks fits in 32 bits")
+        })
+    }
+}
+
+impl Birth {
+    fn identity(&self) -> Identity {
+        let name = self.name.as_ref().map_or(0, |name| Arc::as_ptr(name).addr());
+        Identity(name, ptr::from_ref(self.location).addr())
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    fn birth(name: Option<&Arc<str>>) -> Birth {
+        Birth { name: name.cloned(), location: Location::caller() }
+    }
+
+    #[test]
+    fn tasks_of_one_name_and_place_share_them_until_the_last_has_gone() {
+        let name: Arc<str> = "worker".into();
+        let mut births = Births::default();
+        let unnamed = births.add(birth(None));
+        let numbers = [(); 3].map(|()| births.add(birth(Some(&name))));
+        assert!(numbers.iter().all(|number| *number == numbers[0] && *number != unnamed));
+        assert_eq!(
+            (births.at(numbers[0]).name(), births.at(unnamed).name()),
+            ("worker", "unnamed")
+        );
+        assert!(births.remove(numbers[0]).is_none());
+        assert!(births.remove(numbers[0]).is_none());
+        assert!(births.remove(numbers[0]).is_some());
+        assert!(births.remove(unnamed).is_some());
+        assert!(births.shared.is_empty() && births.numbers.is_empty());
+    }
+
+    #[test]
+    fn name_at_the_address_of_one_that_is_gone_is_not_taken_for_it() {
+        let mut births = Births::default();
+        for round in 0..100 {
+            let name: Arc<str> = format!("task {round:3}").into();
+            let number = births.add(birth(Some(&name)));
+            drop(name);
+            assert_eq!(births.at(number).name(), format!("task {round:3}"));
+            drop(births.remove(number));
+        }
+    }
+}
