@@ -25,6 +25,8 @@ pub(super) struct Round<'a> {
     orders: Orders,
     /// How much may be written before the high watermark is reached.
     capacity: usize,
+    /// How much input the protocol may see in one call.
+    limit: usize,
     /// Bytes that passed through the socket.
     read: usize,
     written: usize,
@@ -79,11 +81,13 @@ impl<P: Protocol> Connection<P> {
         let step = ready!(coop::poll_step(cx));
         let mut loan = scratch::borrow();
         let Buffers { input, output } = &mut *loan;
+        let limits = self.bounds();
         let mut round = Round {
             step,
             output,
             orders: Orders::default(),
-            capacity: self.bounds().high().saturating_sub(self.backlog()),
+            capacity: limits.high().saturating_sub(self.backlog()),
+            limit: limits.message(),
             read: 0,
             written: 0,
             draining: self.is_draining(),
@@ -285,7 +289,7 @@ impl<P: Protocol> Connection<P> {
 
     #[inline]
     fn feed(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
-        let limit = self.bounds().message();
+        let limit = round.limit;
         let mut consumed = 0;
         let cx = &mut round.context();
         let fed = feed(&mut self.protocol, window.rest(), &mut consumed, limit, cx);

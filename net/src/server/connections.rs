@@ -19,6 +19,7 @@ use super::drain::Ages;
 use super::ending::{Ending, Refusal};
 use super::limits::Limits;
 use super::peer::Origin;
+use super::visit::Visit;
 
 /// All connections of a server.
 pub(super) struct Connections {
@@ -37,6 +38,9 @@ pub(super) struct Connections {
 struct State {
     draining: bool,
     open: Slab<Open>,
+    /// Parts of connections' tasks that are woken by themselves and want to know when the server
+    /// drains.
+    parts: HashMap<usize, Waker>,
     by_origin: HashMap<Origin, usize>,
     acceptors: Slab<Acceptor>,
     /// Who waits for the last connection and the last acceptor to end.
@@ -51,14 +55,12 @@ struct State {
 struct Open {
     /// Its task, once that has been polled.
     task: Option<Waker>,
-    /// A part of the task that is woken by itself and wants to know when the server drains.
-    part: Option<Box<Waker>>,
     origin: Option<Origin>,
-    since: Instant,
-    ending: Option<Ending>,
-    /// Its [`Place`](super::Place) and its task: the last one takes it out.
-    holders: u8,
+    visit: Visit,
 }
+
+/// Each connection has one: it is part of what an idle connection takes.
+const _: () = assert!(size_of::<Open>() <= 32);
 
 #[derive(Default)]
 struct Acceptor {
@@ -105,6 +107,7 @@ impl Connections {
             state: Mutex::new(State {
                 draining: false,
                 open: Slab::new(),
+                parts: HashMap::new(),
                 by_origin: HashMap::new(),
                 acceptors: Slab::new(),
                 drainers: Vec::new(),
@@ -185,7 +188,7 @@ impl Connections {
             *count += 1;
         }
         state.counts.accepted += 1;
-        let open = Open { task: None, part: None, origin, since: now, ending: None, holders: 2 };
+        let open = Open { task: None, origin, visit: Visit::new(now) };
         state.make_room();
         Ok(state.open.insert(open))
     }
@@ -209,38 +212,38 @@ impl Connections {
     /// Sees to it that `waker` is woken when the server drains.
     pub(super) fn set_part(&self, key: usize, waker: &Waker) {
         let mut state = self.state.lock();
-        let open = &mut state.open[key];
+        let open = &state.open[key];
         let told_already = open.task.as_ref().is_some_and(|task| task.will_wake(waker));
-        let part = (!told_already).then(|| Box::new(waker.clone()));
-        let old = mem::replace(&mut open.part, part);
+        let old = match told_already {
+            true => state.parts.remove(&key),
+            false => state.parts.insert(key, waker.clone()),
+        };
         drop(state);
         drop(old);
     }
 
     /// When the connection was accepted.
     pub(super) fn since(&self, key: usize) -> Instant {
-        self.state.lock().open[key].since
+        self.state.lock().open[key].visit.since()
     }
 
     /// The place or the task of a connection has gone. The last of them ends it; of the endings
     /// that they tell, the first counts.
     pub(super) fn leave(&self, key: usize, ending: Option<Ending>, now: Instant) {
         let mut state = self.state.lock();
-        let open = &mut state.open[key];
-        open.ending = open.ending.or(ending);
-        open.holders -= 1;
-        if open.holders > 0 {
+        if !state.open[key].visit.leave(ending) {
             return;
         }
         let open = state.open.remove(key);
+        let part = state.parts.remove(&key);
         state.forget(open.origin);
-        state.counts.closed[open.ending.unwrap_or(Ending::Cut) as usize] += 1;
-        state.times.record_time(now - open.since);
+        state.counts.closed[open.visit.ending().unwrap_or(Ending::Cut) as usize] += 1;
+        state.times.record_time(now - open.visit.since());
         let mut wakers = state.drainers_if_gone();
         wakers.extend(state.acceptors.iter_mut().filter_map(|(_, acceptor)| acceptor.stop()));
         drop(state);
         // A waker may run code of its owner's when it is dropped.
-        drop(open);
+        drop((open, part));
         wake(wakers);
     }
 
@@ -266,7 +269,7 @@ impl Connections {
         state.before = Some(state.counts.clone());
         let mut wakers: Vec<_> =
             state.acceptors.iter().filter_map(|(_, acceptor)| acceptor.waker.clone()).collect();
-        wakers.extend(state.open.iter().flat_map(|(_, open)| open.wakers().cloned()));
+        wakers.extend(state.connection_wakers().cloned());
         drop(state);
         wake(wakers);
     }
@@ -288,9 +291,8 @@ impl Connections {
         let state = self.state.lock();
         self.cut.store(true, Ordering::Release);
         let mut ages = Ages::default();
-        state.open.iter().for_each(|(_, open)| ages.count(now - open.since));
-        let wakers: Vec<_> =
-            state.open.iter().flat_map(|(_, open)| open.wakers().cloned()).collect();
+        state.open.iter().for_each(|(_, open)| ages.count(now - open.visit.since()));
+        let wakers: Vec<_> = state.connection_wakers().cloned().collect();
         drop(state);
         wake(wakers);
         ages
@@ -338,6 +340,10 @@ impl State {
         }
     }
 
+    fn connection_wakers(&self) -> impl Iterator<Item = &Waker> {
+        self.open.iter().filter_map(|(_, open)| open.task.as_ref()).chain(self.parts.values())
+    }
+
     fn is_gone(&self) -> bool {
         self.open.is_empty() && self.acceptors.is_empty()
     }
@@ -354,12 +360,6 @@ impl State {
                 self.by_origin.remove(&origin);
             }
         }
-    }
-}
-
-impl Open {
-    fn wakers(&self) -> impl Iterator<Item = &Waker> {
-        self.task.iter().chain(self.part.as_deref())
     }
 }
 

@@ -84,6 +84,7 @@ mod place;
 mod serving;
 mod shared;
 mod socket;
+mod visit;
 
 use std::fmt;
 use std::future::{Future, poll_fn};

@@ -1,0 +1,73 @@
+//! What a server keeps of each connection: when it came, and how far its end has come.
+
+use heist_scheduler::time::Instant;
+
+use super::ending::Ending;
+
+/// When a connection came, and how far its end has come, in one word: nanoseconds on the clock, but
+/// the lowest byte of them is used otherwise.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 8 to 63 | when it came, to 256 ns |
+/// | 7 | one of its two holders, its [`Place`](super::Place) and its task, has gone |
+/// | 0 to 6 | 0, or one more than the [`Ending`] that the first of them told |
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit(u64);
+
+impl Visit {
+    pub(super) fn new(now: Instant) -> Visit {
+        Visit(now.as_nanos() & !Visit::LOWEST)
+    }
+
+    pub(super) fn since(self) -> Instant {
+        Instant::from_nanos(self.0 & !Visit::LOWEST)
+    }
+
+    /// The ending that was told first.
+    pub(super) fn ending(self) -> Option<Ending> {
+        let told = (self.0 & Visit::ENDING).checked_sub(1)?;
+        Ending::ALL.get(told as usize).copied()
+    }
+
+    /// A holder leaves and may tell of an ending. Returns whether it was the last one.
+    #[must_use = "the last one ends it"]
+    pub(super) fn leave(&mut self, ending: Option<Ending>) -> bool {
+        if self.0 & Visit::ENDING == 0 {
+            self.0 |= ending.map_or(0, |ending| ending as u64 + 1);
+        }
+        let last = self.0 & Visit::ONE_HAS_GONE != 0;
+        self.0 |= Visit::ONE_HAS_GONE;
+        last
+    }
+
+    const LOWEST: u64 = 0xff;
+    const ONE_HAS_GONE: u64 = 0x80;
+    const ENDING: u64 = 0x7f;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ending_counts_and_the_last_holder_ends_it() {
+        let came = Instant::from_nanos(123_456_789);
+        for first in Ending::ALL {
+            let mut visit = Visit::new(came);
+            assert_eq!(visit.ending(), None);
+            assert!(!visit.leave(Some(first)));
+            assert!(visit.leave(Some(Ending::Cut)));
+            assert_eq!(visit.ending(), Some(first));
+            assert!((came - visit.since()).as_nanos() < 256);
+        }
+    }
+
+    #[test]
+    fn a_holder_that_tells_nothing_leaves_the_word_to_the_other() {
+        let mut visit = Visit::new(Instant::ZERO);
+        assert!(!visit.leave(None));
+        assert!(visit.leave(Some(Ending::Lost)));
+        assert_eq!(visit.ending(), Some(Ending::Lost));
+    }
+}
