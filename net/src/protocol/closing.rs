@@ -64,9 +64,7 @@ impl<P: Protocol> Connection<P> {
                 self.kept().discarded = discarded;
                 return self.timer.poll_elapsed(cx).map(Ok);
             };
-            let mut loan = scratch::borrow();
-            let mut window = Window::open(&mut loan.input, &[]);
-            match uninterrupted(|| self.source.io().read(window.space())) {
+            match uninterrupted(|| self.discard()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Ok(count) if count > 0 => {
                     self.host.count(step, count, 0);
@@ -76,6 +74,12 @@ impl<P: Protocol> Connection<P> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn discard(&self) -> io::Result<usize> {
+        scratch::lend(|buffers| {
+            self.source.io().read(Window::open(&mut buffers.input, &[]).space())
+        })
     }
 
     /// A peer that was idle when the server drained is not sending: there is nothing to hear out.

@@ -112,9 +112,14 @@ enum Ending {
 }
 
 impl Orders {
+    /// Whether the deadline is to be changed.
+    #[inline]
+    pub(super) fn wants_deadline(&self) -> bool {
+        self.deadline.is_some()
+    }
+
     /// The deadline to set instead of the old one, if any.
     #[must_use = "the deadline is not in force until it is set"]
-    #[inline]
     pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
         self.deadline.take()
     }

@@ -18,7 +18,9 @@ impl<P: Protocol> Connection<P> {
     /// Calls the protocol's deadline if it has passed.
     #[inline]
     pub(super) fn see_to_deadline(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
-        self.take_deadline(round);
+        if round.wants_deadline() {
+            self.take_deadline(round);
+        }
         if self.deadline > round.now() { Ok(()) } else { self.call_deadline(round) }
     }
 
@@ -79,7 +81,6 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    #[inline]
     fn take_deadline(&mut self, round: &mut Round<'_>) {
         if let Some(deadline) = round.take_deadline() {
             self.deadline = deadline.unwrap_or(Instant::FAR_FUTURE);

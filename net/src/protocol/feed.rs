@@ -14,7 +14,7 @@ pub(super) enum Fed {
 
 /// Gives `input` to `protocol`, at most `limit` bytes a call, until it wants no more of it, and
 /// counts in `consumed` what it took.
-#[inline]
+#[inline(always)]
 pub(super) fn feed<P: Protocol>(
     protocol: &mut P,
     input: &[u8],

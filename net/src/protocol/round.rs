@@ -15,7 +15,6 @@ use super::feed::{Fed, feed};
 use super::output;
 use super::scratch::{self, Buffers, READ, Window};
 use super::{Context, End, Protocol, Stop};
-use crate::stream::uninterrupted;
 use crate::sys;
 
 /// What a round collects.
@@ -60,8 +59,13 @@ impl Round<'_> {
         self.orders.go_on()
     }
 
-    /// The deadline to set instead of the old one, if any.
+    /// Whether the protocol asked for another deadline.
     #[inline]
+    pub(super) fn wants_deadline(&self) -> bool {
+        self.orders.wants_deadline()
+    }
+
+    /// The deadline to set instead of the old one, if any.
     pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
         self.orders.take_deadline()
     }
@@ -79,12 +83,20 @@ impl<P: Protocol> Connection<P> {
     /// kept. That way is inline from here on down; whatever else can happen is out of line.
     pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<Stop> {
         let step = ready!(coop::poll_step(cx));
-        let mut loan = scratch::borrow();
-        let Buffers { input, output } = &mut *loan;
+        scratch::lend(|buffers| self.go_round(step, buffers, cx))
+    }
+
+    #[inline]
+    fn go_round(
+        &mut self,
+        step: Step,
+        buffers: &mut Buffers,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Stop> {
         let limits = self.bounds();
         let mut round = Round {
             step,
-            output,
+            output: &mut buffers.output,
             orders: Orders::default(),
             capacity: limits.high().saturating_sub(self.backlog()),
             limit: limits.message(),
@@ -94,24 +106,19 @@ impl<P: Protocol> Connection<P> {
             fed: false,
             unfinished: false,
         };
-        let done = match self.happen(input, &mut round, cx) {
+        let done = match self.happen(&mut buffers.input, &mut round, cx) {
             Ok(()) => self.conclude(&mut round, cx),
             stop => stop,
         };
-        let stop = match done {
-            Ok(()) => None,
-            Err(stop) => Some(self.stop(*stop, &mut round, cx)),
-        };
+        let stop = done.map_err(|stop| self.stop(*stop, &mut round, cx));
         self.host.count(step, round.read, round.written);
-        match stop {
-            Some(stop) => Poll::Ready(stop),
-            None => {
-                if round.unfinished {
-                    cx.waker().wake_by_ref();
-                }
-                Poll::Pending
-            }
+        if let Err(stop) = stop {
+            return Poll::Ready(stop);
         }
+        if round.unfinished {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// Tells the protocol what has happened, in the order that the module promises.
@@ -262,13 +269,19 @@ impl<P: Protocol> Connection<P> {
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<Option<usize>, Stop>> {
         match ready!(self.source.poll_drain(Direction::Read, cx)) {
-            Ok(drain) => Poll::Ready(read(self.source.io(), drain, window)),
+            Ok(drain) => Poll::Ready(self.read_again(drain, window)),
             Err(error) => Poll::Ready(Err(lost(error))),
         }
     }
 
+    /// Out of line: mostly there is nothing more.
+    #[cold]
+    fn read_again(&self, drain: Drain<'_>, window: &mut Window<'_>) -> Result<Option<usize>, Stop> {
+        read(self.source.io(), drain, window)
+    }
+
     /// Gives the protocol what was read: so many bytes, 0 at their end.
-    #[inline]
+    #[inline(always)]
     fn take_in(
         &mut self,
         count: Option<usize>,
@@ -287,7 +300,8 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    #[inline]
+    // Both this and what it calls always inline: a call passes more than it does.
+    #[inline(always)]
     fn feed(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
         let limit = round.limit;
         let mut consumed = 0;
@@ -434,25 +448,33 @@ impl<P: Protocol> Connection<P> {
 
 /// One read behind what the window shows: how many bytes came, 0 at their end, `None` if it would
 /// have blocked. After their end there is an edge only if something is wrong.
-#[inline]
+///
+/// Interrupted, it has read nothing, and the next look finds the socket ready still.
+#[inline(always)]
 fn read(
     socket: &sys::Stream,
     drain: Drain<'_>,
     window: &mut Window<'_>,
 ) -> Result<Option<usize>, Stop> {
-    match uninterrupted(|| socket.read(window.space())) {
+    match socket.read(window.space()) {
         Ok(count) => {
             if count == 0 || count < READ && drain.short_read_drains() {
                 drain.drained();
             }
             Ok(Some(count))
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            drain.drained();
-            Ok(None)
-        }
-        Err(error) => Err(lost(error)),
+        Err(error) => nothing_read(error, drain),
     }
+}
+
+#[cold]
+fn nothing_read(error: io::Error, drain: Drain<'_>) -> Result<Option<usize>, Stop> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => drain.drained(),
+        io::ErrorKind::Interrupted => {}
+        _ => return Err(lost(error)),
+    }
+    Ok(None)
 }
 
 #[cold]

@@ -1,18 +1,15 @@
 //! Buffers that belong to the thread, lent to one connection at a time.
 //!
-//! They go back when they are dropped, so a protocol that panics costs nobody a buffer. Buffers
-//! that are lent already are not there; whoever asks gets new ones.
+//! Whoever asks while they are lent gets new ones for as long.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::mem;
-use std::ops::{Deref, DerefMut};
 
 thread_local! {
-    static BUFFERS: Cell<Option<Box<Buffers>>> = const { Cell::new(None) };
+    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::NEW) };
 }
 
 /// What a round needs, together, so that it asks the thread once.
-#[derive(Default)]
 pub(super) struct Buffers {
     /// For a [`Window`]. What is in it is nobody's.
     pub(super) input: Vec<u8>,
@@ -20,49 +17,33 @@ pub(super) struct Buffers {
     pub(super) output: Vec<u8>,
 }
 
-/// A thread's buffers, on loan.
-pub(super) struct Loan(Option<Box<Buffers>>);
-
-/// The thread's buffers.
+/// Calls `with` with the thread's buffers. A panic in it costs nobody a buffer.
 #[inline]
-pub(super) fn borrow() -> Loan {
-    Loan(Some(BUFFERS.take().unwrap_or_default()))
-}
-
-impl Deref for Loan {
-    type Target = Buffers;
-
-    #[inline]
-    fn deref(&self) -> &Buffers {
-        self.0.as_ref().expect("taken by the destructor alone")
-    }
-}
-
-impl DerefMut for Loan {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Buffers {
-        self.0.as_mut().expect("taken by the destructor alone")
-    }
-}
-
-impl Drop for Loan {
-    #[inline]
-    fn drop(&mut self) {
-        let Some(mut buffers) = self.0.take() else { return };
+pub(super) fn lend<R>(with: impl FnOnce(&mut Buffers) -> R) -> R {
+    BUFFERS.with(|owner| {
+        let (mut lent, mut fresh);
+        // One way to the call, so that it can be inline.
+        let buffers = match owner.try_borrow_mut() {
+            Ok(buffers) => {
+                lent = buffers;
+                &mut *lent
+            }
+            Err(_) => {
+                fresh = Buffers::NEW;
+                &mut fresh
+            }
+        };
         buffers.output.clear();
+        let result = with(buffers);
         if buffers.input.capacity().max(buffers.output.capacity()) > KEEP {
-            buffers.shrink();
+            *buffers = Buffers::NEW;
         }
-        // A thread that is ending has no use for it any more.
-        let _ = BUFFERS.try_with(|owner| owner.set(Some(buffers)));
-    }
+        result
+    })
 }
 
 impl Buffers {
-    #[cold]
-    fn shrink(&mut self) {
-        *self = Buffers::default();
-    }
+    const NEW: Buffers = Buffers { input: Vec::new(), output: Vec::new() };
 }
 
 /// The window through which a connection reads: what the protocol left before, then what is read.
@@ -184,35 +165,40 @@ mod tests {
         assert!(buffer.len() <= 10 * READ, "{}", buffer.len());
     }
 
+    /// Where the thread's output buffer is.
+    fn output_address() -> usize {
+        lend(|buffers| {
+            assert!(buffers.output.is_empty());
+            buffers.output.reserve(100);
+            buffers.output.as_ptr().addr()
+        })
+    }
+
     #[test]
     fn panic_gives_the_buffers_back() {
-        let address = {
-            let mut loan = borrow();
-            loan.output.extend_from_slice(&[0; 100]);
-            loan.output.as_ptr()
-        };
+        let address = output_address();
         let panicked = std::panic::catch_unwind(|| {
-            let mut loan = borrow();
-            loan.output.push(1);
-            panic!("on purpose");
+            lend(|buffers| {
+                buffers.output.push(1);
+                panic!("on purpose");
+            })
         });
         assert!(panicked.is_err());
-        let loan = borrow();
-        assert_eq!((loan.output.as_ptr(), loan.output.len()), (address, 0));
+        assert_eq!(output_address(), address);
     }
 
     #[test]
     fn two_borrowers_get_two_buffers() {
-        let mut one = borrow();
-        let mut other = borrow();
-        one.output.push(1);
-        other.output.push(2);
-        assert_eq!((&one.output[..], &other.output[..]), (&[1][..], &[2][..]));
+        lend(|one| {
+            one.output.push(1);
+            lend(|other| other.output.push(2));
+            assert_eq!(&one.output[..], &[1][..]);
+        });
     }
 
     #[test]
     fn a_great_buffer_is_not_kept() {
-        borrow().output.reserve(KEEP + 1);
-        assert!(borrow().output.capacity() <= KEEP);
+        lend(|buffers| buffers.output.reserve(KEEP + 1));
+        lend(|buffers| assert!(buffers.output.capacity() <= KEEP));
     }
 }

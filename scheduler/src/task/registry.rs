@@ -141,8 +141,14 @@ impl Home {
     }
 
     /// Whether the task at `key` was flagged. One load where nobody aborts.
+    #[inline]
     pub(crate) fn aborted(&self, key: u32) -> bool {
-        self.aborting.load(Ordering::Relaxed) > 0 && self.table.lock().aborted.contains(&key)
+        self.aborting.load(Ordering::Relaxed) > 0 && self.is_flagged(key)
+    }
+
+    #[cold]
+    fn is_flagged(&self, key: u32) -> bool {
+        self.table.lock().aborted.contains(&key)
     }
 
     /// Who the task at `key` is, while it lives.
@@ -228,6 +234,7 @@ impl Ticket {
     }
 
     /// Whether the task is to be dropped instead of polled.
+    #[inline]
     pub(crate) fn aborted(&self) -> bool {
         self.home.aborted(self.key)
     }
