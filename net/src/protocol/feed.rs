@@ -121,6 +121,25 @@ mod tests {
     }
 
     #[test]
+    fn error_after_an_abort_ends_at_once_for_its_own_reason() {
+        struct Client;
+        impl Protocol for Client {
+            type Message = std::convert::Infallible;
+
+            fn received(&mut self, _: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+                cx.abort();
+                Err("garbage".into())
+            }
+        }
+        let mut output = Vec::new();
+        let mut orders = Default::default();
+        let now = heist_scheduler::time::Instant::ZERO;
+        let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
+        let stop = feed(&mut Client, b"x", &mut 0, 64, &mut cx).unwrap_err();
+        assert!(matches!(*stop, End::AtOnce(Closed::Protocol(_))), "{stop:?}");
+    }
+
+    #[test]
     fn full_output_stops_the_input_between_two_messages() {
         let mut output = Vec::new();
         let mut orders = Default::default();

@@ -152,7 +152,10 @@ pub trait Protocol: Send + 'static {
     /// # Errors
     ///
     /// An error ends the connection, as [`close`](Context::close) does, for the reason
-    /// [`Closed::Protocol`].
+    /// [`Closed::Protocol`]: what was written before is sent, and the peer is given time to read it,
+    /// up to [`Limits::linger_timeout`], so that an answer that names the error arrives. Where no
+    /// answer matters, as mostly for a client, [`abort`](Context::abort) before returning the error
+    /// ends the connection at once, for the same reason.
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error>;
 
     /// The output has fallen to the low watermark, after it had reached the high one.

@@ -203,6 +203,34 @@ mod tests {
     }
 
     #[test]
+    fn failure_in_any_call_ends_with_its_first_reason_after_the_output() {
+        struct Impatient;
+        impl Protocol for Impatient {
+            type Message = std::convert::Infallible;
+
+            fn opened(&mut self, cx: &mut Context<'_>) {
+                cx.set_deadline_in(Duration::from_secs(1));
+            }
+
+            fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+                Ok(input.len())
+            }
+
+            fn deadline(&mut self, cx: &mut Context<'_>) {
+                cx.write(b"bye");
+                cx.close();
+                cx.fail("no answer");
+                cx.fail("something else");
+            }
+        }
+        let mut rehearsal = Rehearsal::new(Impatient);
+        rehearsal.pass(Duration::from_secs(1));
+        assert_eq!(rehearsal.take_output(), b"bye");
+        let closed = rehearsal.closed().unwrap();
+        assert!(matches!(closed, Closed::Protocol(error) if error.to_string() == "no answer"));
+    }
+
+    #[test]
     fn rest_of_the_input_is_seen_at_its_end_and_nothing_after() {
         let mut rehearsal = Rehearsal::new(Diary);
         rehearsal.writable();
