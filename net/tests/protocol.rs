@@ -609,6 +609,41 @@ fn abort_closes_at_once() {
 }
 
 #[test]
+fn sender_can_end_a_connection_whose_peer_does_not_read() {
+    run(async {
+        let (near, mut far) = pair().await;
+        let generate = Generate { left: 64 << 20, most: Arc::default() };
+        let mut connection = Connection::new(near, generate);
+        let sender = connection.inbox();
+        let task = spawn(connection);
+        // Then it writes, and with nobody who reads it does not get far.
+        far.peek(&mut [0]).await.unwrap();
+        sender.abort();
+        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+        assert!(sender.is_closed());
+    });
+}
+
+#[test]
+fn sender_can_end_a_connection_that_is_about_to_close() {
+    run(async {
+        let (near, mut far) = pair().await;
+        let (lines, _events) = Lines::new();
+        let limits = Limits { linger_timeout: Duration::MAX, ..Limits::default() };
+        let mut connection = Connection::new(near, lines).limits(limits);
+        let sender = connection.inbox();
+        let task = spawn(connection);
+        far.write_all(b"close\n").await.unwrap();
+        let mut rest = Vec::new();
+        while let count @ 1.. = far.read(&mut [0; 64]).await.unwrap() {
+            rest.push(count);
+        }
+        sender.abort();
+        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+    });
+}
+
+#[test]
 fn reset_by_the_peer_ends_the_connection() {
     run(async {
         let (near, far) = blocking_pair().await;

@@ -26,6 +26,9 @@ impl<P: Protocol> Connection<P> {
     }
 
     pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+        if self.is_aborted(cx) {
+            return Poll::Ready(self.reason().or(Closed::Aborted));
+        }
         if self.phase == Phase::Flushing {
             if let Err(failure) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(self.reason().or(failure));

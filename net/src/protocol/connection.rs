@@ -87,6 +87,56 @@ impl<P: Protocol> Connection<P> {
         Connection::at(source, protocol, Host::Alone(own))
     }
 
+    /// As [`new`](Connection::new), for a protocol that is to have a [`Sender`] of its own: to give
+    /// it to other tasks, so that their answers come back as messages.
+    ///
+    /// The protocol that holds one does not keep its connection open by it.
+    ///
+    /// ```
+    /// use heist_net::protocol::{Context, Error, Limits, Protocol, Sender};
+    /// use heist_net::{Connection, Runtime, UnixStream};
+    ///
+    /// /// Answers each byte with its square, which somebody else works out.
+    /// struct Squares(Sender<u8>);
+    ///
+    /// impl Protocol for Squares {
+    ///     type Message = u8;
+    ///
+    ///     fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+    ///         let (byte, answers) = (input[0], self.0.clone());
+    ///         drop(heist_scheduler::spawn(async move { answers.send(byte * byte).await }));
+    ///         Ok(1)
+    ///     }
+    ///
+    ///     fn message(&mut self, square: u8, cx: &mut Context<'_>) {
+    ///         cx.write(&[square]);
+    ///     }
+    /// }
+    ///
+    /// Runtime::new()?.block_on(async {
+    ///     let (near, mut far) = UnixStream::pair()?;
+    ///     drop(heist_scheduler::spawn(Connection::with_inbox(near, Limits::default(), Squares)));
+    ///     far.write_all(&[7]).await?;
+    ///     let mut square = [0];
+    ///     far.read_exact(&mut square).await?;
+    ///     assert_eq!(square, [49]);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_inbox(
+        stream: impl Into<Stream>,
+        limits: impl Into<Arc<Limits>>,
+        make: impl FnOnce(Sender<P::Message>) -> P,
+    ) -> Connection<P> {
+        let limits = limits.into();
+        let inbox = Arc::new(Inbox::new(limits.inbox));
+        let protocol = make(Sender::new(Arc::clone(&inbox)));
+        let mut connection = Connection::new(stream, protocol).limits(limits);
+        connection.inbox = Some(inbox);
+        connection
+    }
+
     pub(super) fn at(source: Source<sys::Stream>, protocol: P, host: Host) -> Connection<P> {
         Connection {
             source,

@@ -10,6 +10,7 @@ use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use super::connection::Connection;
+use super::inbox::{Inbox, Sender};
 use super::limits::Limits;
 use super::round::Round;
 use super::{End, Protocol, Stop};
@@ -85,6 +86,19 @@ impl<P: Protocol> Connection<P> {
     pub(crate) fn hosted(stream: Stream, protocol: P, place: Place) -> Hosted<P> {
         let (source, _) = stream.into_parts();
         Hosted(Connection::at(source, protocol, Host::Seated(place.into_stay())))
+    }
+
+    /// As [`hosted`](Connection::hosted), for a protocol that has a sender of its own.
+    pub(crate) fn hosted_with_inbox(
+        stream: Stream,
+        make: impl FnOnce(Sender<P::Message>) -> P,
+        place: Place,
+    ) -> Hosted<P> {
+        let inbox = Arc::new(Inbox::new(place.server().protocol_limits().inbox));
+        let protocol = make(Sender::new(Arc::clone(&inbox)));
+        let mut hosted = Connection::hosted(stream, protocol, place);
+        hosted.0.inbox = Some(inbox);
+        hosted
     }
 
     /// Whether the server drains and the protocol is still to be told.

@@ -43,6 +43,17 @@ impl<M> Sender<M> {
         Sending { inbox: &self.0, message: Some(message), ticket: None }
     }
 
+    /// Ends the connection at once, as [`Context::abort`](super::Context::abort) would: for the
+    /// reason [`Closed::Aborted`](super::Closed::Aborted).
+    ///
+    /// Unlike a message it needs no room in the inbox, and it reaches a connection whose peer does
+    /// not read, to which messages are not given, and one that is about to close. Messages that
+    /// wait are dropped. It returns at once; the connection's task ends it. Once it has ended, this
+    /// does nothing.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
         self.0.state.lock().closed
@@ -145,7 +156,17 @@ struct State<M> {
     /// Those of the senders that wait for room, with their tickets.
     senders: Vec<(u64, Waker)>,
     next_ticket: u64,
+    /// A sender wants the connection to end.
+    aborted: bool,
     closed: bool,
+}
+
+/// What the connection finds in its inbox.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken<M> {
+    Message(M),
+    /// It is to end at once.
+    Abort,
 }
 
 impl<M> Inbox<M> {
@@ -156,6 +177,7 @@ impl<M> Inbox<M> {
             receiver: None,
             senders: Vec::new(),
             next_ticket: 0,
+            aborted: false,
             closed: false,
         };
         Inbox { state: Mutex::new(state), bound: bound.max(1) }
@@ -163,19 +185,43 @@ impl<M> Inbox<M> {
 
     /// Takes the oldest message, or stores the connection's waker. Wakes all senders that wait for
     /// room, of which one may be gone already, and the others find out.
-    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<M> {
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken<M>> {
         let mut state = self.state.lock();
+        if state.aborted {
+            return Poll::Ready(Taken::Abort);
+        }
         let Some(message) = state.messages.pop_front() else {
-            if !state.receiver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                let old = state.receiver.replace(cx.waker().clone());
-                drop((state, old));
-            }
+            let old = state.wait(cx);
+            drop(state);
+            drop(old);
             return Poll::Pending;
         };
         let senders = mem::take(&mut state.senders);
         drop(state);
         wake(senders);
-        Poll::Ready(message)
+        Poll::Ready(Taken::Message(message))
+    }
+
+    /// Whether a sender wants the connection to end; if not, stores its waker. Leaves the messages.
+    pub(super) fn poll_abort(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.aborted {
+            return Poll::Ready(());
+        }
+        let old = state.wait(cx);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    fn abort(&self) {
+        let mut state = self.state.lock();
+        state.aborted = true;
+        let receiver = state.receiver.take();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
     }
 
     /// Refuses all messages from now on, and drops those that wait.
@@ -226,6 +272,14 @@ impl<M> Inbox<M> {
 }
 
 impl<M> State<M> {
+    /// Stores the connection's waker. Returns what is to be dropped without the lock.
+    fn wait(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        match self.receiver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            true => None,
+            false => self.receiver.replace(cx.waker().clone()),
+        }
+    }
+
     fn wait_for_room(&mut self, ticket: &mut Option<u64>, cx: &mut Context<'_>) {
         let ticket = *ticket.get_or_insert_with(|| {
             self.next_ticket += 1;
@@ -276,10 +330,10 @@ mod tests {
         assert_eq!(sender.try_send(1), Ok(()));
         assert_eq!(sender.try_send(2), Ok(()));
         assert_eq!(sender.try_send(3), Err(SendError::Full(3)));
-        assert_eq!(inbox.poll_take(cx), Poll::Ready(1));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(1)));
         assert_eq!(sender.try_send(4), Ok(()));
-        assert_eq!(inbox.poll_take(cx), Poll::Ready(2));
-        assert_eq!(inbox.poll_take(cx), Poll::Ready(4));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(2)));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(4)));
     }
 
     #[test]
@@ -298,7 +352,7 @@ mod tests {
         sender.try_send(1).unwrap();
         let mut send = pin!(sender.send(2));
         assert!(send.as_mut().poll(cx).is_pending());
-        assert_eq!(inbox.poll_take(cx), Poll::Ready(1));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(1)));
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert_eq!(send.as_mut().poll(cx), Poll::Ready(Ok(())));
 
@@ -311,6 +365,18 @@ mod tests {
     }
 
     #[test]
+    fn abort_needs_no_room_and_comes_before_the_messages() {
+        let (inbox, sender, count, waker) = inbox(1);
+        let cx = &mut Context::from_waker(&waker);
+        assert!(inbox.poll_abort(cx).is_pending());
+        sender.abort();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        sender.try_send(1).unwrap();
+        assert!(inbox.poll_abort(cx).is_ready());
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Abort));
+    }
+
+    #[test]
     fn cancelled_send_leaves_no_waker_behind() {
         let (inbox, sender, count, waker) = inbox(1);
         let cx = &mut Context::from_waker(&waker);
@@ -320,7 +386,7 @@ mod tests {
             assert!(send.as_mut().poll(cx).is_pending());
         }
         assert!(inbox.state.lock().senders.is_empty());
-        assert_eq!(inbox.poll_take(cx), Poll::Ready(1));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(1)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -12,6 +12,7 @@ use super::closed::Closed;
 use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::feed::{Fed, feed};
+use super::inbox::Taken;
 use super::output;
 use super::scratch::{self, Buffers, READ, Window};
 use super::{Context, End, Protocol, Stop};
@@ -137,6 +138,8 @@ impl<P: Protocol> Connection<P> {
             if self.inbox.is_some() {
                 self.take_messages(round, cx)?;
             }
+        } else {
+            self.hear_abort(cx)?;
         }
         if round.draining {
             self.see_to_drain(round)?;
@@ -356,14 +359,32 @@ impl<P: Protocol> Connection<P> {
         let Some(inbox) = &self.inbox else { return Ok(()) };
         for _ in 0..MESSAGES {
             if round.is_full() {
-                return Ok(());
+                return self.hear_abort(cx);
             }
-            let Poll::Ready(message) = inbox.poll_take(cx) else { return Ok(()) };
-            self.protocol.message(message, &mut round.context());
+            match inbox.poll_take(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Taken::Abort) => return Err(End::at_once(Closed::Aborted)),
+                Poll::Ready(Taken::Message(message)) => {
+                    self.protocol.message(message, &mut round.context());
+                }
+            }
             round.go_on()?;
         }
         round.unfinished = true;
         Ok(())
+    }
+
+    /// While messages are not taken: whether a sender has had enough.
+    fn hear_abort(&self, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+        match self.is_aborted(cx) {
+            true => Err(End::at_once(Closed::Aborted)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a sender wants the connection to end at once. If not, it will wake the task.
+    pub(super) fn is_aborted(&self, cx: &mut task::Context<'_>) -> bool {
+        self.inbox.as_ref().is_some_and(|inbox| inbox.poll_abort(cx).is_ready())
     }
 
     /// Writes what was collected, and sees to the back-pressure.

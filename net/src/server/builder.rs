@@ -12,11 +12,11 @@ use super::ending::Ending;
 use super::limits::Limits;
 use super::listener::{Address, Listener};
 use super::peer::Peer;
-use super::serving::{AcceptedHandler, ByProtocol, Handler};
+use super::serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 use super::shared::{Overloaded, Shared};
 use super::socket::Socket;
 use super::{Accepted, Serve, Server};
-use crate::protocol::Protocol;
+use crate::protocol::{self, Protocol};
 use crate::stream::Stream;
 
 /// Settings of a [`Server`]; made by [`Server::builder`]. `S` is what it serves.
@@ -99,6 +99,17 @@ impl<S> Builder<S> {
         P: Protocol,
     {
         self.serve(ByProtocol::new(make))
+    }
+
+    /// As [`protocol`](Builder::protocol), for protocols that are to have a
+    /// [`Sender`](protocol::Sender) of their own, to register it where other connections find it,
+    /// or to have the answers of other tasks sent back.
+    pub fn protocol_with_inbox<P, M>(self, make: M) -> Builder<ByInbox<M, P>>
+    where
+        M: Fn(&Peer, protocol::Sender<P::Message>) -> P + Send + Sync + 'static,
+        P: Protocol,
+    {
+        self.serve(ByInbox::new(make))
     }
 
     /// Serves each connection with the future that `handle` makes of its stream.

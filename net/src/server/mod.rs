@@ -106,7 +106,7 @@ pub use metrics::{HttpMetrics, Metrics};
 pub use peer::Peer;
 pub use place::Place;
 pub(crate) use place::Stay;
-pub use serving::{AcceptedHandler, ByProtocol, Handler};
+pub use serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 pub use shared::Shared;
 
 /// A server that accepts connections; see the [module](self) for an example.

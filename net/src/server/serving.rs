@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,6 +63,40 @@ where
 impl<M> fmt::Debug for ByProtocol<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByProtocol").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Serves each connection with a [`Protocol`] that has a sender of its own; see
+/// [`Builder::protocol_with_inbox`](super::Builder::protocol_with_inbox).
+pub struct ByInbox<M, P> {
+    make: M,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<M, P> ByInbox<M, P> {
+    /// Serves with what `make` makes for each connection, within the server's bounds.
+    pub fn new(make: M) -> ByInbox<M, P> {
+        ByInbox { make, protocol: PhantomData }
+    }
+}
+
+impl<M, P> Serve for ByInbox<M, P>
+where
+    M: Fn(&Peer, protocol::Sender<P::Message>) -> P + Send + Sync + 'static,
+    P: Protocol,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
+        let Accepted { stream, peer, place } = accepted;
+        Connection::hosted_with_inbox(stream, |sender| (self.make)(&peer, sender), place)
+    }
+}
+
+impl<M, P> fmt::Debug for ByInbox<M, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByInbox")
     }
 }
 

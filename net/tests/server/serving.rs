@@ -1,7 +1,9 @@
 //! The ways to serve, and the ends of what is served.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
+use heist_net::protocol::{self, Context, Protocol};
 use heist_net::server::{Accepted, Ending, Limits};
 use heist_net::{Runtime, Stream};
 
@@ -31,6 +33,41 @@ fn handler_is_served_counted_and_ended() {
     drop(client);
     until(|| server.metrics().closed_by(Ending::Finished) == 1);
     assert_eq!(server.metrics().connection_time.count(), 1);
+}
+
+/// Gives its sender to whoever started the server, and says what it is sent.
+struct Spoken;
+
+impl Protocol for Spoken {
+    type Message = &'static str;
+
+    fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        Ok(input.len())
+    }
+
+    fn message(&mut self, words: &'static str, cx: &mut Context<'_>) {
+        cx.write(words.as_bytes());
+    }
+}
+
+#[test]
+fn protocol_that_asks_for_a_sender_has_one_from_the_start() {
+    let runtime = runtime();
+    let (senders, registered) = mpsc::channel();
+    let server = server(Limits::default())
+        .protocol_with_inbox(move |_peer, sender| {
+            senders.send(sender).unwrap();
+            Spoken
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    let sender = registered.recv().unwrap();
+    sender.try_send("hello\n").unwrap();
+    client.expect("hello\n");
+    sender.abort();
+    client.assert_closed();
+    until(|| server.metrics().closed_by(Ending::Finished) == 1);
 }
 
 #[test]
