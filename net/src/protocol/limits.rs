@@ -19,8 +19,9 @@ pub struct Limits {
     pub low_watermark: usize,
     /// Bytes of input that a protocol may leave for want of more.
     ///
-    /// A partial message is copied twice at each event, so one that is much longer than the default
-    /// is better taken in pieces.
+    /// It is a bound and takes no memory: what is kept of a message takes as much as has come of
+    /// it. But a partial message is copied twice at each event, so one that is much longer than the
+    /// default is better taken in pieces.
     pub max_message: usize,
     /// Messages of other tasks that may wait; more are refused, or wait at their sender.
     pub inbox: usize,
