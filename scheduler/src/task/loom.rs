@@ -10,7 +10,8 @@ use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::registry::{Birth, Home, Ticket};
+use super::births::Birth;
+use super::registry::{Home, Ticket};
 use crate::mutant::{self, Mutant, caught};
 
 /// What runs tasks, in place of `Core`.
