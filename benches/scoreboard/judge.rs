@@ -1,8 +1,8 @@
 //! From the figures of the rounds to ratios and verdicts.
 
-use crate::rounds::{Outcome, Samples};
-use crate::row::{Against, Bound, Goal, twin};
-use crate::statistics::{Below, Spread, Verdict, ratios};
+use crate::measure::rounds::{Outcome, Samples};
+use crate::measure::row::{Against, Bound, Goal, twin};
+use crate::measure::statistics::{Below, Spread, Verdict, ratios};
 
 /// One line of the board: a goal and what was found.
 pub(crate) struct Line {

@@ -4,32 +4,28 @@
 //! to see that every row works. `benches/README.md` says how to read what it prints.
 //!
 //! The way of one figure: a row (`rows`) names its cases, and in each the entrants that are
-//! compared. `rounds` lets them take turns; an entrant's turn is a visit (`drive`), which starts a
-//! program in a process of its own (`program`), loads it, and gives figures. `judge` makes ratios of
-//! the figures of a round, and verdicts of the ratios (`statistics`). `report` writes it down.
+//! compared. `measure` lets them take turns; an entrant's turn is a visit (`drive`), which starts a
+//! program in a process of its own, loads it, and gives figures. `judge` makes ratios of the figures
+//! of a round, and verdicts of the ratios. `report` writes it down.
 
 #![allow(clippy::print_stdout)]
 
-mod bench;
 mod drive;
-mod figures;
 mod judge;
-mod machine;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod options;
 mod peers;
-mod program;
+mod placement;
 mod report;
-mod rounds;
-mod row;
 mod rows;
-mod statistics;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::bench::Bench;
-use crate::figures::Fault;
+use crate::measure::bench::Bench;
+use crate::measure::figures::Fault;
 use crate::options::Options;
 
 fn main() -> ExitCode {
@@ -48,10 +44,10 @@ fn run(options: &Options) -> Result<(), Fault> {
         rows.iter().for_each(|row| println!("{:12} {}", row.name, row.workload));
         return Ok(());
     }
-    let bench = Bench::prepare(options)?;
+    let bench = Bench::prepare("scoreboard", options.scale(), options.rounds, peers::build)?;
     let mut results = Vec::new();
     for row in rows {
-        let result = rounds::play(&bench, row)?;
+        let result = measure::rounds::play(&bench, row)?;
         report::table::print(&result);
         results.push(result);
     }

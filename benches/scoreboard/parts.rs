@@ -1,6 +1,7 @@
 //! Tests of the scoreboard's pure parts. The scoreboard itself has a `main` of its own, so that the
 //! test runner does not find tests in it.
 
+#[path = "../measure/statistics.rs"]
 mod statistics;
 
 use statistics::{Below, Spread, Verdict, geometric_mean, ratios};

@@ -1,11 +1,12 @@
 //! The contenders: their names, and building them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::figures::Fault;
-use crate::options::{Options, Scale};
-use crate::report::progress;
+use crate::measure::bench::Bench;
+use crate::measure::build::Workspace;
+use crate::measure::figures::Fault;
+use crate::measure::progress;
 
 /// A server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,54 +49,34 @@ impl Peer {
             Peer::Nginx => "nginx",
         }
     }
-}
 
-/// Programs that were built.
-pub(crate) struct Peers {
-    folder: PathBuf,
-}
-
-impl Peers {
-    pub(crate) fn path(&self, peer: Peer) -> Result<PathBuf, Fault> {
-        match peer {
+    /// Where it is, or what would have to be installed for it.
+    pub(crate) fn path(self, bench: &Bench) -> Result<PathBuf, Fault> {
+        match self {
             Peer::Nginx => nginx(),
-            Peer::GoNet if !self.own("go_net").exists() => {
+            Peer::GoNet if !bench.own("go_net").exists() => {
                 Err(Fault::Missing { tool: "go", package: "golang-go" })
             }
-            peer => Ok(self.own(peer.name())),
+            peer => Ok(bench.own(peer.name())),
         }
-    }
-
-    pub(crate) fn own(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
     }
 }
 
-/// Builds every contender out of `source` into `target`. A smoke run builds without optimizing.
-pub(crate) fn build(source: &Path, target: &Path, options: &Options) -> Result<Peers, Fault> {
-    let (profile, folder) = match options.scale() {
-        Scale::Smoke => ("dev", "debug"),
-        _ => ("release", "release"),
-    };
-    let cargo = |what: &str, features: &[&str]| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        command.args(["build", "--locked", "--profile", profile, "--target-dir"]).arg(target);
-        command.args(features).current_dir(source);
-        progress::run(&mut command, &format!("building {what}"))
-    };
-    let folder = target.join(folder);
-    cargo("heist without figures", &["--no-default-features", "--bin", "heist"])?;
-    std::fs::copy(folder.join("heist"), folder.join("heist_bare"))
+/// Builds every contender.
+pub(crate) fn build(workspace: &Workspace) -> Result<(), Fault> {
+    workspace.build("heist without figures", &["--no-default-features", "--bin", "heist"])?;
+    std::fs::copy(workspace.program("heist"), workspace.program("heist_bare"))
         .map_err(Fault::of("keeping the heist without figures"))?;
-    cargo("the contenders", &["--bins"])?;
+    workspace.build("the contenders", &["--bins"])?;
     if found("go") {
         let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(folder.join("go_net")).arg("main.go");
+        go.args(["build", "-o"]).arg(workspace.program("go_net")).arg("main.go");
+        go.current_dir(workspace.source().join("go")).env("GOFLAGS", "-mod=mod");
         // It must not try to leave the machine for a newer toolchain.
-        go.current_dir(source.join("go")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+        go.env("GOTOOLCHAIN", "local");
         progress::run(&mut go, "building Go's contender")?;
     }
-    Ok(Peers { folder })
+    Ok(())
 }
 
 /// nginx is where only root looks.

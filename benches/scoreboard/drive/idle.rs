@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{Drive, Server};
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures};
+use super::Server;
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures};
 
 /// Memory between `few` and `many` connections, after one request each, and then CPU at rest.
 #[derive(Clone)]

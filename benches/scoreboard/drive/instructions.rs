@@ -1,10 +1,11 @@
 //! User instructions per request, counted by callgrind.
 
-use super::{Drive, Load, Server};
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures, parse};
+use super::{Load, Server};
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures, parse};
+use crate::measure::program::output;
 use crate::peers::need;
-use crate::program::output;
 
 #[derive(Clone)]
 pub(crate) struct Instructions {

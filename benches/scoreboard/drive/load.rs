@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::{Drive, Server};
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures, parse, per_request};
-use crate::program::Program;
+use super::Server;
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures, parse, per_request};
+use crate::measure::program::Program;
 
 #[derive(Clone)]
 pub(crate) struct Load {
@@ -28,7 +29,7 @@ impl Load {
             "ADDRESS" => address.as_str(),
             word => word,
         }));
-        let mut load = Program::start(&mut command, &bench.cpus(self.server.placement).1)?;
+        let mut load = Program::start(&mut command, &self.server.placement.cpus(&bench.machine).1)?;
         match load.line()?.as_str() {
             "ready" => Ok(load),
             line => Err(Fault::Failed(format!("the load says {line:?}"))),

@@ -15,14 +15,3 @@ pub(crate) use own::Own;
 pub(crate) use server::Server;
 pub(crate) use syscalls::Syscalls;
 pub(crate) use wrk::Wrk;
-
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures};
-
-/// Something that can be measured again and again.
-///
-/// Each visit starts processes of its own and ends them, and leaves nothing behind.
-pub(crate) trait Drive {
-    /// Measures it once.
-    fn visit(&self, bench: &Bench) -> Result<Figures, Fault>;
-}

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use super::Drive;
-use crate::bench::{Bench, Placement};
-use crate::figures::{Fault, Figures, parse};
-use crate::program::Program;
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures, parse};
+use crate::measure::program::Program;
+use crate::placement::Placement;
 
 #[derive(Clone)]
 pub(crate) struct Own {
@@ -19,7 +20,8 @@ impl Drive for Own {
     fn visit(&self, bench: &Bench) -> Result<Figures, Fault> {
         let mut command = Command::new(bench.own(self.program));
         command.args(&self.words);
-        let mut program = Program::start(&mut command, &bench.cpus(Placement::Together).1)?;
+        let mut program =
+            Program::start(&mut command, &Placement::Together.cpus(&bench.machine).1)?;
         let mut figures = parse(&program.last_line()?)?;
         (self.derive)(&mut figures);
         Ok(figures)

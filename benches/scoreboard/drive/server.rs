@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::bench::{Bench, Placement};
-use crate::figures::Fault;
+use crate::measure::bench::Bench;
+use crate::measure::figures::Fault;
+use crate::measure::program::{Program, free_address};
 use crate::peers::Peer;
-use crate::program::{Program, free_address};
+use crate::placement::Placement;
 
 /// Which contender, how large, and where.
 #[derive(Clone, Copy)]
@@ -46,7 +47,7 @@ impl Server {
     ) -> Result<(Program, SocketAddr), Fault> {
         let address = free_address()?;
         let mut words = wrapper.to_vec();
-        words.push(bench.path(self.peer)?.display().to_string());
+        words.push(self.peer.path(bench)?.display().to_string());
         words.extend(match self.peer {
             Peer::Nginx => self.nginx(bench, address)?,
             _ => vec![self.workers.to_string(), address.to_string()],
@@ -56,7 +57,7 @@ impl Server {
         if !wrapper.is_empty() {
             command.stderr(std::process::Stdio::null());
         }
-        let mut program = Program::start(&mut command, &bench.cpus(self.placement).0)?;
+        let mut program = Program::start(&mut command, &self.placement.cpus(&bench.machine).0)?;
         program.wait_for(address)?;
         Ok((program, address))
     }

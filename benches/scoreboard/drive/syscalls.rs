@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Drive, Load};
-use crate::bench::{Bench, Placement};
-use crate::figures::{Fault, Figures, parse};
+use super::Load;
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures, parse};
+use crate::measure::program::Program;
 use crate::peers::need;
-use crate::program::Program;
+use crate::placement::Placement;
 
 #[derive(Clone)]
 pub(crate) struct Syscalls(pub(crate) Load);
@@ -36,7 +38,7 @@ fn watch(bench: &Bench, process: u32) -> Result<Program, Fault> {
     let mut command = Command::new("perf");
     let events = EVENTS.map(|(event, _)| event).join(",");
     command.args(["stat", "-x,", "--log-fd=1", "-e", &events, "-p", &process.to_string()]);
-    let perf = Program::start(&mut command, &bench.cpus(Placement::Together).1)?;
+    let perf = Program::start(&mut command, &Placement::Together.cpus(&bench.machine).1)?;
     perf.wait_for_handler()?;
     // It says nothing when it begins. The load waits meanwhile, so nothing is missed or added.
     std::thread::sleep(Duration::from_millis(200));

@@ -3,11 +3,12 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Drive, Server};
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures, parse, per_request};
+use super::Server;
+use crate::measure::bench::Bench;
+use crate::measure::drive::Drive;
+use crate::measure::figures::{Fault, Figures, parse, per_request};
+use crate::measure::program::Program;
 use crate::peers::need;
-use crate::program::Program;
 
 #[derive(Clone)]
 pub(crate) struct Wrk {
@@ -48,7 +49,7 @@ impl Wrk {
         let mut command = Command::new("wrk");
         command.args(["-t1", "-d3600s", &format!("-c{}", self.connections), "-s"]);
         command.arg(&script).arg(url);
-        let mut wrk = Program::start(&mut command, &bench.cpus(self.server.placement).1)?;
+        let mut wrk = Program::start(&mut command, &self.server.placement.cpus(&bench.machine).1)?;
         wrk.wait_for_handler()?;
         std::thread::sleep(Duration::from_secs_f64(seconds));
         // wrk counts in whole seconds; interrupted, it says what it saw so far.

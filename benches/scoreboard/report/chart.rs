@@ -3,10 +3,10 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::number;
-use crate::figures::Fault;
-use crate::rounds::Played;
-use crate::statistics::Spread;
+use crate::measure::figures::Fault;
+use crate::measure::rounds::Played;
+use crate::measure::statistics::Spread;
+use crate::measure::write::number;
 
 /// The drawing as SVG; `None` where no entrant has the figure.
 pub(super) fn draw(case: &Played, figure: &str) -> Result<Option<String>, Fault> {

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::table::left_out;
-use crate::bench::Bench;
-use crate::figures::Fault;
 use crate::judge::{self, Line};
+use crate::measure::bench::Bench;
+use crate::measure::figures::Fault;
+use crate::measure::rounds::{Outcome, Played, Samples};
+use crate::measure::statistics::{Spread, Verdict};
 use crate::options::Options;
-use crate::rounds::{Outcome, Played, Samples};
-use crate::statistics::{Spread, Verdict};
 
 /// `rows` has a line for each goal; `figures` has every figure of every entrant.
 pub(super) fn board(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> Value {
@@ -22,7 +21,7 @@ pub(super) fn board(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> V
         "scale": bench.scale.name(),
         "rows": lines.map(line).collect::<Vec<_>>(),
         "figures": outcomes.iter().flat_map(figures).collect::<Vec<_>>(),
-        "left_out": outcomes.iter().flat_map(left_out).collect::<Vec<_>>(),
+        "left_out": outcomes.iter().flat_map(Outcome::left_out).collect::<Vec<_>>(),
     })
 }
 
@@ -40,7 +39,7 @@ pub(super) fn check(text: &str, outcomes: &[Outcome]) -> Result<(), Fault> {
         if wanted.len() != found.len() {
             return Err(Fault::Failed(format!("{}: goals are missing", outcome.row.name)));
         }
-        if wanted.is_empty() && left_out(outcome).is_empty() {
+        if wanted.is_empty() && outcome.left_out().is_empty() {
             return Err(Fault::Failed(format!("{}: there is no goal", outcome.row.name)));
         }
     }

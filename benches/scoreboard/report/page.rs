@@ -1,12 +1,14 @@
 //! The board as one page that needs nothing else.
 
-use super::{chart, table};
-use crate::bench::Bench;
-use crate::figures::Fault;
+use super::chart;
+use super::table;
 use crate::judge;
+use crate::measure::bench::Bench;
+use crate::measure::figures::Fault;
+use crate::measure::rounds::Outcome;
+use crate::measure::statistics::Verdict;
+use crate::measure::write::{STYLE, escape};
 use crate::options::Options;
-use crate::rounds::Outcome;
-use crate::statistics::Verdict;
 
 pub(super) fn render(
     bench: &Bench,
@@ -23,7 +25,10 @@ pub(super) fn render(
     let about = about.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
     let rows = outcomes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     let summary: String = outcomes.iter().map(summary).collect();
-    let page = PAGE.replace("<!--about-->", &about.concat()).replace("<!--summary-->", &summary);
+    let page = PAGE
+        .replace("/*style*/", STYLE)
+        .replace("<!--about-->", &about.concat())
+        .replace("<!--summary-->", &summary);
     Ok(page.replace("<!--rows-->", &rows.concat()))
 }
 
@@ -41,7 +46,7 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 fn row(outcome: &Outcome) -> Result<String, Fault> {
-    let left_out = table::left_out(outcome).iter().map(|word| escape(word)).collect::<Vec<_>>();
+    let left_out = outcome.left_out().iter().map(|word| escape(word)).collect::<Vec<_>>();
     let left_out = match left_out.is_empty() {
         true => String::new(),
         false => format!("<p class=\"left\">Left out: {}</p>", left_out.join("; ")),
@@ -96,10 +101,6 @@ fn charts(outcome: &Outcome) -> Result<String, Fault> {
         }
     }
     Ok(format!("<div class=\"charts\">{charts}</div>"))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 const VERDICTS: [Verdict; 4] = [Verdict::Met, Verdict::Unclear, Verdict::NotMet, Verdict::Unknown];

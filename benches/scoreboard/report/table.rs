@@ -3,10 +3,10 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
-use super::number;
 use crate::judge::{self, Line};
-use crate::rounds::Outcome;
-use crate::statistics::{Spread, Verdict};
+use crate::measure::rounds::Outcome;
+use crate::measure::statistics::{Spread, Verdict};
+use crate::measure::write::number;
 
 /// The goals of a row, and then every figure behind them.
 pub(crate) fn print(outcome: &Outcome) {
@@ -36,26 +36,10 @@ pub(crate) fn print_summary(outcomes: &[Outcome]) {
         let counts = [Verdict::Met, Verdict::Unclear, Verdict::NotMet, Verdict::Unknown];
         let mut cells = vec![outcome.row.name.to_owned()];
         cells.extend(counts.map(|verdict| count(verdict).to_string()));
-        cells.push(left_out(outcome).join(", "));
+        cells.push(outcome.left_out().join(", "));
         table.add_row(cells);
     }
     println!("\n{table}");
-}
-
-/// Contenders that were not there, and rounds that were dropped.
-pub(super) fn left_out(outcome: &Outcome) -> Vec<String> {
-    let samples = outcome.cases.iter().flat_map(|case| &case.samples);
-    let mut words: Vec<String> = samples
-        .flat_map(|samples| {
-            let fault = samples.fault.as_ref();
-            let fault = fault.map(|fault| format!("{}: {fault}", samples.label));
-            let stolen = format!("{}: {} rounds stolen from", samples.label, samples.stolen);
-            fault.into_iter().chain((samples.stolen > 0).then_some(stolen))
-        })
-        .collect();
-    words.sort();
-    words.dedup();
-    words
 }
 
 pub(super) fn values(line: &Line) -> String {

@@ -2,9 +2,9 @@
 
 use super::{PEERS, main_ones};
 use crate::drive::{Load, Server, Wrk};
-use crate::options::Scale;
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::Scale;
 use crate::peers::Peer;
-use crate::row::{Case, Entrant, Goal, Row};
 
 pub(crate) fn cpu(scale: Scale) -> Row {
     let conditions = [

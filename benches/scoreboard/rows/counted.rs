@@ -2,9 +2,9 @@
 
 use super::main_ones;
 use crate::drive::{Instructions, Load, Server, Syscalls};
-use crate::options::{COUNTED, Scale};
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::{COUNTED, Scale};
 use crate::peers::Peer;
-use crate::row::{Case, Entrant, Goal, Row};
 
 pub(crate) fn instructions(scale: Scale) -> Row {
     let case = "64 connections (a)";

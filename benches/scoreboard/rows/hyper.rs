@@ -2,10 +2,11 @@
 
 use super::counted::instructions_of;
 use super::main_ones;
-use crate::drive::{Drive, Server, Wrk};
-use crate::options::Scale;
+use crate::drive::{Server, Wrk};
+use crate::measure::drive::Drive;
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::Scale;
 use crate::peers::Peer;
-use crate::row::{Case, Entrant, Goal, Row};
 
 pub(crate) fn hyper(scale: Scale) -> Row {
     let wrk = |server| Wrk { server, connections: 64, depth: 1, seconds: scale.seconds(0.6) };

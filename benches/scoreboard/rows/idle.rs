@@ -2,9 +2,9 @@
 
 use super::main_ones;
 use crate::drive::{Idle, Server};
-use crate::options::{COUNTED, Scale};
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::{COUNTED, Scale};
 use crate::peers::Peer;
-use crate::row::{Case, Entrant, Goal, Row};
 
 pub(crate) fn idle(scale: Scale) -> Row {
     let case = "2,000 to 10,000 connections (b)";

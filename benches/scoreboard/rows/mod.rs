@@ -7,9 +7,9 @@ mod idle;
 mod open;
 mod runtime;
 
-use crate::options::Scale;
+use crate::measure::row::Row;
+use crate::measure::scale::Scale;
 use crate::peers::Peer;
-use crate::row::Row;
 
 /// Every row, as large as `scale` wants it.
 pub(crate) fn all(scale: Scale) -> Vec<Row> {

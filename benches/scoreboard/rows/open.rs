@@ -2,9 +2,9 @@
 
 use super::main_ones;
 use crate::drive::{Load, Server};
-use crate::options::Scale;
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::Scale;
 use crate::peers::Peer;
-use crate::row::{Case, Entrant, Goal, Row};
 
 pub(crate) fn open(scale: Scale) -> Row {
     let conditions = [(5_000, 2), (40_000, 16), (200, 2), (200, 16), (5_000, 16), (40_000, 2)];

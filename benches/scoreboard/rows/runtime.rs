@@ -1,10 +1,10 @@
 //! Rows about tasks and timers, without sockets: each runtime measures itself from inside.
 
 use crate::drive::Own;
-use crate::figures::Figures;
-use crate::options::Scale;
-use crate::row::{Case, Entrant, Goal, Row};
-use crate::statistics::geometric_mean;
+use crate::measure::figures::Figures;
+use crate::measure::row::{Case, Entrant, Goal, Row};
+use crate::measure::scale::Scale;
+use crate::measure::statistics::geometric_mean;
 
 pub(crate) fn sched(scale: Scale) -> Row {
     let case = "2 workers (b)";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::figures::Fault;
+use super::figures::Fault;
 
 /// A bar for the visits of a row.
 pub(crate) fn bar(row: &str, visits: usize) -> ProgressBar {

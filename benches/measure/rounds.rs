@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 
-use crate::bench::Bench;
-use crate::figures::{Fault, Figures};
-use crate::machine::stolen_ticks;
-use crate::options::Scale;
-use crate::report::progress;
-use crate::row::{Entrant, Row};
+use super::bench::Bench;
+use super::figures::{Fault, Figures};
+use super::machine::stolen_ticks;
+use super::progress;
+use super::row::{Entrant, Row};
+use super::scale::Scale;
 
 /// A row that was played.
 pub(crate) struct Outcome {
@@ -33,6 +33,24 @@ pub(crate) struct Samples {
     pub(crate) stolen: usize,
     /// The first fault, if there was one.
     pub(crate) fault: Option<Fault>,
+}
+
+impl Outcome {
+    /// Entrants that were not there, and rounds that were dropped.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let samples = self.cases.iter().flat_map(|case| &case.samples);
+        let mut words: Vec<String> = samples
+            .flat_map(|samples| {
+                let fault = samples.fault.as_ref();
+                let fault = fault.map(|fault| format!("{}: {fault}", samples.label));
+                let stolen = format!("{}: {} rounds stolen from", samples.label, samples.stolen);
+                fault.into_iter().chain((samples.stolen > 0).then_some(stolen))
+            })
+            .collect();
+        words.sort();
+        words.dedup();
+        words
+    }
 }
 
 impl Samples {

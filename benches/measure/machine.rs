@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use crate::figures::Fault;
+use super::figures::Fault;
 
 /// The machine, as a reader of the result wants to know it.
 pub(crate) struct Machine {

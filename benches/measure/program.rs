@@ -13,7 +13,7 @@ use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::figures::Fault;
+use super::figures::Fault;
 
 /// A child process; dropping it ends it.
 pub(crate) struct Program {

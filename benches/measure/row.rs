@@ -1,6 +1,6 @@
 //! What a row is: cases in which entrants are compared, and goals.
 
-use crate::drive::Drive;
+use super::drive::Drive;
 
 /// A row of the board.
 pub(crate) struct Row {

@@ -1,0 +1,61 @@
+//! What every visit needs: the programs that were built, the machine, the scale.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::build::Workspace;
+use super::figures::Fault;
+use super::machine::Machine;
+use super::scale::Scale;
+
+pub(crate) struct Bench {
+    pub(crate) machine: Machine,
+    pub(crate) scale: Scale,
+    /// Rounds that were asked for.
+    pub(crate) rounds: Option<usize>,
+    /// Where results and scratch files go.
+    pub(crate) folder: PathBuf,
+    workspace: Workspace,
+}
+
+impl Bench {
+    /// For the benchmark of this name; `build` builds what it needs.
+    pub(crate) fn prepare(
+        name: &str,
+        scale: Scale,
+        rounds: Option<usize>,
+        build: impl FnOnce(&Workspace) -> Result<(), Fault>,
+    ) -> Result<Bench, Fault> {
+        allow_many_files();
+        let target = target();
+        let folder = target.join(name);
+        std::fs::create_dir_all(&folder)
+            .map_err(Fault::of(format!("making {}", folder.display())))?;
+        let workspace = Workspace::new(root(), &target, scale);
+        build(&workspace)?;
+        Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace })
+    }
+
+    /// The program of `benches/peers` with this name.
+    pub(crate) fn own(&self, name: &str) -> PathBuf {
+        self.workspace.program(name)
+    }
+}
+
+/// The project's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// As many files as this process may have, for the programs too: some rows hold 15,000 sockets.
+fn allow_many_files() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
