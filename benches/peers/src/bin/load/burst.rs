@@ -27,9 +27,9 @@ struct Load {
 
 pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     let watch = Watch::new()?;
-    let (streams, length) = client::connect_all(&watch, plan.address, plan.count)?;
-    let load = Load { watch, streams, length };
     let short = mix::get("");
+    let (streams, length) = client::connect_all(&watch, plan.address, plan.count, &short)?;
+    let load = Load { watch, streams, length };
     let long = mix::get(&format!("sleep/{}", plan.micros));
     // Whatever the first requests of a server cost is not asked about.
     load.burst(short.as_bytes())?;

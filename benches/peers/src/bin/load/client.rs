@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
-use crate::mix;
-
 /// Which connections have something to read.
 pub(crate) struct Watch(OwnedFd);
 
@@ -47,15 +45,16 @@ pub(crate) fn connect_all(
     watch: &Watch,
     address: SocketAddr,
     count: usize,
+    request: &str,
 ) -> io::Result<(Vec<TcpStream>, usize)> {
     let mut streams = Vec::with_capacity(count);
-    let length = await_answer(&connect(address)?)?;
+    let length = await_answer(&connect(address)?, request)?;
     for index in 0..count {
         let stream = connect(address)?;
         // Answered, it was accepted, and so were those before it. A backlog that overflows would
         // cost them a second.
         if index % BACKLOG == BACKLOG - 1 {
-            await_answer(&stream)?;
+            await_answer(&stream, request)?;
         }
         watch.add(&stream, index)?;
         streams.push(stream);
@@ -72,9 +71,9 @@ pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Asks once and gives the length of the answer.
-fn await_answer(mut stream: &TcpStream) -> io::Result<usize> {
+fn await_answer(mut stream: &TcpStream, request: &str) -> io::Result<usize> {
     stream.set_nonblocking(false)?;
-    stream.write_all(mix::get("").as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     while !answer.ends_with(BODY) {
         match stream.read(&mut buffer)? {
@@ -97,6 +96,8 @@ pub(crate) fn read(mut stream: &TcpStream) -> io::Result<Option<usize>> {
     }
 }
 
+/// What an echo is asked for: it ends as every answer does.
+pub(crate) const MESSAGE: &str = "To be sent back to whoever sent it, byte by byte: Hello, World!";
 /// What every answer ends with.
 const BODY: &[u8] = b"Hello, World!";
 /// Connections that a server may be asked to accept at once: less than the 128 that std allows.

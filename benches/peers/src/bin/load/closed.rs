@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::client::{self, Watch};
-use crate::{mix, quantile};
+use crate::crew::Crew;
+use crate::seen::Seen;
 
 struct Client {
     stream: TcpStream,
@@ -22,12 +23,18 @@ struct Load {
     latencies: Vec<u64>,
 }
 
-pub(crate) fn run(address: SocketAddr, connections: usize, seconds: f64) -> io::Result<()> {
-    let mut load = Load::new(address, connections)?;
+pub(crate) fn run(
+    address: SocketAddr,
+    request: String,
+    connections: usize,
+    seconds: f64,
+    crew: &Crew<'_>,
+) -> io::Result<Seen> {
+    let mut load = Load::new(address, request, connections, crew)?;
     // One request each, for what first ones cost.
     load.ask_all()?;
     load.answer_all()?;
-    crate::ready()?;
+    crew.ready()?;
     load.latencies.clear();
     let start = Instant::now();
     load.ask_all()?;
@@ -35,16 +42,24 @@ pub(crate) fn run(address: SocketAddr, connections: usize, seconds: f64) -> io::
         load.turn(true)?;
     }
     load.answer_all()?;
-    load.report(start.elapsed())
+    Ok(load.seen(start.elapsed()))
 }
 
 impl Load {
-    fn new(address: SocketAddr, connections: usize) -> io::Result<Load> {
+    fn new(
+        address: SocketAddr,
+        request: String,
+        connections: usize,
+        crew: &Crew<'_>,
+    ) -> io::Result<Load> {
         let watch = Watch::new()?;
-        let (streams, length) = client::connect_all(&watch, address, connections)?;
+        let opening = crew.opening();
+        let (streams, length) =
+            client::connect_all(&watch, address, crew.part(connections), &request)?;
+        drop(opening);
         let client = |stream| Client { stream, received: 0, asked: Instant::now() };
         let clients = streams.into_iter().map(client).collect();
-        Ok(Load { watch, clients, request: mix::get(""), length, latencies: Vec::new() })
+        Ok(Load { watch, clients, request, length, latencies: Vec::new() })
     }
 
     fn ask_all(&mut self) -> io::Result<()> {
@@ -87,17 +102,13 @@ impl Load {
         Ok(())
     }
 
-    fn report(mut self, time: Duration) -> io::Result<()> {
-        self.latencies.sort_unstable();
-        let at = |share| quantile(&self.latencies, share);
-        let requests = self.latencies.len();
-        crate::say(&format!(
-            "{{\"requests\": {requests}, \"rate\": {:.1}, \"p50_us\": {:.1}, \"p99_us\": {:.1}, \
-             \"p999_us\": {:.1}}}",
-            requests as f64 / time.as_secs_f64(),
-            at(0.5),
-            at(0.99),
-            at(0.999),
-        ))
+    fn seen(self, time: Duration) -> Seen {
+        Seen {
+            requests: self.latencies.len() as u64,
+            seconds: time.as_secs_f64(),
+            latencies: self.latencies,
+            streams: self.clients.into_iter().map(|client| client.stream).collect(),
+            ..Seen::default()
+        }
     }
 }

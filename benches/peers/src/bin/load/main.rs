@@ -6,50 +6,85 @@
 //!   as a Poisson process whatever the answers do, and latency counts from when each was due.
 //!   `SERVERS` other than 0 adds what so many perfect ones would have done with the same requests.
 //! - `load closed ADDRESS CONNECTIONS SECONDS`: each connection asks again when it is answered.
+//! - `load echo ADDRESS CONNECTIONS SECONDS`: the same to a server that sends back what it is sent.
 //! - `load churn ADDRESS CONNECTIONS SECONDS`: a connection per request, so many at a time.
+//! - `load skew ADDRESS RATE CONNECTIONS SECONDS MIX SEED STRIDE`: `open`, but it opens STRIDE times as
+//!   many connections and asks only one in every STRIDE.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
+//!
+//! `load threads COUNT …` does any but `burst` on so many threads, each with its share of connections
+//! and rate. They begin together, and what they saw is one.
 
 mod burst;
 mod churn;
 mod client;
 mod closed;
+mod crew;
 mod mix;
 mod open;
+mod seen;
 mod theory;
 
+use std::io;
 use std::str::FromStr;
 
-fn main() -> std::io::Result<()> {
+use crate::crew::Crew;
+use crate::seen::Seen;
+
+fn main() -> io::Result<()> {
     // Sleeps end when they are due, not up to 50 µs later.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["open", address, rate, connections, seconds, mix, seed, servers] => {
-            open::run(&open::Plan {
+    let (threads, words) = match words[..] {
+        ["burst", address, count, micros, bursts, phase] => {
+            return burst::run(&burst::Plan {
                 address: parse(address),
-                rate: parse(rate),
-                connections: parse(connections),
-                seconds: parse(seconds),
-                mix: parse(mix),
-                seed: parse(seed),
-                servers: parse(servers),
-            })
+                count: parse(count),
+                micros: parse(micros),
+                bursts: parse(bursts),
+                warm: phase == "warm",
+            });
         }
-        ["closed", address, connections, seconds] => {
-            closed::run(parse(address), parse(connections), parse(seconds))
+        ["threads", count, ref words @ ..] => (parse(count), words),
+        ref words => (1, words),
+    };
+    let mut seen = crew::run(threads, |crew| play(words, crew))?;
+    say(&seen.line())
+}
+
+/// What one thread of the load does.
+fn play(words: &[&str], crew: &Crew<'_>) -> io::Result<Seen> {
+    match *words {
+        ["open", address, rate, connections, seconds, mix, seed, servers] => {
+            let plan = open_plan([address, rate, connections, seconds, mix, seed]);
+            open::run(&open::Plan { servers: parse(servers), ..plan }, crew)
+        }
+        ["skew", address, rate, connections, seconds, mix, seed, stride] => {
+            let plan = open_plan([address, rate, connections, seconds, mix, seed]);
+            open::run(&open::Plan { stride: parse(stride), ..plan }, crew)
+        }
+        [kind @ ("closed" | "echo"), address, connections, seconds] => {
+            let request = if kind == "echo" { client::MESSAGE.to_owned() } else { mix::get("") };
+            closed::run(parse(address), request, parse(connections), parse(seconds), crew)
         }
         ["churn", address, connections, seconds] => {
-            churn::run(parse(address), parse(connections), parse(seconds))
+            churn::run(parse(address), parse(connections), parse(seconds), crew)
         }
-        ["burst", address, count, micros, bursts, phase] => burst::run(&burst::Plan {
-            address: parse(address),
-            count: parse(count),
-            micros: parse(micros),
-            bursts: parse(bursts),
-            warm: phase == "warm",
-        }),
         _ => wrong("these arguments"),
+    }
+}
+
+fn open_plan([address, rate, connections, seconds, mix, seed]: [&str; 6]) -> open::Plan {
+    open::Plan {
+        address: parse(address),
+        rate: parse(rate),
+        connections: parse(connections),
+        seconds: parse(seconds),
+        mix: parse(mix),
+        seed: parse(seed),
+        servers: 0,
+        stride: 1,
     }
 }
 
@@ -63,17 +98,17 @@ fn wrong(what: &str) -> ! {
 }
 
 /// Says that all is connected, and waits to be told to go.
-fn ready() -> std::io::Result<()> {
+fn ready() -> io::Result<()> {
     println!("ready");
-    std::io::stdin().read_line(&mut String::new())?;
+    io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 
 /// Says what was seen, and stays connected until told otherwise: what closing costs a server is not
 /// part of what a request costs it.
-fn say(figures: &str) -> std::io::Result<()> {
+fn say(figures: &str) -> io::Result<()> {
     println!("{figures}");
-    std::io::stdin().read_line(&mut String::new())?;
+    io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 use crate::client::{self, Watch};
-use crate::mix::Mix;
-use crate::quantile;
+use crate::crew::Crew;
+use crate::mix::{self, Mix};
+use crate::seen::Seen;
 use crate::theory::Theory;
 
 pub(crate) struct Plan {
@@ -22,6 +23,9 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// Perfect servers to compare with; 0 for none.
     pub(crate) servers: usize,
+    /// Of so many connections opened one after the other only one is asked anything; the others
+    /// are there besides. A server that deals connections out in turn has them all in one place.
+    pub(crate) stride: usize,
 }
 
 struct Client {
@@ -36,7 +40,9 @@ struct Load {
     clients: Vec<Client>,
     /// Bytes of an answer.
     length: usize,
-    /// Clients without a request under way, the one that waited longest first.
+    /// Clients that are asked.
+    hot: Vec<usize>,
+    /// Hot clients without a request under way, the one that waited longest first.
     free: VecDeque<usize>,
     latencies: Vec<u64>,
     /// Requests that were sent behind another one, as no client was free.
@@ -44,11 +50,12 @@ struct Load {
     theory: Option<Theory>,
 }
 
-pub(crate) fn run(plan: &Plan) -> io::Result<()> {
-    let mut load = Load::new(plan)?;
-    let mut random = Rng::with_seed(plan.seed);
+pub(crate) fn run(plan: &Plan, crew: &Crew<'_>) -> io::Result<Seen> {
+    let mut load = Load::new(plan, crew)?;
+    let mut random = Rng::with_seed(crew.seed(plan.seed));
+    let rate = crew.rate(plan.rate);
     load.warm_up()?;
-    crate::ready()?;
+    crew.ready()?;
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(plan.seconds);
     let (mut due, mut sent) = (start, 0);
@@ -61,7 +68,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
             }
             load.send(due, request.as_bytes(), &mut random)?;
             sent += 1;
-            due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / plan.rate);
+            due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
         }
         // Answers are taken at every turn, or a load that has fallen behind would not see them.
         load.receive_until(if late { start } else { due })?;
@@ -70,32 +77,44 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     while (load.latencies.len() as u64) < sent && Instant::now() < patience {
         load.receive_until(patience)?;
     }
-    load.report(sent)
+    Ok(load.seen(sent, start))
 }
 
 impl Load {
-    fn new(plan: &Plan) -> io::Result<Load> {
+    fn new(plan: &Plan, crew: &Crew<'_>) -> io::Result<Load> {
         let watch = Watch::new()?;
-        let (streams, length) = client::connect_all(&watch, plan.address, plan.connections)?;
+        let count = crew.part(plan.connections) * plan.stride;
+        let mut opened = crew.opening();
+        let (streams, length) = client::connect_all(&watch, plan.address, count, &mix::get(""))?;
+        // Before them, one was opened to learn the length of an answer.
+        let first = *opened + 1;
+        *opened = first + count;
+        drop(opened);
         let client = |stream| Client { stream, due: VecDeque::new(), received: 0 };
         let clients = streams.into_iter().map(client).collect();
-        let expected = (plan.rate * plan.seconds * 1.5) as usize;
-        let free = (0..plan.connections).collect();
-        let latencies = Vec::with_capacity(expected);
-        let theory = (plan.servers > 0).then(|| Theory::new(plan.servers));
-        Ok(Load { watch, clients, length, free, latencies, behind: 0, theory })
+        let expected = (crew.rate(plan.rate) * plan.seconds * 1.5) as usize;
+        Ok(Load {
+            watch,
+            clients,
+            length,
+            hot: (0..count).filter(|index| (first + index) % plan.stride == 0).collect(),
+            free: VecDeque::new(),
+            latencies: Vec::with_capacity(expected),
+            behind: 0,
+            theory: (plan.servers > 0).then(|| Theory::new(plan.servers)),
+        })
     }
 
     /// One short request on every connection, for what first ones cost.
     fn warm_up(&mut self) -> io::Result<()> {
         for client in &mut self.clients {
             client.due.push_back(Instant::now());
-            client.stream.write_all(crate::mix::get("").as_bytes())?;
+            client.stream.write_all(mix::get("").as_bytes())?;
         }
-        self.free.clear();
         while self.free.len() < self.clients.len() {
             self.receive_until(Instant::now() + Duration::from_secs(10))?;
         }
+        self.free = self.hot.iter().copied().collect();
         self.latencies.clear();
         Ok(())
     }
@@ -103,7 +122,7 @@ impl Load {
     fn send(&mut self, due: Instant, request: &[u8], random: &mut Rng) -> io::Result<()> {
         let index = self.free.pop_front().unwrap_or_else(|| {
             self.behind += 1;
-            random.usize(..self.clients.len())
+            self.hot[random.usize(..self.hot.len())]
         });
         let client = &mut self.clients[index];
         client.due.push_back(due);
@@ -142,26 +161,19 @@ impl Load {
     }
 
     /// What was not answered counts with the time it has waited so far.
-    fn report(mut self, sent: u64) -> io::Result<()> {
+    fn seen(mut self, sent: u64, start: Instant) -> Seen {
         let answered = self.latencies.len() as u64;
         let waiting = self.clients.iter().flat_map(|client| &client.due);
         self.latencies.extend(waiting.map(|due| due.elapsed().as_nanos() as u64));
-        self.latencies.sort_unstable();
-        let at = |share| quantile(&self.latencies, share);
-        let theory = self.theory.map_or(String::new(), |theory| {
-            let perfect = theory.p99();
-            format!(", \"theory_us\": {perfect:.1}, \"of_theory\": {:.4}", at(0.99) / perfect)
-        });
-        crate::say(&format!(
-            "{{\"requests\": {}, \"unanswered\": {}, \"behind\": {}, \"p50_us\": {:.1}, \
-             \"p99_us\": {:.1}, \"p999_us\": {:.1}{theory}}}",
-            answered,
-            sent - answered,
-            self.behind,
-            at(0.5),
-            at(0.99),
-            at(0.999),
-        ))
+        Seen {
+            requests: answered,
+            seconds: start.elapsed().as_secs_f64(),
+            latencies: self.latencies,
+            counts: vec![("unanswered", sent - answered), ("behind", self.behind)],
+            theory: self.theory.map(Theory::p99),
+            streams: self.clients.into_iter().map(|client| client.stream).collect(),
+            ..Seen::default()
+        }
     }
 }
 
