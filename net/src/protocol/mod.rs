@@ -112,6 +112,7 @@ mod output;
 mod rehearsal;
 mod round;
 mod scratch;
+mod sending;
 
 pub use closed::Closed;
 pub use connection::Connection;

@@ -13,7 +13,6 @@ use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::feed::{Fed, feed};
 use super::inbox::Taken;
-use super::output;
 use super::scratch::{self, Buffers, READ, Window};
 use super::{Context, End, Protocol, Stop};
 use crate::sys;
@@ -21,7 +20,7 @@ use crate::sys;
 /// What a round collects.
 pub(super) struct Round<'a> {
     step: Step,
-    output: &'a mut Vec<u8>,
+    pub(super) output: &'a mut Vec<u8>,
     orders: Orders,
     /// How much may be written before the high watermark is reached.
     capacity: usize,
@@ -29,7 +28,7 @@ pub(super) struct Round<'a> {
     limit: usize,
     /// Bytes that passed through the socket.
     read: usize,
-    written: usize,
+    pub(super) written: usize,
     /// The server drains, which the protocol has not been told.
     pub(super) draining: bool,
     /// The protocol took some of the input.
@@ -72,7 +71,7 @@ impl Round<'_> {
     }
 
     #[inline]
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.output.len() >= self.capacity
     }
 }
@@ -385,85 +384,6 @@ impl<P: Protocol> Connection<P> {
     /// Whether a sender wants the connection to end at once. If not, it will wake the task.
     pub(super) fn is_aborted(&self, cx: &mut task::Context<'_>) -> bool {
         self.inbox.as_ref().is_some_and(|inbox| inbox.poll_abort(cx).is_ready())
-    }
-
-    /// Writes what was collected, and sees to the back-pressure.
-    #[inline]
-    fn flush(&mut self, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> io::Result<()> {
-        let length = round.output.len();
-        if self.kept.is_some() || round.is_full() {
-            return self.flush_behind(0, round, cx);
-        }
-        if length == 0 {
-            return Ok(());
-        }
-        let sent = output::try_send(&self.source, round.output)?;
-        self.touched = round.now();
-        round.written += sent;
-        if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
-    }
-
-    /// As [`flush`](Connection::flush), behind what was sent already, with all that may have to
-    /// wait.
-    #[cold]
-    fn flush_behind(
-        &mut self,
-        sent: usize,
-        round: &mut Round<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> io::Result<()> {
-        if round.is_full() && self.flow == Flow::Running {
-            self.flow = Flow::Paused;
-        }
-        round.written += self.send(&round.output[sent..], round.now(), cx)?;
-        if self.flow == Flow::Paused && self.backlog() <= self.bounds().low() {
-            self.flow = Flow::Resumed;
-            round.unfinished = true;
-        }
-        Ok(())
-    }
-
-    /// Sends the backlog and behind it what is `fresh`, and keeps what the socket does not take.
-    /// Returns how much it took.
-    fn send(
-        &mut self,
-        fresh: &[u8],
-        now: Instant,
-        cx: &mut task::Context<'_>,
-    ) -> io::Result<usize> {
-        if self.backlog() > 0 {
-            self.kept().keep_output(fresh, now);
-            return self.send_backlog(now, cx);
-        }
-        if fresh.is_empty() {
-            return Ok(0);
-        }
-        let sent = output::send(&self.source, fresh, cx)?;
-        self.touched = now;
-        if sent < fresh.len() {
-            self.kept().keep_output(&fresh[sent..], now);
-        }
-        Ok(sent)
-    }
-
-    /// Returns how much the socket took.
-    pub(super) fn send_backlog(
-        &mut self,
-        now: Instant,
-        cx: &mut task::Context<'_>,
-    ) -> io::Result<usize> {
-        let Some(kept) = &mut self.kept else { return Ok(0) };
-        let sent = kept.backlog.send(&self.source, cx)?;
-        kept.note_taken(sent, now);
-        if sent > 0 {
-            self.touched = now;
-        }
-        Ok(sent)
-    }
-
-    #[inline]
-    pub(super) fn backlog(&self) -> usize {
-        self.kept.as_ref().map_or(0, |kept| kept.backlog.len())
     }
 }
 
