@@ -14,7 +14,11 @@ impl Protocol for Plaintext {
     type Message = Infallible;
 
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
-        Ok(heist_peers::answer(input, cx.output()))
+        let answered = heist_peers::answer(input, cx.output());
+        if answered.close {
+            cx.close();
+        }
+        Ok(answered.taken)
     }
 }
 
