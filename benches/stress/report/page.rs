@@ -86,7 +86,10 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     format!("<table><tr>{head}</tr>{}</table>", rows.iter().map(row).collect::<String>())
 }
 
-const CHARTS: [(&str, fn(&Step) -> f64); 3] = [
+/// A title, and what is drawn of each step.
+type Chart = (&'static str, fn(&Step) -> f64);
+
+const CHARTS: [Chart; 3] = [
     ("requests a second", |step| step.rate),
     ("p99, µs", |step| step.p99_us),
     ("server CPU per request, µs", |step| step.cpu_us),

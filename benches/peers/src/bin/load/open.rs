@@ -97,7 +97,7 @@ impl Load {
             watch,
             clients,
             length,
-            hot: (0..count).filter(|index| (first + index) % plan.stride == 0).collect(),
+            hot: (0..count).filter(|index| (first + index).is_multiple_of(plan.stride)).collect(),
             free: VecDeque::new(),
             latencies: Vec::with_capacity(expected),
             behind: 0,
