@@ -27,18 +27,21 @@ fn paint(
         .margin(8)
         .x_label_area_size(40)
         .y_label_area_size(72)
-        .build_cartesian_2d((0.9..last * 1.2).log_scale().base(2.0), 0.0..high)?;
+        .build_cartesian_2d((0.9..last * ROOM).log_scale().base(2.0), 0.0..high)?;
     chart
         .configure_mesh()
         .light_line_style(WHITE)
         .x_desc("workers")
-        .x_label_formatter(&|workers| format!("{workers:.0}"))
+        .x_label_formatter(&|&workers| match workers <= last {
+            true => format!("{workers:.0}"),
+            false => String::new(),
+        })
         .y_label_formatter(&|value| number(*value))
         .label_style(("sans-serif", 13))
         .draw()?;
     for (index, curve) in curves.iter().enumerate() {
         let auto = curve.shards == "auto";
-        let color = if auto { AUTO.to_rgba() } else { Palette99::pick(index).to_rgba() };
+        let color = if auto { AUTO } else { OTHERS[index % OTHERS.len()] };
         let width = if auto { 3 } else { 1 };
         let places: Vec<_> =
             curve.points.iter().map(|step| (step.workers as f64, figure(step))).collect();
@@ -46,14 +49,14 @@ fn paint(
         chart.draw_series(dots)?;
         chart
             .draw_series(LineSeries::new(places, color.stroke_width(width)))?
-            .label(&curve.shards)
+            .label(label(&curve.shards))
             .legend(move |(x, y)| {
                 PathElement::new([(x, y), (x + 16, y)], color.stroke_width(width))
             });
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .label_font(("sans-serif", 13))
         .background_style(WHITE.mix(0.8))
         .border_style(RGBColor(220, 220, 220))
@@ -61,5 +64,25 @@ fn paint(
     area.present()
 }
 
-const SIZE: (u32, u32) = (640, 320);
+/// What a line is called.
+fn label(shards: &str) -> String {
+    match shards {
+        "auto" => shards.to_owned(),
+        "1" => "1 shard".to_owned(),
+        count => format!("{count} shards"),
+    }
+}
+
+/// Three beside each other on the page.
+const SIZE: (u32, u32) = (408, 270);
+/// How far beyond the last number of workers the axis goes, for the names of the lines.
+const ROOM: f64 = 2.6;
 const AUTO: RGBColor = RGBColor(214, 96, 32);
+const OTHERS: [RGBColor; 6] = [
+    RGBColor(31, 90, 160),
+    RGBColor(70, 150, 110),
+    RGBColor(140, 80, 160),
+    RGBColor(90, 100, 110),
+    RGBColor(30, 160, 190),
+    RGBColor(170, 60, 90),
+];
