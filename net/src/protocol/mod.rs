@@ -109,6 +109,7 @@ mod hosted;
 mod inbox;
 mod limits;
 mod output;
+mod receiving;
 mod rehearsal;
 mod round;
 mod scratch;

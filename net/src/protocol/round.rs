@@ -1,21 +1,17 @@
 //! One round of an open connection: all that has happened since, then one write.
 
 use std::io;
-use std::mem;
 use std::task::{self, Poll, ready};
 
-use heist_reactor::{Direction, Drain};
 use heist_scheduler::coop::{self, Step};
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
-use super::feed::{Fed, feed};
 use super::inbox::Taken;
-use super::scratch::{self, Buffers, READ, Window};
+use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
-use crate::sys;
 
 /// What a round collects.
 pub(super) struct Round<'a> {
@@ -25,9 +21,9 @@ pub(super) struct Round<'a> {
     /// How much may be written before the high watermark is reached.
     capacity: usize,
     /// How much input the protocol may see in one call.
-    limit: usize,
+    pub(super) limit: usize,
     /// Bytes that passed through the socket.
-    read: usize,
+    pub(super) read: usize,
     pub(super) written: usize,
     /// The server drains, which the protocol has not been told.
     pub(super) draining: bool,
@@ -189,166 +185,6 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// Reads until the socket is drained, the output full, or this round's share read.
-    #[inline]
-    fn receive(
-        &mut self,
-        input: &mut Vec<u8>,
-        round: &mut Round<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> Result<(), Stop> {
-        if self.unfed {
-            return self.receive_unfed(input, round, cx);
-        }
-        // The bit of the readiness that woke the task. Without it there is nothing to open a window
-        // for.
-        let drain = match self.source.try_drain(Direction::Read) {
-            Some(drain) => drain,
-            None => match self.source.poll_drain(Direction::Read, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(drain) => drain.map_err(lost)?,
-            },
-        };
-        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
-        let mut window = Window::open(input, left);
-        let count = read(self.source.io(), drain, &mut window)?;
-        let mut fed = self.take_in(count, &mut window, round)?;
-        if fed == Fed::Hungry
-            && let Poll::Ready(count) = self.poll_read(&mut window, cx)
-        {
-            fed = self.receive_more(count?, &mut window, round, cx)?;
-        }
-        self.unfed = fed == Fed::Full;
-        self.keep_input(&window, round);
-        Ok(())
-    }
-
-    /// Begins with what the output had no room for before, then reads.
-    #[cold]
-    fn receive_unfed(
-        &mut self,
-        input: &mut Vec<u8>,
-        round: &mut Round<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> Result<(), Stop> {
-        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
-        let mut window = Window::open(input, left);
-        let mut fed = self.feed(&mut window, round)?;
-        if fed == Fed::Hungry {
-            fed = self.receive_more(None, &mut window, round, cx)?;
-        }
-        self.unfed = fed == Fed::Full;
-        self.keep_input(&window, round);
-        Ok(())
-    }
-
-    /// Takes in what was read last, and reads on.
-    #[cold]
-    fn receive_more(
-        &mut self,
-        mut count: Option<usize>,
-        window: &mut Window<'_>,
-        round: &mut Round<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> Result<Fed, Stop> {
-        for _ in 2..READS {
-            if self.take_in(count, window, round)? == Fed::Full {
-                return Ok(Fed::Full);
-            }
-            match self.poll_read(window, cx) {
-                Poll::Pending => return Ok(Fed::Hungry),
-                Poll::Ready(read) => count = read?,
-            }
-        }
-        round.unfinished = true;
-        self.take_in(count, window, round)
-    }
-
-    #[inline]
-    fn poll_read(
-        &self,
-        window: &mut Window<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> Poll<Result<Option<usize>, Stop>> {
-        match ready!(self.source.poll_drain(Direction::Read, cx)) {
-            Ok(drain) => Poll::Ready(self.read_again(drain, window)),
-            Err(error) => Poll::Ready(Err(lost(error))),
-        }
-    }
-
-    /// Out of line: mostly there is nothing more.
-    #[cold]
-    fn read_again(&self, drain: Drain<'_>, window: &mut Window<'_>) -> Result<Option<usize>, Stop> {
-        read(self.source.io(), drain, window)
-    }
-
-    /// Gives the protocol what was read: so many bytes, 0 at their end.
-    #[inline(always)]
-    fn take_in(
-        &mut self,
-        count: Option<usize>,
-        window: &mut Window<'_>,
-        round: &mut Round<'_>,
-    ) -> Result<Fed, Stop> {
-        match count {
-            None => Ok(Fed::Hungry),
-            Some(0) => self.end_input(window, round).map(|()| Fed::Hungry),
-            Some(count) => {
-                round.read += count;
-                self.touched = round.now();
-                window.extend(count);
-                self.feed(window, round)
-            }
-        }
-    }
-
-    // Both this and what it calls always inline: a call passes more than it does.
-    #[inline(always)]
-    fn feed(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
-        let limit = round.limit;
-        let mut consumed = 0;
-        let cx = &mut round.context();
-        let fed = feed(&mut self.protocol, window.rest(), &mut consumed, limit, cx);
-        window.consume(consumed);
-        round.fed |= consumed > 0;
-        fed
-    }
-
-    #[cold]
-    fn end_input(&mut self, window: &Window<'_>, round: &mut Round<'_>) -> Result<(), Stop> {
-        if mem::replace(&mut self.input_ended, true) {
-            // Something happened since. After the end, reading does not tell of a reset any more.
-            let error = self.source.io().take_error().map_err(lost)?;
-            return error.map_or(Ok(()), |error| Err(lost(error)));
-        }
-        self.protocol.input_closed(window.rest(), &mut round.context());
-        round.go_on()
-    }
-
-    /// Copies out what the protocol left, or gives the buffer back if that is nothing.
-    #[inline]
-    fn keep_input(&mut self, window: &Window<'_>, round: &Round<'_>) {
-        if self.kept.is_some() || !window.rest().is_empty() {
-            self.keep_rest(window.rest(), round);
-        }
-    }
-
-    #[cold]
-    fn keep_rest(&mut self, rest: &[u8], round: &Round<'_>) {
-        let kept = self.kept();
-        if rest.is_empty() {
-            kept.input = Vec::new();
-            return;
-        }
-        if kept.input.is_empty() || round.fed {
-            kept.input_since = round.now();
-        }
-        kept.input.clear();
-        // No more than it needs: the budget is charged for what it takes.
-        kept.input.reserve_exact(rest.len());
-        kept.input.extend_from_slice(rest);
-    }
-
     /// Gives the protocol the messages of other tasks, while the output has room.
     fn take_messages(
         &mut self,
@@ -387,45 +223,10 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-/// One read behind what the window shows: how many bytes came, 0 at their end, `None` if it would
-/// have blocked. After their end there is an edge only if something is wrong.
-///
-/// Interrupted, it has read nothing, and the next look finds the socket ready still.
-#[inline(always)]
-fn read(
-    socket: &sys::Stream,
-    drain: Drain<'_>,
-    window: &mut Window<'_>,
-) -> Result<Option<usize>, Stop> {
-    match socket.read(window.space()) {
-        Ok(count) => {
-            if count == 0 || count < READ && drain.short_read_drains() {
-                drain.drained();
-            }
-            Ok(Some(count))
-        }
-        Err(error) => nothing_read(error, drain),
-    }
-}
-
 #[cold]
-fn nothing_read(error: io::Error, drain: Drain<'_>) -> Result<Option<usize>, Stop> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => drain.drained(),
-        io::ErrorKind::Interrupted => {}
-        _ => return Err(lost(error)),
-    }
-    Ok(None)
-}
-
-#[cold]
-fn lost(error: io::Error) -> Stop {
+pub(super) fn lost(error: io::Error) -> Stop {
     End::at_once(Closed::lost(error))
 }
-
-/// How many times a round reads: about 50 µs' worth, so that many connections with much input take
-/// turns.
-const READS: usize = 4;
 
 /// How many messages of other tasks a round takes.
 const MESSAGES: usize = 128;
