@@ -70,13 +70,22 @@ impl<M> fmt::Debug for ByProtocol<M> {
 /// [`Builder::protocol_with_inbox`](super::Builder::protocol_with_inbox).
 pub struct ByInbox<M, P> {
     make: M,
+    limits: Option<protocol::Limits>,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<M, P> ByInbox<M, P> {
     /// Serves with what `make` makes for each connection, within the server's bounds.
     pub fn new(make: M) -> ByInbox<M, P> {
-        ByInbox { make, protocol: PhantomData }
+        ByInbox { make, limits: None, protocol: PhantomData }
+    }
+
+    /// Sets the bounds of each connection, that of its inbox among them, which otherwise follow
+    /// from those of the server.
+    #[must_use = "the protocol is consumed"]
+    pub fn limits(mut self, limits: protocol::Limits) -> ByInbox<M, P> {
+        self.limits = Some(limits);
+        self
     }
 }
 
@@ -92,11 +101,17 @@ where
         let Accepted { stream, peer, place } = accepted;
         Connection::hosted_with_inbox(stream, |sender| (self.make)(&peer, sender), place)
     }
+
+    fn start(&mut self, server: &Arc<Shared>) {
+        if let Some(limits) = self.limits.take() {
+            server.set_protocol_limits(limits);
+        }
+    }
 }
 
 impl<M, P> fmt::Debug for ByInbox<M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByInbox")
+        f.debug_struct("ByInbox").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
