@@ -148,6 +148,13 @@ impl Campaign {
         let limits = Limits {
             // The engine refuses what is longer, before it keeps it.
             max_message: wire::longest_message(torrent.pieces),
+            // One limit in time for everything, which is the probe's and says what it waited for. The
+            // engine's own would end some peers before, however long that is.
+            idle_timeout: Duration::MAX,
+            message_timeout: Duration::MAX,
+            write_timeout: Duration::MAX,
+            min_receive_rate: 0,
+            min_send_rate: 0,
             // Nothing that we send last must arrive: do not wait for the peer to hang up.
             linger_timeout: Duration::ZERO,
             ..Limits::default()

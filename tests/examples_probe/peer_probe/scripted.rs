@@ -164,6 +164,26 @@ fn who_does_not_answer_is_given_up_and_said_what_for() {
     }
 }
 
+#[test]
+fn who_stops_in_the_middle_has_all_the_time_there_is() {
+    let _guard = hang_guard("peer_probe: slow");
+    let (_, hash) = torrent();
+    let hello = handshake(&hash);
+    let half = [hello.clone(), message(5, &[0; 3])[..5].to_vec()].concat();
+    // The engine's own limits would have ended both before, for want of bytes.
+    let slow = [
+        (answer(&hello[..40]), "timed out waiting for its handshake"),
+        (answer(half), "timed out waiting for its bitfield"),
+    ];
+    let folder = TempDir::new().unwrap();
+    let peers = slow.iter().map(|(address, _)| format!("--peer={address}"));
+    let options: Vec<_> = peers.chain(["--timeout=12".into()]).collect();
+    let told = Told::by(&write_torrent(folder.path()), &options);
+    for (address, why) in slow {
+        told.assert_failed(address, why);
+    }
+}
+
 fn hang_up(mut stream: TcpStream) {
     // What was received and not read would make it a reset.
     stream.read_exact(&mut [0; 68]).unwrap();
