@@ -9,7 +9,7 @@
 //!
 //! What it shows of heist, from the outside in:
 //!
-//! - this file: a listener, a task for each connection, and how a connection's inbox gets to others;
+//! - this file: a [`Server`], and which of its bounds fit people who may be silent for long;
 //! - `session`: one person's connection as a [`Protocol`](heist::protocol::Protocol): lines in,
 //!   lines out, and what becomes of a reader who is too slow;
 //! - `room`: **how one line reaches thousands**: in one shared piece of memory, a few receivers at a
@@ -19,14 +19,17 @@
 //! # Bounds
 //!
 //! Each person costs at most 16 KiB of output, 32 messages, which share their text, and a socket's
-//! buffer of 64 KiB. Who does not read that much for `--patience` seconds is told, and dropped; the
-//! others do not wait. A room takes 16 KiB of lines that were not delivered yet; what is said beyond
-//! that is refused with a line to whoever said it.
+//! buffer of 64 KiB. Who does not read that much for `--patience` seconds is told, and has as long
+//! again to take the word; the others do not wait. A room takes 16 KiB of lines that were not
+//! delivered yet; what is said beyond that is refused with a line to whoever said it. Who neither
+//! says nor hears anything for `--idle` seconds is dropped. Another machine may have 256
+//! connections.
 
 mod hall;
 mod room;
 mod session;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,13 +38,16 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use heist::net::{AcceptErrorKind, TcpListener, TcpStream, accept_error_kind};
-use heist::protocol::{Connection, Limits};
-use heist::time::sleep;
+use heist::Server;
+use heist::protocol::{self, Sender};
+use heist::server::{self, ByInbox, Listener, Peer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use socket2::{Domain, Socket, Type};
 
 use crate::hall::Hall;
-use crate::room::Person;
+use crate::room::News;
 use crate::session::Session;
 
 /// A chat for thousands, to be used with netcat
@@ -58,6 +64,10 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "10",
           value_parser = clap::value_parser!(u16).range(1..))]
     patience: u16,
+    /// How long somebody may stay who neither says nor hears anything
+    #[arg(long, value_name = "SECONDS", default_value = "3600",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    idle: u32,
     /// How many people there may be
     #[arg(long, value_name = "COUNT", default_value = "10000")]
     max_people: usize,
@@ -74,9 +84,18 @@ fn main() -> ExitCode {
             return refuse(&format!("{what} (--help lists the options)"));
         }
     };
-    match run(&options) {
+    raise_descriptor_limit();
+    // What can fail for a reason of the user's comes first, before any thread.
+    let listener = match listen(options.listen) {
+        Ok(listener) => listener,
+        Err(error) => return refuse(&format!("cannot listen on {}: {error}", options.listen)),
+    };
+    match run(&options, listener) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error.to_string()),
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -85,73 +104,108 @@ fn refuse(reason: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut builder = heist::Builder::new();
     if let Some(workers) = options.workers {
         builder = builder.workers(workers.into());
     }
     let runtime = builder.start()?;
-    let address = options.listen;
-    let patience = Duration::from_secs(options.patience.into());
-    let hall = Arc::new(Hall::new(options.max_people, patience));
-    // A task, not the future of `block_on`: so it runs on a worker, as those it spawns do.
-    let serving = runtime.spawn(async move {
-        let listener = listen(address).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-        })?;
-        greet(listener.local_addr()?)?;
-        serve(&listener, &hall).await
-    });
-    Ok(runtime.block_on(serving)??)
+    let hall = Arc::new(Hall::new(options.max_people, options.patience()));
+    let make = move |_: &Peer, inbox: Sender<News>| Session::new(Arc::clone(&hall), inbox);
+    let server = Server::builder()
+        .name("chat")
+        .listen(listener)
+        .limits(server_limits(options))
+        .serve(ByInbox::new(make).limits(person_limits(options)))
+        .start_on(runtime.handle())?;
+    greet(&server)?;
+
+    // The workers serve; this thread has nothing to do but wait.
+    signals.forever().next();
+    eprintln!("stopped: {}", server.drain_blocking(GRACE));
+    Ok(())
 }
 
 /// A listener whose connections have small send buffers, which they inherit: what the system keeps
 /// for a slow reader is memory too, and by itself it would be megabytes.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), None)?;
     socket.set_reuse_address(true)?;
     // The system doubles it, to have room for its own notes.
     socket.set_send_buffer_size(32 * 1024)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
-    TcpListener::from_std(socket.into())
+    Listener::from_fd(socket.into())
 }
 
-fn greet(address: SocketAddr) -> io::Result<()> {
+fn greet(server: &Server) -> io::Result<()> {
+    let server::Address::Tcp(address) = &server.addresses()[0] else {
+        unreachable!("it listens on a port");
+    };
     let (ip, port) = (address.ip(), address.port());
     writeln!(io::stdout(), "chat serving on {address}; try: nc {ip} {port}")
 }
 
-async fn serve(listener: &TcpListener, hall: &Arc<Hall>) -> io::Result<()> {
-    let limits = Arc::new(limits(hall.patience));
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => open(stream, hall, &limits),
-            Err(error) => match accept_error_kind(&error) {
-                AcceptErrorKind::Connection => {}
-                // Out of descriptors: those who wait are served when others have gone.
-                AcceptErrorKind::Exhausted => sleep(Duration::from_millis(50)).await,
-                AcceptErrorKind::Fatal => return Err(error),
-            },
-        }
+impl Options {
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
     }
 }
 
-fn open(stream: TcpStream, hall: &Arc<Hall>, limits: &Arc<Limits>) {
-    let person = Arc::new(Person::default());
-    let session = Session::new(Arc::clone(hall), Arc::clone(&person));
-    let mut connection = Connection::new(stream, session).limits(Arc::clone(limits));
-    person.reach_by(connection.inbox());
-    heist::spawn(connection);
+/// What all people together may cost.
+fn server_limits(options: &Options) -> server::Limits {
+    // Whoever is one too many has to be let in to be told so.
+    let connections = options.max_people.saturating_add(AT_THE_DOOR);
+    server::Limits {
+        connections,
+        // What each may keep waiting is bounded already.
+        buffered_bytes: connections.saturating_mul(MOST_KEPT),
+        // Who comes while there is much to do waits a little: it is those who are here that talk.
+        shed: false,
+        ..server::Limits::default()
+    }
 }
 
 /// What one person may cost.
-fn limits(patience: Duration) -> Limits {
-    Limits {
+///
+/// The bounds that a server has by default are for machines at both ends. People think while they
+/// type and are silent for long, so only those bounds are left that have a flag.
+fn person_limits(options: &Options) -> protocol::Limits {
+    let patience = options.patience();
+    // The session's own patience begins when 16 KiB wait, and at its end it says a word, which the
+    // engine does not. So the engine leaves it the time, and is there for those who stand still
+    // with less.
+    let write_timeout = 2 * patience;
+    // Nor does a patience that is long end by this one.
+    let idle_timeout = Duration::from_secs(options.idle.into()).max(write_timeout);
+    protocol::Limits {
         high_watermark: 16 * 1024,
         low_watermark: 4 * 1024,
         inbox: 32,
+        idle_timeout,
+        // A line that is half typed costs no more than one that is not begun.
+        message_timeout: idle_timeout,
+        min_receive_rate: 0,
+        write_timeout,
+        min_send_rate: 0,
         flush_timeout: patience,
-        ..Limits::default()
+        ..protocol::Limits::default()
     }
 }
+
+/// Each person is a descriptor, and the soft limit is low for the sake of programs that use
+/// `select`. Where it cannot be raised, what there is has to do.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// How long the last words may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How many may be there to be told that the chat is full.
+const AT_THE_DOOR: usize = 64;
+
+/// The most that waits for one person: what may, and one message more, in a buffer that doubles.
+const MOST_KEPT: usize = 64 * 1024;

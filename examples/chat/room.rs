@@ -15,8 +15,8 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use heist::protocol::{SendError, Sender};
 use parking_lot::Mutex;
@@ -35,11 +35,8 @@ pub(crate) struct News {
 }
 
 /// Somebody's connection, as rooms see it.
-#[derive(Default)]
 pub(crate) struct Person {
-    /// Set once, before the connection runs: a connection's inbox is there only when its protocol
-    /// is, which holds this.
-    inbox: OnceLock<Sender<News>>,
+    inbox: Sender<News>,
     name: Mutex<String>,
     /// News did not fit into the inbox. Set by whoever delivers, never cleared; the connection looks
     /// at it when it gets round to its inbox. Nothing else is published through it: relaxed.
@@ -47,9 +44,8 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    pub(crate) fn reach_by(&self, inbox: Sender<News>) {
-        let first = self.inbox.set(inbox).is_ok();
-        debug_assert!(first, "a person has one connection");
+    pub(crate) fn new(inbox: Sender<News>) -> Person {
+        Person { inbox, name: Mutex::default(), missed: AtomicBool::new(false) }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -65,10 +61,10 @@ impl Person {
     }
 
     fn tell(&self, room: u64, text: &Text) {
-        let Some(inbox) = self.inbox.get() else { return };
         let news = News { room, text: Arc::clone(text) };
         // Who has gone needs nothing; the session takes it from the room.
-        if !self.has_missed_something() && matches!(inbox.try_send(news), Err(SendError::Full(_))) {
+        let full = |outcome| matches!(outcome, Err(SendError::Full(_)));
+        if !self.has_missed_something() && full(self.inbox.try_send(news)) {
             self.missed.store(true, Ordering::Relaxed);
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
-use heist::protocol::{Closed, Context, Error, Protocol};
+use heist::protocol::{Closed, Context, Error, Protocol, Sender};
 
 use crate::hall::Hall;
 use crate::room::{Busy, News, Person, Room};
@@ -74,6 +74,12 @@ impl Protocol for Session {
         self.drop_slow(cx);
     }
 
+    /// The server ends.
+    fn draining(&mut self, cx: &mut Context<'_>) {
+        tell(cx, "* the chat closes; goodbye");
+        cx.close();
+    }
+
     fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
         if !rest.is_empty() && !self.skipping {
             self.line(rest, cx);
@@ -88,7 +94,8 @@ impl Protocol for Session {
 }
 
 impl Session {
-    pub(crate) fn new(hall: Arc<Hall>, me: Arc<Person>) -> Session {
+    pub(crate) fn new(hall: Arc<Hall>, inbox: Sender<News>) -> Session {
+        let me = Arc::new(Person::new(inbox));
         Session { hall, me, room: None, skipping: false, slow: false }
     }
 

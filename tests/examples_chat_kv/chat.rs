@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use heist_tests::{hang_guard, has_tool};
+use rustix::process::Signal;
 
 use crate::guest::Guest;
 use crate::program::{Program, assert_refused};
@@ -110,6 +111,36 @@ fn server_that_is_full_says_so() {
             break;
         }
     }
+}
+
+#[test]
+fn chat_that_closes_says_goodbye() {
+    let _guard = hang_guard("goodbye");
+    let program = Program::start("chat", &[]);
+    let (mut one, mut two) = (Guest::connect(&program), Guest::connect(&program));
+    // One has just said something, and one is in the middle of it.
+    assert_eq!(one.ask("hello"), "guest1: hello");
+    two.stream.write_all(b"half a li").unwrap();
+    two.line_after("hello");
+    program.signal(Signal::INT);
+    one.line_after("* the chat closes; goodbye");
+    two.send("ne");
+    two.line_after("* the chat closes; goodbye");
+    assert_eq!((one.line(), two.line()), (String::new(), String::new()));
+    drop((one, two));
+    let (code, report) = program.wait();
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
+}
+
+#[test]
+fn silent_guest_is_dropped_when_its_time_is_over() {
+    let _guard = hang_guard("silent guest");
+    let program = Program::start("chat", &["--idle", "1", "--patience", "1"]);
+    let mut guest = Guest::connect(&program);
+    guest.line_after("joined lobby");
+    assert_eq!(guest.line(), "");
+    assert_eq!(program.end(), "");
 }
 
 struct Netcat {

@@ -65,6 +65,13 @@ impl Program {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
+    /// Waits until it has ended by itself, and returns its exit code and what it said at the end.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
+        let mut words = String::new();
+        self.stderr.read_to_string(&mut words).unwrap();
+        (self.child.wait().unwrap().code(), words)
+    }
+
     /// Ends it, and returns what it complained of: panics, for instance.
     pub(crate) fn end(mut self) -> String {
         let _ = self.child.kill();
