@@ -7,13 +7,16 @@
 //! redis-benchmark -p 6380 -q -P 16
 //! ```
 //!
+//! Ctrl-C lets what is under way finish, for ten seconds.
+//!
 //! It has strings, counters, hashes, lists, sets and sorted sets, expiry, pipelining, transactions
 //! (MULTI, WATCH), and both versions of the protocol. It has no blocking commands, no channels, no
 //! scripts, and keeps nothing on disk.
 //!
 //! What it shows of heist, from the outside in:
 //!
-//! - this file: a listener, a task for each connection, and one that works beside them;
+//! - this file: a [`Server`], which of its bounds fit clients that keep their connections, and a
+//!   task that works beside it;
 //! - `session`: a connection as a [`Protocol`](heist::protocol::Protocol). The engine calls it once
 //!   for each request and sends the replies of a whole pipeline at once, and nothing here knows of
 //!   sockets, buffers or workers;
@@ -25,40 +28,49 @@
 //!
 //! A string has at most 8 MiB, a request 32 MiB and 65,536 strings, a transaction 32 MiB; whoever
 //! sends more is told so and disconnected. Memory is taken for what has come, not for what a length
-//! promises. A client that does not read its replies is not read from. The data itself has no
-//! bound, as in Redis without `maxmemory`.
+//! promises. A client that does not read its replies is not read from, and after five minutes not
+//! waited for any more; replies that wait take 256 MiB for all clients together. The data itself has
+//! no bound, as in Redis without `maxmemory`. A client may be silent as long as it likes, unless
+//! `--timeout` says otherwise, as in Redis.
 
 mod commands;
 mod resp;
-mod server;
 mod session;
+mod shared;
 mod store;
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use heist::net::{AcceptErrorKind, TcpListener, TcpStream, accept_error_kind};
-use heist::protocol::Connection;
+use heist::Server;
+use heist::protocol::{self, Sender};
+use heist::server::{self, Address, ByInbox, Listener, Peer};
 use heist::time::{Instant, sleep};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use crate::server::Server;
 use crate::session::Session;
+use crate::shared::Shared;
 
 /// A key-value server that speaks Redis's protocol
 #[derive(Parser)]
 #[command(name = "kv")]
 struct Options {
-    /// Where to listen; port 0 lets the system choose
+    /// Where to listen: IP:PORT, of which port 0 lets the system choose, or unix:PATH
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380")]
-    listen: SocketAddr,
+    listen: Address,
     /// How many workers; as many as there are CPUs unless given
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
+    /// How long a client may be silent; 0 for ever
+    #[arg(long, value_name = "SECONDS", default_value = "0")]
+    timeout: u32,
 }
 
 fn main() -> ExitCode {
@@ -72,9 +84,17 @@ fn main() -> ExitCode {
             return refuse(&format!("{what} (--help lists the options)"));
         }
     };
-    match run(&options) {
+    // What can fail for a reason of the user's comes first, before any thread.
+    let listener = match Listener::bind(&options.listen) {
+        Ok(listener) => listener,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    match run(&options, listener) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error.to_string()),
+        Err(error) => {
+            eprintln!("kv: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -83,60 +103,95 @@ fn refuse(reason: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut builder = heist::Builder::new();
     if let Some(workers) = options.workers {
         builder = builder.workers(workers.into());
     }
     let runtime = builder.start()?;
-    let address = options.listen;
-    // A task, not the future of `block_on`: so it runs on a worker, as those it spawns do.
-    let serving = runtime.spawn(async move {
-        let listener = TcpListener::bind(address).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-        })?;
-        greet(listener.local_addr()?)?;
-        let server = Arc::new(Server::new(Instant::now()));
-        heist::spawn(sweep(Arc::clone(&server)));
-        serve(&listener, &server).await
-    });
-    Ok(runtime.block_on(serving)??)
+    let shared = Arc::new(Shared::new(runtime.handle().clock().now()));
+    runtime.spawn(sweep(Arc::clone(&shared)));
+    let make = move |peer: &Peer, connection: Sender<Infallible>| {
+        let client = shared.clients.new_client(peer.clone(), connection);
+        Session::new(Arc::clone(&shared), client)
+    };
+    let server = Server::builder()
+        .name("kv")
+        .listen(listener)
+        .limits(server_limits())
+        .serve(ByInbox::new(make).limits(client_limits(options.timeout)))
+        .start_on(runtime.handle())?;
+    greet(&server.addresses()[0])?;
+
+    // The workers serve; this thread has nothing to do but wait.
+    signals.forever().next();
+    eprintln!("stopped: {}", server.drain_blocking(GRACE));
+    Ok(())
 }
 
-fn greet(address: SocketAddr) -> io::Result<()> {
-    let port = address.port();
-    writeln!(io::stdout(), "kv serving on {address}; try: redis-cli -p {port}")
+fn greet(address: &Address) -> io::Result<()> {
+    let hint = match address {
+        Address::Tcp(address) => format!("redis-cli -p {}", address.port()),
+        Address::Unix(path) => format!("redis-cli -s {}", path.display()),
+    };
+    writeln!(io::stdout(), "kv serving on {address}; try: {hint}")
 }
 
-async fn serve(listener: &TcpListener, server: &Arc<Server>) -> io::Result<()> {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => open(stream, peer, server),
-            Err(error) => match accept_error_kind(&error) {
-                AcceptErrorKind::Connection => {}
-                // Out of descriptors: those who wait are served when others have gone.
-                AcceptErrorKind::Exhausted => sleep(Duration::from_millis(50)).await,
-                AcceptErrorKind::Fatal => return Err(error),
-            },
-        }
+/// What all clients together may take.
+fn server_limits() -> server::Limits {
+    server::Limits {
+        // Clients of a store are a few machines with many connections each.
+        per_address: usize::MAX,
+        // Each connection is used for long: whether to take one more is no matter of how much there
+        // is to do at this moment.
+        shed: false,
+        ..server::Limits::default()
     }
 }
 
-fn open(stream: TcpStream, peer: SocketAddr, server: &Arc<Server>) {
-    let client = server.clients.new_client(peer);
-    let session = Session::new(Arc::clone(server), Arc::clone(&client));
-    let mut connection = Connection::new(stream, session).limits(Arc::clone(&server.limits));
-    server.clients.insert(client, connection.inbox());
-    heist::spawn(connection);
+/// What one client may take.
+///
+/// The bounds that a server has by default are for clients that come, ask and go. Those of a store
+/// keep their connections, and are slow for reasons of their own: somebody types a request, a
+/// debugger has stopped the process. So what they send has no bound in time but `--timeout`.
+fn client_limits(timeout: u32) -> protocol::Limits {
+    let idle_timeout = match timeout {
+        0 => Duration::MAX,
+        seconds => Duration::from_secs(seconds.into()),
+    };
+    protocol::Limits {
+        idle_timeout,
+        // `max_message` stays what it is, far below the longest request: `resp::LongRequest` takes
+        // those in pieces, and each piece has this time.
+        message_timeout: idle_timeout.max(PATIENCE),
+        min_receive_rate: 0,
+        // What waits is of a budget that all share, so it does not wait for ever.
+        write_timeout: PATIENCE,
+        min_send_rate: 0,
+        flush_timeout: PATIENCE,
+        // A client that is refused in the middle of a long request sees why only once it has sent
+        // the rest, so that much is discarded before its connection is closed.
+        linger_bytes: 32 * 1024 * 1024,
+        linger_timeout: Duration::from_secs(30),
+        ..protocol::Limits::default()
+    }
 }
 
 /// Removes keys that have expired and that nobody asks for.
-async fn sweep(server: Arc<Server>) {
+async fn sweep(shared: Arc<Shared>) {
     loop {
         sleep(Duration::from_millis(100)).await;
-        while server.store.sweep(Instant::now()) {
+        while shared.store.sweep(Instant::now()) {
             // Thousands expired at once: others take their turns in between.
             heist::yield_now().await;
         }
     }
 }
+
+/// How long a client may take none of its replies, or have a request half sent where there is any
+/// such bound.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long what is under way may take after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(10);

@@ -1,16 +1,17 @@
 //! One connection: requests in, replies out. A [`Protocol`], so it neither reads from a socket nor
 //! writes to one.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use heist::protocol::{Closed, Context, Error, Protocol};
 
 use crate::commands::{self, Failure, Keys, Run, Transaction};
 use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, split};
-use crate::server::{Client, Kill, Server};
+use crate::shared::{Client, Shared};
 
 pub(crate) struct Session {
-    server: Arc<Server>,
+    shared: Arc<Shared>,
     client: Arc<Client>,
     /// Replies in version 3 of the protocol, not 2.
     pub(crate) version_3: bool,
@@ -22,7 +23,11 @@ pub(crate) struct Session {
 }
 
 impl Protocol for Session {
-    type Message = Kill;
+    type Message = Infallible;
+
+    fn opened(&mut self, _: &mut Context<'_>) {
+        self.shared.clients.insert(&self.client);
+    }
 
     /// Called once for each request, however many came at once: the replies to a pipeline go out
     /// together.
@@ -39,23 +44,19 @@ impl Protocol for Session {
         })
     }
 
-    fn message(&mut self, _: Kill, cx: &mut Context<'_>) {
-        cx.close();
-    }
-
     fn closed(&mut self, _: &Closed) {
-        self.server.clients.remove(&self.client);
+        self.shared.clients.remove(&self.client);
     }
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<Server>, client: Arc<Client>) -> Session {
+    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Session {
         let (transaction, watched, long) = (None, Vec::new(), None);
-        Session { server, client, version_3: false, transaction, watched, long }
+        Session { shared, client, version_3: false, transaction, watched, long }
     }
 
-    pub(crate) fn server(&self) -> Arc<Server> {
-        Arc::clone(&self.server)
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -68,7 +69,7 @@ impl Session {
 
     /// Back to how it was when it was opened, but for its name.
     pub(crate) fn reset(&mut self) {
-        *self = Session::new(Arc::clone(&self.server), Arc::clone(&self.client));
+        *self = Session::new(Arc::clone(&self.shared), Arc::clone(&self.client));
     }
 
     fn take_whole(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Malformed> {
@@ -128,8 +129,8 @@ impl Session {
             }
             (Run::Data(run), None) => {
                 let mut held = match command.keys {
-                    Keys::All => self.server.store.hold_all(cx.now()),
-                    _ => self.server.store.hold(cx.now(), command.keys_of(args)),
+                    Keys::All => self.shared.store.hold_all(cx.now()),
+                    _ => self.shared.store.hold(cx.now(), command.keys_of(args)),
                 };
                 run(args, &mut held, &mut self.reply(cx))
             }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::thread;
 
 use heist_tests::hang_guard;
+use rustix::process::Signal;
 
 use crate::program::{Program, assert_refused};
 use crate::resp::{Client, request};
@@ -230,7 +231,70 @@ fn killed_client_is_disconnected_and_the_killer_is_not() {
     other.assert_closed();
     assert_eq!(one.ask("PING"), "PONG");
     drop(other);
-    while one.ask("CLIENT LIST").contains("id=2 ") {}
+    while one.ask("CLIENT LIST").contains(&format!("id={id} ")) {}
+}
+
+#[test]
+fn client_that_does_not_read_is_killed_all_the_same() {
+    let _guard = hang_guard("kill who does not read");
+    let program = Program::start("kv", &[]);
+    let mut client = Client::connect(&program);
+    client.send(request([&b"SET"[..], b"k", &vec![b'x'; 1 << 20]].into_iter()));
+    assert_eq!(client.reply(), "OK");
+    client.send(b"GET k\r\n".repeat(100));
+    // Until it is read from no more.
+    let mut observer = Client::connect(&program);
+    let (mut before, mut unchanged) = (String::new(), 0);
+    while unchanged < 3 {
+        let list = observer.ask("CLIENT LIST");
+        let now = list.lines().find(|line| line.contains("id=1 ")).unwrap().to_owned();
+        let begun = !now.ends_with("tot-cmds=1");
+        unchanged = if begun && now == before { unchanged + 1 } else { 0 };
+        before = now;
+    }
+    assert!(!before.ends_with("tot-cmds=101"), "all was read: {before}");
+    assert_eq!(observer.ask("CLIENT KILL ID 1"), "1");
+    while observer.ask("CLIENT LIST").contains("id=1 ") {}
+    assert_eq!(program.end(), "");
+}
+
+#[test]
+fn client_that_kills_itself_gets_the_reply() {
+    let _guard = hang_guard("kill oneself");
+    let program = Program::start("kv", &[]);
+    let mut client = Client::connect(&program);
+    assert_eq!(client.ask("CLIENT KILL ID 1"), "1");
+    client.assert_closed();
+}
+
+#[test]
+fn silent_client_is_disconnected_only_if_there_is_a_timeout() {
+    let _guard = hang_guard("timeout");
+    let (patient, impatient) =
+        (Program::start("kv", &[]), Program::start("kv", &["--timeout", "1"]));
+    let [mut kept, mut dropped] = [&patient, &impatient].map(Client::connect);
+    assert_eq!((kept.ask("PING"), dropped.ask("PING")), ("PONG".to_owned(), "PONG".to_owned()));
+    dropped.assert_closed();
+    assert_eq!(kept.ask("PING"), "PONG");
+}
+
+#[test]
+fn server_that_ends_answers_what_has_come() {
+    let _guard = hang_guard("drain");
+    let program = Program::start("kv", &[]);
+    let (mut idle, mut busy) = (Client::connect(&program), Client::connect(&program));
+    assert_eq!(idle.ask("PING"), "PONG");
+    busy.send("PING\r\n*2\r\n$4\r\nECHO\r\n");
+    assert_eq!(busy.reply(), "PONG");
+    program.signal(Signal::INT);
+    idle.assert_closed();
+    busy.send("$4\r\nlast\r\n");
+    assert_eq!(busy.reply(), "last");
+    busy.assert_closed();
+    drop((idle, busy));
+    let (code, report) = program.wait();
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
 }
 
 #[test]

@@ -69,12 +69,19 @@ pub(crate) fn client(
             session.reply(cx).verbatim(&line);
         }
         (b"LIST", []) => {
-            let list = session.server().clients.list();
+            let list = session.shared().clients.list();
             session.reply(cx).verbatim(&list);
         }
         (b"KILL", [by, id]) if by.eq_ignore_ascii_case(b"ID") => {
-            let killed = session.server().clients.kill(integer(id)? as u64);
-            session.reply(cx).integer(i64::from(killed));
+            let id = integer(id)? as u64;
+            if id == session.client().id {
+                // It gets the reply before.
+                session.reply(cx).integer(1);
+                cx.close();
+            } else {
+                let killed = session.shared().clients.kill(id);
+                session.reply(cx).integer(i64::from(killed));
+            }
         }
         _ => return Err(Failure::UnknownSub(quote(args[1]))),
     }

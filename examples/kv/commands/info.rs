@@ -114,7 +114,6 @@ const CONFIG: &[(&str, &str)] = &[
     ("maxmemory", "0"),
     ("proto-max-bulk-len", "8388608"),
     ("save", ""),
-    ("timeout", "0"),
 ];
 
 pub(crate) fn info(
@@ -122,8 +121,8 @@ pub(crate) fn info(
     _: &[&[u8]],
     cx: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let server = session.server();
-    let uptime = (cx.now() - server.started).as_secs();
+    let shared = session.shared();
+    let uptime = (cx.now() - shared.started).as_secs();
     let text = format!(
         "# Server\r\nredis_version:7.0.0\r\nserver_name:heist-kv\r\nprocess_id:{}\r\n\
          uptime_in_seconds:{uptime}\r\n\r\n\
@@ -132,10 +131,10 @@ pub(crate) fn info(
          # Replication\r\nrole:master\r\n\r\n\
          # Keyspace\r\ndb0:keys={}\r\n",
         std::process::id(),
-        server.clients.count(),
-        server.clients.ever(),
-        server.clients.commands(),
-        server.store.hold_all(cx.now()).len(),
+        shared.clients.count(),
+        shared.clients.ever(),
+        shared.clients.commands(),
+        shared.store.hold_all(cx.now()).len(),
     );
     session.reply(cx).verbatim(&text);
     Ok(())

@@ -93,12 +93,12 @@ pub(crate) fn exec(
     if transaction.spoiled {
         return Err(Failure::Other("EXECABORT Transaction discarded because of previous errors."));
     }
-    let server = session.server();
+    let shared = session.shared();
     let mut held = match transaction.is_about_all() {
-        true => server.store.hold_all(cx.now()),
+        true => shared.store.hold_all(cx.now()),
         false => {
             let watched = watched.iter().map(|(key, _)| key.as_slice());
-            server.store.hold(cx.now(), transaction.keys().chain(watched))
+            shared.store.hold(cx.now(), transaction.keys().chain(watched))
         }
     };
     let mut reply = session.reply(cx);
@@ -133,8 +133,8 @@ pub(crate) fn watch(
     if session.watched.len() + args.len() > MAX_WATCHED {
         return Err(Failure::Other("ERR more than 1024 keys watched"));
     }
-    let server = session.server();
-    let mut held = server.store.hold(cx.now(), args[1..].iter().copied());
+    let shared = session.shared();
+    let mut held = shared.store.hold(cx.now(), args[1..].iter().copied());
     for key in &args[1..] {
         session.watched.push((key.to_vec(), held.version(key)));
     }
