@@ -50,7 +50,7 @@ impl Site {
         Http<S>: Serve,
     {
         let (clock, hand) = Clock::manual();
-        let runtime = Builder::new().workers(1).clock(clock).start().unwrap();
+        let runtime = Builder::new().ignore_environment().workers(1).clock(clock).start().unwrap();
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let server = Server::builder()
             .listen(listener)
