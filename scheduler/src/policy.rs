@@ -85,8 +85,13 @@ impl Estimate {
     }
 
     /// How many idle workers may listen, the others being parked; at least `least`.
+    ///
+    /// With polls longer than `T` all of them. With shorter ones what comes while a listener is busy
+    /// waits no longer than `T` anyway, and each further listener is woken by an event of its own. So
+    /// it is the square: of 64 workers and polls of a tenth of `T` one listens, not six.
     pub(crate) fn listeners(self, workers: usize, least: usize) -> usize {
         let wanted = (workers as u64).saturating_mul(self.0) / T;
+        let wanted = wanted.saturating_mul(self.0.min(T)) / T;
         usize::try_from(wanted).unwrap_or(workers).clamp(least.min(workers), workers)
     }
 }
@@ -131,6 +136,8 @@ mod tests {
         }
         assert!(h.as_nanos() < 4_000, "{h:?}");
         assert_eq!(h.listeners(16, 1), 1);
+        assert_eq!(h.listeners(64, 1), 1);
+        assert_eq!(Estimate::from_nanos(25_000).listeners(64, 1), 16);
         assert!(h.harvest() >= 12);
         assert!(!h.worth_a_wake(10));
         let h = h.saw_poll(5_000_000);
