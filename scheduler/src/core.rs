@@ -1,6 +1,6 @@
 //! What all workers of a runtime share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_task::ScheduleInfo;
 use crossbeam_utils::CachePadded;
@@ -17,6 +17,7 @@ use crate::sleep::{Sleep, Wake};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
 use crate::task::{Task, WakeStamp};
+use crate::threads::Thread;
 use crate::time::{Clock, Instant, TimerQueue};
 
 pub(crate) struct Core {
@@ -51,6 +52,8 @@ pub(crate) struct Remote {
     poll_started: AtomicU64,
     /// The address of the task being polled; meaningful while `poll_started` is not 0.
     polling: AtomicU64,
+    /// The owner's thread, once it runs on one.
+    thread: OnceLock<Option<Thread>>,
     pub(crate) counters: Counters,
     pub(crate) distributions: Distributions,
 }
@@ -112,11 +115,8 @@ impl Core {
         self.sleep.wake_one().is_some_and(|wake| self.carry_out(&wake))
     }
 
-    /// Wakes somebody to share a worker's own deque, if what waits there is worth it.
-    pub(crate) fn wake_for_owned(&self, queued: usize, estimate: Estimate) {
-        if !estimate.worth_a_wake(queued) {
-            return;
-        }
+    /// Wakes somebody to share a worker's own deque.
+    pub(crate) fn wake_for_owned(&self) {
         // No fence before this look: the work has an owner that is awake. A sleeper just missed
         // is found by the next look, after the next poll longer than `T`.
         let sleepers = self.sleep.sleepers();
@@ -207,6 +207,7 @@ impl Remote {
             estimate: AtomicU64::new(Estimate::START.as_nanos()),
             poll_started: AtomicU64::new(0),
             polling: AtomicU64::new(0),
+            thread: OnceLock::new(),
             counters: Counters::default(),
             distributions: Distributions::new(),
         }
@@ -218,6 +219,16 @@ impl Remote {
 
     pub(crate) fn set_estimate(&self, estimate: Estimate) {
         self.estimate.store(estimate.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// By the owner: it runs on the calling thread from now on.
+    pub(crate) fn runs_here(&self) {
+        self.thread.get_or_init(Thread::current);
+    }
+
+    /// The owner's thread, if it can be looked at.
+    pub(crate) fn thread(&self) -> Option<Thread> {
+        self.thread.get().copied().flatten()
     }
 
     pub(crate) fn begin_poll(&self, now: Instant, address: u64) {

@@ -2,7 +2,6 @@
 
 use crate::core::{Core, Remote};
 use crate::policy::{LONG_POLL, Recent, WORTH_A_WAKE, nanos};
-use crate::suspicion::{Verdict, Witness};
 use crate::time::Instant;
 
 #[derive(Debug, Default)]
@@ -10,16 +9,9 @@ pub(crate) struct Lessons {
     /// Polls since the estimate last fell, and the time they took in nanoseconds.
     batch: (u32, u64),
     recent: Recent,
-    witness: Witness,
 }
 
 impl Lessons {
-    /// To be called after each wait: from here on the worker runs.
-    #[inline]
-    pub(crate) fn begin(&mut self, core: &Core, now: Instant) {
-        self.witness.look(&core.watch.suspicion, now);
-    }
-
     /// Takes note of a poll that took `length` and ended `now`. Returns whether it was so long that
     /// what waits behind it may be worth a wake.
     #[inline]
@@ -51,21 +43,18 @@ impl Lessons {
         }
     }
 
-    /// Whether a poll longer than `T` says something about the next ones.
-    fn says_something(&mut self, core: &Core, remote: &Remote, now: Instant, length: u64) -> bool {
-        if length <= nanos(LONG_POLL) {
-            return self.recent.repeats();
-        }
-        let verdict = self.witness.judge(&core.watch.suspicion, now, length);
-        match verdict {
-            Verdict::Unknown => {}
-            Verdict::PresumablyHeld => remote.counters.long_polls.add(1),
-            Verdict::Held => {
+    /// Whether a poll longer than `T` says something about the next ones. While long polls are being
+    /// seen each is one of those; otherwise one alone was presumably preempted.
+    fn says_something(&self, core: &Core, remote: &Remote, now: Instant, length: u64) -> bool {
+        let alerted = core.watch.alerted(now);
+        if length > nanos(LONG_POLL) {
+            if alerted {
                 remote.counters.long_polls.add(1);
-                core.watch.report_long_poll(now);
+            } else {
+                remote.counters.preempted_polls.add(1);
+                core.watch.suspect(now);
             }
-            Verdict::Preempted => remote.counters.preempted_polls.add(1),
         }
-        verdict != Verdict::Preempted
+        alerted && length > nanos(LONG_POLL) || self.recent.repeats()
     }
 }

@@ -55,7 +55,7 @@ mod queue;
 mod runtime;
 mod sleep;
 mod spawn;
-mod suspicion;
+mod suspects;
 mod sync;
 pub mod task;
 mod threads;

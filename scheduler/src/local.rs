@@ -100,9 +100,28 @@ impl Local {
         None
     }
 
-    /// Wakes somebody if the deque holds more than a wake is worth.
-    pub(crate) fn wake_others(&self) {
-        self.core.wake_for_owned(self.queue.len(), self.remote().estimate());
+    /// Wakes somebody if what waits in the deque behind the poll under way is worth a wake.
+    fn wake_others(&self) {
+        if self.remote().estimate().worth_a_wake(self.queue.len()) {
+            self.core.wake_for_owned();
+        }
+    }
+
+    /// Between two polls: wakes somebody if what waits in the deque behind the next one is worth a
+    /// wake, or is `late` already.
+    ///
+    /// Where nobody listens the next one counts, too: for as long as it takes, nobody would come to
+    /// the lanes.
+    pub(crate) fn wake_others_behind_next(&self, late: bool) {
+        let queued = self.queue.len();
+        if queued == 0 {
+            return;
+        }
+        let alone = self.core.sleep.sleepers().listening() == 0;
+        let behind = if alone { queued } else { queued - 1 };
+        if late && behind > 0 || self.remote().estimate().worth_a_wake(behind) {
+            self.core.wake_for_owned();
+        }
     }
 
     /// The poll under way, as seen by what it does.

@@ -110,13 +110,12 @@ pub struct WorkerMetrics {
     pub timers_fired: u64,
     /// Waits for events that failed.
     pub lane_errors: u64,
-    /// Polls that blocked or computed for longer than half a millisecond. Asking the system about
-    /// each would cost too much, so most are taken for what those were that were asked about last:
-    /// every second while such polls are found. The first one of which nothing is known is not
-    /// counted at all.
+    /// Polls longer than half a millisecond at times when such polls are found to hold up their
+    /// workers: they block or compute. Asking the system about each would cost too much, so this
+    /// counts all polls of the second after the monitor has found one.
     pub long_polls: u64,
-    /// Polls as long that were merely kept from running: more busy threads than CPUs. Found or
-    /// presumed likewise; a presumption lasts no longer than eight seconds.
+    /// Polls as long at other times: presumably the thread was merely kept from running, by more
+    /// busy threads than there are CPUs. The first ones that block are counted here, too.
     pub preempted_polls: u64,
     /// Tasks in its deque now.
     pub queue_depth: usize,

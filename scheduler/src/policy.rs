@@ -14,8 +14,18 @@ pub(crate) const HARVEST_MAX: usize = 64;
 pub(crate) const LONG_POLL: Duration = Duration::from_micros(500);
 /// For how long after a long poll the monitor looks often and a second worker stands by.
 pub(crate) const ALERT: Duration = Duration::from_secs(1);
+/// For how long the monitor looks often after a long poll that it did not see.
+pub(crate) const SUSPICION: Duration = Duration::from_millis(100);
+/// From the end of one such time to the next, at least, at first; twice as long after each.
+pub(crate) const PAUSE_MIN: Duration = SUSPICION;
+/// How long handlers that begin to block may go unnoticed where preemption is common, unless the
+/// monitor comes by just then.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// The monitor's period while long polls are being seen.
 pub(crate) const MONITOR_PERIOD_MIN: Duration = LONG_POLL;
+/// How many times the monitor finds that nothing runs before it sleeps: at 200 requests a second
+/// waking it for each costs more than ten looks a tenth of a second.
+pub(crate) const LOOKS_AT_REST: u32 = 10;
 /// The monitor's period otherwise; a look costs about 20 µs of CPU.
 pub(crate) const MONITOR_PERIOD_MAX: Duration = Duration::from_millis(10);
 /// Tasks run between two looks at the injector and the lanes, at most.

@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::ClockId;
 #[cfg(target_os = "linux")]
-use rustix::time::{ClockId, clock_gettime};
+use nix::unistd::{Pid, gettid};
 
 use crate::sync::{Condvar, Mutex};
 
@@ -20,31 +20,47 @@ pub(crate) fn spawn(
     std::thread::Builder::new().name(name).spawn(body)
 }
 
-/// What the calling thread has used since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Times it gave up its CPU: it waited for something.
-    pub(crate) voluntary_switches: u64,
-    /// Times its CPU was taken from it.
-    pub(crate) involuntary_switches: u64,
-    /// Time on a CPU, in user mode and in the kernel.
-    pub(crate) cpu_nanos: u64,
+/// A thread of this process, as others may look at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread(#[cfg(target_os = "linux")] Pid);
+
+impl Thread {
+    /// The calling one; `None` where the system tells nothing of threads.
+    pub(crate) fn current() -> Option<Thread> {
+        #[cfg(target_os = "linux")]
+        return Some(Thread(gettid()));
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    /// Whether it waits for something other than a CPU: for a lock, a disk, or time to pass. Also
+    /// says no where that cannot be seen.
+    pub(crate) fn is_blocked(self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Ok(text) = std::fs::read(format!("/proc/self/task/{}/stat", self.0)) {
+            // The state follows the name, which is in parentheses and may contain some.
+            let state = text.iter().rposition(|&byte| byte == b')').map(|end| &text[end..]);
+            return matches!(state, Some([b')', b' ', b'S' | b'D', ..]));
+        }
+        false
+    }
+
+    /// Time on a CPU, in user mode and in the kernel, if the system tells.
+    pub(crate) fn cpu_time(self) -> Option<Duration> {
+        #[cfg(target_os = "linux")]
+        return ClockId::from_raw(clock_of(self.0)).now().ok().map(Duration::from);
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
 }
 
-/// Asks the system; nothing where that cannot be asked of a thread.
-pub(crate) fn usage() -> Usage {
-    #[cfg(target_os = "linux")]
-    if let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) {
-        // Not the times of `usage`, which are as old as the last tick of the kernel.
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        return Usage {
-            // None of these is ever negative.
-            voluntary_switches: usage.voluntary_context_switches() as u64,
-            involuntary_switches: usage.involuntary_context_switches() as u64,
-            cpu_nanos: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
-        };
-    }
-    Usage::default()
+/// The clock of another thread's CPU time, as `pthread_getcpuclockid` makes it: Linux has the
+/// complement of the number above three bits that say what for a clock it is.
+#[cfg(target_os = "linux")]
+fn clock_of(thread: Pid) -> i32 {
+    const OF_A_THREAD: i32 = 4;
+    const IN_NANOSECONDS: i32 = 2;
+    !thread.as_raw() << 3 | OF_A_THREAD | IN_NANOSECONDS
 }
 
 /// One thread's place to wait, with a permit that an early `unpark` leaves behind.

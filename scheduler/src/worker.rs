@@ -61,6 +61,7 @@ impl Worker {
     /// Runs turns until the runtime closes.
     pub(crate) fn run_to_close(mut self) {
         let _scope = context::enter(Context::Worker(Rc::clone(&self.local)));
+        self.remote().runs_here();
         while self.turn() != Turn::Closed {}
         self.close();
     }
@@ -208,7 +209,7 @@ impl Worker {
         let now = self.tick();
         let length = now.nanos_since(started);
         if self.lessons.saw_poll(&self.core, self.local.remote(), now, length) {
-            self.local.wake_others();
+            self.local.wake_others_behind_next(true);
         }
     }
 
@@ -246,7 +247,7 @@ impl Worker {
             waker.wake();
         }
         self.local.calling.set(Calling::Nobody);
-        self.local.wake_others();
+        self.local.wake_others_behind_next(false);
     }
 
     /// Nothing to run: announces that it sleeps, looks everywhere once more, and waits.
@@ -295,7 +296,6 @@ impl Worker {
         }
         self.looked_at = self.tick();
         self.remote().queue.nothing_before(self.looked_at);
-        self.lessons.begin(&self.core, self.looked_at);
     }
 
     fn took(&self, lane: usize, harvest: io::Result<Harvest>) {

@@ -143,8 +143,10 @@ const LONG_POLL: Duration = Duration::from_millis(10);
 
 const CURRENT_POLL: &str = "Length so far of the poll under way; from 10 ms on with the task's name and where it was \
      spawned.";
-const LONG_POLLS: &str = "Polls that blocked or computed for longer than half a millisecond.";
-const PREEMPTED: &str = "Polls as long because the thread was kept from running.";
+const LONG_POLLS: &str =
+    "Polls longer than half a millisecond while some were found to block or compute.";
+const PREEMPTED: &str =
+    "Polls as long at other times: presumably the thread was kept from running.";
 const RESCUES: &str = "Wakes sent by the monitor because work waited that nobody came to.";
 const EVENT_TO_RUN: &str = "From the harvest of an event to the poll of the task that it woke.";
 const QUEUE_DELAY: &str = "How long a probe waited in the kernel's queue while no worker slept.";
