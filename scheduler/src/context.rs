@@ -12,7 +12,7 @@ use crate::coop::Step;
 use crate::local::Local;
 use crate::runtime::Handle;
 use crate::task::Task;
-use crate::time::{Instant, TimerQueue};
+use crate::time::{Instant, Place, TimerQueue};
 
 thread_local! {
     static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
@@ -100,6 +100,23 @@ pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
         Context::Worker(local) => Arc::clone(local.timers()),
         Context::Entered(handle) => Arc::clone(handle.shared_timers()),
     })
+}
+
+/// The entry that the current worker keeps for the next timer.
+#[inline]
+pub(crate) fn spare_timer() -> Option<Place> {
+    look_at_worker(Local::spare_timer).flatten()
+}
+
+/// Gives up a timer's entry: the current worker keeps it for the next timer if it can; otherwise, or
+/// for it, one is cancelled.
+#[inline]
+pub(crate) fn give_up_timer(place: Place) {
+    let mut place = Some(place);
+    let kept = look_at_worker(|local| place.take().and_then(|place| local.keep_timer(place)));
+    if let Some(place) = kept.flatten().or(place) {
+        place.cancel();
+    }
 }
 
 /// The time on the current runtime's clock.

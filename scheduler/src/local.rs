@@ -10,7 +10,7 @@ use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::task::{Task, WakeStamp};
-use crate::time::{Clock, Instant, TimerQueue};
+use crate::time::{Clock, Instant, Place, TimerQueue};
 
 pub(crate) struct Local {
     handle: Handle,
@@ -23,6 +23,8 @@ pub(crate) struct Local {
     budget: Cell<u32>,
     /// The time at the last poll boundary.
     pub(crate) now: Cell<Instant>,
+    /// The entry of the timer that was given up here last, for the one that is armed next.
+    spare_timer: Cell<Option<Place>>,
 }
 
 /// Whose wakers the worker calls at this moment.
@@ -49,6 +51,7 @@ impl Local {
             calling: Cell::new(Calling::Nobody),
             budget: Cell::new(0),
             now: Cell::new(now),
+            spare_timer: Cell::new(None),
         }
     }
 
@@ -70,6 +73,27 @@ impl Local {
 
     pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
         &self.remote().timers
+    }
+
+    /// Keeps a timer's entry for the next timer. Gives back what has to be cancelled instead: the one
+    /// kept before, or this one if it is in another's queue.
+    #[inline]
+    pub(crate) fn keep_timer(&self, place: Place) -> Option<Place> {
+        if place.is_in(self.timers()) { self.spare_timer.replace(Some(place)) } else { Some(place) }
+    }
+
+    /// The entry that was kept.
+    #[inline]
+    pub(crate) fn spare_timer(&self) -> Option<Place> {
+        self.spare_timer.take()
+    }
+
+    /// Before a sleep: no timer that was given up shall wake this worker, or keep its task in memory.
+    pub(crate) fn tidy_timers(&self) {
+        if let Some(place) = self.spare_timer() {
+            place.cancel();
+        }
+        self.timers().tidy();
     }
 
     pub(crate) fn clock(&self) -> &Clock {

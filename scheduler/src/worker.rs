@@ -266,7 +266,7 @@ impl Worker {
             return Turn::Rested;
         }
         // A cancelled timer must not wake an idle worker, nor keep its task's memory until then.
-        self.local.timers().tidy();
+        self.local.tidy_timers();
         let watched = core.watch_shared_timers();
         let deadline = [self.local.timers().next(), watched].into_iter().flatten().min();
         self.wait(bed, deadline);

@@ -72,6 +72,21 @@ impl Entry {
             && held == identity(waker)
     }
 
+    /// As [`Entry::waits`], of an entry that another timer had: moves it to `tick` if it need not be
+    /// filed anew, and says whether it did. By whoever holds it.
+    ///
+    /// Not if it was filed for much less than the timer has to wait, for it will be looked at when
+    /// its slot comes: at most, what is left of the wait doubles.
+    #[inline]
+    pub(super) fn take_over(&self, tick: Tick, now: Tick, waker: &Waker) -> bool {
+        let old = self.tick();
+        let takes = self.waits(tick, waker) && tick.since(old) <= old.since(now);
+        if takes {
+            self.tick.store(tick.number(), Ordering::Relaxed);
+        }
+        takes
+    }
+
     /// Moves the deadline later, and says whether it did: an earlier one needs another slot. By the
     /// timer.
     ///
@@ -110,8 +125,9 @@ impl Entry {
         self.state.store(FIRED, Ordering::Relaxed);
     }
 
+    /// When the timer may fire.
     #[inline]
-    fn tick(&self) -> Tick {
+    pub(super) fn tick(&self) -> Tick {
         Tick::from_number(self.tick.load(Ordering::Relaxed))
     }
 }

@@ -248,6 +248,43 @@ fn postponing_races_fire_and_the_later_deadline_is_kept() {
     assert_eq!(outcomes(postponing_races_fire), BTreeSet::from(all));
 }
 
+/// A worker's spare entry is taken over for another timer of the same task while it fires. The
+/// timer waits and its task is woken, be it too early and then once more; or it is seen to have
+/// fired, and is armed.
+fn taking_over_races_fire(order: Order) -> (bool, usize) {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (count, waker) = Count::pair();
+    let index = arm(&queue, 1, &waker);
+    let (waits, set) = slot();
+    let polling = {
+        let waker = waker.clone();
+        move |queue: &TimerQueue| {
+            let waits = queue.take_over(index, Tick::from_number(2), at(0), &waker);
+            if !waits {
+                assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+            }
+            *set.lock().expect("no part of a race panics") = Some(waits);
+        }
+    };
+    race(order, &queue, [Box::new(polling), advancing(1)]);
+
+    let (waits, early) = (found(&waits), count.woken());
+    if waits && early == 1 {
+        assert!(!queue.waits(index, Tick::from_number(2), &waker), "a fired timer is seen");
+        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+    }
+    advance(&queue, 2);
+    assert_eq!(count.woken(), early + 1, "the timer that took over was lost");
+    (waits, early)
+}
+
+#[test]
+fn taking_over_races_fire_and_the_timer_is_kept() {
+    // Seen in time; fired before; fired behind the poll's back.
+    let all = [(true, 0), (false, 1), (true, 1)];
+    assert_eq!(outcomes(taking_over_races_fire), BTreeSet::from(all));
+}
+
 /// Two threads cancel at once while the owner lets go of what is there: nothing is lost.
 fn cancels_race(order: Order) -> usize {
     let queue = Arc::new(TimerQueue::new(None));

@@ -189,6 +189,13 @@ impl TimerQueue {
         self.entries.at(index).waits(tick, waker)
     }
 
+    /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
+    /// entry, which was another's: see [`Entry::take_over`](super::entry::Entry::take_over).
+    #[inline]
+    pub(super) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
+        self.entries.at(index).take_over(tick, Tick::reached(now), waker)
+    }
+
     /// Moves a timer to another tick if that is later, without a lock. An earlier one changes
     /// nothing: [`TimerQueue::waits`] then says no.
     #[inline]
@@ -224,16 +231,22 @@ impl TimerQueue {
         let Some(index) = held.or_else(|| self.take_free(&mut filed)) else {
             return (Armed::Full, false);
         };
-        waker.iter().for_each(|waker| self.entries.at(index).arm(tick, waker));
+        let entry = self.entries.at(index);
+        let before = held.map(|_| entry.tick());
+        waker.iter().for_each(|waker| entry.arm(tick, waker));
         mem::swap(&mut filed.wakers[index as usize], waker);
         if held.is_none() || !mutant::on(Mutant::ReplaceUnfiled) {
             filed.wheel.unlink(index);
             filed.wheel.file(index, tick);
         }
         // Relaxed: `next` is written only under the lock, which is held.
-        let earlier = tick.instant().as_nanos() < self.next.load(Ordering::Relaxed);
+        let next = self.next.load(Ordering::Relaxed);
+        let earlier = tick.instant().as_nanos() < next;
         if earlier {
             self.publish(Some(tick));
+        } else if before.is_some_and(|before| before.instant().as_nanos() == next) {
+            // It was the next one itself: nobody shall wake for where it no longer is.
+            self.publish(filed.wheel.next());
         }
         (Armed::Waits(index), earlier)
     }

@@ -48,6 +48,12 @@ impl Tick {
         Tick(number & Tick::LAST.0)
     }
 
+    /// How many ticks before `self` the tick `earlier` is; 0 if it is not before.
+    #[inline]
+    pub(super) fn since(self, earlier: Tick) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     #[inline]
     pub(super) fn number(self) -> u64 {
         self.0

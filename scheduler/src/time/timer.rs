@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Instant;
+use super::place::Place;
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
 use crate::context;
@@ -108,12 +109,18 @@ impl Timer {
     /// clock nor anybody to wake the task.
     pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.phase {
-            Phase::Unset => Poll::Pending,
-            Phase::Elapsed => Poll::Ready(()),
-            // The poll's own time is never later than now, so this is never early.
-            Phase::Waiting if super::poll_time("a timer") >= self.deadline => self.elapse(),
-            Phase::Waiting if self.is_filed(cx) => Poll::Pending,
-            Phase::Waiting => self.arm(cx),
+            Phase::Unset => return Poll::Pending,
+            Phase::Elapsed => return Poll::Ready(()),
+            Phase::Waiting => {}
+        }
+        // The poll's own time is never later than now, so this is never early.
+        let now = super::poll_time("a timer");
+        if now >= self.deadline {
+            self.elapse()
+        } else if self.is_filed(cx) || self.takes_over_the_spare(now, cx) {
+            Poll::Pending
+        } else {
+            self.arm(cx)
         }
     }
 
@@ -128,6 +135,22 @@ impl Timer {
     fn is_filed(&self, cx: &Context<'_>) -> bool {
         let tick = Tick::of_deadline(self.deadline);
         self.queue.as_ref().is_some_and(|queue| queue.waits(self.index, tick, cx.waker()))
+    }
+
+    /// Takes the entry that the current worker has to spare, if this has none; whether that is all
+    /// there is to do.
+    #[inline]
+    fn takes_over_the_spare(&mut self, now: Instant, cx: &Context<'_>) -> bool {
+        if self.queue.is_some() {
+            return false;
+        }
+        let Some(Place { queue, index }) = context::spare_timer() else {
+            return false;
+        };
+        let tick = Tick::of_deadline(self.deadline);
+        let waits = queue.take_over(index, tick, now, cx.waker());
+        (self.queue, self.index) = (Some(queue), index);
+        waits
     }
 
     /// Files the timer with the queue of whoever polls now: in the entry it has, if that is there.
@@ -158,7 +181,7 @@ impl Timer {
 
     fn disarm(&mut self) {
         if let Some(queue) = self.queue.take() {
-            queue.cancel(self.index);
+            context::give_up_timer(Place { queue, index: self.index });
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod failures;
 mod model;
+mod spare;
 mod timer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -22,6 +24,22 @@ struct Name(usize, Arc<Mutex<Vec<usize>>>);
 impl Wake for Name {
     fn wake(self: Arc<Self>) {
         self.1.lock().push(self.0);
+    }
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn woken(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -2,23 +2,12 @@
 //! ours, and the tests advance its shared timers themselves.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::super::{Clock, Instant, ManualClock, Timer};
-use super::{NO_LIMIT, TICK};
+use super::{Count, NO_LIMIT, TICK};
 use crate::{Builder, Handle, Idle, Runtime};
-
-/// Counts its wakes.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
 
 /// A task in name only: polls a timer, and knows how often it was woken.
 #[derive(Default)]
@@ -31,7 +20,7 @@ impl Task {
     }
 
     fn woken(&self) -> usize {
-        self.0.0.load(Ordering::Relaxed)
+        self.0.woken()
     }
 }
 
