@@ -31,11 +31,11 @@ impl Cancelled {
     /// Hands an entry back. Its timer touches it no more.
     #[inline]
     pub(super) fn push(&self, entries: &Entries, index: u32) {
-        let below = &entries.at(index).below;
+        let entry = entries.at(index);
         let mut top = self.top.load(Ordering::Relaxed);
         loop {
             if !mutant::on(Mutant::LinkAfterPush) {
-                below.store(top, Ordering::Relaxed);
+                entry.link(top);
             }
             // Release pairs with the Acquire in `take`: who takes the entry sees its link and all
             // that its timer did to it, also through the pushes on top, which continue the
@@ -51,7 +51,7 @@ impl Cancelled {
             }
         }
         if mutant::on(Mutant::LinkAfterPush) {
-            below.store(top, Ordering::Relaxed);
+            entry.link(top);
         }
     }
 
@@ -82,8 +82,7 @@ impl Taken {
     #[inline]
     pub(super) fn pop(&mut self, entries: &Entries) -> Option<u32> {
         let index = self.top.checked_sub(1)?;
-        // Relaxed: `Cancelled::take` acquired it.
-        self.top = entries.at(index).below.load(Ordering::Relaxed);
+        self.top = entries.at(index).below();
         Some(index)
     }
 }

@@ -1,12 +1,12 @@
 //! The part of a waiting timer that the timer reaches without a lock.
 //!
-//! The state, and who may write it:
+//! The state, and who may write it. It shares a word with one half of what tells wakers apart:
 //!
-//! | value     | meaning | written by |
-//! |-----------|---------|------------|
-//! | WAITS     | filed in the wheel, with a waker | `arm`, under the queue's lock |
-//! | FIRED     | not filed, its waker taken | `fire`, under the queue's lock |
-//! | CANCELLED | the timer gave it up | the timer, by `cancel`; then it is handed back |
+//! | state     | value | meaning | written by |
+//! |-----------|-------|---------|------------|
+//! | WAITS     | address of the waker's vtable | filed in the wheel, with that waker | `arm`, under the queue's lock |
+//! | FIRED     | 0 | not filed, its waker taken | `fire`, under the queue's lock |
+//! | CANCELLED | 1 | the timer gave it up | the timer, by `cancel`; then it is handed back |
 //!
 //! An entry belongs to its timer from `arm` until the timer hands it back, also when it fired
 //! meanwhile. So no timer ever comes to an entry that has become another's: nothing here needs a
@@ -18,7 +18,7 @@ use std::ptr;
 use std::task::Waker;
 
 use super::tick::Tick;
-use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// All orderings here are Relaxed. What the wheel does is ordered by its lock. The timer's own
 /// writes are ordered by its exclusive borrow, and by the lock or the stack of cancelled entries
@@ -28,25 +28,18 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 pub(super) struct Entry {
     /// When the timer may fire. Never made earlier while the entry is filed.
     tick: AtomicU64,
-    state: AtomicU32,
-    /// The link of [`Cancelled`](super::cancelled::Cancelled), and its alone.
-    pub(super) below: AtomicU32,
-    /// Which waker the queue holds, so that polling again with the same one takes no lock. Both are
-    /// read and written by the timer alone. The waker that the queue holds keeps its data alive,
-    /// so no other one can have the same address.
+    /// The state as above. While the entry waits, this and `data` are the
+    /// [identity](identity) of the waker that the queue holds, so that polling again with the same
+    /// one takes no lock. That waker keeps its data alive, so no other one can have the same address.
+    state: AtomicUsize,
+    /// The address of the waker's data, read and written by the timer alone; once that has handed
+    /// the entry back, the link of [`Cancelled`](super::cancelled::Cancelled), and its alone.
     data: AtomicUsize,
-    vtable: AtomicUsize,
 }
 
 impl Entry {
     pub(super) fn new() -> Entry {
-        Entry {
-            tick: AtomicU64::new(0),
-            state: AtomicU32::new(FIRED),
-            below: AtomicU32::new(0),
-            data: AtomicUsize::new(0),
-            vtable: AtomicUsize::new(0),
-        }
+        Entry { tick: AtomicU64::new(0), state: AtomicUsize::new(FIRED), data: AtomicUsize::new(0) }
     }
 
     /// Notes what the timer is about to be filed with. By the timer, under the queue's lock.
@@ -55,8 +48,7 @@ impl Entry {
         let (data, vtable) = identity(waker);
         self.tick.store(tick.number(), Ordering::Relaxed);
         self.data.store(data, Ordering::Relaxed);
-        self.vtable.store(vtable, Ordering::Relaxed);
-        self.state.store(WAITS, Ordering::Relaxed);
+        self.state.store(vtable, Ordering::Relaxed);
     }
 
     /// Whether there is nothing to do for a timer that shall wake `waker` at `tick`: the entry is
@@ -66,10 +58,10 @@ impl Entry {
     /// the right one, has been taken and is about to be woken, and by then the state is seen.
     #[inline]
     pub(super) fn waits(&self, tick: Tick, waker: &Waker) -> bool {
-        let held = (self.data.load(Ordering::Relaxed), self.vtable.load(Ordering::Relaxed));
-        self.state.load(Ordering::Relaxed) == WAITS
+        let (data, vtable) = identity(waker);
+        self.state.load(Ordering::Relaxed) == vtable
+            && self.data.load(Ordering::Relaxed) == data
             && self.tick() <= tick
-            && held == identity(waker)
     }
 
     /// As [`Entry::waits`], of an entry that another timer had: moves it to `tick` if it need not be
@@ -108,6 +100,20 @@ impl Entry {
         self.state.store(CANCELLED, Ordering::Relaxed);
     }
 
+    /// Links the entry to the one below it on the stack of cancelled entries. By its timer, when it
+    /// has cancelled it.
+    #[inline]
+    pub(super) fn link(&self, below: u32) {
+        self.data.store(below as usize, Ordering::Relaxed);
+    }
+
+    /// What [`Entry::link`] stored. By who has taken the stack.
+    #[inline]
+    pub(super) fn below(&self) -> u32 {
+        // Nothing but a link is stored there after the entry was cancelled.
+        self.data.load(Ordering::Relaxed) as u32
+    }
+
     /// What to do with the entry now that its slot has come. Under the queue's lock.
     #[inline]
     pub(super) fn look(&self, base: Tick) -> Look {
@@ -144,12 +150,14 @@ pub(super) enum Look {
     Cancelled,
 }
 
-/// Tells wakers apart as [`Waker::will_wake`] does.
+/// Tells wakers apart as [`Waker::will_wake`] does: the addresses of its data and its vtable, of which
+/// the latter is aligned and no reference is null, so it is none of the values below.
 #[inline]
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
 }
 
-const WAITS: u32 = 0;
-const FIRED: u32 = 1;
-const CANCELLED: u32 = 2;
+const FIRED: usize = 0;
+const CANCELLED: usize = 1;
+
+const _: () = assert!(align_of::<std::task::RawWakerVTable>() > CANCELLED);
