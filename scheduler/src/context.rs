@@ -96,10 +96,19 @@ pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
 
 /// The queue that timers armed here go to.
 pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
-    look_at(|context| match context {
-        Context::Worker(local) => Arc::clone(local.timers()),
-        Context::Entered(handle) => Arc::clone(handle.shared_timers()),
-    })
+    look_at(|context| Arc::clone(timers_of(context)))
+}
+
+/// Whether [`timers`] is `queue`.
+pub(crate) fn arms_in(queue: &Arc<TimerQueue>) -> bool {
+    look_at(|context| Arc::ptr_eq(timers_of(context), queue)).unwrap_or(false)
+}
+
+fn timers_of(context: &Context) -> &Arc<TimerQueue> {
+    match context {
+        Context::Worker(local) => local.timers(),
+        Context::Entered(handle) => handle.shared_timers(),
+    }
 }
 
 /// The entry that the current worker keeps for the next timer.

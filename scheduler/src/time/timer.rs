@@ -155,22 +155,31 @@ impl Timer {
 
     /// Files the timer with the queue of whoever polls now: in the entry it has, if that is there.
     fn arm(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let queue = context::timers().unwrap_or_else(|| super::no_runtime("a timer"));
-        if self.queue.as_ref().is_some_and(|held| !Arc::ptr_eq(held, &queue)) {
+        if self.queue.as_ref().is_some_and(|queue| !context::arms_in(queue)) {
             self.disarm();
         }
-        let held = self.queue.is_some().then_some(self.index);
-        match queue.arm(held, self.deadline, cx.waker()) {
-            Armed::Waits(index) => {
-                self.index = index;
-                self.queue = Some(queue);
+        let armed = match &self.queue {
+            Some(queue) => queue.arm(Some(self.index), self.deadline, cx.waker()),
+            None => self.arm_anew(cx),
+        };
+        match armed {
+            Armed::Waits(_) => Poll::Pending,
+            Armed::Full => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
-            Armed::Due => return self.elapse(),
-            Armed::Full => cx.waker().wake_by_ref(),
             // Every wait ends with its runtime; there is no later time to wait for.
-            Armed::Closed => return self.elapse(),
+            Armed::Due | Armed::Closed => self.elapse(),
         }
-        Poll::Pending
+    }
+
+    fn arm_anew(&mut self, cx: &Context<'_>) -> Armed {
+        let queue = context::timers().unwrap_or_else(|| super::no_runtime("a timer"));
+        let armed = queue.arm(None, self.deadline, cx.waker());
+        if let Armed::Waits(index) = armed {
+            (self.queue, self.index) = (Some(queue), index);
+        }
+        armed
     }
 
     fn elapse(&mut self) -> Poll<()> {
