@@ -126,7 +126,8 @@ impl TimerQueue {
         }
     }
 
-    /// How many timers wait now. Takes the lock: for metrics and tests, not for decisions.
+    /// How many timers wait now, the spare of a busy worker among them. Takes the lock: for metrics and
+    /// tests, not for decisions.
     pub(crate) fn len(&self) -> usize {
         self.tidied()
     }
