@@ -195,15 +195,15 @@ impl Readiness {
     }
 
     /// The dispatcher brings an event for the owner of `generation`.
+    #[inline]
     pub(crate) fn deliver(&self, generation: u32, bits: Bits) -> Delivery {
+        let (set, clear) = (u64::from(bits.0), u64::from(bits.waiting().0));
         // Relaxed: a first guess; the exchange below decides.
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             if generation_of(word) != generation && !mutant::on(Mutant::GenerationIgnored) {
                 return Delivery::Stale;
             }
-            let before = bits_of(word);
-            let after = Bits((before.0 | bits.0) & !bits.waiting().0);
             // The exchange happens even when it changes nothing: a bit that is set already may be
             // about to be cleared, and only an exchange makes that clear come after this event.
             //
@@ -212,11 +212,11 @@ impl Readiness {
             // that the waker is in its place. Relaxed on failure: only another guess.
             match self.0.compare_exchange_weak(
                 word,
-                pack(generation_of(word), after),
+                (word | set) & !clear,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return delivered(before, bits),
+                Ok(_) => return delivered(bits_of(word), bits),
                 Err(newer) => word = newer,
             }
         }

@@ -36,7 +36,7 @@ impl Slot {
     /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
     /// `arm` asks the kernel for the direction's events; it is called at most once a registration
     /// unless it fails.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_take(
         &self,
         direction: Direction,
@@ -80,12 +80,15 @@ impl Slot {
     }
 
     /// Brings an event for the owner of `generation`; the wakers of tasks that waited go to `out`.
+    #[inline]
     pub(crate) fn deliver(&self, generation: u32, bits: Bits, out: &mut Vec<Waker>) -> Delivery {
         let delivery = self.word.deliver(generation, bits);
         if let Delivery::Delivered(waiters) = delivery {
             for direction in Direction::BOTH {
-                if waiters.include(direction) {
-                    out.extend(self.take_waker(direction));
+                if waiters.include(direction)
+                    && let Some(waker) = self.take_waker(direction)
+                {
+                    out.push(waker);
                 }
             }
         }
@@ -99,23 +102,27 @@ impl Slot {
     }
 
     /// Stores the waker, then looks again.
-    #[cold]
+    #[inline]
     fn wait(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
         arm: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<Look> {
-        if self.word.arm(direction)
-            && let Err(error) = arm()
-        {
-            if self.word.disarm(direction) {
-                self.wake(direction);
-            }
-            return Err(error);
+        if self.word.arm(direction) {
+            self.arm(direction, arm)?;
         }
         self.store(direction, cx.waker());
         Ok(self.word.announce(direction))
+    }
+
+    #[cold]
+    fn arm(&self, direction: Direction, arm: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        arm().inspect_err(|_| {
+            if self.word.disarm(direction) {
+                self.wake(direction);
+            }
+        })
     }
 
     /// Settles what was found when the waker was stored already. Nobody leaves his waker behind and
@@ -137,6 +144,7 @@ impl Slot {
     }
 
     /// There is room for one waker: another task that waited here is woken, so that it can find out.
+    #[inline]
     fn store(&self, direction: Direction, waker: &Waker) {
         let mine = waker.clone();
         let mut stored = self.waker(direction).lock();

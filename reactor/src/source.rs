@@ -161,6 +161,7 @@ impl<S: AsFd> Source<S> {
     /// # Errors
     /// [`Closed`](crate::Closed) once the queue is closed; what the system says if it cannot be
     /// asked for the direction's events.
+    #[inline(always)]
     pub fn poll_drain(
         &self,
         direction: Direction,

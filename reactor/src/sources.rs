@@ -115,6 +115,7 @@ impl Sources {
     }
 
     /// Brings an event; the wakers of tasks that waited for it go to `out`.
+    #[inline]
     pub(crate) fn deliver(&self, token: Token, bits: Bits, out: &mut Vec<Waker>) -> Delivery {
         match self.find(token.slot()) {
             Some(slot) => slot.deliver(token.generation(), bits, out),

@@ -83,11 +83,10 @@ pub(crate) fn on_worker() -> bool {
 
 /// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
 pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
-    let owner = Arc::as_ptr(task.metadata().home().owner()).cast::<()>();
     let mut task = Some(task);
-    let refused = look_at_worker(|local| match local.core_address() == owner {
-        true => task.take().and_then(|task| local.push(task, yielded)),
-        false => None,
+    let refused = look_at_worker(|local| {
+        let owned = |task: &mut Task| task.metadata().home().is_owned_by(local.core_address());
+        task.take_if(owned).and_then(|task| local.push(task, yielded))
     });
     // By a worker that closes. Dropping it runs its owner's code, so not before here.
     drop(refused);

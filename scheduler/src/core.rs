@@ -167,7 +167,7 @@ impl Core {
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
-        self.shared_timers.next().is_some_and(|next| next <= now)
+        due(&self.shared_timers, now)
     }
 
     /// A timer was armed off the workers, earlier than any other there.
@@ -267,7 +267,7 @@ impl Remote {
 
     /// Whether timers are due that their owner cannot come to.
     pub(crate) fn timers_stuck(&self, now: Instant) -> bool {
-        self.timers.next().is_some_and(|next| next <= now) && self.stuck(now)
+        due(&self.timers, now) && self.stuck(now)
     }
 
     /// Whether what waits here is worth waking somebody for.
@@ -276,6 +276,13 @@ impl Remote {
             || self.queue.next_has_aged(now)
             || self.timers_stuck(now)
     }
+}
+
+/// Whether the first of these timers has come.
+#[inline]
+pub(crate) fn due(timers: &TimerQueue, now: Instant) -> bool {
+    // Where there is none, it is one that never comes: one comparison for both.
+    timers.next().unwrap_or(Instant::FAR_FUTURE) <= now
 }
 
 /// Queues a task of the worker pool; the schedule function of its cell.

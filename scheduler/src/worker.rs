@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::context::{self, Context};
-use crate::core::{Core, Remote};
+use crate::core::{Core, Remote, due};
 use crate::lessons::Lessons;
 use crate::local::{Calling, Local};
 use crate::park::Harvest;
-use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
+use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
@@ -27,9 +27,9 @@ pub(crate) struct Worker {
     wakers: Vec<Waker>,
     /// This worker was woken, and has not yet found work or gone back to sleep.
     token: bool,
-    /// Turns since it last looked around.
-    turns: u32,
-    looked_at: Instant,
+    /// It looks around after so many turns, and no later than then.
+    turns_left: u32,
+    look_by: Instant,
     lessons: Lessons,
 }
 
@@ -47,13 +47,13 @@ impl Worker {
         let core = Arc::clone(handle.core());
         let local = Rc::new(Local::new(handle, Arc::clone(&core), index, queue));
         Worker {
-            looked_at: local.now.get(),
+            look_by: local.now.get() + TIME_BETWEEN_LOOKS,
             local,
             core,
             rng: fastrand::Rng::with_seed(seed),
             wakers: Vec::with_capacity(crate::policy::HARVEST_MAX),
             token: false,
-            turns: 0,
+            turns_left: TURNS_BETWEEN_LOOKS,
             lessons: Lessons::default(),
         }
     }
@@ -94,13 +94,12 @@ impl Worker {
     /// Once in a while: the injector first, and whatever no listener sees, so that busy tasks
     /// starve neither foreign ones nor I/O.
     fn look_around(&mut self) -> Option<Task> {
-        self.turns += 1;
-        let overdue = self.now().nanos_since(self.looked_at) > nanos(TIME_BETWEEN_LOOKS);
-        if !overdue && self.turns < TURNS_BETWEEN_LOOKS {
+        self.turns_left -= 1;
+        if self.turns_left > 0 && self.now() <= self.look_by {
             return None;
         }
-        self.turns = 0;
-        self.looked_at = self.now();
+        self.turns_left = TURNS_BETWEEN_LOOKS;
+        self.look_by = self.now() + TIME_BETWEEN_LOOKS;
         self.poll_uncovered_lanes();
         self.take_injected()
     }
@@ -188,9 +187,10 @@ impl Worker {
     /// Having found work with the token in hand: gives it back and lets the next one be woken if
     /// there is more. Others relied on this look when they saw the token.
     fn pass_token_on(&mut self) {
-        if !std::mem::take(&mut self.token) {
+        if !self.token {
             return;
         }
+        self.token = false;
         self.remote().counters.useful_wakes.add(1);
         self.core.sleep.release_token();
         fence(Ordering::SeqCst);
@@ -200,15 +200,15 @@ impl Worker {
     }
 
     fn run(&mut self, task: Task) {
-        let started = self.now();
-        self.remote().distributions.runs(task.metadata().woken(), started);
+        let (started, remote) = (self.now(), self.local.remote());
+        remote.distributions.runs(task.metadata().woken(), started);
         self.local.refill_budget();
-        self.remote().begin_poll(started, task.metadata().address());
+        remote.begin_poll(started, task.metadata().address());
         task.run();
-        self.remote().end_poll();
+        remote.end_poll();
         let now = self.tick();
         let length = now.nanos_since(started);
-        if self.lessons.saw_poll(&self.core, self.local.remote(), now, length) {
+        if self.lessons.saw_poll(&self.core, remote, now, length) {
             self.local.wake_others_behind_next(true);
         }
     }
@@ -220,8 +220,7 @@ impl Worker {
 
     fn fire_timers(&mut self) {
         let now = self.now();
-        let due = |next: Option<Instant>| next.is_some_and(|next| next <= now);
-        if due(self.local.timers().next()) || self.core.shared_timers_due(now) {
+        if due(self.local.timers(), now) || self.core.shared_timers_due(now) {
             self.fire_due_timers(now);
         }
     }
@@ -294,8 +293,9 @@ impl Worker {
                 self.token |= self.core.sleep.leave(self.local.index(), Bed::Parked);
             }
         }
-        self.looked_at = self.tick();
-        self.remote().queue.nothing_before(self.looked_at);
+        let now = self.tick();
+        self.look_by = now + TIME_BETWEEN_LOOKS;
+        self.remote().queue.nothing_before(now);
     }
 
     fn took(&self, lane: usize, harvest: io::Result<Harvest>) {

@@ -29,9 +29,9 @@ impl<P: Protocol> Connection<P> {
         // for.
         let drain = match self.source.try_drain(Direction::Read) {
             Some(drain) => drain,
-            None => match self.source.poll_drain(Direction::Read, cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(drain) => drain.map_err(lost)?,
+            None => match self.wait_for_input(cx)? {
+                Some(drain) => drain,
+                None => return Ok(()),
             },
         };
         let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
@@ -46,6 +46,15 @@ impl<P: Protocol> Connection<P> {
         self.unfed = fed == Fed::Full;
         self.keep_input(&window, round);
         Ok(())
+    }
+
+    /// Nothing has come, most likely: waits for it.
+    #[cold]
+    fn wait_for_input(&self, cx: &mut task::Context<'_>) -> Result<Option<Drain<'_>>, Stop> {
+        match self.source.poll_drain(Direction::Read, cx) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(drain) => drain.map(Some).map_err(lost),
+        }
     }
 
     /// Begins with what the output had no room for before, then reads.
@@ -153,7 +162,7 @@ impl<P: Protocol> Connection<P> {
     /// Copies out what the protocol left, or gives the buffer back if that is nothing.
     #[inline]
     fn keep_input(&mut self, window: &Window<'_>, round: &Round<'_>) {
-        if self.kept.is_some() || !window.rest().is_empty() {
+        if self.kept.is_some() || !window.is_empty() {
             self.keep_rest(window.rest(), round);
         }
     }

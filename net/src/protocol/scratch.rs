@@ -72,6 +72,12 @@ impl<'a> Window<'a> {
         &self.bytes[self.start..self.end]
     }
 
+    /// Whether there is nothing to be used.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Takes `count` bytes off the front.
     #[inline]
     pub(super) fn consume(&mut self, count: usize) {
@@ -82,11 +88,11 @@ impl<'a> Window<'a> {
     /// Where to read to; [`READ`] bytes.
     #[inline]
     pub(super) fn space(&mut self) -> &mut [u8] {
-        if self.start == self.end {
+        if self.is_empty() {
             (self.start, self.end) = (0, 0);
-        } else {
-            self.make_space();
+            return &mut self.bytes[..READ];
         }
+        self.make_space();
         &mut self.bytes[self.end..self.end + READ]
     }
 

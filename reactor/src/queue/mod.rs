@@ -120,7 +120,7 @@ impl Queue {
     /// If there is no such shard.
     pub fn poll(&self, shard: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
         let mut batch = Batch::new(&self.0.sources, out);
-        let signals = self.shard(shard).poll(clamp(bound), |token, bits| batch.add(token, bits))?;
+        let signals = self.shard(shard).poll(clamp(bound), batch.sink())?;
         Ok(batch.harvest(signals))
     }
 
@@ -145,8 +145,7 @@ impl Queue {
     ) -> io::Result<Harvest> {
         let mut batch = Batch::new(&self.0.sources, out);
         let timeout = timeout.map(|timeout| timeout.min(FAR));
-        let deliver = |token, bits| batch.add(token, bits);
-        let signals = self.shard(shard).wait(clamp(bound), timeout, deliver)?;
+        let signals = self.shard(shard).wait(clamp(bound), timeout, batch.sink())?;
         Ok(batch.harvest(signals))
     }
 
@@ -229,6 +228,13 @@ impl<'a> Batch<'a> {
         Batch { sources, out, harvest: Harvest::default() }
     }
 
+    /// Where to bring the events: one closure for both ways of looking, so that there is one copy of
+    /// the loop over them, with all that is done for an event inside.
+    fn sink(&mut self) -> impl FnMut(Token, Bits) {
+        |token, bits| self.add(token, bits)
+    }
+
+    #[inline]
     fn add(&mut self, token: Token, bits: Bits) {
         self.harvest.events += 1;
         match self.sources.deliver(token, bits, self.out) {

@@ -31,6 +31,8 @@ pub(crate) struct Home {
     bound: usize,
     /// Who runs the tasks: opaque here, so that tasks do not know the pools.
     owner: Arc<dyn Any + Send + Sync>,
+    /// Where the owner is, to be compared: worked out once, since it takes a look at its type.
+    owner_address: usize,
     /// Tasks that are flagged for abort and not yet dropped. Read before every poll; nearly always
     /// zero, and on a line that is otherwise only read. Raised by an aborter before its wake and
     /// read by whoever got the task through that wake, hence `Relaxed` is enough.
@@ -75,6 +77,7 @@ impl Home {
         Arc::new(Home {
             index,
             bound,
+            owner_address: Arc::as_ptr(&owner).addr(),
             owner,
             aborting: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
@@ -96,6 +99,12 @@ impl Home {
 
     pub(crate) fn owner(&self) -> &Arc<dyn Any + Send + Sync> {
         &self.owner
+    }
+
+    /// Whether the owner is what is at `address`.
+    #[inline]
+    pub(crate) fn is_owned_by(&self, address: *const ()) -> bool {
+        self.owner_address == address.addr()
     }
 
     /// Takes a place for a task that is about to be built.
