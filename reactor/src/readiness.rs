@@ -16,6 +16,12 @@
 //! In the second case the task takes a waker out again and wakes it, which need not be its own any
 //! more: an event that relied on the one there does not look in vain.
 //!
+//! A waker that is *kept* is cloned and not taken, and the task sets its `WAITING` bit again without
+//! storing it. Then the `KEPT` bit must not be set where no waker is, or the task waits in vain: so
+//! it is set under the lock that the waker is stored under, and who takes a waker out asks for it
+//! under the same lock. (A dispatcher that goes by what it found in the word before takes, late, the
+//! waker of the next wait.)
+//!
 //! The same holds with [`Readiness::put_back`] or [`Readiness::mark_closed`] for the dispatcher.
 
 use std::ops::BitOr;
@@ -49,6 +55,13 @@ impl Direction {
         }
     }
 
+    fn kept(self) -> Bits {
+        match self {
+            Direction::Read => Bits::READ_KEPT,
+            Direction::Write => Bits::WRITE_KEPT,
+        }
+    }
+
     pub(crate) fn armed(self) -> Bits {
         match self {
             Direction::Read => Bits::READ_ARMED,
@@ -67,6 +80,7 @@ impl Direction {
 /// | `URGENT` | the source reported urgent data | dispatcher | reuse |
 /// | `QUEUE_CLOSED` | the queue was closed | close | reuse (but a closed queue reuses nothing) |
 /// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit; a task that found it set after all |
+/// | `READ_KEPT`, `WRITE_KEPT` | a waker is in its place, and stays there when it is used | that task, under the slot's lock | a task that stores one that is not to stay, under the lock; whoever is about to take it out and wake it |
 /// | `READ_ARMED`, `WRITE_ARMED` | the kernel was asked for the direction's events | registration; the first task that has to wait | reuse; a failed arming |
 ///
 /// The sticky ones (closed, error, urgent) never make a direction ready by themselves: the event
@@ -87,6 +101,8 @@ impl Bits {
     const WRITE_WAITING: Bits = Bits(1 << 8);
     const READ_ARMED: Bits = Bits(1 << 9);
     const WRITE_ARMED: Bits = Bits(1 << 10);
+    const READ_KEPT: Bits = Bits(1 << 11);
+    const WRITE_KEPT: Bits = Bits(1 << 12);
 
     /// The peer ended its half: there is an end to read, and writing goes on as before.
     pub(crate) const READ_END: Bits = Bits::READABLE.and(Bits::READ_CLOSED);
@@ -257,14 +273,49 @@ impl Readiness {
 
     /// The task stored its waker and will wait, unless this, its second look, finds a reason not to.
     pub(crate) fn announce(&self, direction: Direction) -> Look {
+        look_at(self.begin_waiting(direction), direction)
+    }
+
+    /// As [`announce`](Readiness::announce) by a task that stores no waker if the one before is kept.
+    /// True if it is and the task waits.
+    #[must_use = "the waker must be stored if it is not in its place"]
+    #[inline]
+    pub(crate) fn announce_again(&self, direction: Direction) -> bool {
+        let seen = self.begin_waiting(direction);
+        seen.meets(direction.kept()) && look_at(seen, direction) == Look::NotReady
+    }
+
+    /// Sets the waiting bit; returns the bits before.
+    #[inline]
+    fn begin_waiting(&self, direction: Direction) -> Bits {
         // Release pairs with the Acquire of `deliver`, `put_back` and `mark_closed`: who finds the
         // bit finds the waker. Acquire pairs with their Release, as in `clear`.
         let waiting = u64::from(direction.waiting().0);
-        let word = self.0.fetch_or(waiting, Ordering::AcqRel);
-        if mutant::on(Mutant::NoSecondLook) {
-            return Look::NotReady;
+        let seen = bits_of(self.0.fetch_or(waiting, Ordering::AcqRel));
+        match mutant::on(Mutant::NoSecondLook) {
+            true => Bits(seen.0 & direction.kept().0),
+            false => seen,
         }
-        look_at(bits_of(word), direction)
+    }
+
+    /// Whether the waker in its place is to stay there. Only under the slot's lock, as is
+    /// [`keep`](Readiness::keep).
+    #[inline]
+    pub(crate) fn keeps(&self, direction: Direction) -> bool {
+        // Relaxed: the lock orders it with `keep`. Who clears it without the lock takes the waker out
+        // himself afterwards, and one that is cloned before is one wake more.
+        bits_of(self.0.load(Ordering::Relaxed)).meets(direction.kept())
+    }
+
+    /// Says whether the waker that was just stored is to stay.
+    pub(crate) fn keep(&self, direction: Direction, keep: bool) {
+        let kept = u64::from(direction.kept().0);
+        // Relaxed: see `keeps`.
+        match (keep, self.keeps(direction)) {
+            (true, false) => _ = self.0.fetch_or(kept, Ordering::Relaxed),
+            (false, true) => _ = self.0.fetch_and(!kept, Ordering::Relaxed),
+            _ => {}
+        }
     }
 
     /// A drain ended before `WouldBlock`: sets the ready bit again. Returns whether a task that
@@ -306,10 +357,12 @@ impl Readiness {
         self.0.fetch_or(u64::from(Bits::QUEUE_CLOSED.0), Ordering::AcqRel);
     }
 
-    /// Takes the waiting bit; whoever finds it set wakes the task.
+    /// Takes the waiting bit; whoever finds it set takes the waker out and wakes the task. So the
+    /// waker is not kept from here on.
     pub(crate) fn stop_waiting(&self, direction: Direction) -> bool {
+        let taken = direction.waiting() | direction.kept();
         // Acquire pairs with the Release of `announce`: the waker is in its place.
-        let word = self.0.fetch_and(!u64::from(direction.waiting().0), Ordering::AcqRel);
+        let word = self.0.fetch_and(!u64::from(taken.0), Ordering::AcqRel);
         bits_of(word).meets(direction.waiting())
     }
 }

@@ -13,9 +13,10 @@ use crate::sync::mutant::{self, Mutant};
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) word: Readiness,
-    /// Holding this = the right to change who waits for reading. No waker runs under it.
+    /// Holding this = the right to change who waits for reading. No waker is called or dropped under
+    /// it; one that is kept is cloned.
     reader: Mutex<Option<Waker>>,
-    /// Holding this = the right to change who waits for writing. No waker runs under it.
+    /// Holding this = the right to change who waits for writing; as above.
     writer: Mutex<Option<Waker>>,
 }
 
@@ -36,7 +37,7 @@ impl Slot {
     /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
     /// `arm` asks the kernel for the direction's events; it is called at most once a registration
     /// unless it fails.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn poll_take(
         &self,
         direction: Direction,
@@ -47,7 +48,7 @@ impl Slot {
             Look::NotReady => {}
             found => return settle(found),
         }
-        match self.wait(direction, cx, arm)? {
+        match self.wait(direction, cx, ONCE, arm)? {
             Look::NotReady => Poll::Pending,
             // What the second look found is not taken yet. If another task takes it first, this one
             // waits: its waker is stored and announced.
@@ -64,7 +65,42 @@ impl Slot {
     ) -> Poll<io::Result<Bits>> {
         match self.word.look(direction) {
             Look::NotReady => {
-                let found = self.wait(direction, cx, arm)?;
+                let found = self.wait(direction, cx, ONCE, arm)?;
+                self.settle_late(direction, found)
+            }
+            found => settle(found),
+        }
+    }
+
+    /// As [`poll_ready`](Slot::poll_ready), but the waker stays in its place and is not stored again:
+    /// for a task that has the source to itself and keeps it.
+    #[inline]
+    pub(crate) fn poll_ready_keeping(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<io::Result<Bits>> {
+        match self.word.announce_again(direction) {
+            true => Poll::Pending,
+            false => self.poll_ready_anew(direction, cx, arm),
+        }
+    }
+
+    /// The waker is not in its place, or there is no need to wait.
+    #[cold]
+    fn poll_ready_anew(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        arm: impl FnOnce() -> io::Result<()>,
+    ) -> Poll<io::Result<Bits>> {
+        // It was announced too early. Whoever has found it so meanwhile has woken the task, or has
+        // found no waker; the look that follows finds what it brought.
+        self.word.stop_waiting(direction);
+        match self.word.look(direction) {
+            Look::NotReady => {
+                let found = self.wait(direction, cx, KEPT, arm)?;
                 self.settle_late(direction, found)
             }
             found => settle(found),
@@ -86,7 +122,7 @@ impl Slot {
         if let Delivery::Delivered(waiters) = delivery {
             for direction in Direction::BOTH {
                 if waiters.include(direction)
-                    && let Some(waker) = self.take_waker(direction)
+                    && let Some(waker) = self.use_waker(direction)
                 {
                     out.push(waker);
                 }
@@ -101,18 +137,30 @@ impl Slot {
         self.waker(direction).lock().take()
     }
 
+    /// Whoever waits, to be woken for an event. Asked under the lock whether his waker stays: what
+    /// the event found may be out of date by now, and a waker that is kept must not be taken.
+    #[inline]
+    fn use_waker(&self, direction: Direction) -> Option<Waker> {
+        let mut stored = self.waker(direction).lock();
+        match self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken) {
+            true => stored.clone(),
+            false => stored.take(),
+        }
+    }
+
     /// Stores the waker, then looks again.
     #[inline]
     fn wait(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
+        keep: bool,
         arm: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<Look> {
         if self.word.arm(direction) {
             self.arm(direction, arm)?;
         }
-        self.store(direction, cx.waker());
+        self.store(direction, cx.waker(), keep);
         Ok(self.word.announce(direction))
     }
 
@@ -145,13 +193,14 @@ impl Slot {
 
     /// There is room for one waker: another task that waited here is woken, so that it can find out.
     #[inline]
-    fn store(&self, direction: Direction, waker: &Waker) {
+    fn store(&self, direction: Direction, waker: &Waker, keep: bool) {
         let mine = waker.clone();
         let mut stored = self.waker(direction).lock();
         // Two clones are compared, not a clone with the task's own waker: these may have different
         // tables for the same task, and it would displace and wake itself for ever.
         let same = stored.as_ref().is_some_and(|stored| stored.will_wake(&mine));
         let left_over = if same { Some(mine) } else { stored.replace(mine) };
+        self.word.keep(direction, keep);
         drop(stored);
         if let Some(displaced) = left_over
             && !same
@@ -168,6 +217,10 @@ impl Slot {
         }
     }
 }
+
+/// What becomes of a stored waker when it is used: it is taken out, or it stays for the next time.
+const ONCE: bool = false;
+const KEPT: bool = true;
 
 fn settle(found: Look) -> Poll<io::Result<Bits>> {
     match found {

@@ -161,7 +161,7 @@ impl<S: AsFd> Source<S> {
     /// # Errors
     /// [`Closed`](crate::Closed) once the queue is closed; what the system says if it cannot be
     /// asked for the direction's events.
-    #[inline(always)]
+    #[inline]
     pub fn poll_drain(
         &self,
         direction: Direction,
@@ -178,6 +178,25 @@ impl<S: AsFd> Source<S> {
     /// As [`poll_drain`](Source::poll_drain).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.place.slot().poll_ready(direction, cx, || self.arm_both()).map_ok(drop)
+    }
+
+    /// As [`poll_ready`](Source::poll_ready), for a task that keeps the source: its waker stays where
+    /// it is when it is called, and need not be stored for each wait. That is most of what a wait
+    /// costs.
+    ///
+    /// The task must be the same at each call of this, or it waits in vain: the waker that is there
+    /// is the other's. It keeps the task's memory until another one is stored or the source dropped.
+    ///
+    /// # Errors
+    /// As [`poll_drain`](Source::poll_drain).
+    #[inline]
+    pub fn poll_ready_keeping(
+        &mut self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let slot = self.place.slot();
+        slot.poll_ready_keeping(direction, cx, || self.arm_both()).map_ok(drop)
     }
 
     /// Does one operation when the direction is ready, as often as it takes until it neither

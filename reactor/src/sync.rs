@@ -50,6 +50,8 @@ pub(crate) mod mutant {
         WakerLeftBehind,
         /// A task that takes its waker back does not wake it.
         TakenWakerDropped,
+        /// A waker that is said to be kept is taken out.
+        KeptWakerTaken,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
     }

@@ -27,12 +27,8 @@ impl<P: Protocol> Connection<P> {
         }
         // The bit of the readiness that woke the task. Without it there is nothing to open a window
         // for.
-        let drain = match self.source.try_drain(Direction::Read) {
-            Some(drain) => drain,
-            None => match self.wait_for_input(cx)? {
-                Some(drain) => drain,
-                None => return Ok(()),
-            },
+        let Some(drain) = self.source.try_drain(Direction::Read) else {
+            return self.wait_for_input(round, cx);
         };
         let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
         let mut window = Window::open(input, left);
@@ -48,13 +44,34 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// Nothing has come, most likely: waits for it.
+    /// Nothing has come. What comes just now is for another round.
     #[cold]
-    fn wait_for_input(&self, cx: &mut task::Context<'_>) -> Result<Option<Drain<'_>>, Stop> {
-        match self.source.poll_drain(Direction::Read, cx) {
-            Poll::Pending => Ok(None),
-            Poll::Ready(drain) => drain.map(Some).map_err(lost),
+    fn wait_for_input(
+        &mut self,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        if !self.waits_for_input(cx)
+            && let Poll::Ready(drain) = self.poll_input(cx)
+        {
+            drop(drain?);
+            round.unfinished = true;
         }
+        Ok(())
+    }
+
+    /// Whether the task waits for input now, as it does mostly; if not, there is more to know. In
+    /// its place it is always the same task, whose waker stays with the source.
+    #[inline]
+    fn waits_for_input(&mut self, cx: &mut task::Context<'_>) -> bool {
+        self.host.stay().is_some()
+            && self.source.poll_ready_keeping(Direction::Read, cx).is_pending()
+    }
+
+    /// The right to read, or waits for it.
+    #[cold]
+    fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
+        self.source.poll_drain(Direction::Read, cx).map_err(lost)
     }
 
     /// Begins with what the output had no room for before, then reads.
@@ -100,20 +117,25 @@ impl<P: Protocol> Connection<P> {
 
     #[inline]
     fn poll_read(
-        &self,
+        &mut self,
         window: &mut Window<'_>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<Option<usize>, Stop>> {
-        match ready!(self.source.poll_drain(Direction::Read, cx)) {
-            Ok(drain) => Poll::Ready(self.read_again(drain, window)),
-            Err(error) => Poll::Ready(Err(lost(error))),
+        match self.waits_for_input(cx) {
+            true => Poll::Pending,
+            false => self.read_again(window, cx),
         }
     }
 
     /// Out of line: mostly there is nothing more.
     #[cold]
-    fn read_again(&self, drain: Drain<'_>, window: &mut Window<'_>) -> Result<Option<usize>, Stop> {
-        read(self.source.io(), drain, window)
+    fn read_again(
+        &self,
+        window: &mut Window<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<Option<usize>, Stop>> {
+        let drain = ready!(self.poll_input(cx))?;
+        Poll::Ready(read(self.source.io(), drain, window))
     }
 
     /// Gives the protocol what was read: so many bytes, 0 at their end.

@@ -5,6 +5,7 @@
 //! delivers the edge, as the kernel does.
 
 mod hand_over;
+mod kept;
 mod lifetime;
 
 use std::future::poll_fn;
