@@ -69,6 +69,7 @@ impl Stream {
         }
     }
 
+    #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (read, _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
         Ok(read)
@@ -94,6 +95,7 @@ impl Stream {
         Ok(peeked)
     }
 
+    #[inline]
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
     }

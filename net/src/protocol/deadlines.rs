@@ -21,7 +21,7 @@ impl<P: Protocol> Connection<P> {
         if round.wants_deadline() {
             self.take_deadline(round);
         }
-        if self.deadline > round.now() { Ok(()) } else { self.call_deadline(round) }
+        if self.deadline > round.now { Ok(()) } else { self.call_deadline(round) }
     }
 
     #[cold]
@@ -50,7 +50,7 @@ impl<P: Protocol> Connection<P> {
         let Some(armed) = self.timer.deadline() else { return false };
         self.kept.is_none()
             && !round.draining
-            && round.now() < armed
+            && round.now < armed
             && armed <= self.deadline
             && self.timer_knows(cx)
     }
@@ -67,12 +67,12 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if let Some(reason) = self.overdue(round.now()) {
+        if let Some(reason) = self.overdue(round.now) {
             return Err(End::at_once(reason));
         }
         let next = self.next_deadline();
         let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
-        if next < armed || armed <= round.now() {
+        if next < armed || armed <= round.now {
             self.timer.set(Some(next));
         }
         self.timer_polled = true;

@@ -22,11 +22,11 @@ pub(super) fn feed<P: Protocol>(
     limit: usize,
     cx: &mut Context<'_>,
 ) -> Result<Fed, Stop> {
-    while *consumed < input.len() {
+    let mut rest = input;
+    while !rest.is_empty() {
         if cx.room() == 0 {
             return Ok(Fed::Full);
         }
-        let rest = &input[*consumed..];
         // However the bytes were cut: a protocol never sees more than what a message may have.
         let visible = &rest[..rest.len().min(limit)];
         let taken = match protocol.received(visible, cx) {
@@ -38,6 +38,7 @@ pub(super) fn feed<P: Protocol>(
             "Protocol::received took {taken} bytes of {}: return the length of the message",
             visible.len(),
         );
+        rest = &rest[taken..];
         *consumed += taken;
         cx.orders.go_on()?;
         match taken {

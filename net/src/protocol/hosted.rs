@@ -117,7 +117,7 @@ impl<P: Protocol> Connection<P> {
         if self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
             return Ok(());
         }
-        if !round.fed && round.now() < self.drain_time() {
+        if !round.fed && round.now < self.drain_time() {
             return Ok(());
         }
         let busy = round.fed || self.backlog() > 0;

@@ -151,7 +151,7 @@ impl<P: Protocol> Connection<P> {
             Some(0) => self.end_input(window, round).map(|()| Fed::Hungry),
             Some(count) => {
                 round.read += count;
-                self.touched = round.now();
+                self.touched = round.now;
                 window.extend(count);
                 self.feed(window, round)
             }
@@ -197,7 +197,7 @@ impl<P: Protocol> Connection<P> {
             return;
         }
         if kept.input.is_empty() || round.fed {
-            kept.input_since = round.now();
+            kept.input_since = round.now;
         }
         kept.input.clear();
         // No more than it needs: the budget is charged for what it takes.

@@ -15,7 +15,7 @@ use super::{Context, End, Protocol, Stop};
 
 /// What a round collects.
 pub(super) struct Round<'a> {
-    step: Step,
+    pub(super) now: Instant,
     pub(super) output: &'a mut Vec<u8>,
     orders: Orders,
     /// How much may be written before the high watermark is reached.
@@ -35,14 +35,9 @@ pub(super) struct Round<'a> {
 
 impl Round<'_> {
     #[inline]
-    pub(super) fn now(&self) -> Instant {
-        self.step.now()
-    }
-
-    #[inline]
     pub(super) fn context(&mut self) -> Context<'_> {
         Context {
-            now: self.step.now(),
+            now: self.now,
             output: self.output,
             orders: &mut self.orders,
             capacity: self.capacity,
@@ -91,7 +86,7 @@ impl<P: Protocol> Connection<P> {
     ) -> Poll<Stop> {
         let limits = self.bounds();
         let mut round = Round {
-            step,
+            now: step.now(),
             output: &mut buffers.output,
             orders: Orders::default(),
             capacity: limits.high().saturating_sub(self.backlog()),
@@ -148,7 +143,7 @@ impl<P: Protocol> Connection<P> {
     fn begin(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
-            self.touched = round.now();
+            self.touched = round.now;
             self.protocol.opened(&mut round.context());
             round.go_on()?;
         }

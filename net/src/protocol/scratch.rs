@@ -35,7 +35,7 @@ pub(super) fn lend<R>(with: impl FnOnce(&mut Buffers) -> R) -> R {
         };
         buffers.output.clear();
         let result = with(buffers);
-        if buffers.input.capacity().max(buffers.output.capacity()) > KEEP {
+        if buffers.input.capacity() > KEEP || buffers.output.capacity() > KEEP {
             *buffers = Buffers::NEW;
         }
         result

@@ -25,7 +25,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         let sent = output::try_send(&self.source, round.output)?;
-        self.touched = round.now();
+        self.touched = round.now;
         round.written += sent;
         if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
     }
@@ -42,7 +42,7 @@ impl<P: Protocol> Connection<P> {
         if round.is_full() && self.flow == Flow::Running {
             self.flow = Flow::Paused;
         }
-        round.written += self.send(&round.output[sent..], round.now(), cx)?;
+        round.written += self.send(&round.output[sent..], round.now, cx)?;
         if self.flow == Flow::Paused && self.backlog() <= self.bounds().low() {
             self.flow = Flow::Resumed;
             round.unfinished = true;
