@@ -9,7 +9,7 @@ use heist_reactor::{Direction, Drain};
 use super::connection::Connection;
 use super::feed::{Fed, feed};
 use super::round::{Round, lost};
-use super::scratch::{READ, Window};
+use super::scratch::{self, READ, Window};
 use super::{Protocol, Stop};
 use crate::sys;
 
@@ -22,18 +22,78 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if self.unfed {
-            return self.receive_unfed(input, round, cx);
+        if self.kept.is_some() {
+            return self.receive_behind(input, round, cx);
         }
         // The bit of the readiness that woke the task. Without it there is nothing to open a window
         // for.
         let Some(drain) = self.source.try_drain(Direction::Read) else {
             return self.wait_for_input(round, cx);
         };
-        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
-        let mut window = Window::open(input, left);
-        let count = read(self.source.io(), drain, &mut window)?;
-        let mut fed = self.take_in(count, &mut window, round)?;
+        let count = match read(self.source.io(), drain, scratch::space(input))? {
+            Some(count) if count > 0 => count,
+            none_or_end => {
+                return self.receive_from(none_or_end, Window::open(input, &[]), round, cx);
+            }
+        };
+        self.note_read(count, round);
+        let mut consumed = 0;
+        let fed = self.feed(&input[..count], &mut consumed, round)?;
+        if consumed == count && self.waits_for_input(cx) {
+            return Ok(());
+        }
+        self.receive_on(fed, Window::at(input, consumed..count), round, cx)
+    }
+
+    /// As [`receive`](Connection::receive), behind what is kept of the input, if anything is.
+    #[cold]
+    fn receive_behind(
+        &mut self,
+        input: &mut Vec<u8>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        if self.unfed {
+            // Begins with what the output had no room for before.
+            let mut window = Window::open(input, self.left());
+            let fed = self.feed_from(&mut window, round)?;
+            return self.receive_on(fed, window, round, cx);
+        }
+        let Some(drain) = self.source.try_drain(Direction::Read) else {
+            return self.wait_for_input(round, cx);
+        };
+        let mut window = Window::open(input, self.left());
+        let count = read(self.source.io(), drain, window.space())?;
+        self.receive_from(count, window, round, cx)
+    }
+
+    /// What the protocol left of the input.
+    fn left(&self) -> &[u8] {
+        self.kept.as_ref().map_or(&[][..], |kept| &kept.input)
+    }
+
+    /// Takes in what was read, and reads on.
+    #[cold]
+    fn receive_from(
+        &mut self,
+        count: Option<usize>,
+        mut window: Window<'_>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
+        let fed = self.take_in(count, &mut window, round)?;
+        self.receive_on(fed, window, round, cx)
+    }
+
+    /// Reads on if the protocol wants more, and keeps what it leaves.
+    #[cold]
+    fn receive_on(
+        &mut self,
+        mut fed: Fed,
+        mut window: Window<'_>,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> Result<(), Stop> {
         if fed == Fed::Hungry
             && let Poll::Ready(count) = self.poll_read(&mut window, cx)
         {
@@ -72,25 +132,6 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
         self.source.poll_drain(Direction::Read, cx).map_err(lost)
-    }
-
-    /// Begins with what the output had no room for before, then reads.
-    #[cold]
-    fn receive_unfed(
-        &mut self,
-        input: &mut Vec<u8>,
-        round: &mut Round<'_>,
-        cx: &mut task::Context<'_>,
-    ) -> Result<(), Stop> {
-        let left = self.kept.as_ref().map_or(&[][..], |kept| &kept.input);
-        let mut window = Window::open(input, left);
-        let mut fed = self.feed(&mut window, round)?;
-        if fed == Fed::Hungry {
-            fed = self.receive_more(None, &mut window, round, cx)?;
-        }
-        self.unfed = fed == Fed::Full;
-        self.keep_input(&window, round);
-        Ok(())
     }
 
     /// Takes in what was read last, and reads on.
@@ -135,11 +176,10 @@ impl<P: Protocol> Connection<P> {
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<Option<usize>, Stop>> {
         let drain = ready!(self.poll_input(cx))?;
-        Poll::Ready(read(self.source.io(), drain, window))
+        Poll::Ready(read(self.source.io(), drain, window.space()))
     }
 
     /// Gives the protocol what was read: so many bytes, 0 at their end.
-    #[inline(always)]
     fn take_in(
         &mut self,
         count: Option<usize>,
@@ -150,23 +190,37 @@ impl<P: Protocol> Connection<P> {
             None => Ok(Fed::Hungry),
             Some(0) => self.end_input(window, round).map(|()| Fed::Hungry),
             Some(count) => {
-                round.read += count;
-                self.touched = round.now;
+                self.note_read(count, round);
                 window.extend(count);
-                self.feed(window, round)
+                self.feed_from(window, round)
             }
         }
     }
 
+    #[inline]
+    fn note_read(&mut self, count: usize, round: &mut Round<'_>) {
+        round.read += count;
+        self.touched = round.now;
+    }
+
+    fn feed_from(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
+        let mut consumed = 0;
+        let fed = self.feed(window.rest(), &mut consumed, round);
+        window.consume(consumed);
+        fed
+    }
+
     // Both this and what it calls always inline: a call passes more than it does.
     #[inline(always)]
-    fn feed(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
+    fn feed(
+        &mut self,
+        input: &[u8],
+        consumed: &mut usize,
+        round: &mut Round<'_>,
+    ) -> Result<Fed, Stop> {
         let limit = round.limit;
-        let mut consumed = 0;
-        let cx = &mut round.context();
-        let fed = feed(&mut self.protocol, window.rest(), &mut consumed, limit, cx);
-        window.consume(consumed);
-        round.fed |= consumed > 0;
+        let fed = feed(&mut self.protocol, input, consumed, limit, &mut round.context());
+        round.fed |= *consumed > 0;
         fed
     }
 
@@ -206,17 +260,13 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-/// One read behind what the window shows: how many bytes came, 0 at their end, `None` if it would
+/// One read of at most [`READ`] bytes: how many bytes came, 0 at their end, `None` if it would
 /// have blocked. After their end there is an edge only if something is wrong.
 ///
 /// Interrupted, it has read nothing, and the next look finds the socket ready still.
 #[inline(always)]
-fn read(
-    socket: &sys::Stream,
-    drain: Drain<'_>,
-    window: &mut Window<'_>,
-) -> Result<Option<usize>, Stop> {
-    match socket.read(window.space()) {
+fn read(socket: &sys::Stream, drain: Drain<'_>, space: &mut [u8]) -> Result<Option<usize>, Stop> {
+    match socket.read(space) {
         Ok(count) => {
             if count == 0 || count < READ && drain.short_read_drains() {
                 drain.drained();

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::mem;
+use std::ops::Range;
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::NEW) };
@@ -46,6 +47,15 @@ impl Buffers {
     const NEW: Buffers = Buffers { input: Vec::new(), output: Vec::new() };
 }
 
+/// Where to read to when nothing was left before; [`READ`] bytes.
+#[inline]
+pub(super) fn space(buffer: &mut Vec<u8>) -> &mut [u8] {
+    if buffer.len() < READ {
+        grow(buffer, 0);
+    }
+    &mut buffer[..READ]
+}
+
 /// The window through which a connection reads: what the protocol left before, then what is read.
 pub(super) struct Window<'a> {
     bytes: &'a mut Vec<u8>,
@@ -64,6 +74,11 @@ impl<'a> Window<'a> {
             buffer[..left.len()].copy_from_slice(left);
         }
         Window { bytes: buffer, start: 0, end: left.len() }
+    }
+
+    /// A window in `buffer` that shows what is at `shown`.
+    pub(super) fn at(buffer: &'a mut Vec<u8>, shown: Range<usize>) -> Window<'a> {
+        Window { bytes: buffer, start: shown.start, end: shown.end }
     }
 
     /// What is there to be used.
@@ -90,9 +105,9 @@ impl<'a> Window<'a> {
     pub(super) fn space(&mut self) -> &mut [u8] {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
-            return &mut self.bytes[..READ];
+        } else {
+            self.make_space();
         }
-        self.make_space();
         &mut self.bytes[self.end..self.end + READ]
     }
 
