@@ -141,11 +141,13 @@ impl Slot {
     /// the event found may be out of date by now, and a waker that is kept must not be taken.
     #[inline]
     fn use_waker(&self, direction: Direction) -> Option<Waker> {
+        let early = mutant::on(Mutant::KeptAskedEarly) && self.word.keeps(direction);
         let mut stored = self.waker(direction).lock();
-        match self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken) {
-            true => stored.clone(),
-            false => stored.take(),
-        }
+        let keep = match mutant::on(Mutant::KeptAskedEarly) {
+            true => early,
+            false => self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken),
+        };
+        if keep { stored.clone() } else { stored.take() }
     }
 
     /// Stores the waker, then looks again.

@@ -52,6 +52,8 @@ pub(crate) mod mutant {
         TakenWakerDropped,
         /// A waker that is said to be kept is taken out.
         KeptWakerTaken,
+        /// Whether a waker is kept is asked before the lock is taken.
+        KeptAskedEarly,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
     }

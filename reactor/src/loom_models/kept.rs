@@ -32,7 +32,7 @@ async fn consume(played: &Played, wanted: usize) -> usize {
 /// Every byte reaches the task, whether its edge meets it before it waits, between its look and its
 /// wait, or while it waits again.
 fn two_dispatchers() {
-    model(3, || {
+    model(2, || {
         let played = Played::new();
         let dispatchers = [(); 2].map(|()| {
             let played = Arc::clone(&played);
@@ -73,6 +73,13 @@ fn kept_waker_is_called_for_each_edge() {
 #[should_panic(expected = "deadlock")]
 fn mutant_kept_waker_taken_is_caught() {
     let _wanted = want(Mutant::KeptWakerTaken);
+    one_dispatcher();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn mutant_kept_asked_early_is_caught() {
+    let _wanted = want(Mutant::KeptAskedEarly);
     one_dispatcher();
 }
 
