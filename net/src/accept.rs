@@ -68,7 +68,7 @@ const CONNECTION: &[Errno] = &[
     Errno::INTR,
 ];
 
-/// `NOSPC` is the kernel's bound on watched descriptors, met when the new socket is registered.
+/// `NOSPC` is the kernel's bound on watched descriptors, met by who watches what was accepted.
 const EXHAUSTED: &[Errno] =
     &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC];
 

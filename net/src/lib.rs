@@ -5,10 +5,12 @@
 //! 1. A [`TcpListener`] is registered with the event queue of the runtime it was bound in. The
 //!    kernel reports that connections wait, and wakes one worker.
 //! 2. That worker runs the task that accepts. One system call (`accept4`) takes a connection as a
-//!    non-blocking socket, which inherits its options from the listener; one more (`epoll_ctl`)
-//!    registers it. It becomes a [`TcpStream`].
+//!    non-blocking socket, which inherits its options from the listener. It becomes a
+//!    [`TcpStream`].
 //! 3. The stream is driven by a task: an `async fn` that reads and writes, or a [`Connection`] that
-//!    calls a [`Protocol`]. Any worker may run it, one at a time.
+//!    calls a [`Protocol`]. Any worker may run it, one at a time. It reads at once, since the first
+//!    bytes are often there; where they are not, and it has to wait, one system call (`epoll_ctl`)
+//!    tells the kernel of it.
 //! 4. Bytes arrive: the kernel reports an edge to one worker, the queue (`heist-reactor`) marks the
 //!    source readable and returns the task's waker, and the [`Driver`] hands it to the scheduler
 //!    (`heist-scheduler`). No worker owns the connection.
@@ -20,7 +22,8 @@
 //!    the connection, which waits to write; above the high watermark it reads no more until they
 //!    are out.
 //! 7. At the end the output is flushed, the writing direction shut down, the peer given time to
-//!    read, and the socket closed, by dropping the stream.
+//!    read, and the socket closed, by dropping the stream. Where the protocol says that the peer has
+//!    nothing more to say, the socket is closed behind the output.
 //!
 //! An idle connection owns no buffer and costs no CPU.
 //!

@@ -31,7 +31,7 @@ pub struct Link {
 impl Link {
     /// Takes a connected socket under the current runtime's event queue.
     pub(crate) fn new(socket: sys::Stream) -> io::Result<Link> {
-        Link::register(socket, Interest::Read)
+        Link::register(socket, Interest::None)
     }
 
     /// Waits until `socket`, which began to connect, has a peer.

@@ -18,7 +18,8 @@
 //!    stops early drops the `Drain`, which sets the bit too.
 //!
 //! So each source is registered with the kernel once, edge-triggered, and is re-armed in user space
-//! by being drained. No system call is spent on that.
+//! by being drained. No system call is spent on that. A source that is tried first may be registered
+//! when a task first has to wait for it ([`Interest::None`]), or never.
 //!
 //! The modules follow that way and import in one direction only: `token`, `readiness`, `slot`,
 //! `sources`, `queue`, and on top the `source` that tasks hold.

@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 
 use crate::error::Closed;
-use crate::readiness::{Bits, Delivery, Direction, Look, Readiness};
+use crate::readiness::{Arming, Bits, Delivery, Direction, Look, Readiness};
 use crate::sync::Mutex;
 use crate::sync::mutant::{self, Mutant};
 
@@ -13,42 +13,37 @@ use crate::sync::mutant::{self, Mutant};
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) word: Readiness,
-    /// Holding this = the right to change who waits for reading. No waker is called or dropped under
-    /// it; one that is kept is cloned.
-    reader: Mutex<Option<Waker>>,
-    /// Holding this = the right to change who waits for writing; as above.
-    writer: Mutex<Option<Waker>>,
+    /// Who waits in each direction. Holding this = the right to change that, and to ask the kernel
+    /// for the events of a direction. No waker is called or dropped under it; one that is kept is
+    /// cloned.
+    waiting: Mutex<[Option<Waker>; 2]>,
 }
 
-/// What an idle source costs this crate: no more than a cache line.
+/// What an idle source costs this crate.
 #[cfg(not(heist_loom))]
-const _: () = assert!(size_of::<Slot>() <= 64);
+const _: () = assert!(size_of::<Slot>() <= 48);
 
 impl Slot {
     /// A place that nobody owned yet.
     pub(crate) fn new(generation: u32) -> Slot {
-        Slot {
-            word: Readiness::new(generation),
-            reader: Mutex::new(None),
-            writer: Mutex::new(None),
-        }
+        Slot { word: Readiness::new(generation), waiting: Mutex::new([None, None]) }
     }
 
     /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
-    /// `arm` asks the kernel for the direction's events; it is called at most once a registration
-    /// unless it fails.
+    /// `ask` asks the kernel for the direction's events; it is called at most once a registration
+    /// unless it fails, and under the slot's lock.
     #[inline]
     pub(crate) fn poll_take(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        arm: impl FnOnce() -> io::Result<()>,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.take(direction) {
             Look::NotReady => {}
             found => return settle(found),
         }
-        match self.wait(direction, cx, ONCE, arm)? {
+        match self.wait(direction, cx, ONCE, ask)? {
             Look::NotReady => Poll::Pending,
             // What the second look found is not taken yet. If another task takes it first, this one
             // waits: its waker is stored and announced.
@@ -61,11 +56,11 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        arm: impl FnOnce() -> io::Result<()>,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.look(direction) {
             Look::NotReady => {
-                let found = self.wait(direction, cx, ONCE, arm)?;
+                let found = self.wait(direction, cx, ONCE, ask)?;
                 self.settle_late(direction, found)
             }
             found => settle(found),
@@ -79,11 +74,11 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        arm: impl FnOnce() -> io::Result<()>,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.announce_again(direction) {
             true => Poll::Pending,
-            false => self.poll_ready_anew(direction, cx, arm),
+            false => self.poll_ready_anew(direction, cx, ask),
         }
     }
 
@@ -93,14 +88,14 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        arm: impl FnOnce() -> io::Result<()>,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         // It was announced too early. Whoever has found it so meanwhile has woken the task, or has
         // found no waker; the look that follows finds what it brought.
         self.word.stop_waiting(direction);
         match self.word.look(direction) {
             Look::NotReady => {
-                let found = self.wait(direction, cx, KEPT, arm)?;
+                let found = self.wait(direction, cx, KEPT, ask)?;
                 self.settle_late(direction, found)
             }
             found => settle(found),
@@ -134,7 +129,7 @@ impl Slot {
     /// Takes whoever waits; the caller wakes or drops it when it holds no lock.
     #[must_use = "the task waits for this waker"]
     pub(crate) fn take_waker(&self, direction: Direction) -> Option<Waker> {
-        self.waker(direction).lock().take()
+        self.waiting.lock()[direction as usize].take()
     }
 
     /// Whoever waits, to be woken for an event. Asked under the lock whether his waker stays: what
@@ -142,7 +137,7 @@ impl Slot {
     #[inline]
     fn use_waker(&self, direction: Direction) -> Option<Waker> {
         let early = mutant::on(Mutant::KeptAskedEarly) && self.word.keeps(direction);
-        let mut stored = self.waker(direction).lock();
+        let stored = &mut self.waiting.lock()[direction as usize];
         let keep = match mutant::on(Mutant::KeptAskedEarly) {
             true => early,
             false => self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken),
@@ -157,22 +152,37 @@ impl Slot {
         direction: Direction,
         cx: &mut Context<'_>,
         keep: bool,
-        arm: impl FnOnce() -> io::Result<()>,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> io::Result<Look> {
-        if self.word.arm(direction) {
-            self.arm(direction, arm)?;
+        if !self.word.is_armed(direction) {
+            self.arm(direction, ask)?;
         }
         self.store(direction, cx.waker(), keep);
         Ok(self.word.announce(direction))
     }
 
+    /// Asks the kernel for the direction's events, unless somebody else has.
     #[cold]
-    fn arm(&self, direction: Direction, arm: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        arm().inspect_err(|_| {
-            if self.word.disarm(direction) {
-                self.wake(direction);
-            }
-        })
+    fn arm(
+        &self,
+        direction: Direction,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut asking = Some(self.waiting.lock());
+        let arming = self.word.arm(direction);
+        if mutant::on(Mutant::AskedUnlocked) {
+            asking = None;
+        }
+        if arming == Arming::Done {
+            return Ok(());
+        }
+        let answer = ask(arming);
+        let relied_on = answer.is_err() && self.word.disarm(direction);
+        drop(asking);
+        if relied_on {
+            self.wake(direction);
+        }
+        answer
     }
 
     /// Settles what was found when the waker was stored already. Nobody leaves his waker behind and
@@ -197,25 +207,19 @@ impl Slot {
     #[inline]
     fn store(&self, direction: Direction, waker: &Waker, keep: bool) {
         let mine = waker.clone();
-        let mut stored = self.waker(direction).lock();
+        let mut waiting = self.waiting.lock();
+        let stored = &mut waiting[direction as usize];
         // Two clones are compared, not a clone with the task's own waker: these may have different
         // tables for the same task, and it would displace and wake itself for ever.
         let same = stored.as_ref().is_some_and(|stored| stored.will_wake(&mine));
         let left_over = if same { Some(mine) } else { stored.replace(mine) };
         self.word.keep(direction, keep);
-        drop(stored);
+        drop(waiting);
         if let Some(displaced) = left_over
             && !same
             && !mutant::on(Mutant::ReplacedWakerDropped)
         {
             displaced.wake();
-        }
-    }
-
-    fn waker(&self, direction: Direction) -> &Mutex<Option<Waker>> {
-        match direction {
-            Direction::Read => &self.reader,
-            Direction::Write => &self.writer,
         }
     }
 }

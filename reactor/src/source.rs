@@ -10,17 +10,21 @@ use mio::unix::SourceFd;
 use crate::drain::Drain;
 use crate::error::RegisterError;
 use crate::queue::Queue;
-use crate::readiness::{Bits, Direction, Look};
+use crate::readiness::{Arming, Bits, Direction, Look};
 use crate::slot::Slot;
 use crate::sources::Place;
 
 /// Which events the kernel is asked for when a source is registered.
 ///
-/// The other direction is not lost: it counts as ready until it is tried and would block, and the
-/// kernel is asked for it, by one more system call, when a task first has to wait for it.
+/// A direction that is not among them is not lost: it counts as ready until it is tried and would
+/// block, and the kernel is asked for it, by one more system call, when a task first has to wait for
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
-    /// Reading: for listeners and accepted connections, which can be written to at once.
+    /// Nothing yet: for a connection, which can be written to at once and may have something to
+    /// read. One that is over before it has to wait costs no system call of the queue's.
+    None,
+    /// Reading: for listeners.
     Read,
     /// Writing: for the sending end of a pipe.
     Write,
@@ -32,17 +36,19 @@ impl Interest {
     /// The word to start with.
     fn bits(self) -> Bits {
         match self {
+            Interest::None => Bits::READABLE | Bits::WRITABLE,
             Interest::Read => Direction::Read.armed() | Bits::WRITABLE,
             Interest::Write => Direction::Write.armed() | Bits::READABLE,
             Interest::ReadWrite => Direction::Read.armed() | Direction::Write.armed(),
         }
     }
 
-    fn to_mio(self, kind: Kind) -> mio::Interest {
+    fn to_mio(self, kind: Kind) -> Option<mio::Interest> {
         match self {
-            Interest::Read => kind.reading(),
-            Interest::Write => mio::Interest::WRITABLE,
-            Interest::ReadWrite => kind.reading() | mio::Interest::WRITABLE,
+            Interest::None => None,
+            Interest::Read => Some(kind.reading()),
+            Interest::Write => Some(mio::Interest::WRITABLE),
+            Interest::ReadWrite => Some(kind.both()),
         }
     }
 }
@@ -67,6 +73,10 @@ impl Kind {
         }
     }
 
+    fn both(self) -> mio::Interest {
+        self.reading() | mio::Interest::WRITABLE
+    }
+
     fn short_read_drains(self, seen: Bits) -> bool {
         self == Kind::Stream && TELLS_OF_URGENT_DATA && !seen.forbids_short_read()
     }
@@ -80,6 +90,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`RegisterError`] when the queue is closed or full, or the system refuses; `io` is dropped.
+    /// With [`Interest::None`] the system is asked, and may refuse, when a task first has to wait.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -93,8 +104,8 @@ impl Queue {
         let registry = self.registry(shard);
         let token = self.table().insert(interest.bits())?;
         let fd = io.as_fd().as_raw_fd();
-        if let Err(error) =
-            registry.register(&mut SourceFd(&fd), token.into(), interest.to_mio(kind))
+        if let Some(interest) = interest.to_mio(kind)
+            && let Err(error) = registry.register(&mut SourceFd(&fd), token.into(), interest)
         {
             self.table().remove(token);
             return Err(RegisterError::Os(error));
@@ -155,8 +166,8 @@ impl<S: AsFd> Source<S> {
     /// Clears the direction's readiness and returns the right to drain it, or stores the task's
     /// waker and returns `Pending`.
     ///
-    /// A fresh source is not readable before the queue said so, even if bytes are there: the event
-    /// that says so is on its way.
+    /// A fresh source that was registered for reading is not readable before the queue said so,
+    /// even if bytes are there: the event that says so is on its way.
     ///
     /// # Errors
     /// [`Closed`](crate::Closed) once the queue is closed; what the system says if it cannot be
@@ -168,7 +179,7 @@ impl<S: AsFd> Source<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.place.slot();
-        let seen = ready!(slot.poll_take(direction, cx, || self.arm_both()))?;
+        let seen = ready!(slot.poll_take(direction, cx, |arming| self.ask(arming, direction)))?;
         Poll::Ready(Ok(self.drain(slot, direction, seen)))
     }
 
@@ -177,7 +188,8 @@ impl<S: AsFd> Source<S> {
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.place.slot().poll_ready(direction, cx, || self.arm_both()).map_ok(drop)
+        let slot = self.place.slot();
+        slot.poll_ready(direction, cx, |arming| self.ask(arming, direction)).map_ok(drop)
     }
 
     /// As [`poll_ready`](Source::poll_ready), for a task that keeps the source: its waker stays where
@@ -238,23 +250,39 @@ impl<S: AsFd> Source<S> {
         Drain::new(slot, direction, self.kind.short_read_drains(seen))
     }
 
-    /// Asks the kernel for both directions; it reports at once what is ready already.
-    fn arm_both(&self) -> io::Result<()> {
-        self.registry().reregister(
-            &mut SourceFd(&self.io.as_fd().as_raw_fd()),
-            self.place.token().into(),
-            Interest::ReadWrite.to_mio(self.kind),
-        )
+    /// Asks the kernel for events; it reports at once what is ready already.
+    #[cold]
+    fn ask(&self, arming: Arming, direction: Direction) -> io::Result<()> {
+        let fd = self.io.as_fd().as_raw_fd();
+        let (io, token) = (&mut SourceFd(&fd), self.place.token().into());
+        match (arming, direction) {
+            (Arming::Done, _) => Ok(()),
+            (Arming::First, Direction::Read) => {
+                self.registry().register(io, token, self.kind.reading())
+            }
+            (Arming::First, Direction::Write) => {
+                self.registry().register(io, token, mio::Interest::WRITABLE)
+            }
+            (Arming::Second, _) => self.registry().reregister(io, token, self.kind.both()),
+        }
+    }
+
+    /// Whether the kernel knows of it.
+    fn is_known(&self) -> bool {
+        let word = &self.place.slot().word;
+        Direction::BOTH.into_iter().any(|direction| word.is_armed(direction))
     }
 }
 
 impl<S: AsFd> Drop for Source<S> {
     fn drop(&mut self) {
-        let fd = self.io.as_fd().as_raw_fd();
-        // Explicitly, because closing the descriptor does not end the registration while a
-        // duplicate is open. It fails only if the owner closed the descriptor behind our back, and
-        // then events that still come are stale.
-        let _ = self.registry().deregister(&mut SourceFd(&fd));
+        if self.is_known() {
+            let fd = self.io.as_fd().as_raw_fd();
+            // Explicitly, because closing the descriptor does not end the registration while a
+            // duplicate is open. It fails only if the owner closed the descriptor behind our back,
+            // and then events that still come are stale.
+            let _ = self.registry().deregister(&mut SourceFd(&fd));
+        }
         self.queue.table().remove(self.place.token());
     }
 }

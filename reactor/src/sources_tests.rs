@@ -16,7 +16,7 @@ impl Wake for Wakes {
 
 fn poll(sources: &Sources, token: Token, waker: &Waker) -> bool {
     let cx = &mut Context::from_waker(waker);
-    matches!(sources.owned(token).poll_take(Direction::Read, cx, || Ok(())), Poll::Ready(Ok(_)))
+    matches!(sources.owned(token).poll_take(Direction::Read, cx, |_| Ok(())), Poll::Ready(Ok(_)))
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) mod mutant {
         KeptWakerTaken,
         /// Whether a waker is kept is asked before the lock is taken.
         KeptAskedEarly,
+        /// The kernel is asked for a direction without the lock of the slot.
+        AskedUnlocked,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
     }

@@ -53,6 +53,62 @@ fn second_registration_of_a_source_leaves_the_first_alone() {
     assert!(first.try_drain(Direction::Read).is_some());
 }
 
+/// A source that nobody has waited for is unknown to the kernel: no event, and nothing to take back.
+#[test]
+fn kernel_learns_of_a_source_when_a_task_has_to_wait() {
+    let queue = queue();
+    let (mut near, far) = unix(&queue, Interest::None);
+    near.write_all(b"x").unwrap();
+    assert_eq!(look(&queue).events, 0);
+    let read = |cx: &mut Context<'_>| {
+        far.poll_io(Direction::Read, cx, |mut io| io.read(&mut [0; 4])).map(Result::unwrap)
+    };
+    assert_eq!(peek(read), Poll::Ready(1));
+
+    let (wakes, waker) = Wakes::new();
+    assert!(read(&mut Context::from_waker(&waker)).is_pending());
+    near.write_all(b"yz").unwrap();
+    assert_eq!((pump(&queue).events, wakes.count()), (1, 1));
+    assert_eq!(peek(read), Poll::Ready(2));
+
+    // The second direction, for which the first one stays.
+    fill(&far);
+    let write = |cx: &mut Context<'_>| far.poll_ready(Direction::Write, cx).map(Result::unwrap);
+    assert!(peek(write).is_pending());
+    near.write_all(b"x").unwrap();
+    swallow(&near);
+    pump(&queue);
+    assert!(far.try_drain(Direction::Read).is_some() && peek(write).is_ready());
+}
+
+#[test]
+fn source_that_waits_to_write_first_is_told_of_input_too() {
+    let queue = queue();
+    let (mut near, far) = unix(&queue, Interest::None);
+    fill(&far);
+    assert!(peek(|cx| far.poll_ready(Direction::Write, cx)).is_pending());
+    let read = || peek(|cx| far.poll_io(Direction::Read, cx, |mut io| io.read(&mut [0; 4])));
+    assert!(read().is_pending());
+    near.write_all(b"x").unwrap();
+    pump(&queue);
+    assert!(matches!(read(), Poll::Ready(Ok(1))));
+}
+
+/// The kernel refuses when it is asked, and again the next time.
+#[test]
+fn source_that_cannot_be_watched_fails_when_it_has_to_wait() {
+    let queue = queue();
+    let ordinary = File::open(std::env::current_exe().unwrap()).unwrap();
+    let source = queue.register(0, &ordinary, Interest::None, Kind::Other).unwrap();
+    for _ in 0..2 {
+        source.try_drain(Direction::Read).into_iter().for_each(heist_reactor::Drain::drained);
+        let Poll::Ready(Err(error)) = peek(|cx| source.poll_ready(Direction::Read, cx)) else {
+            panic!("an ordinary file is watched");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+}
+
 #[test]
 fn full_queue_refuses_with_its_limit() {
     let queue = Queue::new(Config { max_sources: 2, ..Config::default() }).unwrap();

@@ -142,7 +142,7 @@ fn drained(played: &Played, cx: &mut Context<'_>) -> bool {
 /// Polls once and changes nothing; whether it was ready.
 fn looked(played: &Played, cx: &mut Context<'_>) -> bool {
     let slot = played.sources.owned(played.token);
-    slot.poll_ready(Direction::Read, cx, || unreachable!("both are armed")).is_ready()
+    slot.poll_ready(Direction::Read, cx, |_| unreachable!("both are armed")).is_ready()
 }
 
 /// Reads one byte and stops there.

@@ -7,10 +7,38 @@ use std::task::{Context, Waker};
 use loom::thread;
 
 use super::{Played, block_on, model};
-use crate::readiness::{Bits, Direction};
+use crate::readiness::{Arming, Bits, Direction};
 use crate::sources::Sources;
+use crate::sync::Mutex;
 use crate::sync::mutant::{Mutant, want};
 use crate::token::Token;
+
+/// The kernel learns of a source when a task first has to wait: two that begin to at once ask it one
+/// after the other, and it tells of both directions in the end.
+fn both_directions_are_asked_for() {
+    model(3, || {
+        let played = Played::with(Bits::NONE);
+        let known = Arc::new(Mutex::new(Vec::new()));
+        let wait = |direction: Direction| {
+            let (played, known) = (Arc::clone(&played), Arc::clone(&known));
+            move || {
+                let ask = |arming| {
+                    let mut known = known.lock();
+                    assert_eq!(known.is_empty(), arming == Arming::First, "asked out of turn");
+                    known.push(direction);
+                    Ok(())
+                };
+                let cx = &mut Context::from_waker(Waker::noop());
+                let slot = played.sources.owned(played.token);
+                assert!(slot.poll_take(direction, cx, ask).is_pending());
+            }
+        };
+        let writer = thread::spawn(wait(Direction::Write));
+        wait(Direction::Read)();
+        writer.join().expect("the writer does not panic");
+        assert_eq!(known.lock().len(), 2);
+    });
+}
 
 /// (c) A slot is given to another owner while an event of the last one is delivered.
 fn slot_reuse() {
@@ -31,9 +59,9 @@ fn slot_reuse() {
         assert_eq!(next.slot(), played.token.slot());
         let cx = &mut Context::from_waker(Waker::noop());
         let slot = played.sources.owned(next);
-        let first = slot.poll_take(Direction::Read, cx, || Ok(()));
+        let first = slot.poll_take(Direction::Read, cx, |_| Ok(()));
         late.join().expect("the dispatcher does not panic");
-        let second = slot.poll_take(Direction::Read, cx, || Ok(()));
+        let second = slot.poll_take(Direction::Read, cx, |_| Ok(()));
         assert!(first.is_pending() && second.is_pending(), "readiness of the owner before");
     });
 }
@@ -56,7 +84,7 @@ fn slot_reuse_wakes() {
             move || deliver(&played.sources, next)
         });
         let slot = played.sources.owned(next);
-        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, || Ok(())))).expect("open");
+        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, |_| Ok(())))).expect("open");
         late.join().expect("the late dispatcher does not panic");
         event.join().expect("the dispatcher does not panic");
     });
@@ -92,7 +120,7 @@ fn close_races_registration() {
         });
         if let Ok(token) = sources.insert(Direction::Read.armed()) {
             let slot = sources.owned(token);
-            let ended = block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, || Ok(()))));
+            let ended = block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, |_| Ok(()))));
             assert!(ended.is_err());
             sources.remove(token);
         }
@@ -122,6 +150,18 @@ fn deliver(sources: &Sources, token: Token) {
     let mut wakers = Vec::new();
     let _ = sources.deliver(token, Bits::READABLE, &mut wakers);
     wakers.into_iter().for_each(Waker::wake);
+}
+
+#[test]
+fn kernel_is_asked_for_one_direction_after_the_other() {
+    both_directions_are_asked_for();
+}
+
+#[test]
+#[should_panic(expected = "asked out of turn")]
+fn mutant_asked_unlocked_is_caught() {
+    let _wanted = want(Mutant::AskedUnlocked);
+    both_directions_are_asked_for();
 }
 
 #[test]

@@ -42,9 +42,12 @@ struct Played {
 
 impl Played {
     fn new() -> Arc<Played> {
+        Played::with(Direction::Read.armed() | Direction::Write.armed())
+    }
+
+    fn with(bits: Bits) -> Arc<Played> {
         let sources = Sources::new(4);
-        let armed = Direction::Read.armed() | Direction::Write.armed();
-        let token = sources.insert(armed).expect("the table is empty");
+        let token = sources.insert(bits).expect("the table is empty");
         Arc::new(Played { sources, token, bytes: [Mutex::new(0), Mutex::new(0)] })
     }
 
@@ -67,7 +70,7 @@ impl Played {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.sources.owned(self.token);
-        let taken = ready!(slot.poll_take(direction, cx, || unreachable!("both are armed")));
+        let taken = ready!(slot.poll_take(direction, cx, |_| unreachable!("both are armed")));
         Poll::Ready(taken.map(|_| Drain::new(slot, direction, false)))
     }
 

@@ -46,7 +46,7 @@ pub struct Config {
     /// How many instances of the kernel's queue share the sources; 0 is taken for 1. One serves
     /// about eight threads.
     pub shards: usize,
-    /// How many sources may be registered at once, at most 2^30. The table grows as needed, by 64
+    /// How many sources may be registered at once, at most 2^30. The table grows as needed, by 48
     /// bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
     pub max_sources: usize,
 }
