@@ -100,6 +100,12 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
     }
 
+    /// Writes the last bytes: behind them the direction will be shut down or the socket closed at
+    /// once, so that the end travels in one packet with them.
+    pub(crate) fn write_last(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self, bytes, LAST)?)
+    }
+
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => (&mut &*stream).write_vectored(buffers),
@@ -313,3 +319,9 @@ fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)
 }
+
+/// More is to come: only the end, here. Where the system cannot be told, the end takes a packet.
+#[cfg(target_os = "linux")]
+const LAST: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
+#[cfg(not(target_os = "linux"))]
+const LAST: SendFlags = SendFlags::NOSIGNAL;

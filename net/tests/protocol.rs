@@ -67,6 +67,7 @@ impl Protocol for Lines {
         cx.write(line.to_uppercase().as_bytes());
         match line {
             "close" => cx.close(),
+            "finish" => cx.finish(),
             "abort" => cx.abort(),
             "panic" => panic!("as asked"),
             "wait" => cx.set_deadline_in(Duration::from_millis(5)),
@@ -552,6 +553,82 @@ fn rst_does_not_kill_the_answer_to_an_unread_upload() {
         assert_eq!(far.read(&mut answer).unwrap(), 0);
         drop(far);
         assert!(matches!(task.await.unwrap(), Closed::Finished));
+    });
+}
+
+#[test]
+fn peer_is_not_waited_for_after_the_protocol_has_finished() {
+    run(async {
+        let limits = Arc::new(Limits { linger_timeout: 60 * GUARD, ..Limits::default() });
+        let (near, mut far) = blocking_pair().await;
+        let (unix, mut other) = UnixStream::pair().unwrap();
+        let (lines, _events) = Lines::new();
+        let mut connection = Connection::new(near, lines).limits(Arc::clone(&limits));
+        far.write_all(b"finish\n").unwrap();
+        assert!(matches!((&mut connection).await, Closed::Finished));
+        // The peer is told, though the connection was not dropped.
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "FINISH");
+
+        // A short read does not say of this socket that it is empty.
+        let (lines, _events) = Lines::new();
+        let task = spawn(Connection::new(unix, lines).limits(limits));
+        other.write_all(b"finish\n").await.unwrap();
+        assert!(matches!(task.await.unwrap(), Closed::Finished));
+    });
+}
+
+#[test]
+fn peer_that_has_sent_more_is_heard_out_after_the_protocol_has_finished() {
+    for more in [1, 1 << 20] {
+        run(async {
+            let (near, mut far) = blocking_pair().await;
+            let (lines, _events) = Lines::new();
+            let input = [b"finish\n", &vec![b'x'; more][..]].concat();
+            let limits = Limits { linger_bytes: 2 << 20, ..Limits::default() };
+            let task = spawn(async move { Connection::new(near, lines).limits(limits).await });
+            far.write_all(&input).unwrap();
+            let mut answer = [0; 6];
+            far.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"FINISH");
+            for _ in 0..100 {
+                far.write_all(&[0; 1000]).unwrap();
+            }
+            assert_eq!(far.read(&mut answer).unwrap(), 0);
+            drop(far);
+            assert!(matches!(task.await.unwrap(), Closed::Finished));
+        });
+    }
+}
+
+#[test]
+fn all_output_is_sent_when_the_protocol_finishes_before_the_peer_reads() {
+    struct Flood;
+    impl Protocol for Flood {
+        type Message = Infallible;
+
+        fn received(
+            &mut self,
+            input: &[u8],
+            cx: &mut Context<'_>,
+        ) -> Result<usize, protocol::Error> {
+            cx.output().resize(64 << 20, b'x');
+            cx.finish();
+            Ok(input.len())
+        }
+    }
+    run(async {
+        let limits = Limits { linger_timeout: 60 * GUARD, ..Limits::default() };
+        let (near, mut far) = blocking_pair().await;
+        far.write_all(b"x").unwrap();
+        let task = spawn(Connection::new(near, Flood).limits(limits));
+        let reader = std::thread::spawn(move || {
+            let mut answer = Vec::new();
+            far.read_to_end(&mut answer).map(|_| (answer.len(), far))
+        });
+        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert_eq!(reader.join().unwrap().unwrap().0, 64 << 20);
     });
 }
 

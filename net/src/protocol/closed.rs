@@ -9,7 +9,8 @@ use crate::server::{Ending, OverBudget};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Closed {
-    /// The protocol [closed](super::Context::close) it, and all output was handed to the system.
+    /// The protocol [closed](super::Context::close) or [finished](super::Context::finish) it, and
+    /// all output was handed to the system.
     #[error("the protocol closed the connection")]
     Finished,
     /// The protocol [aborted](super::Context::abort) it.

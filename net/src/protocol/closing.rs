@@ -17,9 +17,17 @@ use super::scratch::{self, Window};
 use crate::stream::uninterrupted;
 
 impl<P: Protocol> Connection<P> {
-    pub(super) fn begin_closing(&mut self, reason: Closed) {
+    /// What is left to do where the peer has nothing more to say. Mostly that is nothing.
+    pub(super) fn phase_left(&self) -> Option<Phase> {
+        match self.finds_input() {
+            true => Some(Phase::Flushing),
+            false => (self.backlog() > 0).then_some(Phase::Finishing),
+        }
+    }
+
+    pub(super) fn begin_closing(&mut self, phase: Phase, reason: Closed) {
         self.timer.set(Some(Instant::now() + self.bounds().flush_timeout));
-        self.phase = Phase::Flushing;
+        self.phase = phase;
         let kept = self.kept();
         kept.input = Vec::new();
         kept.reason = Some(reason);
@@ -29,7 +37,7 @@ impl<P: Protocol> Connection<P> {
         if self.is_aborted(cx) {
             return Poll::Ready(self.reason().or(Closed::Aborted));
         }
-        if self.phase == Phase::Flushing {
+        if self.phase != Phase::Lingering {
             if let Err(failure) = ready!(self.poll_flush(cx)) {
                 return Poll::Ready(self.reason().or(failure));
             }
@@ -55,6 +63,16 @@ impl<P: Protocol> Connection<P> {
             return Poll::Ready(Ok(()));
         }
         self.timer.poll_elapsed(cx).map(|()| Err(Closed::NotFlushed))
+    }
+
+    /// Whether the peer has sent something that was not read and would turn closing into a reset.
+    fn finds_input(&self) -> bool {
+        if self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
+            return true;
+        }
+        // A read that stopped early leaves the socket ready, whether more is there or not.
+        let drain = self.source.try_drain(Direction::Read);
+        drain.is_some_and(|_| matches!(self.source.io().peek(&mut [0]), Ok(1..)))
     }
 
     /// Discards input until the peer has closed, or time or patience is over.
@@ -85,9 +103,20 @@ impl<P: Protocol> Connection<P> {
         })
     }
 
+    /// Tells the peer that this is the end, unless the socket is about to be closed: in its place at
+    /// a server it is; elsewhere its owner may keep it.
+    pub(super) fn end_output(&self) {
+        if self.host.stay().is_none() {
+            // One that cannot be shut is broken, and nobody hears of its end.
+            let _ = self.source.io().shutdown(Shutdown::Write);
+        }
+    }
+
     /// A peer that was idle when the server drained is not sending: there is nothing to hear out.
     fn does_not_linger(&self) -> bool {
-        self.drain == Drain::ToldIdle || self.bounds().linger_timeout.is_zero()
+        self.drain == Drain::ToldIdle
+            || self.bounds().linger_timeout.is_zero()
+            || self.phase == Phase::Finishing && !self.finds_input()
     }
 
     fn reason(&mut self) -> Closed {

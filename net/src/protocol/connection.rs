@@ -60,8 +60,10 @@ pub(super) enum Phase {
     /// The protocol knows nothing of the connection yet.
     New,
     Open,
-    /// The last output is on its way.
+    /// The last output is on its way, and the peer will be given time to read it.
     Flushing,
+    /// The last output is on its way, behind which the socket will be closed.
+    Finishing,
     /// Until the peer has closed too.
     Lingering,
     /// The protocol knows that the connection has ended.
@@ -228,7 +230,14 @@ impl<P: Protocol> Connection<P> {
         if matches!(self.phase, Phase::New | Phase::Open) {
             match *ready!(self.poll_open(cx)) {
                 End::AtOnce(reason) => return Poll::Ready(reason),
-                End::InOrder(reason) => self.begin_closing(reason),
+                End::InOrder(reason) => self.begin_closing(Phase::Flushing, reason),
+                End::Finished => match self.phase_left() {
+                    Some(phase) => self.begin_closing(phase, Closed::Finished),
+                    None => {
+                        self.end_output();
+                        return Poll::Ready(Closed::Finished);
+                    }
+                },
             }
         }
         self.poll_closing(cx)

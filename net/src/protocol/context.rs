@@ -60,9 +60,26 @@ impl Context<'_> {
     /// Closes the connection in good order: sends what was written, tells the peer that this is the
     /// end, and waits for a while until it has closed too. Of the calls to come, only
     /// [`closed`](super::Protocol::closed) comes, and input still unread is discarded.
+    ///
+    /// It is right whatever the peer does. Where the peer has nothing more to say,
+    /// [`finish`](Context::finish) costs less.
     pub fn close(&mut self) {
-        if matches!(self.orders.ending, Ending::None) {
+        if matches!(self.orders.ending, Ending::None | Ending::Finish) {
             self.orders.ending = Ending::Close;
+        }
+    }
+
+    /// Closes the connection as [`close`](Context::close) does, but does not wait for the peer: the
+    /// conversation is over, and the peer has nothing more to say. So it is after the answer to a
+    /// whole request that is the last.
+    ///
+    /// What the peer sends nevertheless, and what comes too late to be read, makes the system reset
+    /// the connection, and the peer may lose the end of what it was sent. So refuse with `close` a
+    /// request whose body is still on its way. Input that is known to be there unread, such as
+    /// another request behind the last one, is waited for as by `close`.
+    pub fn finish(&mut self) {
+        if matches!(self.orders.ending, Ending::None) {
+            self.orders.ending = Ending::Finish;
         }
     }
 
@@ -77,7 +94,7 @@ impl Context<'_> {
     ///
     /// The first error counts. After an [`abort`](Context::abort) it does nothing.
     pub fn fail(&mut self, error: impl Into<Error>) {
-        if matches!(self.orders.ending, Ending::None | Ending::Close) {
+        if matches!(self.orders.ending, Ending::None | Ending::Finish | Ending::Close) {
             self.orders.ending = Ending::Fail(error.into());
         }
     }
@@ -106,6 +123,7 @@ pub(super) struct Orders {
 enum Ending {
     #[default]
     None,
+    Finish,
     Close,
     Abort,
     Fail(Error),
@@ -146,6 +164,7 @@ impl Orders {
     #[cold]
     fn stop(&mut self) -> Stop {
         match mem::take(&mut self.ending) {
+            Ending::Finish => Box::new(End::Finished),
             Ending::None | Ending::Close => End::in_order(Closed::Finished),
             Ending::Abort => End::at_once(Closed::Aborted),
             Ending::Fail(error) => End::in_order(Closed::Protocol(error)),

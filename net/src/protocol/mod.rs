@@ -175,7 +175,7 @@ pub trait Protocol: Send + 'static {
         let _ = (message, cx);
     }
 
-    /// The server drains, and nothing of a message is half received: finish, then
+    /// The server drains, and nothing of a message is half received: end what is under way, then
     /// [`close`](Context::close). Called once, after what had come until then was received.
     ///
     /// Unless this says otherwise, the connection closes once all output is sent. One that has
@@ -207,6 +207,8 @@ pub trait Protocol: Send + 'static {
 enum End {
     /// What was written is sent first, and the peer given time to read it.
     InOrder(Closed),
+    /// What was written is sent first. The peer has nothing more to say.
+    Finished,
     AtOnce(Closed),
 }
 
@@ -226,6 +228,7 @@ impl End {
     fn into_reason(self) -> Closed {
         match self {
             End::InOrder(reason) | End::AtOnce(reason) => reason,
+            End::Finished => Closed::Finished,
         }
     }
 }

@@ -75,7 +75,18 @@ pub(super) fn send(
 /// that it does not, and wait.
 #[inline]
 pub(super) fn try_send(source: &Source<sys::Stream>, bytes: &[u8]) -> io::Result<usize> {
-    match source.io().write(bytes) {
+    taken(source.io().write(bytes))
+}
+
+/// As [`try_send`], for the last bytes before the end.
+#[cold]
+pub(super) fn try_send_last(source: &Source<sys::Stream>, bytes: &[u8]) -> io::Result<usize> {
+    taken(source.io().write_last(bytes))
+}
+
+#[inline]
+fn taken(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
         Ok(sent) => accepted(sent),
         Err(error) => no_matter(error),
     }

@@ -38,8 +38,8 @@ impl<P: Protocol> Connection<P> {
         };
         self.note_read(count, round);
         let mut consumed = 0;
-        let fed = self.feed(&input[..count], &mut consumed, round)?;
-        if consumed == count && self.waits_for_input(cx) {
+        let fed = self.feed(&input[..count], &mut consumed, round);
+        if consumed == count && fed.is_ok() && self.waits_for_input(cx) {
             return Ok(());
         }
         self.receive_on(fed, Window::at(input, consumed..count), round, cx)
@@ -56,7 +56,7 @@ impl<P: Protocol> Connection<P> {
         if self.unfed {
             // Begins with what the output had no room for before.
             let mut window = Window::open(input, self.left());
-            let fed = self.feed_from(&mut window, round)?;
+            let fed = self.feed_from(&mut window, round);
             return self.receive_on(fed, window, round, cx);
         }
         let Some(drain) = self.source.try_drain(Direction::Read) else {
@@ -81,7 +81,7 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        let fed = self.take_in(count, &mut window, round)?;
+        let fed = self.take_in(count, &mut window, round);
         self.receive_on(fed, window, round, cx)
     }
 
@@ -89,18 +89,18 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn receive_on(
         &mut self,
-        mut fed: Fed,
+        mut fed: Result<Fed, Stop>,
         mut window: Window<'_>,
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if fed == Fed::Hungry
+        if let Ok(Fed::Hungry) = fed
             && let Poll::Ready(count) = self.poll_read(&mut window, cx)
         {
-            fed = self.receive_more(count?, &mut window, round, cx)?;
+            fed = count.and_then(|count| self.receive_more(count, &mut window, round, cx));
         }
-        self.unfed = fed == Fed::Full;
         self.keep_input(&window, round);
+        self.unfed = fed? == Fed::Full;
         Ok(())
     }
 
@@ -235,7 +235,8 @@ impl<P: Protocol> Connection<P> {
         round.go_on()
     }
 
-    /// Copies out what the protocol left, or gives the buffer back if that is nothing.
+    /// Copies out what the protocol left, or gives the buffer back if that is nothing: also at an
+    /// end, which asks whether something is left.
     #[inline]
     fn keep_input(&mut self, window: &Window<'_>, round: &Round<'_>) {
         if self.kept.is_some() || !window.is_empty() {

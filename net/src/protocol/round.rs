@@ -101,7 +101,7 @@ impl<P: Protocol> Connection<P> {
             Ok(()) => self.conclude(&mut round, cx),
             stop => stop,
         };
-        let stop = done.map_err(|stop| self.stop(*stop, &mut round, cx));
+        let stop = done.map_err(|stop| self.stop(stop, &mut round, cx));
         self.host.count(step, round.read, round.written);
         if let Err(stop) = stop {
             return Poll::Ready(stop);
@@ -170,13 +170,13 @@ impl<P: Protocol> Connection<P> {
 
     /// The round has come to an end of the connection: what was written before it is sent first.
     #[cold]
-    fn stop(&mut self, end: End, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> Stop {
-        match end {
-            End::InOrder(reason) => match self.flush(round, cx) {
-                Ok(()) => End::in_order(reason),
-                Err(error) => End::at_once(reason.or(Closed::lost(error))),
-            },
-            at_once => Box::new(at_once),
+    fn stop(&mut self, stop: Stop, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> Stop {
+        if matches!(*stop, End::AtOnce(_)) {
+            return stop;
+        }
+        match self.flush_last(round, cx) {
+            Ok(()) => stop,
+            Err(error) => End::at_once(stop.into_reason().or(Closed::lost(error))),
         }
     }
 

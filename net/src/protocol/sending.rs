@@ -30,6 +30,21 @@ impl<P: Protocol> Connection<P> {
         if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
     }
 
+    /// As [`flush`](Connection::flush), at the end of the connection.
+    #[cold]
+    pub(super) fn flush_last(
+        &mut self,
+        round: &mut Round<'_>,
+        cx: &mut task::Context<'_>,
+    ) -> io::Result<()> {
+        if self.kept.is_some() || round.output.is_empty() {
+            return self.flush(round, cx);
+        }
+        let sent = output::try_send_last(&self.source, round.output)?;
+        round.written += sent;
+        if sent == round.output.len() { Ok(()) } else { self.flush_behind(sent, round, cx) }
+    }
+
     /// As [`flush`](Connection::flush), behind what was sent already, with all that may have to
     /// wait.
     #[cold]

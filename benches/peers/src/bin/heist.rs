@@ -16,7 +16,7 @@ impl Protocol for Plaintext {
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
         let answered = heist_peers::answer(input, cx.output());
         if answered.close {
-            cx.close();
+            cx.finish();
         }
         Ok(answered.taken)
     }

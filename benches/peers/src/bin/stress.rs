@@ -15,7 +15,7 @@ impl Protocol for Http {
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
         let answered = heist_peers::answer(input, cx.output());
         if answered.close {
-            cx.close();
+            cx.finish();
         }
         Ok(answered.taken)
     }
