@@ -19,6 +19,7 @@ use std::os::unix;
 use std::path::Path;
 
 use heist_reactor::Kind;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, SockRef};
@@ -312,6 +313,14 @@ impl AsFd for Listener {
             Listener::Unix(listener) => listener.as_fd(),
         }
     }
+}
+
+/// Whether another connection waits at `listener`. This costs a fraction of an accept that finds
+/// none, for which Linux makes a socket first.
+pub(crate) fn somebody_waits(listener: &impl AsFd) -> bool {
+    let mut listener = [PollFd::new(listener, PollFlags::IN)];
+    // After an error the accept that follows will say what is wrong.
+    rustix::event::poll(&mut listener, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
 fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {

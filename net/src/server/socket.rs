@@ -1,7 +1,7 @@
 //! A listening socket under a runtime.
 
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use heist_reactor::{Direction, Interest, Kind, Source};
 use heist_scheduler::Handle;
@@ -10,12 +10,15 @@ use socket2::Socket as Bound;
 use super::listener::SocketFile;
 use super::peer::Peer;
 use crate::driver::{Driver, NoDriver};
+use crate::stream::uninterrupted;
 use crate::sys;
 
 /// A listening socket under a runtime. Dropping it takes it from the event queue and closes the
 /// descriptor, and does no more to the socket: somebody else may have another descriptor of it.
 pub(super) struct Socket {
     source: Source<sys::Listener>,
+    /// Somebody waited behind the one that was accepted last.
+    crowded: bool,
     // Behind the socket: the file goes when nobody listens any more.
     file: Option<SocketFile>,
 }
@@ -29,7 +32,7 @@ impl Socket {
         let driver = Driver::of(runtime).ok_or(NoDriver::NoQueue)?;
         let listener = sys::Listener::from_bound(bound)?;
         let source = driver.register(listener, Interest::Read, Kind::Other)?;
-        Ok(Socket { source, file })
+        Ok(Socket { source, crowded: false, file })
     }
 
     /// Leaves the file where it is in the end.
@@ -40,13 +43,29 @@ impl Socket {
     }
 
     /// Takes one connection, or stores the task's waker.
+    ///
+    /// Where one comes at a time, it looks for the next one rather than try to take it; in a crowd it
+    /// takes until nobody is left.
     pub(super) fn poll_accept(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(sys::Stream, Peer)>> {
-        let accept = |listener: &sys::Listener| listener.accept();
-        self.source
-            .poll_io(Direction::Read, cx, accept)
-            .map_ok(|(socket, address)| (socket, address.map_or(Peer::Unix, Peer::Tcp)))
+        loop {
+            let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
+            match uninterrupted(|| self.source.io().accept()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.crowded = false;
+                    drain.drained();
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok((socket, address)) => {
+                    self.crowded = self.crowded || sys::somebody_waits(self.source.io());
+                    if !self.crowded {
+                        drain.drained();
+                    }
+                    return Poll::Ready(Ok((socket, address.map_or(Peer::Unix, Peer::Tcp))));
+                }
+            }
+        }
     }
 }
