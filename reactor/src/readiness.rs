@@ -201,6 +201,12 @@ impl Readiness {
         Readiness(AtomicU64::new(pack(generation, Bits::NONE)))
     }
 
+    /// The generation of the owner, for that owner: for others it may change.
+    pub(crate) fn generation(&self) -> u32 {
+        // Relaxed: only the owner changes it.
+        generation_of(self.0.load(Ordering::Relaxed))
+    }
+
     /// A new owner takes the slot; returns its generation.
     ///
     /// Only under the lock of the free list, which orders this after the `retire` before it, and

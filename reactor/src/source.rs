@@ -12,7 +12,8 @@ use crate::error::RegisterError;
 use crate::queue::Queue;
 use crate::readiness::{Arming, Bits, Direction, Look};
 use crate::slot::Slot;
-use crate::sources::Place;
+use crate::sources::{Chunk, slot_in};
+use crate::token::Token;
 
 /// Which events the kernel is asked for when a source is registered.
 ///
@@ -110,9 +111,10 @@ impl Queue {
             self.table().remove(token);
             return Err(RegisterError::Os(error));
         }
-        let place = self.table().place(token);
-        // Each shard is a descriptor of the process, so its number fits.
-        Ok(Source { queue: self.clone(), place, shard: shard as u32, kind, io })
+        let chunk = self.table().chunk(token);
+        // There are no more shards than that.
+        let shard = shard as u16;
+        Ok(Source { queue: self.clone(), chunk, index: token.slot(), shard, kind, io })
     }
 }
 
@@ -150,11 +152,17 @@ impl Queue {
 /// ```
 pub struct Source<S: AsFd> {
     queue: Queue,
-    place: Place,
-    shard: u32,
+    chunk: Chunk,
+    /// Of its slot. The generation is in the slot.
+    index: u32,
+    shard: u16,
     kind: Kind,
     io: S,
 }
+
+/// It is part of what an idle connection takes.
+#[cfg(not(heist_loom))]
+const _: () = assert!(size_of::<Source<std::os::fd::OwnedFd>>() <= 32);
 
 impl<S: AsFd> Source<S> {
     /// The source itself.
@@ -178,7 +186,7 @@ impl<S: AsFd> Source<S> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
-        let slot = self.place.slot();
+        let slot = self.slot();
         let seen = ready!(slot.poll_take(direction, cx, |arming| self.ask(arming, direction)))?;
         Poll::Ready(Ok(self.drain(slot, direction, seen)))
     }
@@ -188,7 +196,7 @@ impl<S: AsFd> Source<S> {
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let slot = self.place.slot();
+        let slot = self.slot();
         slot.poll_ready(direction, cx, |arming| self.ask(arming, direction)).map_ok(drop)
     }
 
@@ -207,8 +215,8 @@ impl<S: AsFd> Source<S> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let slot = self.place.slot();
-        slot.poll_ready_keeping(direction, cx, || self.arm_both()).map_ok(drop)
+        let slot = self.slot();
+        slot.poll_ready_keeping(direction, cx, |arming| self.ask(arming, direction)).map_ok(drop)
     }
 
     /// Does one operation when the direction is ready, as often as it takes until it neither
@@ -235,11 +243,20 @@ impl<S: AsFd> Source<S> {
     /// or the queue is closed, and no waker is stored.
     #[must_use]
     pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
-        let slot = self.place.slot();
+        let slot = self.slot();
         match slot.word.take(direction) {
             Look::Ready(seen) => Some(self.drain(slot, direction, seen)),
             Look::NotReady | Look::QueueClosed => None,
         }
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot {
+        slot_in(&self.chunk, self.index)
+    }
+
+    fn token(&self) -> Token {
+        Token::new(self.index, self.slot().word.generation())
     }
 
     fn registry(&self) -> &mio::Registry {
@@ -254,7 +271,7 @@ impl<S: AsFd> Source<S> {
     #[cold]
     fn ask(&self, arming: Arming, direction: Direction) -> io::Result<()> {
         let fd = self.io.as_fd().as_raw_fd();
-        let (io, token) = (&mut SourceFd(&fd), self.place.token().into());
+        let (io, token) = (&mut SourceFd(&fd), self.token().into());
         match (arming, direction) {
             (Arming::Done, _) => Ok(()),
             (Arming::First, Direction::Read) => {
@@ -269,7 +286,7 @@ impl<S: AsFd> Source<S> {
 
     /// Whether the kernel knows of it.
     fn is_known(&self) -> bool {
-        let word = &self.place.slot().word;
+        let word = &self.slot().word;
         Direction::BOTH.into_iter().any(|direction| word.is_armed(direction))
     }
 }
@@ -283,7 +300,7 @@ impl<S: AsFd> Drop for Source<S> {
             // and then events that still come are stale.
             let _ = self.registry().deregister(&mut SourceFd(&fd));
         }
-        self.queue.table().remove(self.place.token());
+        self.queue.table().remove(self.token());
     }
 }
 

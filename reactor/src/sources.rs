@@ -25,25 +25,13 @@ pub(crate) struct Sources {
     free: Mutex<Free>,
 }
 
-/// An array, so that a place in it needs no second look at a length.
-type Chunk = Arc<[Slot; CHUNK]>;
+/// An owner's way to its slot. An array, so that a place in it needs no second look at a length.
+pub(crate) type Chunk = Arc<[Slot; CHUNK]>;
 
-/// An owner's way to its slot.
-pub(crate) struct Place {
-    chunk: Chunk,
-    token: Token,
-}
-
-impl Place {
-    #[inline]
-    pub(crate) fn token(&self) -> Token {
-        self.token
-    }
-
-    #[inline]
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.chunk[self.token.slot() as usize % CHUNK]
-    }
+/// The slot of this index, in its chunk.
+#[inline]
+pub(crate) fn slot_in(chunk: &Chunk, index: u32) -> &Slot {
+    &chunk[index as usize % CHUNK]
 }
 
 #[derive(Debug)]
@@ -103,10 +91,10 @@ impl Sources {
         drop(left_behind);
     }
 
-    /// The way to the slot that the living owner of `token` has.
-    pub(crate) fn place(&self, token: Token) -> Place {
+    /// The chunk of the slot that the living owner of `token` has.
+    pub(crate) fn chunk(&self, token: Token) -> Chunk {
         let chunk = self.chunks[token.slot() as usize / CHUNK].get().map(Arc::clone);
-        Place { chunk: chunk.expect("a chunk exists before the first token that names it"), token }
+        chunk.expect("a chunk exists before the first token that names it")
     }
 
     /// The slot that the living owner of `token` has.

@@ -13,6 +13,7 @@ use super::Protocol;
 use super::closed::Closed;
 use super::connection::{Connection, Phase};
 use super::hosted::Drain;
+use super::marks::Marks;
 use super::scratch::{self, Window};
 use crate::stream::uninterrupted;
 
@@ -42,7 +43,7 @@ impl<P: Protocol> Connection<P> {
                 return Poll::Ready(self.reason().or(failure));
             }
             let shut = self.source.io().shutdown(Shutdown::Write);
-            if shut.is_err() || self.input_ended || self.does_not_linger() {
+            if shut.is_err() || self.marks.has(Marks::INPUT_ENDED) || self.does_not_linger() {
                 return Poll::Ready(self.reason());
             }
             self.timer.set(Some(Instant::now() + self.bounds().linger_timeout));

@@ -16,7 +16,9 @@ use heist_scheduler::time::{Instant, Timer};
 use super::closed::Closed;
 use super::hosted::{Drain, Host, Own};
 use super::inbox::{Inbox, Sender};
+use super::lately::Lately;
 use super::limits::Limits;
+use super::marks::Marks;
 use super::output::Kept;
 use super::{End, Protocol};
 use crate::stream::Stream;
@@ -36,20 +38,13 @@ pub struct Connection<P: Protocol> {
     /// What the protocol asked for; far in the future if it did not.
     pub(super) deadline: Instant,
     /// When something was last read or written.
-    pub(super) touched: Instant,
+    pub(super) touched: Lately,
     pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
     pub(super) kept: Option<Box<Kept>>,
     pub(super) phase: Phase,
     pub(super) flow: Flow,
     pub(super) drain: Drain,
-    /// The timer knows the task that polls.
-    pub(super) timer_polled: bool,
-    /// What is kept of the input may hold whole messages.
-    pub(super) unfed: bool,
-    /// The peer has finished sending.
-    pub(super) input_ended: bool,
-    /// A poll is under way; found set by the destructor, the poll panicked.
-    polling: bool,
+    pub(super) marks: Marks,
     pub(super) protocol: P,
     /// Behind the source: a place is free only when the socket is closed.
     pub(super) host: Host,
@@ -144,16 +139,13 @@ impl<P: Protocol> Connection<P> {
             source,
             timer: Timer::new(),
             deadline: Instant::FAR_FUTURE,
-            touched: Instant::ZERO,
+            touched: Lately::at(Instant::ZERO),
             inbox: None,
             kept: None,
             phase: Phase::New,
             flow: Flow::Running,
             drain: Drain::Untold,
-            timer_polled: false,
-            unfed: false,
-            input_ended: false,
-            polling: false,
+            marks: Marks::NONE,
             protocol,
             host,
         }
@@ -262,9 +254,9 @@ impl<P: Protocol> Future for Connection<P> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
         assert!(this.phase != Phase::Ended, "a Connection was polled after its end");
-        this.polling = true;
+        this.marks.set(Marks::POLLING);
         let polled = this.advance(cx);
-        this.polling = false;
+        this.marks.clear(Marks::POLLING);
         if let Poll::Ready(reason) = &polled {
             this.end(reason);
         }
@@ -277,7 +269,8 @@ impl<P: Protocol> Unpin for Connection<P> {}
 
 impl<P: Protocol> Drop for Connection<P> {
     fn drop(&mut self) {
-        let reason = if self.polling { Closed::Panicked } else { Closed::Cancelled };
+        let panicked = self.marks.has(Marks::POLLING);
+        let reason = if panicked { Closed::Panicked } else { Closed::Cancelled };
         self.end(&reason);
     }
 }
@@ -323,7 +316,7 @@ mod tests {
         // In debug builds mio adds to each socket.
         let debug = size_of::<crate::sys::Stream>() - 8;
         let size = size_of::<Connection<Lines>>() - size_of::<Lines>();
-        assert!(size <= 120 + debug, "{size}");
+        assert!(size <= 104 + debug, "{size}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use super::connection::Connection;
+use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
 
@@ -58,7 +59,8 @@ impl<P: Protocol> Connection<P> {
     /// Whether the timer knows the task that polls. In its place it is always the same one.
     #[inline]
     fn timer_knows(&self, cx: &task::Context<'_>) -> bool {
-        self.timer_polled && (self.host.stay().is_some() || self.timer.waits_for(cx))
+        self.marks.has(Marks::TIMER_POLLED)
+            && (self.host.stay().is_some() || self.timer.waits_for(cx))
     }
 
     #[cold]
@@ -70,12 +72,12 @@ impl<P: Protocol> Connection<P> {
         if let Some(reason) = self.overdue(round.now) {
             return Err(End::at_once(reason));
         }
-        let next = self.next_deadline();
+        let next = self.next_deadline(round.now);
         let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
         if next < armed || armed <= round.now {
             self.timer.set(Some(next));
         }
-        self.timer_polled = true;
+        self.marks.set(Marks::TIMER_POLLED);
         // One that has passed already is for the next round.
         round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
         Ok(())
@@ -90,20 +92,20 @@ impl<P: Protocol> Connection<P> {
     /// The limit that was passed, if one was.
     fn overdue(&self, now: Instant) -> Option<Closed> {
         let passed = |(at, reason): (Instant, fn() -> Closed)| (at <= now).then(reason);
-        self.limit_times().into_iter().find_map(passed)
+        self.limit_times(now).into_iter().find_map(passed)
     }
 
-    fn next_deadline(&self) -> Instant {
-        let limit = self.limit_times().map(|(at, _)| at).into_iter().min();
-        let draining = if self.is_draining() { self.drain_time() } else { Instant::FAR_FUTURE };
+    fn next_deadline(&self, now: Instant) -> Instant {
+        let limit = self.limit_times(now).map(|(at, _)| at).into_iter().min();
+        let draining = if self.is_draining() { self.drain_time(now) } else { Instant::FAR_FUTURE };
         self.deadline.min(draining).min(limit.unwrap_or(Instant::FAR_FUTURE))
     }
 
     /// When each limit is reached if nothing happens before.
-    fn limit_times(&self) -> [(Instant, fn() -> Closed); 5] {
+    fn limit_times(&self, now: Instant) -> [(Instant, fn() -> Closed); 5] {
         let limits = self.bounds();
         let mut times: [(Instant, fn() -> Closed); 5] = [
-            (self.touched + limits.idle_timeout, || Closed::IdleTimeout),
+            (self.touched.seen_from(now) + limits.idle_timeout, || Closed::IdleTimeout),
             (Instant::FAR_FUTURE, || Closed::MessageTimeout),
             (Instant::FAR_FUTURE, || Closed::TooSlow),
             (Instant::FAR_FUTURE, || Closed::WriteTimeout),
@@ -111,7 +113,7 @@ impl<P: Protocol> Connection<P> {
         ];
         let Some(kept) = &self.kept else { return times };
         // Whole messages that wait are not the peer's fault.
-        if !kept.input.is_empty() && !self.unfed {
+        if !kept.input.is_empty() && !self.marks.has(Marks::UNFED) {
             let (since, length) = (kept.input_since, kept.input.len());
             times[1].0 = since + limits.message_timeout;
             times[2].0 = since + allowance(limits.rate_grace, length, limits.min_receive_rate);

@@ -117,7 +117,7 @@ impl<P: Protocol> Connection<P> {
         if self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
             return Ok(());
         }
-        if !round.fed && round.now < self.drain_time() {
+        if !round.fed && round.now < self.drain_time(round.now) {
             return Ok(());
         }
         let busy = round.fed || self.backlog() > 0;
@@ -127,9 +127,9 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Until when one more message is waited for when the server drains.
-    pub(super) fn drain_time(&self) -> Instant {
+    pub(super) fn drain_time(&self, now: Instant) -> Instant {
         let linger = self.host.stay().map(|stay| stay.server().limits().drain_linger);
-        self.touched + linger.unwrap_or_default()
+        self.touched.seen_from(now) + linger.unwrap_or_default()
     }
 
     /// Whether there is anything to [account](Connection::account) for: on the usual path, on which

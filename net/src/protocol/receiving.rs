@@ -1,13 +1,14 @@
 //! The input of a round: reading until the socket is drained, and feeding the protocol with it.
 
 use std::io;
-use std::mem;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::{Direction, Drain};
 
 use super::connection::Connection;
 use super::feed::{Fed, feed};
+use super::lately::Lately;
+use super::marks::Marks;
 use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
 use super::{Protocol, Stop};
@@ -53,7 +54,7 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if self.unfed {
+        if self.marks.has(Marks::UNFED) {
             // Begins with what the output had no room for before.
             let mut window = Window::open(input, self.left());
             let fed = self.feed_from(&mut window, round);
@@ -100,7 +101,9 @@ impl<P: Protocol> Connection<P> {
             fed = count.and_then(|count| self.receive_more(count, &mut window, round, cx));
         }
         self.keep_input(&window, round);
-        self.unfed = fed? == Fed::Full;
+        if fed? == Fed::Hungry {
+            self.marks.clear(Marks::UNFED);
+        }
         Ok(())
     }
 
@@ -200,7 +203,7 @@ impl<P: Protocol> Connection<P> {
     #[inline]
     fn note_read(&mut self, count: usize, round: &mut Round<'_>) {
         round.read += count;
-        self.touched = round.now;
+        self.touched = Lately::at(round.now);
     }
 
     fn feed_from(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
@@ -226,11 +229,12 @@ impl<P: Protocol> Connection<P> {
 
     #[cold]
     fn end_input(&mut self, window: &Window<'_>, round: &mut Round<'_>) -> Result<(), Stop> {
-        if mem::replace(&mut self.input_ended, true) {
+        if self.marks.has(Marks::INPUT_ENDED) {
             // Something happened since. After the end, reading does not tell of a reset any more.
             let error = self.source.io().take_error().map_err(lost)?;
             return error.map_or(Ok(()), |error| Err(lost(error)));
         }
+        self.marks.set(Marks::INPUT_ENDED);
         self.protocol.input_closed(window.rest(), &mut round.context());
         round.go_on()
     }

@@ -10,6 +10,7 @@ use super::closed::Closed;
 use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::inbox::Taken;
+use super::lately::Lately;
 use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
 
@@ -143,7 +144,7 @@ impl<P: Protocol> Connection<P> {
     fn begin(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
-            self.touched = round.now;
+            self.touched = Lately::at(round.now);
             self.protocol.opened(&mut round.context());
             round.go_on()?;
         }

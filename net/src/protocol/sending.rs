@@ -6,6 +6,7 @@ use std::task;
 use heist_scheduler::time::Instant;
 
 use super::connection::{Connection, Flow};
+use super::lately::Lately;
 use super::round::Round;
 use super::{Protocol, output};
 
@@ -25,7 +26,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         let sent = output::try_send(&self.source, round.output)?;
-        self.touched = round.now;
+        self.touched = Lately::at(round.now);
         round.written += sent;
         if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
     }
@@ -81,7 +82,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(0);
         }
         let sent = output::send(&self.source, fresh, cx)?;
-        self.touched = now;
+        self.touched = Lately::at(now);
         if sent < fresh.len() {
             self.kept().keep_output(&fresh[sent..], now);
         }
@@ -98,7 +99,7 @@ impl<P: Protocol> Connection<P> {
         let sent = kept.backlog.send(&self.source, cx)?;
         kept.note_taken(sent, now);
         if sent > 0 {
-            self.touched = now;
+            self.touched = Lately::at(now);
         }
         Ok(sent)
     }

@@ -43,8 +43,8 @@ use crate::token::Token;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How many instances of the kernel's queue share the sources; 0 is taken for 1. One serves
-    /// about eight threads.
+    /// How many instances of the kernel's queue share the sources, at most 2^16; 0 is taken for 1.
+    /// One serves about eight threads.
     pub shards: usize,
     /// How many sources may be registered at once, at most 2^30. The table grows as needed, by 48
     /// bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
@@ -91,7 +91,9 @@ impl Queue {
     /// # Errors
     /// What the system says when it has no file descriptor or memory left.
     pub fn new(config: Config) -> io::Result<Queue> {
-        let shards = (0..config.shards.max(1)).map(|_| Shard::new()).collect::<io::Result<_>>()?;
+        let shards = (0..config.shards.clamp(1, 1 << 16))
+            .map(|_| Shard::new())
+            .collect::<io::Result<_>>()?;
         Ok(Queue(Arc::new(Inner { sources: Sources::new(config.max_sources), shards })))
     }
 

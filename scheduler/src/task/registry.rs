@@ -214,7 +214,8 @@ impl Home {
         let entry = {
             let mut table = self.table.lock();
             let entry = table.entries.remove(key as usize);
-            if table.aborted.remove(&key) {
+            // Hashing costs more than asking whether there is anything to find.
+            if !table.aborted.is_empty() && table.aborted.remove(&key) {
                 self.aborting.fetch_sub(1, Ordering::Relaxed);
             }
             if table.entries.is_empty() {

@@ -1,0 +1,32 @@
+//! What is either so or not, in one byte of a connection.
+
+/// Some of the marks below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    pub(super) const NONE: Marks = Marks(0);
+    /// The timer knows the task that polls.
+    pub(super) const TIMER_POLLED: Marks = Marks(1 << 0);
+    /// What is kept of the input may hold whole messages.
+    pub(super) const UNFED: Marks = Marks(1 << 1);
+    /// The peer has finished sending.
+    pub(super) const INPUT_ENDED: Marks = Marks(1 << 2);
+    /// A poll is under way; found set by the destructor, the poll panicked.
+    pub(super) const POLLING: Marks = Marks(1 << 3);
+
+    #[inline]
+    pub(super) fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, mark: Marks) {
+        self.0 |= mark.0;
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self, mark: Marks) {
+        self.0 &= !mark.0;
+    }
+}
