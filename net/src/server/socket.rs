@@ -69,3 +69,23 @@ impl Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use crate::sys;
+
+    #[test]
+    fn somebody_waits_until_the_last_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(!sys::somebody_waits(&listener));
+        let address = listener.local_addr().unwrap();
+        let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+        for _ in 0..2 {
+            assert!(sys::somebody_waits(&listener));
+            listener.accept().unwrap();
+        }
+        assert!(!sys::somebody_waits(&listener));
+    }
+}
