@@ -101,8 +101,9 @@ impl<P: Protocol> Connection<P> {
             fed = count.and_then(|count| self.receive_more(count, &mut window, round, cx));
         }
         self.keep_input(&window, round);
-        if fed? == Fed::Hungry {
-            self.marks.clear(Marks::UNFED);
+        match fed? {
+            Fed::Full => self.marks.set(Marks::UNFED),
+            Fed::Hungry => self.marks.clear(Marks::UNFED),
         }
         Ok(())
     }
