@@ -155,12 +155,21 @@ pub(crate) fn metrics(scale: Scale) -> Row {
 pub(crate) fn growth(scale: Scale) -> Row {
     let case = "heist (a)";
     let counts = main_ones(scale, &[64, 1_024, 15_000, 1, 256, 4_096], 3);
-    let drive = |connections: &usize| {
-        let words = format!("closed ADDRESS {connections} {}", scale.seconds(0.6));
-        Load::new(Server::apart(Peer::Heist), &words)
+    let drive = |peer, connections: usize| {
+        let words = format!("closed ADDRESS {connections} {}", scale.seconds(0.5));
+        Load::new(Server::apart(peer), &words)
     };
-    let mut entrants = Vec::from(Entrant::twins("64", drive(&64)));
-    entrants.extend(counts[1..].iter().map(|count| Entrant::new(count.to_string(), drive(count))));
+    let entrant = |peer| move |count: &usize| Entrant::new(count.to_string(), drive(peer, *count));
+    let mut entrants = Vec::from(Entrant::twins("64", drive(Peer::Heist, 64)));
+    entrants.extend(counts[1..].iter().map(entrant(Peer::Heist)));
+    // What the same connections cost without us: no goal, but what the goals are to be held against.
+    let bare = Case {
+        name: "epoll (a)".to_owned(),
+        entrants: main_ones(scale, &[64, 1_024, 15_000, 4_096], 3)
+            .iter()
+            .map(entrant(Peer::Epoll))
+            .collect(),
+    };
     let larger = counts.iter().filter(|&&count| count > 64);
     Row {
         name: "growth",
@@ -169,7 +178,7 @@ pub(crate) fn growth(scale: Scale) -> Row {
         goals: larger
             .map(|count| Goal::at_most(case, "cpu_us", &count.to_string(), 1.1, "64"))
             .collect(),
-        cases: vec![Case { name: case.to_owned(), entrants }],
+        cases: vec![Case { name: case.to_owned(), entrants }, bare],
         charts: &["cpu_us"],
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn slo(scale: Scale) -> Row {
     ];
     let conditions = main_ones(scale, &conditions, 1);
     let case = |&(workers, law): &(usize, &str)| {
-        let seconds = scale.seconds(if workers == 4 { 1.6 } else { 1.0 });
+        let seconds = scale.seconds(if workers == 4 { 1.3 } else { 0.8 });
         let mix = format!("{law}:{SERVICE}");
         // 90 % of what so many workers can do, each request on a connection of its own.
         let rate = 0.9 * workers as f64 * 1e6 / SERVICE;
@@ -68,7 +68,8 @@ pub(crate) fn slo(scale: Scale) -> Row {
 
 pub(crate) fn hog(scale: Scale) -> Row {
     let case = |&workers: &usize| {
-        let seconds = scale.seconds(0.8);
+        // Long enough for some 30 of them: the first one finds every server unprepared.
+        let seconds = scale.seconds(1.6);
         let plan = Plan { rate: 20_000.0, connections: 256, seconds, mix: "hog", servers: 0 };
         let peers = main_ones(scale, &[Peer::Tokio, Peer::Smol, Peer::Epoll], 1);
         case(format!("{workers} workers (b)"), workers, &peers, &plan)
@@ -83,7 +84,7 @@ pub(crate) fn hog(scale: Scale) -> Row {
     Row {
         name: "hog",
         workload: "one handler in 1,000 blocks its worker 5 ms, 20,000 requests a second: p99",
-        rounds: 7,
+        rounds: 5,
         goals: goals.collect(),
         cases,
         charts: &["p99_us"],

@@ -13,7 +13,7 @@ use crate::sync::mutant::{Mutant, want};
 /// Reads so many bytes, waiting for each with the same waker. Returns how often it had to try.
 async fn consume(played: &Played, wanted: usize) -> usize {
     let slot = played.sources.owned(played.token);
-    let armed = || unreachable!("both are armed");
+    let armed = |_| unreachable!("both are armed");
     let (mut received, mut tries) = (0, 0);
     while received < wanted {
         poll_fn(|cx| slot.poll_ready_keeping(Direction::Read, cx, armed))
