@@ -63,8 +63,7 @@ fn work(head: &[u8]) -> bool {
 fn occupy(time: Duration) {
     thread_local! {
         static PUNCTUAL: () = {
-            let nanosecond = std::num::NonZeroU64::new(1);
-            let _ = nanosecond.map(rustix::thread::set_current_timer_slack);
+            let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         };
     }
     PUNCTUAL.with(|()| std::thread::sleep(time));
