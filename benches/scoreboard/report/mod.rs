@@ -3,6 +3,7 @@
 mod chart;
 mod json;
 mod page;
+mod pictures;
 pub(crate) mod table;
 
 use crate::measure::bench::{Bench, root};
@@ -22,8 +23,9 @@ pub(crate) fn write(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> R
     save(&page, &page::render(bench, options, outcomes)?)?;
     println!("\n{}\n{}", file.display(), page.display());
     if options.records() {
-        let name = format!("{}-scoreboard.json", bench.machine.date);
-        save(&root().join("benches/record").join(name), &text)?;
+        let (folder, date) = (root().join("benches/record"), &bench.machine.date);
+        save(&folder.join(format!("{date}-scoreboard.json")), &text)?;
+        pictures::save_all(&folder, date, outcomes)?;
     }
     Ok(())
 }
