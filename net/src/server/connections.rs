@@ -173,11 +173,14 @@ impl Connections {
     }
 
     /// Counts a connection in, for its place and its task; returns its number.
+    ///
+    /// Also while the server drains: what was taken out of the backlog is ours to serve. The drain
+    /// does not miss it, for it waits for the acceptor, too.
     pub(super) fn enter(&self, address: Option<IpAddr>, now: Instant) -> Result<usize, Refusal> {
         let bounded = address.filter(|address| self.limit_loopback || !address.is_loopback());
         let origin = bounded.map(Origin::of);
         let mut state = self.state.lock();
-        if state.draining {
+        if self.is_cut() {
             return Err(Refusal::Draining);
         }
         if let Some(origin) = origin {

@@ -78,7 +78,7 @@ pub enum Refusal {
     PerAddress,
     /// The runtime has more to do than it can.
     Overload,
-    /// It was accepted in the moment in which the server began to drain.
+    /// It was accepted as the server drained, and what was left was dropped before it had a place.
     Draining,
     /// There were no descriptors, memory or task for it, and nobody whose end would free some.
     Exhausted,

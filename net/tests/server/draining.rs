@@ -1,15 +1,17 @@
 //! The end of a server.
 
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use heist_net::Server;
-use heist_net::server::{Address, Ending, Limits, Report};
+use heist_net::server::{Address, Ending, Limits, Peer, Refusal, Report};
 use heist_scheduler::JoinHandle;
 
 use crate::common::runtime;
-use crate::stage::{Client, Stage, echo, until};
+use crate::stage::{Client, Echo, Stage, echo, server, until};
 
 /// A server in virtual time.
 struct Drained {
@@ -44,6 +46,38 @@ impl Drained {
 }
 
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Failure: a connection that was taken out of the backlog is refused as the drain begins, though
+/// whoever took the listener over would have served it.
+#[test]
+fn connection_accepted_as_the_drain_begins_is_served() {
+    let runtime = runtime();
+    let (accepted, is_accepted) = channel();
+    let (go_on, may_go_on) = channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let server = server(Limits::default())
+        // Asked by the acceptor, with the connection in its hands.
+        .overloaded_by(move |_| {
+            accepted.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+            false
+        })
+        .protocol(|_: &Peer| Echo::default())
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    client.send("hello\n");
+    is_accepted.recv().unwrap();
+    let report = thread::scope(|scope| {
+        let draining = scope.spawn(|| server.drain_blocking(GRACE));
+        until(|| server.shared().is_draining());
+        go_on.send(()).unwrap();
+        client.expect("hello\n");
+        draining.join().unwrap()
+    });
+    assert_eq!((report.finished, report.cut), (1, 0));
+    assert_eq!(server.metrics().refused_for(Refusal::Draining), 0);
+}
 
 #[test]
 fn drain_of_nothing_ends_at_once_and_the_port_is_free() {
