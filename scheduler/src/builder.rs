@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::blocking::Blocking;
 use crate::core::Core;
 use crate::exits::Exits;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Watch};
 use crate::overload::Rule;
 use crate::park::Park;
 use crate::policy::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
@@ -62,6 +62,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The operating system gave no timer for the monitor.
+    #[error("could not create the monitor's timer: {0}; raise the limit on open files")]
+    Timer(#[source] std::io::Error),
     /// A setting is out of its bounds.
     #[error("{setting} must be between {min} and {max}, not {value}")]
     OutOfBounds {
@@ -174,11 +177,12 @@ impl Builder {
     /// Starts the workers and the monitor, which wait for events in `park`.
     ///
     /// # Errors
-    /// When a setting is out of its bounds, or a thread cannot be started.
+    /// When a setting is out of its bounds, or there is no thread or timer to be had.
     pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
         self.check(&*park)?;
         let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
-        let core = self.core(park, shared_queues);
+        let watch = Watch::new().map_err(StartError::Timer)?;
+        let core = self.core(park, shared_queues, watch);
         let runtime = Runtime::new(self.handle(&core));
         // From here on an early return drops the runtime, which ends what was started.
         self.start_threads(runtime.handle(), local_queues)?;
@@ -198,7 +202,12 @@ impl Builder {
         bounded("blocking_queue", self.blocking_queue, 1, u32::MAX as usize)
     }
 
-    fn core(&self, park: Arc<dyn Park>, queues: Vec<queue::SharedQueue>) -> Arc<Core> {
+    fn core(
+        &self,
+        park: Arc<dyn Park>,
+        queues: Vec<queue::SharedQueue>,
+        watch: Watch,
+    ) -> Arc<Core> {
         Arc::new_cyclic(|core: &Weak<Core>| {
             let core = Weak::clone(core);
             let alarm = Box::new(move |deadline| {
@@ -207,7 +216,7 @@ impl Builder {
                 }
             });
             let shared_timers = Arc::new(TimerQueue::new(Some(alarm)));
-            Core::new(park, self.clock.clone(), queues, self.budget, shared_timers)
+            Core::new(park, self.clock.clone(), queues, self.budget, shared_timers, watch)
         })
     }
 

@@ -65,6 +65,7 @@ impl Core {
         workers: Vec<SharedQueue>,
         budget: u32,
         shared_timers: Arc<TimerQueue>,
+        watch: Watch,
     ) -> Self {
         let (lanes, places) = (park.lanes(), park.places());
         Core {
@@ -79,7 +80,7 @@ impl Core {
             shared_timers,
             timer_watch: AtomicU64::new(u64::MAX),
             closing: AtomicBool::new(false),
-            watch: Watch::new(),
+            watch,
             overload: Overload::new(lanes),
             budget,
         }

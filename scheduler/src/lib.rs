@@ -35,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod blocking;
 mod builder;
 mod context;

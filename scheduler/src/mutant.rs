@@ -16,8 +16,14 @@ pub(crate) enum Mutant {
     NoLastLook,
     /// Who gives the token back does not look at the queues afterwards.
     TokenDropped,
-    /// The monitor does not look after setting its flag.
+    /// The monitor does not look after saying that it dozes.
     MonitorBlind,
+    /// A worker that found work in its last look does not say that it got up.
+    GotUpUnsaid,
+    /// The last one to go to bed does not have the alarm put off.
+    RestUnsaid,
+    /// Who sets the alarm does not look whether it was to ring at once.
+    AlarmPutOff,
     /// An abort does not count itself as pending, so that nobody looks for its flag.
     AbortUncounted,
     /// The flag is looked at while the task still counts as queued.

@@ -23,8 +23,7 @@ pub(crate) const PAUSE_MIN: Duration = SUSPICION;
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// The monitor's period while long polls are being seen.
 pub(crate) const MONITOR_PERIOD_MIN: Duration = LONG_POLL;
-/// How many times the monitor finds that nothing runs before it sleeps: at 200 requests a second
-/// waking it for each costs more than ten looks a tenth of a second.
+/// How many times it then finds that nothing runs before it dozes.
 pub(crate) const LOOKS_AT_REST: u32 = 10;
 /// The monitor's period otherwise; a look costs about 20 µs of CPU.
 pub(crate) const MONITOR_PERIOD_MAX: Duration = Duration::from_millis(10);

@@ -261,18 +261,21 @@ impl Worker {
         // Behind the fence in `announce`: whoever submitted and did not see us is seen here.
         if core.work_waits(self.local.index(), self.now()) || core.closing() {
             self.token |= core.sleep.leave(self.local.index(), bed);
-            self.tick();
+            core.watch.got_up(self.tick());
             return Turn::Rested;
         }
         // A cancelled timer must not wake an idle worker, nor keep its task's memory until then.
         self.local.tidy_timers();
         let watched = core.watch_shared_timers();
         let deadline = [self.local.timers().next(), watched].into_iter().flatten().min();
+        if core.all_rest() {
+            core.watch.all_rest();
+        }
         self.wait(bed, deadline);
         if let Some(watched) = watched {
             core.unwatch_shared_timers(watched);
         }
-        core.watch.rouse();
+        core.watch.got_up(self.now());
         self.dispatch(Calling::Events);
         Turn::Rested
     }

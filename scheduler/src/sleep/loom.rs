@@ -4,21 +4,25 @@
 //! reports.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use std::time::Duration;
 
-use super::{Bed, Sleep, Wake};
+use super::{Bed, Doze, Sleep, Wake};
+use crate::alarm::Alarm;
 use crate::mutant::{self, Mutant, caught};
 
 /// What the workers share, in place of `Core`.
 struct World {
     sleep: Sleep,
+    workers: usize,
     cap: usize,
     work: AtomicUsize,
     left: AtomicUsize,
     lanes: Vec<Lane>,
-    monitor: MonitorFlag,
+    doze: Doze,
+    alarm: Alarm,
 }
 
 /// A lane: an event that is a task, an edge-triggered doorbell, and a level-triggered close.
@@ -33,12 +37,6 @@ struct LaneState {
     event: bool,
     bell: bool,
     closed: bool,
-}
-
-struct MonitorFlag {
-    asleep: AtomicBool,
-    permit: Mutex<bool>,
-    unparked: Condvar,
 }
 
 impl Lane {
@@ -66,15 +64,13 @@ impl World {
     fn new(workers: usize, lanes: usize, cap: usize, tasks: usize) -> Arc<Self> {
         Arc::new(World {
             sleep: Sleep::new(workers, lanes, usize::MAX),
+            workers,
             cap,
             work: AtomicUsize::new(0),
             left: AtomicUsize::new(tasks),
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
-            monitor: MonitorFlag {
-                asleep: AtomicBool::new(false),
-                permit: Mutex::new(false),
-                unparked: Condvar::new(),
-            },
+            doze: Doze::new(),
+            alarm: Alarm::new().unwrap(),
         })
     }
 
@@ -107,7 +103,6 @@ impl World {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.lanes.iter().for_each(|lane| lane.change(|lane| lane.closed = true));
             self.sleep.unpark_all();
-            self.rouse_monitor_for_good();
         }
     }
 
@@ -145,7 +140,13 @@ impl World {
         let look = !mutant::on(Mutant::NoLastLook);
         if (look && self.work.load(Ordering::Relaxed) > 0) || self.finished() {
             *token |= self.sleep.leave(index, bed);
+            if !mutant::on(Mutant::GotUpUnsaid) {
+                self.got_up();
+            }
             return;
+        }
+        if self.all_rest() {
+            self.doze.all_rest();
         }
         self.wait(index, bed, token);
     }
@@ -159,7 +160,7 @@ impl World {
             Bed::Parked => self.sleep.parker(index).park(None),
         }
         *token |= self.sleep.leave(index, bed);
-        self.rouse_monitor();
+        self.got_up();
     }
 
     /// A busy worker that looks into the lane in passing.
@@ -171,34 +172,24 @@ impl World {
         }
     }
 
-    fn rouse_monitor(&self) {
-        let flag = &self.monitor.asleep;
-        if flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed) {
-            self.unpark_monitor();
+    fn all_rest(&self) -> bool {
+        self.sleep.sleepers().asleep() == self.workers
+    }
+
+    /// `Watch::got_up`, with an alarm that rings at once: whoever got up is taken to run for long.
+    fn got_up(&self) {
+        if self.doze.got_up() {
+            self.alarm.set(Duration::ZERO);
         }
     }
 
-    fn rouse_monitor_for_good(&self) {
-        self.unpark_monitor();
-    }
-
-    fn unpark_monitor(&self) {
-        *self.monitor.permit.lock().unwrap() = true;
-        self.monitor.unparked.notify_one();
-    }
-
-    /// `Monitor::sleep`. Returns once it was roused or did not have to sleep.
-    fn monitor_sleeps(&self, workers: usize) {
-        self.monitor.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let at_rest = self.sleep.sleepers().asleep() == workers || mutant::on(Mutant::MonitorBlind);
-        if at_rest {
-            let mut permit = self.monitor.permit.lock().unwrap();
-            while !*permit {
-                permit = self.monitor.unparked.wait(permit).unwrap();
-            }
+    /// `Monitor::doze`. Returns once the alarm rang or it did not have to wait.
+    fn monitor_dozes(&self) {
+        self.doze.begin();
+        if self.all_rest() || mutant::on(Mutant::MonitorBlind) {
+            self.alarm.wait();
         }
-        self.monitor.asleep.store(false, Ordering::Relaxed);
+        self.doze.end();
     }
 }
 
@@ -344,14 +335,54 @@ fn the_monitor_goes_to_sleep() {
         let monitor = Arc::clone(&world);
         // Announced before the others start: the run is about getting up.
         let bed = world.sleep.announce(0, 1);
-        let monitor = thread::spawn(move || monitor.monitor_sleeps(1));
+        let monitor = thread::spawn(move || monitor.monitor_dozes());
         // The worker gets up and is then held in a poll that never ends by itself: only a monitor
         // that is awake would help, so the model ends only if the monitor returns.
         let _ = world.sleep.leave(0, bed);
-        world.rouse_monitor();
+        world.got_up();
         monitor.join().unwrap();
     });
 }
+
+/// Nor through a run after a rest that was none: the last look found work.
+#[test]
+fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
+    model(3, || {
+        let world = World::new(1, 1, 1, 2);
+        let monitor = Arc::clone(&world);
+        world.work.store(1, Ordering::Relaxed);
+        let monitor = thread::spawn(move || monitor.monitor_dozes());
+        // It is back at once, and then held in a poll.
+        world.rest(0, &mut false);
+        monitor.join().unwrap();
+    });
+}
+
+/// Nor through one that follows a short one and a rest: the alarm, put off before, is set again.
+#[test]
+fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
+    model(3, || {
+        let world = World::new(1, 1, 1, 2);
+        let monitor = Arc::clone(&world);
+        let bed = world.sleep.announce(0, 1);
+        let monitor = thread::spawn(move || monitor.monitor_dozes());
+        let _ = world.sleep.leave(0, bed);
+        if world.doze.got_up() {
+            // For a time to which the short run does not last.
+            world.alarm.set(NEVER);
+        }
+        let bed = world.sleep.announce(0, 1);
+        if world.all_rest() && !mutant::on(Mutant::RestUnsaid) {
+            world.doze.all_rest();
+        }
+        let _ = world.sleep.leave(0, bed);
+        world.got_up();
+        monitor.join().unwrap();
+    });
+}
+
+/// As a time for the alarm: so late that no model sees it.
+const NEVER: Duration = Duration::from_secs(u64::MAX);
 
 #[test]
 fn mutants_are_caught() {
@@ -362,6 +393,8 @@ fn mutants_are_caught() {
         (Mutant::RingBlindly, "a_listener_leaves_into_a_long_poll"),
         (Mutant::TokenDropped, "a_poller_takes_the_wake_of_a_listener"),
         (Mutant::MonitorBlind, "the_monitor_goes_to_sleep"),
+        (Mutant::GotUpUnsaid, "the_monitor_goes_to_sleep_while_a_worker_looks_once_more"),
+        (Mutant::RestUnsaid, "the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one"),
     ] {
         caught(mutant, &format!("sleep::loom::{test}"));
     }

@@ -2,6 +2,7 @@
 //! protocol and its proof; the model in `loom.rs` runs this very code.
 
 mod counters;
+mod doze;
 #[cfg(all(test, heist_loom))]
 mod loom;
 
@@ -12,6 +13,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, fence};
 use crate::threads::Parker;
 pub(crate) use counters::{Counters, MAX_WORKERS, Sleepers};
+pub(crate) use doze::Doze;
 
 /// Who sleeps, and the right to wake.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl Sleep {
         };
         // Pairs with the fence in `ring`: that sets `rung` and then looks for a listener, this
         // leaves and then looks at `rung`. One sees the other, so a wake is never left for nobody.
-        // And with the monitor's, which sets its flag and then looks who sleeps; see `Watch`.
+        // And with the monitor's, which says that it dozes and then looks who sleeps; see `Doze`.
         fence(Ordering::SeqCst);
         match bed {
             Bed::Listening(lane) => self.answer(lane),
