@@ -124,11 +124,11 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// Whether the task waits for input now, as it does mostly; if not, there is more to know. In
-    /// its place it is always the same task, whose waker stays with the source.
+    /// Whether the task waits for input now, as it does mostly; if not, there is more to know. Where
+    /// it is always the same task, its waker stays with the source.
     #[inline]
     fn waits_for_input(&mut self, cx: &mut task::Context<'_>) -> bool {
-        self.host.stay().is_some()
+        self.marks.has(Marks::OWN_TASK)
             && self.source.poll_ready_keeping(Direction::Read, cx).is_pending()
     }
 
