@@ -81,7 +81,7 @@ impl Direction {
 /// | `QUEUE_CLOSED` | the queue was closed | close | reuse (but a closed queue reuses nothing) |
 /// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit; a task that found it set after all |
 /// | `READ_KEPT`, `WRITE_KEPT` | a waker is in its place, and stays there when it is used | that task, under the slot's lock | a task that stores one that is not to stay, under the lock; whoever is about to take it out and wake it |
-/// | `READ_ARMED`, `WRITE_ARMED` | the kernel was asked for the direction's events, or is being asked under the slot's lock | registration; the first task that has to wait | reuse; a failed arming |
+/// | `READ_ARMED`, `WRITE_ARMED` | the kernel tells of the direction's events | registration; the first task that has to wait, under the slot's lock, when the kernel has agreed | reuse |
 ///
 /// The sticky ones (closed, error, urgent) never make a direction ready by themselves: the event
 /// that carries them sets the ready bits once, so a task that met `WouldBlock` does not spin.
@@ -183,8 +183,6 @@ pub(crate) enum Look {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the kernel must be asked for the events"]
 pub(crate) enum Arming {
-    /// For nothing: it was asked before.
-    Done,
     /// For this direction: it does not know the source yet.
     First,
     /// For both directions: it knows the source for the other one.
@@ -349,38 +347,28 @@ impl Readiness {
             && self.stop_waiting(direction)
     }
 
-    /// Whether the kernel was asked for this direction's events.
+    /// Whether the kernel tells of this direction's events.
     #[inline]
     pub(crate) fn is_armed(&self, direction: Direction) -> bool {
         // Relaxed: the bit publishes nothing.
         bits_of(self.0.load(Ordering::Relaxed)).meets(direction.armed())
     }
 
-    /// Notes that the kernel is asked for this direction's events. Whoever is told to must ask it,
-    /// and call [`disarm`](Readiness::disarm) if that fails.
-    ///
-    /// Under the lock of the slot, up to the kernel's answer: so what another thread asked for
-    /// before has been answered.
-    pub(crate) fn arm(&self, direction: Direction) -> Arming {
-        // Relaxed: the slot's lock orders those who ask, and nothing is published.
-        let armed = u64::from(direction.armed().0);
-        let before = bits_of(self.0.fetch_or(armed, Ordering::Relaxed));
-        if before.meets(direction.armed()) {
-            Arming::Done
-        } else if before.meets(Bits::READ_ARMED | Bits::WRITE_ARMED) {
-            Arming::Second
-        } else {
-            Arming::First
+    /// What the kernel is to be asked for, so that it tells of a direction that is not armed. Under
+    /// the lock of the slot, up to [`arm`](Readiness::arm): so what another thread asked for before
+    /// has been answered.
+    pub(crate) fn arming(&self) -> Arming {
+        match Direction::BOTH.into_iter().any(|direction| self.is_armed(direction)) {
+            true => Arming::Second,
+            false => Arming::First,
         }
     }
 
-    /// The kernel refused: the next task that has to wait asks again. Returns whether a task that
-    /// relied on the refused request is to be woken.
-    #[must_use = "the waiting task must be woken"]
-    pub(crate) fn disarm(&self, direction: Direction) -> bool {
-        // Relaxed, as in `arm`; a task that waits is found by the exchange that follows.
-        self.0.fetch_and(!u64::from(direction.armed().0), Ordering::Relaxed);
-        self.stop_waiting(direction)
+    /// The kernel has agreed to tell of this direction's events. Not before it has: nobody may rely
+    /// on a request that it may refuse.
+    pub(crate) fn arm(&self, direction: Direction) {
+        // Relaxed: the slot's lock orders those who ask, and nothing is published.
+        self.0.fetch_or(u64::from(direction.armed().0), Ordering::Relaxed);
     }
 
     /// The queue was closed; the caller takes both wakers afterwards.

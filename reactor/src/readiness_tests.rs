@@ -84,24 +84,15 @@ fn early_end_finds_who_waits_once() {
 }
 
 #[test]
-fn direction_is_armed_once_and_again_after_a_refusal() {
-    let word = word(Direction::Read.armed());
-    assert_eq!(word.arm(Direction::Read), Arming::Done);
-    assert_eq!(word.arm(Direction::Write), Arming::Second);
-    assert_eq!(word.arm(Direction::Write), Arming::Done);
-    assert_eq!(word.announce(Direction::Write), Look::NotReady);
-    assert!(word.disarm(Direction::Write), "who relied on the request is woken");
-    assert_eq!(word.arm(Direction::Write), Arming::Second);
-}
-
-#[test]
 fn first_direction_that_is_armed_makes_the_source_known() {
     let word = word(Bits::READABLE | Bits::WRITABLE);
-    assert_eq!(word.arm(Direction::Write), Arming::First);
-    assert!(word.is_armed(Direction::Write) && !word.is_armed(Direction::Read));
-    assert!(!word.disarm(Direction::Write), "nobody waits");
-    assert_eq!(word.arm(Direction::Read), Arming::First);
-    assert_eq!(word.arm(Direction::Write), Arming::Second);
+    let asked = [(Direction::Write, Arming::First), (Direction::Read, Arming::Second)];
+    for (direction, arming) in asked {
+        assert!(!word.is_armed(direction));
+        assert_eq!(word.arming(), arming);
+        word.arm(direction);
+        assert!(word.is_armed(direction));
+    }
 }
 
 #[test]

@@ -161,28 +161,24 @@ impl Slot {
         Ok(self.word.announce(direction))
     }
 
-    /// Asks the kernel for the direction's events, unless somebody else has.
+    /// Asks the kernel for the direction's events, unless somebody else has meanwhile.
     #[cold]
     fn arm(
         &self,
         direction: Direction,
         ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut asking = Some(self.waiting.lock());
-        let arming = self.word.arm(direction);
-        if mutant::on(Mutant::AskedUnlocked) {
-            asking = None;
-        }
-        if arming == Arming::Done {
+        let _asking = (!mutant::on(Mutant::AskedUnlocked)).then(|| self.waiting.lock());
+        if self.word.is_armed(direction) {
             return Ok(());
         }
-        let answer = ask(arming);
-        let relied_on = answer.is_err() && self.word.disarm(direction);
-        drop(asking);
-        if relied_on {
-            self.wake(direction);
+        let arming = self.word.arming();
+        if mutant::on(Mutant::ArmedTooEarly) {
+            self.word.arm(direction);
         }
-        answer
+        ask(arming)?;
+        self.word.arm(direction);
+        Ok(())
     }
 
     /// Settles what was found when the waker was stored already. Nobody leaves his waker behind and

@@ -273,7 +273,6 @@ impl<S: AsFd> Source<S> {
         let fd = self.io.as_fd().as_raw_fd();
         let (io, token) = (&mut SourceFd(&fd), self.token().into());
         match (arming, direction) {
-            (Arming::Done, _) => Ok(()),
             (Arming::First, Direction::Read) => {
                 self.registry().register(io, token, self.kind.reading())
             }

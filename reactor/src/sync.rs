@@ -56,6 +56,8 @@ pub(crate) mod mutant {
         KeptAskedEarly,
         /// The kernel is asked for a direction without the lock of the slot.
         AskedUnlocked,
+        /// A direction counts as armed before the kernel has agreed.
+        ArmedTooEarly,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
     }

@@ -54,7 +54,10 @@ impl Overload {
 
     /// By the monitor.
     pub(crate) fn set(&self, overloaded: bool) {
-        self.overloaded.store(overloaded, Ordering::Relaxed);
+        // It lies beside what workers read at every turn, and mostly it does not change.
+        if self.is_on() != overloaded {
+            self.overloaded.store(overloaded, Ordering::Relaxed);
+        }
     }
 
     /// By the monitor: notes that a probe of `lane` leaves `now`. False if one is under way still.

@@ -104,10 +104,10 @@ impl<P: Protocol> Connection<P> {
         })
     }
 
-    /// Tells the peer that this is the end, unless the socket is about to be closed: in its place at
-    /// a server it is; elsewhere its owner may keep it.
+    /// Tells the peer that this is the end, unless the socket is about to be closed: in a task of its
+    /// own it is; elsewhere its owner may keep it.
     pub(super) fn end_output(&self) {
-        if self.host.stay().is_none() {
+        if !self.marks.has(Marks::OWN_TASK) {
             // One that cannot be shut is broken, and nobody hears of its end.
             let _ = self.source.io().shutdown(Shutdown::Write);
         }

@@ -288,10 +288,13 @@ impl<P: Protocol> fmt::Debug for Connection<P> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::os::fd::AsFd;
+
+    use heist_reactor::{Interest, Kind};
 
     use super::*;
     use crate::protocol::{Context, Error};
-    use crate::{Runtime, UnixStream};
+    use crate::{Runtime, UnixStream, driver};
 
     /// Answers each line, and counts how often it was given input.
     #[derive(Default)]
@@ -336,6 +339,21 @@ mod tests {
             let mut answer = [0; 15];
             far.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer, b"part of a line\n");
+        });
+    }
+
+    /// Failure: what had been answered by then was dropped with it.
+    #[test]
+    fn connection_that_cannot_be_watched_ends_behind_its_answer() {
+        let runtime = crate::Builder::new().workers(1).start().unwrap();
+        runtime.block_on(async {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            // Another registration of the same descriptor, which nobody takes back.
+            mem::forget(driver::register(near.as_fd(), Interest::Read, Kind::Other).unwrap());
+            far.write_all(b"a line\n").await.unwrap();
+            let closed = Connection::new(near, Lines::default()).await;
+            assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");
+            assert_eq!(far.read_to_end(100).await.unwrap(), b"a line\n");
         });
     }
 

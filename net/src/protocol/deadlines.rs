@@ -56,11 +56,11 @@ impl<P: Protocol> Connection<P> {
             && self.timer_knows(cx)
     }
 
-    /// Whether the timer knows the task that polls. In its place it is always the same one.
+    /// Whether the timer knows the task that polls.
     #[inline]
     fn timer_knows(&self, cx: &task::Context<'_>) -> bool {
         self.marks.has(Marks::TIMER_POLLED)
-            && (self.host.stay().is_some() || self.timer.waits_for(cx))
+            && (self.marks.has(Marks::OWN_TASK) || self.timer.waits_for(cx))
     }
 
     #[cold]

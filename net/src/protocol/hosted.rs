@@ -12,6 +12,7 @@ use super::closed::Closed;
 use super::connection::Connection;
 use super::inbox::{Inbox, Sender};
 use super::limits::Limits;
+use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
 use crate::meter::Meter;
@@ -82,10 +83,15 @@ impl Host {
 }
 
 impl<P: Protocol> Connection<P> {
-    /// Puts `protocol` on a stream that was accepted, in its place at the server.
-    pub(crate) fn hosted(stream: Stream, protocol: P, place: Place) -> Hosted<P> {
+    /// Puts `protocol` on a stream that was accepted, in its place at the server, and perhaps in a
+    /// task that does nothing else.
+    pub(crate) fn hosted(stream: Stream, protocol: P, place: Place, own_task: bool) -> Hosted<P> {
         let (source, _) = stream.into_parts();
-        Hosted(Connection::at(source, protocol, Host::Seated(place.into_stay())))
+        let mut connection = Connection::at(source, protocol, Host::Seated(place.into_stay()));
+        if own_task {
+            connection.marks.set(Marks::OWN_TASK);
+        }
+        Hosted(connection)
     }
 
     /// As [`hosted`](Connection::hosted), for a protocol that has a sender of its own.
@@ -93,10 +99,11 @@ impl<P: Protocol> Connection<P> {
         stream: Stream,
         make: impl FnOnce(Sender<P::Message>) -> P,
         place: Place,
+        own_task: bool,
     ) -> Hosted<P> {
         let inbox = Arc::new(Inbox::new(place.server().protocol_limits().inbox));
         let protocol = make(Sender::new(Arc::clone(&inbox)));
-        let mut hosted = Connection::hosted(stream, protocol, place);
+        let mut hosted = Connection::hosted(stream, protocol, place, own_task);
         hosted.0.inbox = Some(inbox);
         hosted
     }

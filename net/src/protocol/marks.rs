@@ -14,6 +14,8 @@ impl Marks {
     pub(super) const INPUT_ENDED: Marks = Marks(1 << 2);
     /// A poll is under way; found set by the destructor, the poll panicked.
     pub(super) const POLLING: Marks = Marks(1 << 3);
+    /// It is all that its task does: always polled by that one, and dropped at its end.
+    pub(super) const OWN_TASK: Marks = Marks(1 << 4);
 
     #[inline]
     pub(super) fn has(self, mark: Marks) -> bool {

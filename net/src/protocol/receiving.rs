@@ -5,13 +5,14 @@ use std::task::{self, Poll, ready};
 
 use heist_reactor::{Direction, Drain};
 
+use super::closed::Closed;
 use super::connection::Connection;
 use super::feed::{Fed, feed};
 use super::lately::Lately;
 use super::marks::Marks;
 use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
-use super::{Protocol, Stop};
+use super::{End, Protocol, Stop};
 use crate::sys;
 
 impl<P: Protocol> Connection<P> {
@@ -124,18 +125,20 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    /// Whether the task waits for input now, as it does mostly; if not, there is more to know. In
-    /// its place it is always the same task, whose waker stays with the source.
+    /// Whether the task waits for input now, as it does mostly; if not, there is more to know. Where
+    /// it is always the same task, its waker stays with the source.
     #[inline]
     fn waits_for_input(&mut self, cx: &mut task::Context<'_>) -> bool {
-        self.host.stay().is_some()
+        self.marks.has(Marks::OWN_TASK)
             && self.source.poll_ready_keeping(Direction::Read, cx).is_pending()
     }
 
-    /// The right to read, or waits for it.
+    /// The right to read, or waits for it. Where that is refused, as the kernel watches as much as it
+    /// may, the socket is whole: what was answered is sent first.
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
-        self.source.poll_drain(Direction::Read, cx).map_err(lost)
+        let refused = |error| End::in_order(Closed::lost(error));
+        self.source.poll_drain(Direction::Read, cx).map_err(refused)
     }
 
     /// Takes in what was read last, and reads on.

@@ -246,6 +246,12 @@ pub trait Serve: Send + Sync + 'static {
         let _ = server;
     }
 
+    /// Told before `start`, by the server alone: each future is all that its task does, so the task
+    /// that polls it is always the same one and drops it at its end. Who wraps another service is told
+    /// in its stead, and the other one is not.
+    #[doc(hidden)]
+    fn own_tasks(&mut self) {}
+
     /// What to say to a connection that is refused, if anything, such as a whole response that says
     /// 503. It is sent without waiting, then the connection is closed.
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {

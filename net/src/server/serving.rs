@@ -23,12 +23,14 @@ use crate::stream::Stream;
 pub struct ByProtocol<M> {
     make: M,
     limits: Option<protocol::Limits>,
+    /// See [`Serve::own_tasks`].
+    own_tasks: bool,
 }
 
 impl<M> ByProtocol<M> {
     /// Serves with what `make` makes for each connection, within the server's bounds.
     pub fn new(make: M) -> ByProtocol<M> {
-        ByProtocol { make, limits: None }
+        ByProtocol { make, limits: None, own_tasks: false }
     }
 
     /// Sets the bounds of each connection, which otherwise follow from those of the server.
@@ -50,7 +52,11 @@ where
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
         let Accepted { stream, peer, place } = accepted;
         let protocol = (self.make)(&peer);
-        Connection::hosted(stream, protocol, place)
+        Connection::hosted(stream, protocol, place, self.own_tasks)
+    }
+
+    fn own_tasks(&mut self) {
+        self.own_tasks = true;
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -71,13 +77,15 @@ impl<M> fmt::Debug for ByProtocol<M> {
 pub struct ByInbox<M, P> {
     make: M,
     limits: Option<protocol::Limits>,
+    /// See [`Serve::own_tasks`].
+    own_tasks: bool,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<M, P> ByInbox<M, P> {
     /// Serves with what `make` makes for each connection, within the server's bounds.
     pub fn new(make: M) -> ByInbox<M, P> {
-        ByInbox { make, limits: None, protocol: PhantomData }
+        ByInbox { make, limits: None, own_tasks: false, protocol: PhantomData }
     }
 
     /// Sets the bounds of each connection, that of its inbox among them, which otherwise follow
@@ -99,7 +107,12 @@ where
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
         let Accepted { stream, peer, place } = accepted;
-        Connection::hosted_with_inbox(stream, |sender| (self.make)(&peer, sender), place)
+        let make = |sender: protocol::Sender<_>| (self.make)(&peer, sender);
+        Connection::hosted_with_inbox(stream, make, place, self.own_tasks)
+    }
+
+    fn own_tasks(&mut self) {
+        self.own_tasks = true;
     }
 
     fn start(&mut self, server: &Arc<Shared>) {

@@ -1,14 +1,18 @@
 //! The ways to serve, and the ends of what is served.
 
+use std::convert::Infallible;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
 
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::server::{Accepted, Ending, Limits};
+use heist_net::server::{Accepted, ByProtocol, Ending, Limits, Peer, Serve};
 use heist_net::{Runtime, Stream};
 
 use crate::common::runtime;
-use crate::stage::{Client, Stage, echo, server, until};
+use crate::stage::{Client, Echo, Stage, echo, server, until};
 
 async fn echo_bytes(mut stream: Stream) -> std::io::Result<()> {
     let mut buffer = [0; 1024];
@@ -68,6 +72,83 @@ fn protocol_that_asks_for_a_sender_has_one_from_the_start() {
     sender.abort();
     client.assert_closed();
     until(|| server.metrics().closed_by(Ending::Finished) == 1);
+}
+
+/// Serves by the protocol in a task of its own, after a first poll in the one that the server made.
+struct InAnotherTask(ByProtocol<fn(&Peer) -> Echo>, mpsc::Sender<()>);
+
+impl Serve for InAnotherTask {
+    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+        let (mut inner, polled) = (Box::pin(self.0.serve(accepted)), self.1.clone());
+        async move {
+            poll_fn(|cx| {
+                assert!(inner.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            let other = poll_fn(move |cx| {
+                let ending = inner.as_mut().poll(cx);
+                let _ = polled.send(());
+                ending
+            });
+            heist_scheduler::spawn(other).await.unwrap()
+        }
+    }
+}
+
+/// Failure: the connection took it for granted that it was polled by the task that the server made, and
+/// woke that one.
+#[test]
+fn protocol_that_moves_to_another_task_is_woken_there() {
+    let runtime = runtime();
+    let (polled, is_polled) = mpsc::channel();
+    let server = server(Limits::default())
+        .serve(InAnotherTask(ByProtocol::new(|_| Echo::default()), polled))
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    is_polled.recv().unwrap();
+    client.ask("hello\n");
+}
+
+/// Sends back what comes first.
+struct Once;
+
+impl Protocol for Once {
+    type Message = Infallible;
+
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        cx.write(input);
+        cx.finish();
+        Ok(input.len())
+    }
+}
+
+/// Keeps what served a connection when that is over.
+struct Outlived(ByProtocol<fn(&Peer) -> Once>);
+
+impl Serve for Outlived {
+    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+        let inner = self.0.serve(accepted);
+        async move {
+            let mut inner = pin!(inner);
+            inner.as_mut().await;
+            pending().await
+        }
+    }
+}
+
+/// Failure: the last bytes were held back for the end, which was to follow at once and did not.
+#[test]
+fn peer_of_a_protocol_that_has_finished_is_told_whatever_becomes_of_the_future() {
+    let runtime = runtime();
+    let server = server(Limits::default())
+        .serve(Outlived(ByProtocol::new(|_| Once)))
+        .start_on(runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello");
+    client.assert_closed();
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Slots change owners, and the queue closes, while others are at work.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 
@@ -37,6 +38,34 @@ fn both_directions_are_asked_for() {
         wait(Direction::Read)();
         writer.join().expect("the writer does not panic");
         assert_eq!(known.lock().len(), 2);
+    });
+}
+
+/// The kernel refuses once. Of two tasks that wait in one direction nobody relies on that request: each
+/// is told of the refusal, or waits when the kernel knows of the source.
+fn refused_arming() {
+    model(3, || {
+        let played = Played::with(Bits::NONE);
+        let kernel = Arc::new(Mutex::new((0, false)));
+        let wait = || {
+            let (played, kernel) = (Arc::clone(&played), Arc::clone(&kernel));
+            move || {
+                let slot = played.sources.owned(played.token);
+                let ask = |_| {
+                    let (asked, known) = &mut *kernel.lock();
+                    *asked += 1;
+                    *known = *asked > 1;
+                    if *known { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+                };
+                block_on(poll_fn(|cx| match slot.poll_take(Direction::Read, cx, ask) {
+                    Poll::Pending if !kernel.lock().1 => Poll::Pending,
+                    _ => Poll::Ready(()),
+                }));
+            }
+        };
+        let other = thread::spawn(wait());
+        wait()();
+        other.join().expect("the other task does not panic");
     });
 }
 
@@ -162,6 +191,18 @@ fn kernel_is_asked_for_one_direction_after_the_other() {
 fn mutant_asked_unlocked_is_caught() {
     let _wanted = want(Mutant::AskedUnlocked);
     both_directions_are_asked_for();
+}
+
+#[test]
+fn refused_arming_leaves_nobody_waiting() {
+    refused_arming();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn mutant_armed_too_early_is_caught() {
+    let _wanted = want(Mutant::ArmedTooEarly);
+    refused_arming();
 }
 
 #[test]
