@@ -33,16 +33,18 @@ impl Thread {
         None
     }
 
-    /// Whether it waits for something other than a CPU: for a lock, a disk, or time to pass. Also
-    /// says no where that cannot be seen.
-    pub(crate) fn is_blocked(self) -> bool {
+    /// Whether it waits for something other than a CPU: for a lock, a disk, or time to pass. `None`
+    /// where that cannot be seen, as without `/proc`, or of a thread that has ended.
+    pub(crate) fn is_blocked(self) -> Option<bool> {
         #[cfg(target_os = "linux")]
-        if let Ok(text) = std::fs::read(format!("/proc/self/task/{}/stat", self.0)) {
+        {
+            let text = std::fs::read(format!("/proc/self/task/{}/stat", self.0)).ok()?;
             // The state follows the name, which is in parentheses and may contain some.
             let state = text.iter().rposition(|&byte| byte == b')').map(|end| &text[end..]);
-            return matches!(state, Some([b')', b' ', b'S' | b'D', ..]));
+            Some(matches!(state, Some([b')', b' ', b'S' | b'D', ..])))
         }
-        false
+        #[cfg(not(target_os = "linux"))]
+        None
     }
 
     /// Time on a CPU, in user mode and in the kernel, if the system tells.
