@@ -105,6 +105,7 @@ pub use listener::{Address, BindError, Listener, ParseAddressError};
 pub use metrics::{HttpMetrics, Metrics};
 pub use peer::Peer;
 pub use place::Place;
+use place::Serving;
 pub(crate) use place::Stay;
 pub use serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 pub use shared::Shared;
@@ -240,6 +241,16 @@ pub trait Serve: Send + Sync + 'static {
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<Self>;
+
+    /// The task that [`serve`](Serve::serve)s. Not for others to change: what ends it, and how, is
+    /// counted here.
+    #[doc(hidden)]
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static
+    where
+        Self: Sized,
+    {
+        Serving::new(accepted.place.seat(), move || self.serve(accepted))
+    }
 
     /// Told once, when the server starts, to set up what needs the runtime or the bounds.
     fn start(&mut self, server: &Arc<Shared>) {

@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::place::Place;
 use super::shared::Shared;
 use super::{Accepted, Serve};
-use crate::protocol::{self, Connection, Protocol};
+use crate::protocol::{self, Connection, Hosted, Protocol};
 use crate::stream::Stream;
 
 /// Serves each connection with a [`Protocol`] on the engine; see
@@ -48,15 +48,27 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
-        let Accepted { stream, peer, place } = accepted;
-        let protocol = (self.make)(&peer);
-        Connection::hosted(stream, protocol, place)
+        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
+    }
+
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+        Hosted::alone(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
         if let Some(limits) = self.limits.take() {
             server.set_protocol_limits(limits);
         }
+    }
+}
+
+impl<M> ByProtocol<M> {
+    fn begin<P: Protocol>(&self, accepted: Accepted) -> Connection<P>
+    where
+        M: Fn(&Peer) -> P,
+    {
+        let protocol = (self.make)(&accepted.peer);
+        Connection::hosted(accepted, protocol)
     }
 }
 
@@ -98,14 +110,26 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
-        let Accepted { stream, peer, place } = accepted;
-        Connection::hosted_with_inbox(stream, |sender| (self.make)(&peer, sender), place)
+        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
+    }
+
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+        Hosted::alone(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
         if let Some(limits) = self.limits.take() {
             server.set_protocol_limits(limits);
         }
+    }
+}
+
+impl<M, P: Protocol> ByInbox<M, P> {
+    fn begin(&self, accepted: Accepted) -> Connection<P>
+    where
+        M: Fn(&Peer, protocol::Sender<P::Message>) -> P,
+    {
+        Connection::hosted_with_inbox(accepted, &self.make)
     }
 }
 

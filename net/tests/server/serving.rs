@@ -1,10 +1,12 @@
 //! The ways to serve, and the ends of what is served.
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::server::{Accepted, Ending, Limits};
+use heist_net::server::{Accepted, Ending, Limits, Peer};
 use heist_net::{Runtime, Stream};
 
 use crate::common::runtime;
@@ -148,6 +150,41 @@ fn panic_ends_its_own_connection_only() {
     until(|| server.metrics().closed_by(Ending::Panicked) == 1);
     other.ask("after\n");
     Client::new(&server).ask("new\n");
+}
+
+#[test]
+fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
+    struct Fragile;
+    impl Protocol for Fragile {
+        type Message = Infallible;
+
+        fn received(&mut self, _: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+            cx.finish();
+            Ok(1)
+        }
+
+        fn closed(&mut self, reason: &protocol::Closed) {
+            panic!("as asked: {reason}");
+        }
+    }
+    let runtime = runtime();
+    let made = AtomicUsize::new(0);
+    let server = server(Limits::default())
+        .protocol(move |_: &Peer| {
+            assert_ne!(made.fetch_add(1, Ordering::Relaxed), 0, "as asked");
+            Fragile
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    Client::new(&server).assert_closed();
+    until(|| server.metrics().closed_by(Ending::Panicked) == 1);
+    let mut ended = Client::new(&server);
+    ended.send("x");
+    ended.assert_closed();
+    until(|| server.metrics().closed_by(Ending::Panicked) == 2);
+    drop(Client::new(&server));
+    until(|| server.metrics().closed_by(Ending::Panicked) == 3);
+    assert_eq!(server.drain_blocking(Duration::ZERO).cut, 0);
 }
 
 #[test]
