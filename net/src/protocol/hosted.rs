@@ -130,14 +130,8 @@ impl<P: Protocol> Connection<P> {
         self.touched.seen_from(now) + linger.unwrap_or_default()
     }
 
-    /// Whether there is anything to [account](Connection::account) for: on the usual path, on which
-    /// nothing is kept, there is not.
-    #[inline]
-    pub(super) fn is_accountable(&self) -> bool {
-        self.kept.is_some() || self.host.stay().is_some_and(Stay::is_busy)
-    }
-
-    /// Charges the server's budget for what is kept, and says whether the connection is busy.
+    /// Charges the server's budget for what is kept, and says whether the connection is busy. Where
+    /// nothing has been kept since the last time there is no need to.
     pub(super) fn account(&mut self) -> Result<(), Stop> {
         let (Host::Seated(stay), kept) = (&mut self.host, &mut self.kept) else { return Ok(()) };
         stay.set_busy(kept.is_some());

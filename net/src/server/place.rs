@@ -138,11 +138,6 @@ impl Stay {
         &self.server
     }
 
-    #[inline]
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
-    }
-
     pub(crate) fn set_busy(&mut self, busy: bool) {
         if mem::replace(&mut self.busy, busy) != busy {
             self.server.figures.with(|figures| match busy {
