@@ -21,6 +21,12 @@ impl Token {
         Token((generation as u64) << 32 | slot as u64)
     }
 
+    /// Whether it is one of those above: one comparison for each event instead of two.
+    #[cfg_attr(any(feature = "portable", not(target_os = "linux")), allow(dead_code))]
+    pub(crate) const fn is_reserved(self) -> bool {
+        self.slot() == RESERVED
+    }
+
     pub(crate) const fn slot(self) -> u32 {
         self.0 as u32
     }

@@ -4,6 +4,7 @@
 //! workers could share a thread; `enter` and `block_on` set it for other threads.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -15,7 +16,10 @@ use crate::task::Task;
 use crate::time::{Instant, Place, TimerQueue};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Context>> = const { RefCell::new(None) };
+    // Never dropped, so that no look has to ask whether it was. Who entered leaves, so at its end a
+    // thread is nowhere.
+    static CURRENT: ManuallyDrop<RefCell<Option<Context>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Where the current thread is.
@@ -40,19 +44,17 @@ pub(crate) fn enter(context: Context) -> Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         let outer = self.outer.take();
-        // A thread whose locals are gone has nothing to restore.
-        let inner = CURRENT.try_with(|current| current.replace(outer));
-        drop(inner);
+        drop(CURRENT.with(|current| current.replace(outer)));
     }
 }
 
-/// What `look` finds in the current context. `None` outside, and on a thread whose locals are being
-/// destroyed: a waker that is called from a destructor must still work.
+/// What `look` finds in the current context; `None` outside. Also in a destructor of the thread's
+/// data: a waker that is called from there must still work.
 ///
 /// `look` runs nobody else's code, which might enter or leave a runtime meanwhile.
 #[inline]
 fn look_at<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
-    CURRENT.try_with(|current| current.borrow().as_ref().map(look)).ok().flatten()
+    CURRENT.with(|current| current.borrow().as_ref().map(look))
 }
 
 /// As [`look_at`], where the current thread is a worker.

@@ -21,6 +21,7 @@ use super::limits::Limits;
 use super::marks::Marks;
 use super::output::Kept;
 use super::{End, Protocol};
+use crate::server::Stay;
 use crate::stream::Stream;
 use crate::sys;
 
@@ -219,6 +220,9 @@ impl<P: Protocol> Connection<P> {
     }
 
     fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+        if self.host.stay().is_some_and(Stay::is_cut) {
+            return Poll::Ready(Closed::Cancelled);
+        }
         if matches!(self.phase, Phase::New | Phase::Open) {
             match *ready!(self.poll_open(cx)) {
                 End::AtOnce(reason) => return Poll::Ready(reason),
@@ -235,7 +239,7 @@ impl<P: Protocol> Connection<P> {
         self.poll_closing(cx)
     }
 
-    /// Tells the protocol and all who send to it, once.
+    /// Tells the protocol and all who send to it, once, and then the server.
     fn end(&mut self, reason: &Closed) {
         let phase = mem::replace(&mut self.phase, Phase::Ended);
         self.discharge();
@@ -245,6 +249,7 @@ impl<P: Protocol> Connection<P> {
         if !matches!(phase, Phase::New | Phase::Ended) {
             self.protocol.closed(reason);
         }
+        self.tell_host(reason);
     }
 }
 
@@ -256,10 +261,10 @@ impl<P: Protocol> Future for Connection<P> {
         assert!(this.phase != Phase::Ended, "a Connection was polled after its end");
         this.marks.set(Marks::POLLING);
         let polled = this.advance(cx);
-        this.marks.clear(Marks::POLLING);
         if let Poll::Ready(reason) = &polled {
             this.end(reason);
         }
+        this.marks.clear(Marks::POLLING);
         polled
     }
 }

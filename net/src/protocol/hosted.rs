@@ -16,8 +16,7 @@ use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
 use crate::meter::Meter;
-use crate::server::{Ending, Place, Stay};
-use crate::stream::Stream;
+use crate::server::{Accepted, Ending, Peer, Stay};
 
 /// How far the drain of the server has come with this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,29 +82,22 @@ impl Host {
 }
 
 impl<P: Protocol> Connection<P> {
-    /// Puts `protocol` on a stream that was accepted, in its place at the server, and perhaps in a
-    /// task that does nothing else.
-    pub(crate) fn hosted(stream: Stream, protocol: P, place: Place, own_task: bool) -> Hosted<P> {
-        let (source, _) = stream.into_parts();
-        let mut connection = Connection::at(source, protocol, Host::Seated(place.into_stay()));
-        if own_task {
-            connection.marks.set(Marks::OWN_TASK);
-        }
-        Hosted(connection)
+    /// Puts `protocol` on a stream that was accepted, in its place at the server.
+    pub(crate) fn hosted(accepted: Accepted, protocol: P) -> Connection<P> {
+        let (source, _) = accepted.stream.into_parts();
+        Connection::at(source, protocol, Host::Seated(accepted.place.into_stay()))
     }
 
     /// As [`hosted`](Connection::hosted), for a protocol that has a sender of its own.
     pub(crate) fn hosted_with_inbox(
-        stream: Stream,
-        make: impl FnOnce(Sender<P::Message>) -> P,
-        place: Place,
-        own_task: bool,
-    ) -> Hosted<P> {
-        let inbox = Arc::new(Inbox::new(place.server().protocol_limits().inbox));
-        let protocol = make(Sender::new(Arc::clone(&inbox)));
-        let mut hosted = Connection::hosted(stream, protocol, place, own_task);
-        hosted.0.inbox = Some(inbox);
-        hosted
+        accepted: Accepted,
+        make: impl FnOnce(&Peer, Sender<P::Message>) -> P,
+    ) -> Connection<P> {
+        let inbox = Arc::new(Inbox::new(accepted.place.server().protocol_limits().inbox));
+        let protocol = make(&accepted.peer, Sender::new(Arc::clone(&inbox)));
+        let mut connection = Connection::hosted(accepted, protocol);
+        connection.inbox = Some(inbox);
+        connection
     }
 
     /// Whether the server drains and the protocol is still to be told.
@@ -139,14 +131,8 @@ impl<P: Protocol> Connection<P> {
         self.touched.seen_from(now) + linger.unwrap_or_default()
     }
 
-    /// Whether there is anything to [account](Connection::account) for: on the usual path, on which
-    /// nothing is kept, there is not.
-    #[inline]
-    pub(super) fn is_accountable(&self) -> bool {
-        self.kept.is_some() || self.host.stay().is_some_and(Stay::is_busy)
-    }
-
-    /// Charges the server's budget for what is kept, and says whether the connection is busy.
+    /// Charges the server's budget for what is kept, and says whether the connection is busy. Where
+    /// nothing has been kept since the last time there is no need to.
     pub(super) fn account(&mut self) -> Result<(), Stop> {
         let (Host::Seated(stay), kept) = (&mut self.host, &mut self.kept) else { return Ok(()) };
         stay.set_busy(kept.is_some());
@@ -167,6 +153,14 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
+    /// Tells the server, where there is one, how the connection ended.
+    pub(super) fn tell_host(&mut self, closed: &Closed) {
+        let ending = self.ending(closed);
+        if let Host::Seated(stay) = &mut self.host {
+            stay.tell(ending);
+        }
+    }
+
     fn ending(&self, closed: &Closed) -> Ending {
         closed.ending(match self.drain {
             Drain::Untold => Ending::Finished,
@@ -176,14 +170,83 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-/// A connection in its place: the same future, but its output is what the server counts.
-pub(crate) struct Hosted<P: Protocol>(Connection<P>);
+/// A connection in its place: what begins it, then the connection. Its output is what the server
+/// counts.
+pub(crate) enum Hosted<B, P: Protocol> {
+    /// What begins it runs in the task, so that a panic in it ends this connection and not the
+    /// acceptor. `None` once it has been taken to run. Boxed, so that for this moment no connection
+    /// is larger for as long as it lives.
+    New(Option<Box<(B, Accepted)>>),
+    Open(Connection<P>),
+}
 
-impl<P: Protocol> Future for Hosted<P> {
+impl<B, P> Hosted<B, P>
+where
+    B: FnOnce(Accepted) -> Connection<P>,
+    P: Protocol,
+{
+    /// A connection that is the whole of its task, so that this keeps what is known of its place.
+    pub(crate) fn alone(mut accepted: Accepted, begin: B) -> Hosted<B, P> {
+        accepted.place.stay_in_task();
+        Hosted::New(Some(Box::new((begin, accepted))))
+    }
+
+    #[cold]
+    fn begin(&mut self, cx: &task::Context<'_>) {
+        if let Hosted::New(new) = self {
+            let new = new.take().expect("nothing is polled after it panicked");
+            let (begin, mut accepted) = *new;
+            accepted.place.begin(cx.waker());
+            let mut connection = begin(accepted);
+            connection.marks.set(Marks::OWN_TASK);
+            *self = Hosted::Open(connection);
+        }
+    }
+}
+
+impl<B, P> Future for Hosted<B, P>
+where
+    B: FnOnce(Accepted) -> Connection<P>,
+    P: Protocol,
+{
     type Output = Ending;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Ending> {
-        let closed = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(self.0.ending(&closed))
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Ending> {
+        let this = self.get_mut();
+        loop {
+            if let Hosted::Open(connection) = this {
+                let closed = ready!(Pin::new(&mut *connection).poll(cx));
+                return Poll::Ready(connection.ending(&closed));
+            }
+            this.begin(cx);
+        }
+    }
+}
+
+/// Neither what begins a connection nor the connection is ever pinned.
+impl<B, P: Protocol> Unpin for Hosted<B, P> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Context, Error};
+
+    struct Nothing;
+
+    impl Protocol for Nothing {
+        type Message = std::convert::Infallible;
+
+        fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+            Ok(input.len())
+        }
+    }
+
+    #[test]
+    fn connection_in_its_place_takes_no_more_than_elsewhere() {
+        type Begin = fn(Accepted) -> Connection<Nothing>;
+        // In debug builds mio adds to each socket.
+        let debug = size_of::<crate::sys::Stream>() - 8;
+        let size = size_of::<Hosted<Begin, Nothing>>();
+        assert!(size <= 104 + debug, "{size}");
     }
 }

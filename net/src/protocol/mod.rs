@@ -120,6 +120,7 @@ mod sending;
 pub use closed::Closed;
 pub use connection::Connection;
 pub use context::Context;
+pub(crate) use hosted::Hosted;
 pub use inbox::{SendError, Sender, Sending};
 pub use limits::Limits;
 pub use rehearsal::Rehearsal;

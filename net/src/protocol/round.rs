@@ -162,7 +162,7 @@ impl<P: Protocol> Connection<P> {
         if let Err(error) = self.flush(round, cx) {
             return Err(lost(error));
         }
-        if self.is_accountable() {
+        if self.kept.is_some() {
             self.keep_nothing_idle();
             self.account()?;
         }

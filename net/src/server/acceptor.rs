@@ -25,7 +25,7 @@ use super::connections::{Admission, Waited};
 use super::ending::Refusal;
 use super::listener::Address;
 use super::peer::Peer;
-use super::place;
+use super::place::Place;
 use super::shared::Shared;
 use super::socket::Socket;
 use super::{Accepted, Serve};
@@ -154,11 +154,8 @@ impl<S: Serve> Acceptor<S> {
             }
         };
         stream.set_meter(Arc::clone(server.meter()));
-        let serve = Arc::clone(&self.serve);
-        let task = place::seat(server, key, |place| {
-            let accepted = Accepted { stream, peer, place };
-            move || serve.serve(accepted)
-        });
+        let accepted = Accepted { stream, peer, place: Place::new(server, key) };
+        let task = Arc::clone(&self.serve).task(accepted);
         // Nobody waits for it. If the runtime refuses it, it is dropped here.
         drop(task::Builder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task));
         Ok(())

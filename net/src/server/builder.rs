@@ -177,7 +177,6 @@ impl<S: Serve> Builder<S> {
             sockets.push((socket, address));
         }
         let shared = Arc::new(Shared::new(name, limits, runtime, overloaded));
-        serve.own_tasks();
         serve.start(&shared);
         let serve = Arc::new(serve);
         let addresses = sockets.iter().map(|(_, address)| address.clone()).collect();

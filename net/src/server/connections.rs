@@ -19,7 +19,7 @@ use super::drain::Ages;
 use super::ending::{Ending, Refusal};
 use super::limits::Limits;
 use super::peer::Origin;
-use super::visit::Visit;
+use super::visit::{Holder, Visit};
 
 /// All connections of a server.
 pub(super) struct Connections {
@@ -230,11 +230,11 @@ impl Connections {
         self.state.lock().open[key].visit.since()
     }
 
-    /// The place or the task of a connection has gone. The last of them ends it; of the endings
-    /// that they tell, the first counts.
-    pub(super) fn leave(&self, key: usize, ending: Option<Ending>, now: Instant) {
+    /// A holder of a connection has gone. The last of them ends it; of the endings that they tell,
+    /// the first counts.
+    pub(super) fn leave(&self, key: usize, holder: Holder, ending: Option<Ending>, now: Instant) {
         let mut state = self.state.lock();
-        if !state.open[key].visit.leave(ending) {
+        if !state.open[key].visit.leave(holder, ending) {
             return;
         }
         let open = state.open.remove(key);

@@ -26,8 +26,8 @@ fn bounded(connections: usize) -> Connections {
 }
 
 fn leave(connections: &Connections, key: usize, ending: Ending) {
-    connections.leave(key, None, Instant::ZERO);
-    connections.leave(key, Some(ending), Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, None, Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, Some(ending), Instant::ZERO);
 }
 
 #[test]
@@ -68,14 +68,23 @@ fn end_that_came_before_the_wait_is_not_waited_for() {
 fn connection_counts_until_both_its_place_and_its_task_have_gone() {
     let connections = bounded(8);
     let key = connections.enter(None, Instant::ZERO).unwrap();
-    connections.leave(key, Some(Ending::Lost), Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, Some(Ending::Lost), Instant::ZERO);
     assert_eq!(connections.open(), 1);
-    connections.leave(key, Some(Ending::Finished), Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, Some(Ending::Finished), Instant::ZERO);
     assert_eq!(connections.open(), 0);
     let (counts, times) = connections.counts();
     assert_eq!(counts.closed[Ending::Lost as usize], 1);
     assert_eq!(counts.closed[Ending::Finished as usize], 0);
     assert_eq!(times.count(), u64::from(cfg!(feature = "figures")));
+}
+
+#[test]
+fn connection_whose_task_keeps_the_place_ends_with_it() {
+    let connections = bounded(8);
+    let key = connections.enter(None, Instant::ZERO).unwrap();
+    connections.leave(key, Holder::Sole, Some(Ending::Lost), Instant::ZERO);
+    assert_eq!(connections.open(), 0);
+    assert_eq!(connections.counts().0.closed[Ending::Lost as usize], 1);
 }
 
 #[test]

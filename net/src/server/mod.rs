@@ -105,6 +105,7 @@ pub use listener::{Address, BindError, Listener, ParseAddressError};
 pub use metrics::{HttpMetrics, Metrics};
 pub use peer::Peer;
 pub use place::Place;
+use place::Serving;
 pub(crate) use place::Stay;
 pub use serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 pub use shared::Shared;
@@ -241,16 +242,21 @@ pub trait Serve: Send + Sync + 'static {
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<Self>;
 
+    /// The task that [`serve`](Serve::serve)s. Not for others to change: what ends it, and how, is
+    /// counted here. Who wraps another service is asked in its stead, and the other one is not: so
+    /// what that one makes may be polled by any task.
+    #[doc(hidden)]
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static
+    where
+        Self: Sized,
+    {
+        Serving::new(accepted.place.seat(), move || self.serve(accepted))
+    }
+
     /// Told once, when the server starts, to set up what needs the runtime or the bounds.
     fn start(&mut self, server: &Arc<Shared>) {
         let _ = server;
     }
-
-    /// Told before `start`, by the server alone: each future is all that its task does, so the task
-    /// that polls it is always the same one and drops it at its end. Who wraps another service is told
-    /// in its stead, and the other one is not.
-    #[doc(hidden)]
-    fn own_tasks(&mut self) {}
 
     /// What to say to a connection that is refused, if anything, such as a whole response that says
     /// 503. It is sent without waiting, then the connection is closed.

@@ -11,6 +11,7 @@ use heist_scheduler::time::Instant;
 
 use super::ending::Ending;
 use super::shared::Shared;
+use super::visit::Holder;
 
 /// The right of one connection to be there.
 ///
@@ -29,11 +30,20 @@ pub struct Place {
 pub(crate) struct Stay {
     server: Arc<Shared>,
     key: u32,
+    holder: Holder,
     busy: bool,
     ending: Option<Ending>,
 }
 
 impl Place {
+    /// The place of the connection of this number.
+    pub(super) fn new(server: &Arc<Shared>, key: usize) -> Place {
+        let server = Arc::clone(server);
+        let key = u32::try_from(key).expect("there are never 2^32 sockets in a process");
+        let stay = Stay { server, key, holder: Holder::OneOfTwo, busy: false, ending: None };
+        Place { stay, registered: 0 }
+    }
+
     /// Whether the server drains. If not, the task is woken, once, when it begins to; only the task
     /// that polled last is.
     ///
@@ -87,8 +97,26 @@ impl Place {
         self.stay.ending = Some(ending);
     }
 
-    /// The place alone.
-    pub(crate) fn into_stay(self) -> Stay {
+    /// The task's half of the connection's entry, for a task that the place may leave.
+    pub(super) fn seat(&self) -> Seat {
+        let Stay { server, key, .. } = &self.stay;
+        Seat { server: Arc::clone(server), key: *key, polling: false, ending: None }
+    }
+
+    /// Of a place that stays in the connection's task: no second holder is to be waited for.
+    pub(crate) fn stay_in_task(&mut self) {
+        self.stay.holder = Holder::Sole;
+    }
+
+    /// The task of a waker begins to serve the connection. If it comes no further, it panicked.
+    pub(crate) fn begin(&mut self, task: &Waker) {
+        self.stay.server.connections.set_task(self.stay.key(), task);
+        self.stay.ending = Some(Ending::Panicked);
+    }
+
+    /// The place alone, of a task that has begun.
+    pub(crate) fn into_stay(mut self) -> Stay {
+        self.stay.ending = None;
         self.stay
     }
 }
@@ -99,14 +127,15 @@ impl Stay {
         self.server.connections.is_draining()
     }
 
+    /// Whether the connection is to be dropped.
     #[inline]
-    pub(crate) fn server(&self) -> &Shared {
-        &self.server
+    pub(crate) fn is_cut(&self) -> bool {
+        self.server.connections.is_cut()
     }
 
     #[inline]
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
+    pub(crate) fn server(&self) -> &Shared {
+        &self.server
     }
 
     pub(crate) fn set_busy(&mut self, busy: bool) {
@@ -118,6 +147,11 @@ impl Stay {
         }
     }
 
+    /// Says how the connection ended. What was said first counts.
+    pub(crate) fn tell(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
     fn key(&self) -> usize {
         self.key as usize
     }
@@ -127,7 +161,7 @@ impl Drop for Stay {
     fn drop(&mut self) {
         self.set_busy(false);
         let now = self.server.runtime().clock().now();
-        self.server.connections.leave(self.key(), self.ending, now);
+        self.server.connections.leave(self.key(), self.holder, self.ending, now);
     }
 }
 
@@ -146,7 +180,8 @@ fn name(waker: &Waker) -> usize {
 }
 
 pin_project_lite::pin_project! {
-    /// The task of a connection: serves it, unless the server cuts it off, and says how it ended.
+    /// The task of a connection whose place goes wherever its server takes it: serves the connection,
+    /// unless the server cuts it off, and says how it ended.
     pub(super) struct Serving<M, F> {
         #[pin]
         stage: Stage<M, F>,
@@ -167,7 +202,7 @@ pin_project_lite::pin_project! {
 }
 
 /// The task's half of a connection's entry; the other is its [`Place`].
-struct Seat {
+pub(super) struct Seat {
     server: Arc<Shared>,
     key: u32,
     /// A poll is under way; found set by the destructor, the poll panicked.
@@ -175,21 +210,14 @@ struct Seat {
     ending: Option<Ending>,
 }
 
-/// Makes the place and the task for the connection of this number, which `begin` begins to serve.
-pub(super) fn seat<M, F>(
-    server: &Arc<Shared>,
-    key: usize,
-    begin: impl FnOnce(Place) -> M,
-) -> Serving<M, F>
+impl<M, F> Serving<M, F>
 where
     M: FnOnce() -> F,
     F: Future<Output = Ending>,
 {
-    let number = u32::try_from(key).expect("there are never 2^32 sockets in a process");
-    let stay = Stay { server: Arc::clone(server), key: number, busy: false, ending: None };
-    let place = Place { stay, registered: 0 };
-    let seat = Seat { server: Arc::clone(server), key: number, polling: false, ending: None };
-    Serving { stage: Stage::New { begin: Some(begin(place)) }, seat }
+    pub(super) fn new(seat: Seat, begin: M) -> Serving<M, F> {
+        Serving { stage: Stage::New { begin: Some(begin) }, seat }
+    }
 }
 
 impl<M, F> Future for Serving<M, F>
@@ -227,6 +255,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let ending = if self.polling { Some(Ending::Panicked) } else { self.ending };
         let now = self.server.runtime().clock().now();
-        self.server.connections.leave(self.key as usize, ending, now);
+        let key = self.key as usize;
+        self.server.connections.leave(key, Holder::OneOfTwo, ending, now);
     }
 }

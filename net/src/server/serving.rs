@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::place::Place;
 use super::shared::Shared;
 use super::{Accepted, Serve};
-use crate::protocol::{self, Connection, Protocol};
+use crate::protocol::{self, Connection, Hosted, Protocol};
 use crate::stream::Stream;
 
 /// Serves each connection with a [`Protocol`] on the engine; see
@@ -23,14 +23,12 @@ use crate::stream::Stream;
 pub struct ByProtocol<M> {
     make: M,
     limits: Option<protocol::Limits>,
-    /// See [`Serve::own_tasks`].
-    own_tasks: bool,
 }
 
 impl<M> ByProtocol<M> {
     /// Serves with what `make` makes for each connection, within the server's bounds.
     pub fn new(make: M) -> ByProtocol<M> {
-        ByProtocol { make, limits: None, own_tasks: false }
+        ByProtocol { make, limits: None }
     }
 
     /// Sets the bounds of each connection, which otherwise follow from those of the server.
@@ -50,19 +48,27 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
-        let Accepted { stream, peer, place } = accepted;
-        let protocol = (self.make)(&peer);
-        Connection::hosted(stream, protocol, place, self.own_tasks)
+        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
     }
 
-    fn own_tasks(&mut self) {
-        self.own_tasks = true;
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+        Hosted::alone(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
         if let Some(limits) = self.limits.take() {
             server.set_protocol_limits(limits);
         }
+    }
+}
+
+impl<M> ByProtocol<M> {
+    fn begin<P: Protocol>(&self, accepted: Accepted) -> Connection<P>
+    where
+        M: Fn(&Peer) -> P,
+    {
+        let protocol = (self.make)(&accepted.peer);
+        Connection::hosted(accepted, protocol)
     }
 }
 
@@ -77,15 +83,13 @@ impl<M> fmt::Debug for ByProtocol<M> {
 pub struct ByInbox<M, P> {
     make: M,
     limits: Option<protocol::Limits>,
-    /// See [`Serve::own_tasks`].
-    own_tasks: bool,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<M, P> ByInbox<M, P> {
     /// Serves with what `make` makes for each connection, within the server's bounds.
     pub fn new(make: M) -> ByInbox<M, P> {
-        ByInbox { make, limits: None, own_tasks: false, protocol: PhantomData }
+        ByInbox { make, limits: None, protocol: PhantomData }
     }
 
     /// Sets the bounds of each connection, that of its inbox among them, which otherwise follow
@@ -106,19 +110,26 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
-        let Accepted { stream, peer, place } = accepted;
-        let make = |sender: protocol::Sender<_>| (self.make)(&peer, sender);
-        Connection::hosted_with_inbox(stream, make, place, self.own_tasks)
+        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
     }
 
-    fn own_tasks(&mut self) {
-        self.own_tasks = true;
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+        Hosted::alone(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
         if let Some(limits) = self.limits.take() {
             server.set_protocol_limits(limits);
         }
+    }
+}
+
+impl<M, P: Protocol> ByInbox<M, P> {
+    fn begin(&self, accepted: Accepted) -> Connection<P>
+    where
+        M: Fn(&Peer, protocol::Sender<P::Message>) -> P,
+    {
+        Connection::hosted_with_inbox(accepted, &self.make)
     }
 }
 

@@ -10,10 +10,19 @@ use super::ending::Ending;
 /// | bits | meaning |
 /// |---|---|
 /// | 8 to 63 | when it came, to 256 ns |
-/// | 7 | one of its two holders, its [`Place`](super::Place) and its task, has gone |
+/// | 7 | one of two [holders](Holder) has gone |
 /// | 0 to 6 | 0, or one more than the [`Ending`] that the first of them told |
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visit(u64);
+
+/// Who keeps a connection counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// Its [`Place`](super::Place) or its task, each of which may go before the other.
+    OneOfTwo,
+    /// Its task, with the place in it.
+    Sole,
+}
 
 impl Visit {
     pub(super) fn new(now: Instant) -> Visit {
@@ -32,11 +41,11 @@ impl Visit {
 
     /// A holder leaves and may tell of an ending. Returns whether it was the last one.
     #[must_use = "the last one ends it"]
-    pub(super) fn leave(&mut self, ending: Option<Ending>) -> bool {
+    pub(super) fn leave(&mut self, holder: Holder, ending: Option<Ending>) -> bool {
         if self.0 & Visit::ENDING == 0 {
             self.0 |= ending.map_or(0, |ending| ending as u64 + 1);
         }
-        let last = self.0 & Visit::ONE_HAS_GONE != 0;
+        let last = holder == Holder::Sole || self.0 & Visit::ONE_HAS_GONE != 0;
         self.0 |= Visit::ONE_HAS_GONE;
         last
     }
@@ -56,8 +65,8 @@ mod tests {
         for first in Ending::ALL {
             let mut visit = Visit::new(came);
             assert_eq!(visit.ending(), None);
-            assert!(!visit.leave(Some(first)));
-            assert!(visit.leave(Some(Ending::Cut)));
+            assert!(!visit.leave(Holder::OneOfTwo, Some(first)));
+            assert!(visit.leave(Holder::OneOfTwo, Some(Ending::Cut)));
             assert_eq!(visit.ending(), Some(first));
             assert!((came - visit.since()).as_nanos() < 256);
         }
@@ -66,8 +75,8 @@ mod tests {
     #[test]
     fn a_holder_that_tells_nothing_leaves_the_word_to_the_other() {
         let mut visit = Visit::new(Instant::ZERO);
-        assert!(!visit.leave(None));
-        assert!(visit.leave(Some(Ending::Lost)));
+        assert!(!visit.leave(Holder::OneOfTwo, None));
+        assert!(visit.leave(Holder::OneOfTwo, Some(Ending::Lost)));
         assert_eq!(visit.ending(), Some(Ending::Lost));
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
@@ -229,6 +230,41 @@ fn panic_ends_its_own_connection_only() {
     until(|| server.metrics().closed_by(Ending::Panicked) == 1);
     other.ask("after\n");
     Client::new(&server).ask("new\n");
+}
+
+#[test]
+fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
+    struct Fragile;
+    impl Protocol for Fragile {
+        type Message = Infallible;
+
+        fn received(&mut self, _: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+            cx.finish();
+            Ok(1)
+        }
+
+        fn closed(&mut self, reason: &protocol::Closed) {
+            panic!("as asked: {reason}");
+        }
+    }
+    let runtime = runtime();
+    let made = AtomicUsize::new(0);
+    let server = server(Limits::default())
+        .protocol(move |_: &Peer| {
+            assert_ne!(made.fetch_add(1, Ordering::Relaxed), 0, "as asked");
+            Fragile
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    Client::new(&server).assert_closed();
+    until(|| server.metrics().closed_by(Ending::Panicked) == 1);
+    let mut ended = Client::new(&server);
+    ended.send("x");
+    ended.assert_closed();
+    until(|| server.metrics().closed_by(Ending::Panicked) == 2);
+    drop(Client::new(&server));
+    until(|| server.metrics().closed_by(Ending::Panicked) == 3);
+    assert_eq!(server.drain_blocking(Duration::ZERO).cut, 0);
 }
 
 #[test]

@@ -77,10 +77,11 @@ impl Shard {
         let mut buffer = [const { MaybeUninit::uninit() }; BATCH];
         let mut signals = Signals::default();
         for event in self.harvest(&mut buffer[..bound], timeout)? {
-            match Token::from_raw(event.u64) {
-                Token::WAKE => signals.woken = true,
-                Token::CLOSE => signals.closed = true,
-                token => deliver(token, bits(event.events)),
+            let token = Token::from_raw(event.u64);
+            match token.is_reserved() {
+                false => deliver(token, bits(event.events)),
+                true if token == Token::WAKE => signals.woken = true,
+                true => signals.closed = true,
             }
         }
         Ok(signals)
