@@ -16,7 +16,14 @@ type Workload<R> = (&'static str, usize, fn(&Arc<R>, usize));
 
 /// Prints the nanoseconds of each operation as one line of JSON: the median of `repetitions`, after
 /// one that does not count.
-pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
+///
+/// Of all workloads, or of those whose figures are named.
+pub fn run<R: Runtime>(
+    workers: usize,
+    repetitions: usize,
+    operations: usize,
+    figures: &[String],
+) {
     let runtime = Arc::new(R::start(workers));
     let workloads: [Workload<R>; 9] = [
         ("spawn_idle_ns", 1, spawn_idle),
@@ -29,7 +36,10 @@ pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
         ("blocking_ns", 1, blocking),
         ("remote8_ns", 1, remote_8),
     ];
-    let figures = workloads.map(|(name, times, workload)| {
+    let chosen = workloads.into_iter().filter(|(name, ..)| {
+        figures.is_empty() || figures.iter().any(|figure| figure == name)
+    });
+    let figures = chosen.map(|(name, times, workload)| {
         let count = operations * times;
         let round = || {
             let start = Instant::now();
@@ -41,7 +51,7 @@ pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
         rounds.sort_unstable_by(f64::total_cmp);
         format!("\"{name}\": {:.2}", rounds[repetitions / 2])
     });
-    println!("{{{}}}", figures.join(", "));
+    println!("{{{}}}", figures.collect::<Vec<_>>().join(", "));
 }
 
 /// Counts tasks down; the last one tells.
