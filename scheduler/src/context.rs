@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use crate::coop::Step;
 use crate::local::Local;
 use crate::runtime::Handle;
-use crate::task::Task;
+use crate::task::{Home, Task};
 use crate::time::{Instant, Place, TimerQueue};
 
 thread_local! {
@@ -71,6 +71,15 @@ pub(crate) fn handle() -> Option<Handle> {
     look_at(|context| match context {
         Context::Worker(local) => local.handle().clone(),
         Context::Entered(handle) => handle.clone(),
+    })
+}
+
+/// Where tasks that are spawned here belong.
+#[inline]
+pub(crate) fn home() -> Option<Arc<Home>> {
+    look_at(|context| match context {
+        Context::Worker(local) => Arc::clone(local.home()),
+        Context::Entered(handle) => Arc::clone(handle.foreign_home()),
     })
 }
 

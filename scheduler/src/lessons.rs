@@ -1,7 +1,7 @@
 //! What a worker learns from the lengths of its polls.
 
 use crate::core::{Core, Remote};
-use crate::policy::{LONG_POLL, Recent, WORTH_A_WAKE, nanos};
+use crate::policy::{BATCH_MAX, LONG_POLL, Recent, WORTH_A_WAKE, nanos};
 use crate::time::Instant;
 
 #[derive(Debug, Default)]
@@ -26,6 +26,9 @@ impl Lessons {
         self.batch.0 += 1;
         self.batch.1 += length;
         self.recent.saw_poll(length);
+        if self.batch.0 >= BATCH_MAX {
+            self.end_batch(remote);
+        }
         if length <= nanos(WORTH_A_WAKE) {
             return false;
         }
@@ -56,5 +59,32 @@ impl Lessons {
             }
         }
         alerted && length > nanos(LONG_POLL) || self.recent.repeats()
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::monitor::Watch;
+    use crate::park::Idle;
+    use crate::policy::Estimate;
+    use crate::time::{Clock, TimerQueue};
+
+    /// Failure: tasks that only ever yield bring no events and let nobody rest, so the estimate stood
+    /// where it was, and tasks from outside were taken one by one between 61 of theirs.
+    #[test]
+    fn short_polls_are_learnt_from_without_an_event_or_a_rest() {
+        let (_, queue) = crate::queue::queue();
+        let timers = Arc::new(TimerQueue::new(None));
+        let watch = Watch::new().unwrap();
+        let core = Core::new(Idle::new(), Clock::manual().0, vec![queue], 1, timers, watch);
+        let (remote, mut lessons) = (&core.workers[0], Lessons::default());
+        assert_eq!(remote.estimate(), Estimate::START);
+        for _ in 0..10_000 {
+            assert!(!lessons.saw_poll(&core, remote, Instant::ZERO, 300));
+        }
+        assert!(remote.estimate().as_nanos() < 400, "{:?}", remote.estimate());
     }
 }

@@ -9,7 +9,7 @@ use crate::coop::Step;
 use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
-use crate::task::{Task, WakeStamp};
+use crate::task::{Home, Task, WakeStamp};
 use crate::time::{Clock, Instant, Place, TimerQueue};
 
 pub(crate) struct Local {
@@ -57,6 +57,11 @@ impl Local {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Where the tasks belong that are spawned here.
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        self.handle.worker_home(self.index)
     }
 
     pub(crate) fn index(&self) -> usize {

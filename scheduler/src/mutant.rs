@@ -26,6 +26,10 @@ pub(crate) enum Mutant {
     AlarmPutOff,
     /// An abort does not count itself as pending, so that nobody looks for its flag.
     AbortUncounted,
+    /// A task that was flagged before it first waits waits nevertheless.
+    WaitsUnflagged,
+    /// A task that first waits while its home closes is not woken.
+    WaitsThroughClosing,
     /// The flag is looked at while the task still counts as queued.
     AbortSeenEarly,
     /// Who queues a task does not look whether the runtime closes afterwards.

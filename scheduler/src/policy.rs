@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) const WORTH_A_WAKE: Duration = Duration::from_micros(50);
 /// Events taken from a lane at once, at most.
 pub(crate) const HARVEST_MAX: usize = 64;
+/// Polls after which the estimate falls where neither an event nor a rest ends their batch before.
+pub(crate) const BATCH_MAX: u32 = TURNS_BETWEEN_LOOKS;
 /// A poll this long is reported to the monitor.
 pub(crate) const LONG_POLL: Duration = Duration::from_micros(500);
 /// For how long after a long poll the monitor looks often and a second worker stands by.
@@ -55,7 +57,7 @@ pub(crate) const fn nanos(duration: Duration) -> u64 {
 }
 
 /// A worker's estimate of one poll, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Estimate(u64);
 
 impl Estimate {
@@ -91,6 +93,14 @@ impl Estimate {
     /// How many events to take at once: what stays in the kernel is anybody's.
     pub(crate) fn harvest(self) -> usize {
         usize::try_from(T / self.0).unwrap_or(HARVEST_MAX).clamp(1, HARVEST_MAX)
+    }
+
+    /// How many of `waiting` tasks to take from where all of `workers` may take them.
+    ///
+    /// As many as events, or half of a fair share where that is more: so many are left then that none
+    /// is kept from an idle worker, while taking each by itself costs as much as a short poll.
+    pub(crate) fn share(self, waiting: usize, workers: usize) -> usize {
+        self.harvest().max(waiting / (2 * workers.max(1))).min(HARVEST_MAX)
     }
 
     /// How many idle workers may listen, the others being parked; at least `least`.
@@ -168,6 +178,16 @@ mod tests {
         (0..14).for_each(|_| recent.saw_poll(3_000));
         recent.saw_poll(200_000);
         assert!(recent.repeats());
+    }
+
+    /// Failure: what a long poll had spawned was stolen one by one.
+    #[test]
+    fn long_polls_share_out_one_by_one_unless_there_are_many() {
+        let long = Estimate::from_nanos(5_000_000);
+        assert_eq!(long.share(3, 2), 1);
+        assert_eq!(long.share(64, 16), 2);
+        assert_eq!(long.share(5_000, 2), HARVEST_MAX);
+        assert_eq!(Estimate::from_nanos(10_000).share(3, 2), 5);
     }
 
     #[test]

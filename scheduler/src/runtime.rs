@@ -126,10 +126,7 @@ impl Handle {
     pub fn current() -> Handle {
         match Handle::try_current() {
             Some(handle) => handle,
-            None => panic!(
-                "this needs a heist runtime: call it in a task, inside `block_on`, or while a \
-                 guard of `Handle::enter` lives"
-            ),
+            None => outside_of_a_runtime(),
         }
     }
 
@@ -277,7 +274,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.home(), birth, future, core::schedule)
+        task::launch(Arc::clone(self.home()), birth, future, core::schedule)
     }
 
     pub(crate) fn launch_blocking<T, W>(&self, birth: Birth, work: W) -> JoinHandle<T>
@@ -289,14 +286,24 @@ impl Handle {
             return JoinHandle::refused(refusal);
         }
         let future = async move { work() };
-        task::launch(&self.0.blocking_home, birth, future, blocking::schedule)
+        let home = Arc::clone(&self.0.blocking_home);
+        task::launch(home, birth, future, blocking::schedule)
     }
 
     /// The current worker's home, or the one for everybody else.
     fn home(&self) -> &Arc<Home> {
-        let foreign = self.0.homes.len() - 1;
-        let index = context::worker_index_in(self).unwrap_or(foreign);
-        &self.0.homes[index]
+        match context::worker_index_in(self) {
+            Some(worker) => self.worker_home(worker),
+            None => self.foreign_home(),
+        }
+    }
+
+    pub(crate) fn worker_home(&self, worker: usize) -> &Arc<Home> {
+        &self.0.homes[worker]
+    }
+
+    pub(crate) fn foreign_home(&self) -> &Arc<Home> {
+        &self.0.homes[self.0.homes.len() - 1]
     }
 
     fn all_homes(&self) -> impl Iterator<Item = &Arc<Home>> {
@@ -339,6 +346,27 @@ impl Handle {
             waker.wake();
         }
     }
+}
+
+/// Launches a task on the current runtime. Without a clone of its handle, whose count all workers
+/// share.
+#[track_caller]
+pub(crate) fn launch_here<F>(birth: Birth, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Some(home) = context::home() else { outside_of_a_runtime() };
+    task::launch(home, birth, future, core::schedule)
+}
+
+#[cold]
+#[track_caller]
+fn outside_of_a_runtime() -> ! {
+    panic!(
+        "this needs a heist runtime: call it in a task, inside `block_on`, or while a guard of \
+         `Handle::enter` lives"
+    )
 }
 
 impl std::fmt::Debug for Handle {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::runtime::Handle;
+use crate::runtime::{self, Handle};
 use crate::task::{Birth, JoinHandle};
 
 /// Spawns a task onto the current runtime.
@@ -21,7 +21,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Handle::current().spawn(future)
+    runtime::launch_here(Birth { name: None, location: Location::caller() }, future)
 }
 
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
@@ -88,7 +88,7 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_on(&Handle::current(), future)
+        runtime::launch_here(self.birth(), future)
     }
 
     /// Spawns onto the runtime of `handle`.

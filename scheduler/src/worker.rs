@@ -108,7 +108,7 @@ impl Worker {
         if self.core.injector.is_empty() {
             return None;
         }
-        let limit = self.estimate().harvest();
+        let limit = self.estimate().share(self.core.injector.len(), self.core.workers.len());
         self.local.queue.take_injected(&self.remote().queue, &self.core.injector, limit)
     }
 
@@ -136,8 +136,9 @@ impl Worker {
     fn steal_from(&mut self, victim: &Remote) -> Option<Task> {
         let now = self.now();
         if !victim.queue.is_empty() {
-            // As much as is worth moving: of long polls one, of short ones up to half.
-            let limit = self.estimate().harvest().min(victim.estimate().harvest());
+            // As much as is worth moving: of a few long polls one, of others up to half.
+            let estimate = self.estimate().max(victim.estimate());
+            let limit = estimate.share(victim.queue.len(), self.core.workers.len());
             let before = self.local.queue.len();
             let task = self.local.queue.steal(&self.remote().queue, &victim.queue, limit);
             let counters = &self.remote().counters;

@@ -130,6 +130,33 @@ fn abort_drops_a_waiting_task_and_its_joiner_learns_it() {
     assert!(!abort.abort(), "it has ended");
 }
 
+/// Failure: a task's waker is known to its registry from its first wait on, so an abort that came
+/// before that and was not looked for again left the task waiting for ever.
+#[test]
+fn abort_in_the_first_poll_ends_a_task_that_then_waits() {
+    let runtime = runtime(1);
+    let (give, handed) = mpsc::channel::<task::AbortHandle>();
+    let task = runtime.spawn(async move {
+        assert!(handed.recv_timeout(HANG).unwrap().abort());
+        std::future::pending::<()>().await;
+    });
+    give.send(task.abort_handle().unwrap()).unwrap();
+    assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn a_handle_that_was_polled_still_aborts_its_task() {
+    let runtime = runtime(1);
+    let mut task = runtime.spawn(std::future::pending::<()>());
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
+    assert!(!task.is_finished());
+    let other = task.abort_handle().unwrap();
+    task.abort();
+    assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+    assert!(!other.abort(), "it has ended");
+}
+
 #[test]
 fn abort_after_the_end_keeps_the_output() {
     let runtime = runtime(1);

@@ -41,20 +41,20 @@ pub trait Runtime: Send + Sync + 'static {
     fn reset(sleep: Pin<&mut Self::Sleep>, duration: Duration);
 }
 
-/// What a program of one runtime does: `sched WORKERS REPETITIONS OPERATIONS`,
-/// `wake WORKERS COUNT`, or `timers COUNT PENDING`.
+/// What a program of one runtime does: `sched WORKERS REPETITIONS OPERATIONS
+/// [FIGURE …]`, `wake WORKERS COUNT`, or `timers COUNT PENDING`.
 pub fn run_workload<R: Runtime>() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize| words.get(index).and_then(|word| word.parse().ok());
     match (words.first().map(String::as_str), number(1), number(2), number(3)) {
         (Some("sched"), Some(workers), Some(repetitions), Some(operations)) => {
-            crate::tasks::run::<R>(workers, repetitions, operations);
+            crate::tasks::run::<R>(workers, repetitions, operations, &words[4..]);
         }
         (Some("wake"), Some(workers), Some(count), _) => crate::wake::run::<R>(workers, count),
         (Some("timers"), Some(count), Some(pending), _) => crate::timers::run::<R>(count, pending),
         _ => {
-            eprintln!("usage: sched WORKERS REPETITIONS OPERATIONS | wake WORKERS COUNT");
-            eprintln!("       timers COUNT PENDING");
+            eprintln!("usage: sched WORKERS REPETITIONS OPERATIONS [FIGURE …]");
+            eprintln!("       wake WORKERS COUNT | timers COUNT PENDING");
             std::process::exit(2)
         }
     }

@@ -16,7 +16,9 @@ type Workload<R> = (&'static str, usize, fn(&Arc<R>, usize));
 
 /// Prints the nanoseconds of each operation as one line of JSON: the median of `repetitions`, after
 /// one that does not count.
-pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
+///
+/// Of all workloads, or of those whose figures are named.
+pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize, figures: &[String]) {
     let runtime = Arc::new(R::start(workers));
     let workloads: [Workload<R>; 9] = [
         ("spawn_idle_ns", 1, spawn_idle),
@@ -29,7 +31,10 @@ pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
         ("blocking_ns", 1, blocking),
         ("remote8_ns", 1, remote_8),
     ];
-    let figures = workloads.map(|(name, times, workload)| {
+    let chosen = workloads
+        .into_iter()
+        .filter(|(name, ..)| figures.is_empty() || figures.iter().any(|figure| figure == name));
+    let figures = chosen.map(|(name, times, workload)| {
         let count = operations * times;
         let round = || {
             let start = Instant::now();
@@ -41,25 +46,28 @@ pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize) {
         rounds.sort_unstable_by(f64::total_cmp);
         format!("\"{name}\": {:.2}", rounds[repetitions / 2])
     });
-    println!("{{{}}}", figures.join(", "));
+    println!("{{{}}}", figures.collect::<Vec<_>>().join(", "));
 }
 
 /// Counts tasks down; the last one tells.
 struct Countdown {
     /// Tasks that have not run; each takes one away. AcqRel, so that the last comes after all.
     left: AtomicUsize,
+    /// Set by the last one, before it tells; nothing is handed over with it.
+    over: AtomicBool,
     done: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Countdown {
     fn new(count: usize) -> (Arc<Countdown>, oneshot::Receiver<()>) {
         let (done, last) = oneshot::channel();
-        let done = Mutex::new(Some(done));
-        (Arc::new(Countdown { left: AtomicUsize::new(count), done }), last)
+        let (left, over) = (AtomicUsize::new(count), AtomicBool::new(false));
+        (Arc::new(Countdown { left, over, done: Mutex::new(Some(done)) }), last)
     }
 
     fn one(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.over.store(true, Ordering::Relaxed);
             let done = self.done.lock().expect("nobody panics holding it").take();
             let _ = done.expect("only one task is the last").send(());
         }
@@ -69,31 +77,37 @@ impl Countdown {
 /// Many spawned at once from outside, on workers that had nothing to do.
 fn spawn_idle<R: Runtime>(runtime: &Arc<R>, count: usize) {
     let (countdown, last) = Countdown::new(count);
-    for _ in 0..count {
-        let countdown = Arc::clone(&countdown);
-        runtime.detach(async move { countdown.one() });
-    }
+    spawn_from_outside(runtime, count, &countdown);
     runtime.block_on(last).expect("every task runs");
 }
 
 /// The same, while tasks that always yield keep the workers busy.
+///
+/// The last of those counted ends them. If this thread did, it would first have to get a CPU from
+/// them: what was measured then was when the kernel ends the time slice of a worker.
 fn spawn_busy<R: Runtime>(runtime: &Arc<R>, count: usize) {
-    // Set once, by this thread; nothing else is handed over with it.
-    let over = Arc::new(AtomicBool::new(false));
+    let (countdown, last) = Countdown::new(count);
     let busy: Vec<_> = (0..2)
         .map(|_| {
-            let over = Arc::clone(&over);
+            let countdown = Arc::clone(&countdown);
             runtime.spawn(async move {
-                while !over.load(Ordering::Relaxed) {
+                while !countdown.over.load(Ordering::Relaxed) {
                     R::yield_now().await;
                 }
             })
         })
         .collect();
-    spawn_idle(runtime, count);
-    over.store(true, Ordering::Relaxed);
+    spawn_from_outside(runtime, count, &countdown);
+    runtime.block_on(last).expect("every task runs");
     for task in busy {
         runtime.block_on(task);
+    }
+}
+
+fn spawn_from_outside<R: Runtime>(runtime: &Arc<R>, count: usize, countdown: &Arc<Countdown>) {
+    for _ in 0..count {
+        let countdown = Arc::clone(countdown);
+        runtime.detach(async move { countdown.one() });
     }
 }
 
@@ -189,10 +203,7 @@ fn remote_8<R: Runtime>(runtime: &Arc<R>, count: usize) {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                for _ in 0..count / 8 {
-                    let countdown = Arc::clone(&countdown);
-                    runtime.detach(async move { countdown.one() });
-                }
+                spawn_from_outside(runtime, count / 8, &countdown);
             });
         }
     });

@@ -64,7 +64,8 @@ impl<F: Future> Future for Guarded<F> {
             Ending::Aborted
         } else {
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Pending) if this.ticket.keep_waker(cx.waker()) => return Poll::Pending,
+                Ok(Poll::Pending) => Ending::Aborted,
                 Ok(Poll::Ready(output)) => Ending::Finished(output),
                 Err(payload) => {
                     this.ticket.report_panic("poll", &*payload);

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_task::FallibleTask;
+use async_task::{FallibleTask, Task};
 use parking_lot::Mutex;
 
 use super::Meta;
@@ -40,7 +40,12 @@ pub struct JoinHandle<T> {
 }
 
 enum State<T> {
-    Spawned { task: FallibleTask<Outcome<T>, Meta>, abort: AbortHandle },
+    /// Not polled yet, as most handles never are: the task itself knows how to abort it.
+    Spawned(Task<Outcome<T>, Meta>),
+    Joining {
+        task: FallibleTask<Outcome<T>, Meta>,
+        abort: AbortHandle,
+    },
     Refused(Refusal),
     Finished,
 }
@@ -54,8 +59,8 @@ pub struct AbortHandle {
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(task: FallibleTask<Outcome<T>, Meta>, abort: AbortHandle) -> Self {
-        JoinHandle { state: State::Spawned { task, abort } }
+    pub(crate) fn new(task: Task<Outcome<T>, Meta>) -> Self {
+        JoinHandle { state: State::Spawned(task) }
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
@@ -67,8 +72,10 @@ impl<T> JoinHandle<T> {
     /// A poll under way is not interrupted. A task that has finished keeps its output; otherwise
     /// whoever joins it learns that it was [cancelled](JoinError::is_cancelled).
     pub fn abort(&self) {
-        if let State::Spawned { abort, .. } = &self.state {
-            abort.abort();
+        match &self.state {
+            State::Spawned(task) => drop(task.metadata().abort()),
+            State::Joining { abort, .. } => drop(abort.abort()),
+            State::Refused(_) | State::Finished => {}
         }
     }
 
@@ -76,7 +83,8 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         match &self.state {
-            State::Spawned { abort, .. } => Some(abort.clone()),
+            State::Spawned(task) => Some(task.metadata().abort_handle()),
+            State::Joining { abort, .. } => Some(abort.clone()),
             State::Refused(_) | State::Finished => None,
         }
     }
@@ -85,7 +93,8 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.state {
-            State::Spawned { task, .. } => task.is_finished(),
+            State::Spawned(task) => task.is_finished(),
+            State::Joining { task, .. } => task.is_finished(),
             State::Refused(_) | State::Finished => true,
         }
     }
@@ -95,8 +104,10 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.state.join();
         let result = match &mut self.state {
-            State::Spawned { task, .. } => match std::task::ready!(Pin::new(task).poll(cx)) {
+            State::Spawned(_) => unreachable!("it is being joined since the line above"),
+            State::Joining { task, .. } => match std::task::ready!(Pin::new(task).poll(cx)) {
                 None => Err(JoinError(Kind::Cancelled)),
                 Some(outcome) => match outcome.into_ending() {
                     Ending::Finished(output) => Ok(output),
@@ -117,9 +128,25 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let State::Spawned { task, .. } = std::mem::replace(&mut self.state, State::Finished) {
-            task.detach();
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Spawned(task) => task.detach(),
+            State::Joining { task, .. } => task.detach(),
+            State::Refused(_) | State::Finished => {}
         }
+    }
+}
+
+impl<T> State<T> {
+    /// From the first poll on the task may be cancelled, which only a fallible handle survives; and
+    /// that one does not lead to the task's metadata.
+    fn join(&mut self) {
+        *self = match std::mem::replace(self, State::Finished) {
+            State::Spawned(task) => {
+                let abort = task.metadata().abort_handle();
+                State::Joining { task: task.fallible(), abort }
+            }
+            other => other,
+        };
     }
 }
 

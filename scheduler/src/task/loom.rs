@@ -1,12 +1,12 @@
-//! Models of the registry: abort, and shutdown racing spawn. The cell, which is async-task's, is
-//! stood in for by one bit "queued" and a queue.
+//! Models of the registry: abort, and shutdown racing spawn and the first wait. The cell, which is
+//! async-task's, is stood in for by two bits, "queued" and "running", and a queue.
 
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
@@ -24,13 +24,17 @@ struct Pool {
 /// A task that is never ready; it ends by being dropped.
 struct Cell {
     pool: Arc<Pool>,
-    queued: AtomicBool,
+    /// [`QUEUED`] and [`RUNNING`]. AcqRel, as in async-task.
+    state: AtomicUsize,
     ticket: Mutex<Option<Ticket>>,
 }
 
+const QUEUED: usize = 1;
+const RUNNING: usize = 2;
+
 impl Wake for Cell {
     fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
+        if self.state.fetch_or(QUEUED, Ordering::AcqRel) == 0 {
             let pool = Arc::clone(&self.pool);
             pool.schedule(self);
         }
@@ -38,6 +42,27 @@ impl Wake for Cell {
 }
 
 impl Cell {
+    /// `Runnable::run` with what is never ready: it waits unless it is flagged. True if it has ended.
+    fn run(self: Arc<Self>, home: &Home) -> bool {
+        let mut ticket =
+            self.ticket.lock().unwrap().take().expect("who has the task runs it alone");
+        let early = mutant::on(Mutant::AbortSeenEarly).then(|| ticket.aborted());
+        // From here on a wake queues the task again.
+        self.state.swap(RUNNING, Ordering::AcqRel);
+        // `Guarded::poll`.
+        let aborted = early.unwrap_or_else(|| home.aborted(ticket.key()));
+        if aborted || !ticket.keep_waker(&Waker::from(Arc::clone(&self))) {
+            drop(ticket);
+            return true;
+        }
+        *self.ticket.lock().unwrap() = Some(ticket);
+        if self.state.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0 {
+            let pool = Arc::clone(&self.pool);
+            pool.schedule(self);
+        }
+        false
+    }
+
     fn drop_future(&self) {
         let ticket = self.ticket.lock().unwrap().take();
         drop(ticket);
@@ -88,14 +113,13 @@ impl Pool {
 /// `task::launch`.
 fn spawn(pool: &Arc<Pool>, home: &Arc<Home>) -> Option<(u32, u32)> {
     let birth = Birth { name: None, location: Location::caller() };
-    let ticket = Home::admit(home, birth).ok()?;
-    let (key, serial) = (ticket.key(), ticket.serial());
+    let (ticket, serial) = Home::admit(home, birth).ok()?;
+    let key = ticket.key();
     let cell = Arc::new(Cell {
         pool: Arc::clone(pool),
-        queued: AtomicBool::new(true),
+        state: AtomicUsize::new(QUEUED),
         ticket: Mutex::new(Some(ticket)),
     });
-    home.attach(key, Waker::from(Arc::clone(&cell)));
     pool.schedule(cell);
     Some((key, serial))
 }
@@ -107,31 +131,35 @@ fn model(body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
-/// An abort reaches the task wherever it is: queued, being polled, or idle.
+/// An abort reaches the task wherever it is: queued, being polled for the first time, or idle.
 #[test]
 fn abort_ends_the_task() {
-    model(|| {
-        let pool = Pool::new();
-        let home = Home::new(0, 8, Arc::new(()));
-        let (key, serial) = spawn(&pool, &home).unwrap();
-        let aborting = Arc::clone(&home);
-        let aborter = thread::spawn(move || assert!(aborting.abort(key, serial)));
-        // The worker: ends only when it was handed the task with the flag up.
-        loop {
-            let cell = pool.next();
-            let early = mutant::on(Mutant::AbortSeenEarly).then(|| home.aborted(key));
-            // `Runnable::run`: a wake from here on queues the task again. A swap, as there.
-            cell.queued.swap(false, Ordering::AcqRel);
-            // `Guarded::poll`; what is not aborted is pending.
-            if early.unwrap_or_else(|| home.aborted(key)) {
-                cell.drop_future();
-                break;
-            }
+    model(|| abort_ends_a_task(false));
+}
+
+/// As well when an event comes between.
+#[test]
+fn abort_ends_a_task_that_waits_again() {
+    model(|| abort_ends_a_task(true));
+}
+
+fn abort_ends_a_task(event: bool) {
+    let pool = Pool::new();
+    let home = Home::new(0, 8, Arc::new(()));
+    let (key, serial) = spawn(&pool, &home).unwrap();
+    let aborting = Arc::clone(&home);
+    let aborter = thread::spawn(move || assert!(aborting.abort(key, serial)));
+    // The worker: ends only when it was handed the task with the flag up.
+    let cell = pool.next();
+    if !Arc::clone(&cell).run(&home) {
+        if event {
+            cell.wake();
         }
-        aborter.join().unwrap();
-        assert_eq!(home.alive(), 0);
-        assert!(!home.abort(key, serial), "it has ended");
-    });
+        while !pool.next().run(&home) {}
+    }
+    aborter.join().unwrap();
+    assert_eq!(home.alive(), 0);
+    assert!(!home.abort(key, serial), "it has ended");
 }
 
 /// Whichever comes first, the task is refused or its future is dropped.
@@ -155,9 +183,39 @@ fn shutdown_races_spawn() {
     });
 }
 
+/// Whether the task is still queued, or waits for the first time before or after shutdown looks for
+/// whom to wake: its future is dropped.
+#[test]
+fn shutdown_races_the_first_wait() {
+    model(|| {
+        let pool = Pool::new();
+        let home = Home::new(0, 8, Arc::new(()));
+        spawn(&pool, &home).unwrap();
+        let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
+        // A worker in its last turn.
+        let worker = thread::spawn(move || {
+            let cell = pool_there.queue.lock().unwrap().pop();
+            if let Some(cell) = cell {
+                cell.run(&home_there);
+            }
+        });
+        // `Handle::shutdown`, which did not get to wait for the worker's end.
+        home.close();
+        pool.closing.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        home.wake_all();
+        pool.drop_queued();
+        assert!(home.wait_empty(Duration::MAX));
+        worker.join().unwrap();
+        assert_eq!(home.alive(), 0);
+    });
+}
+
 #[test]
 fn mutants_are_caught() {
     caught(Mutant::AbortUncounted, "task::loom::abort_ends_the_task");
-    caught(Mutant::AbortSeenEarly, "task::loom::abort_ends_the_task");
+    caught(Mutant::AbortSeenEarly, "task::loom::abort_ends_a_task_that_waits_again");
+    caught(Mutant::WaitsUnflagged, "task::loom::abort_ends_the_task");
+    caught(Mutant::WaitsThroughClosing, "task::loom::shutdown_races_the_first_wait");
     caught(Mutant::ScheduleBlindly, "task::loom::shutdown_races_spawn");
 }

@@ -37,6 +37,7 @@ pub(crate) type Task = Runnable<Meta>;
 pub(crate) struct Meta {
     home: Arc<Home>,
     key: u32,
+    serial: u32,
     /// The newest [`WakeStamp`]. Written by whoever queues the task, read by whoever takes it from a
     /// queue; the queue's own ordering publishes it.
     woken: AtomicU64,
@@ -49,6 +50,16 @@ pub(crate) struct WakeStamp(u64);
 impl Meta {
     pub(crate) fn home(&self) -> &Arc<Home> {
         &self.home
+    }
+
+    /// Flags the task, to be dropped instead of polled again. False if it has ended.
+    fn abort(&self) -> bool {
+        self.home.abort(self.key, self.serial)
+    }
+
+    /// To abort it from anywhere.
+    fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(Arc::clone(&self.home), self.key, self.serial)
     }
 
     /// The task's name among all tasks of its runtime: the home's index and the key there.
@@ -85,7 +96,7 @@ impl WakeStamp {
 ///
 /// `schedule` is a function item, so it takes no room in the cell.
 pub(crate) fn launch<F, S>(
-    home: &Arc<Home>,
+    home: Arc<Home>,
     birth: Birth,
     future: F,
     schedule: S,
@@ -95,19 +106,17 @@ where
     F::Output: Send + 'static,
     S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
 {
-    let ticket = match Home::admit(home, birth) {
-        Ok(ticket) => ticket,
+    let (ticket, serial) = match Home::admit(&home, birth) {
+        Ok(admitted) => admitted,
         Err(refusal) => return JoinHandle::refused(refusal),
     };
-    let (key, serial) = (ticket.key(), ticket.serial());
-    let meta = Meta { home: Arc::clone(home), key, woken: AtomicU64::new(0) };
+    let meta = Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) };
     let guarded = Guarded::new(future, ticket);
     let (task, handle) = async_task::Builder::new()
         .metadata(meta)
         .spawn(move |_| guarded, async_task::WithInfo(schedule));
-    home.attach(key, task.waker());
     task.schedule();
-    JoinHandle::new(handle.fallible(), AbortHandle::new(Arc::clone(home), key, serial))
+    JoinHandle::new(handle)
 }
 
 /// Set in a stamp while an event's waker woke the task.

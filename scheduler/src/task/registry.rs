@@ -35,7 +35,8 @@ pub(crate) struct Home {
     owner_address: usize,
     /// Tasks that are flagged for abort and not yet dropped. Read before every poll; nearly always
     /// zero, and on a line that is otherwise only read. Raised by an aborter before its wake and
-    /// read by whoever got the task through that wake, hence `Relaxed` is enough.
+    /// read by whoever got the task through that wake, hence `Relaxed` is enough. Before the task
+    /// first waits there is no such wake: then it looks once more, under the lock.
     aborting: AtomicUsize,
     panics: AtomicUsize,
     /// Holding this = the right to add, remove and flag tasks.
@@ -55,7 +56,7 @@ struct Table {
 }
 
 struct Entry {
-    /// One that wakes nobody between [`Home::admit`] and [`Home::attach`].
+    /// One that wakes nobody until the task first waits; see [`Ticket::keep_waker`].
     waker: Waker,
     serial: u32,
     /// As [`Births`] knows it.
@@ -69,7 +70,8 @@ const _: () = assert!(size_of::<Entry>() <= 24);
 pub(crate) struct Ticket {
     home: Arc<Home>,
     key: u32,
-    serial: u32,
+    /// The home has the task's waker.
+    attached: bool,
 }
 
 impl Home {
@@ -107,8 +109,9 @@ impl Home {
         self.owner_address == address.addr()
     }
 
-    /// Takes a place for a task that is about to be built.
-    pub(crate) fn admit(home: &Arc<Self>, birth: Birth) -> Result<Ticket, Refusal> {
+    /// Takes a place for a task that is about to be built. Also gives the number that tells it from
+    /// all others that have the same place at other times.
+    pub(crate) fn admit(home: &Arc<Self>, birth: Birth) -> Result<(Ticket, u32), Refusal> {
         let mut table = home.table.lock();
         if table.closed {
             return Err(Refusal::ShuttingDown);
@@ -123,14 +126,24 @@ impl Home {
         let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, birth });
         drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
-        Ok(Ticket { home: Arc::clone(home), key, serial })
+        Ok((Ticket { home: Arc::clone(home), key, attached: false }, serial))
     }
 
-    /// Gives the place the task's waker. The ticket still lives: the task has not been scheduled.
-    pub(crate) fn attach(&self, key: u32, waker: Waker) {
-        if let Some(entry) = self.table.lock().entries.get_mut(key as usize) {
-            entry.waker = waker;
+    /// Gives the place the waker of its task, which lives. False if the task is to be dropped.
+    fn attach(&self, key: u32, waker: &Waker) -> bool {
+        let kept = waker.clone();
+        let (aborted, closed) = {
+            let mut table = self.table.lock();
+            if let Some(entry) = table.entries.get_mut(key as usize) {
+                entry.waker = kept;
+            }
+            (!table.aborted.is_empty() && table.aborted.contains(&key), table.closed)
+        };
+        if closed && !mutant::on(Mutant::WaitsThroughClosing) {
+            // `wake_all` may have come by. Then the pool closes, too, and drops what is queued.
+            waker.wake_by_ref();
         }
+        !aborted || mutant::on(Mutant::WaitsUnflagged)
     }
 
     /// Flags a task, to be dropped instead of polled, and wakes it. False if it has ended.
@@ -239,8 +252,15 @@ impl Ticket {
         self.key
     }
 
-    pub(crate) fn serial(&self) -> u32 {
-        self.serial
+    /// The task goes to wait: from the first time on its home has its waker, for whoever aborts it
+    /// or shuts it down. False if it was flagged before that, so that nobody would wake it.
+    ///
+    /// Not before it is scheduled: most tasks that end in their first poll need no waker, and until
+    /// then a task is in a queue, from which it is polled or dropped without being woken.
+    #[inline]
+    #[must_use = "a task that was flagged has to be dropped instead"]
+    pub(crate) fn keep_waker(&mut self, waker: &Waker) -> bool {
+        std::mem::replace(&mut self.attached, true) || self.home.attach(self.key, waker)
     }
 
     /// Whether the task is to be dropped instead of polled.
