@@ -327,45 +327,41 @@ fn events_find_a_listener() {
     });
 }
 
-/// While somebody runs for long the monitor does not sleep through it.
+/// The only worker does as `run` says, while the monitor goes to doze, and is then held in a poll that
+/// never ends by itself: only a monitor that is awake would help, so the model ends only if it returns.
+fn then_runs_for_long(run: impl Fn(&World) + Sync + Send + 'static) {
+    model(3, move || {
+        let world = World::new(1, 1, 1, 2);
+        let monitor = Arc::clone(&world);
+        let monitor = thread::spawn(move || monitor.monitor_dozes());
+        run(&world);
+        monitor.join().unwrap();
+    });
+}
+
 #[test]
 fn the_monitor_goes_to_sleep() {
-    model(3, || {
-        let world = World::new(1, 1, 1, 2);
-        let monitor = Arc::clone(&world);
-        // Announced before the others start: the run is about getting up.
+    then_runs_for_long(|world| {
         let bed = world.sleep.announce(0, 1);
-        let monitor = thread::spawn(move || monitor.monitor_dozes());
-        // The worker gets up and is then held in a poll that never ends by itself: only a monitor
-        // that is awake would help, so the model ends only if the monitor returns.
         let _ = world.sleep.leave(0, bed);
         world.got_up();
-        monitor.join().unwrap();
     });
 }
 
-/// Nor through a run after a rest that was none: the last look found work.
+/// A rest that was none: the last look found work.
 #[test]
 fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
-    model(3, || {
-        let world = World::new(1, 1, 1, 2);
-        let monitor = Arc::clone(&world);
+    then_runs_for_long(|world| {
         world.work.store(1, Ordering::Relaxed);
-        let monitor = thread::spawn(move || monitor.monitor_dozes());
-        // It is back at once, and then held in a poll.
         world.rest(0, &mut false);
-        monitor.join().unwrap();
     });
 }
 
-/// Nor through one that follows a short one and a rest: the alarm, put off before, is set again.
+/// A short run and a rest before: the alarm, set for the short run, is set again.
 #[test]
 fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
-    model(3, || {
-        let world = World::new(1, 1, 1, 2);
-        let monitor = Arc::clone(&world);
+    then_runs_for_long(|world| {
         let bed = world.sleep.announce(0, 1);
-        let monitor = thread::spawn(move || monitor.monitor_dozes());
         let _ = world.sleep.leave(0, bed);
         if world.doze.got_up() {
             // For a time to which the short run does not last.
@@ -377,7 +373,6 @@ fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
         }
         let _ = world.sleep.leave(0, bed);
         world.got_up();
-        monitor.join().unwrap();
     });
 }
 
