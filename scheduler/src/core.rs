@@ -149,10 +149,20 @@ impl Core {
     }
 
     /// Whether something waits that is worth a wake: what the last one to search looks for.
+    ///
+    /// While long polls are being seen, so are events that nobody listens for: they may be as long,
+    /// which the estimates of those who have not run them do not tell.
     pub(crate) fn wake_is_due(&self, now: Instant) -> bool {
         !self.injector.is_empty()
             || self.shared_timers_due(now)
             || self.workers.iter().any(|worker| worker.needs_help(now))
+            || self.watch.alerted(now) && self.a_lane_needs_a_listener()
+    }
+
+    /// Whether a lane has something to take and nobody listens there.
+    pub(crate) fn a_lane_needs_a_listener(&self) -> bool {
+        (0..self.park.lanes())
+            .any(|lane| !self.sleep.lane_is_covered(lane) && self.park.ready(lane))
     }
 
     /// How long the oldest runnable task has waited, in nanoseconds; see
@@ -300,5 +310,38 @@ fn schedule_from_outside(task: Task) {
     match owner.downcast::<Core>() {
         Ok(core) => core.inject(task),
         Err(_) => unreachable!("the worker pool's homes are owned by its core"),
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+    use crate::park::Idle;
+    use crate::policy::Estimate;
+
+    const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+    /// A core with one worker, to which polls seem short.
+    fn core() -> Core {
+        let (_, queue) = crate::queue::queue();
+        let timers = Arc::new(TimerQueue::new(None));
+        let watch = Watch::new().unwrap();
+        let core = Core::new(Idle::new(), Clock::manual().0, vec![queue], 1, timers, watch);
+        core.workers[0].set_estimate(Estimate::from_nanos(5_000));
+        core
+    }
+
+    /// Failure: after short handlers a burst of 2 ms each was begun by a row of three workers, and by
+    /// one more each time the monitor looked: most of it waited in a lane where nobody listened.
+    #[test]
+    fn events_nobody_listens_for_are_worth_a_wake_while_long_polls_are_seen() {
+        let core = core();
+        core.park.wake(0);
+        assert!(!core.wake_is_due(NOW), "who is busy is back within a short poll");
+        core.watch.alert(NOW);
+        assert!(core.wake_is_due(NOW));
+        let bed = core.sleep.announce(0, 1);
+        assert!(!core.wake_is_due(NOW), "a listener hears them");
+        assert!(!core.sleep.leave(0, bed));
     }
 }

@@ -115,7 +115,7 @@ impl Watch {
         self.alert_left(now) > 0
     }
 
-    fn alert(&self, now: Instant) {
+    pub(crate) fn alert(&self, now: Instant) {
         self.alert_until.store((now + ALERT).as_nanos(), Ordering::Relaxed);
         self.pause.store(nanos(PAUSE_MIN), Ordering::Relaxed);
     }
@@ -272,12 +272,6 @@ impl Core {
                 self.park.wake(lane);
             }
         }
-    }
-
-    /// Whether a lane has something to take and nobody listens there.
-    fn a_lane_needs_a_listener(&self) -> bool {
-        (0..self.park.lanes())
-            .any(|lane| !self.sleep.lane_is_covered(lane) && self.park.ready(lane))
     }
 
     /// Whether nobody stands by beside the listener that may be caught in a long poll next.
