@@ -1,8 +1,11 @@
 //! What every visit needs: the programs that were built, the machine, the scale.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::build::Workspace;
 use super::figures::Fault;
@@ -17,6 +20,8 @@ pub(crate) struct Bench {
     /// Where results and scratch files go.
     pub(crate) folder: PathBuf,
     workspace: Workspace,
+    /// Kept from others as long as this one measures.
+    _machine: File,
 }
 
 impl Bench {
@@ -32,9 +37,10 @@ impl Bench {
         let folder = target.join(name);
         std::fs::create_dir_all(&folder)
             .map_err(Fault::of(format!("making {}", folder.display())))?;
+        let _machine = have_to_oneself(&target.join("measuring"))?;
         let workspace = Workspace::new(root(), &target, scale);
         build(&workspace)?;
-        Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace })
+        Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace, _machine })
     }
 
     /// The program of `benches/peers` with this name.
@@ -51,6 +57,18 @@ pub(crate) fn root() -> &'static Path {
 /// Where cargo builds.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Two benchmarks at once would measure each other. The lock goes with the file, however this ends.
+fn have_to_oneself(path: &Path) -> Result<File, Fault> {
+    let file = File::create(path).map_err(Fault::of(format!("making {}", path.display())))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => {
+            Err(Fault::Failed("another benchmark is under way here".to_owned()))
+        }
+        Err(error) => Err(Fault::of(format!("locking {}", path.display()))(error)),
+    }
 }
 
 /// As many files as this process may have, for the programs too: some rows hold 15,000 sockets.
