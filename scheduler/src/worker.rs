@@ -290,6 +290,10 @@ impl Worker {
                 let harvest = self.core.park.listen(lane, bound, timeout, &mut self.wakers);
                 self.token |= self.core.sleep.leave(self.local.index(), Bed::Listening(lane));
                 self.took(lane, harvest);
+                if self.core.park.lanes() == 1 {
+                    // That was the look; of several the others have theirs still to come.
+                    self.turns_left = TURNS_BETWEEN_LOOKS;
+                }
             }
             Bed::Parked => {
                 self.remote().counters.parks.add(1);

@@ -52,6 +52,18 @@ fn a_wait_is_counted_from_the_wake_to_the_run_and_a_poll_to_its_end() {
     assert_eq!(metrics.event_to_run.count(), 0, "no event woke anybody");
 }
 
+/// Failure: a worker that had just waited in the only lane looked into it again every 61 turns, a
+/// system call for each 30 requests of a single connection.
+#[test]
+fn who_waits_for_each_task_looks_into_the_only_lane_by_waiting_alone() {
+    let (runtime, _hand) = runtime(Idle::new());
+    for round in 1..=200 {
+        let asleep = settled(&runtime, |metrics| metrics.workers[0].listens >= round);
+        assert_eq!(asleep.workers[0].lane_polls, 0, "round {round}");
+        runtime.block_on(runtime.spawn(async {})).unwrap();
+    }
+}
+
 #[test]
 fn an_events_wait_is_counted_apart_and_from_its_harvest() {
     let lane = Lane::new();
