@@ -162,7 +162,8 @@ impl Builder {
         self.map(|scheduler| scheduler.budget(operations))
     }
 
-    /// Sets how many tasks spawned by one worker may be alive; more are refused.
+    /// Sets how many tasks spawned by one worker may be alive, and how many spawned by all other
+    /// threads together; more are refused.
     pub fn max_tasks(self, tasks: usize) -> Builder {
         self.map(|scheduler| scheduler.max_tasks(tasks))
     }

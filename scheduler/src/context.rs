@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use crate::coop::Step;
 use crate::local::Local;
 use crate::runtime::Handle;
-use crate::task::{Home, Task};
+use crate::task::{Admission, Birth, Home, Refusal, Task};
 use crate::time::{Instant, Place, TimerQueue};
 
 thread_local! {
@@ -74,12 +74,13 @@ pub(crate) fn handle() -> Option<Handle> {
     })
 }
 
-/// Where tasks that are spawned here belong.
+/// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
+/// count all workers share.
 #[inline]
-pub(crate) fn home() -> Option<Arc<Home>> {
+pub(crate) fn admit(birth: &Birth) -> Option<Result<Admission, Refusal>> {
     look_at(|context| match context {
-        Context::Worker(local) => Arc::clone(local.home()),
-        Context::Entered(handle) => Arc::clone(handle.foreign_home()),
+        Context::Worker(local) => Home::admit(local.home(), birth),
+        Context::Entered(handle) => handle.admit_foreign(birth),
     })
 }
 

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 use crate::blocking::{self, Blocking};
 use crate::context::{self, Context};
 use crate::core::{self, Core};
 use crate::exits::Exits;
 use crate::metrics::Metrics;
 use crate::park::Park;
-use crate::task::{self, Birth, Home, JoinHandle};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal};
 use crate::threads::Parker;
 use crate::time::{Clock, TimerQueue};
 
@@ -35,8 +38,10 @@ pub struct Handle(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
-    /// One a worker, and the last for tasks spawned off the workers.
+    /// One a worker, and the rest for tasks spawned off the workers.
     pub(crate) homes: Box<[Arc<Home>]>,
+    /// How many tasks were spawned off the workers; which home is next.
+    pub(crate) foreign_turn: CachePadded<AtomicUsize>,
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_home: Arc<Home>,
     pub(crate) exits: Arc<Exits>,
@@ -274,7 +279,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(Arc::clone(self.home()), birth, future, core::schedule)
+        task::launch(self.admit(&birth), future, core::schedule)
     }
 
     pub(crate) fn launch_blocking<T, W>(&self, birth: Birth, work: W) -> JoinHandle<T>
@@ -286,15 +291,15 @@ impl Handle {
             return JoinHandle::refused(refusal);
         }
         let future = async move { work() };
-        let home = Arc::clone(&self.0.blocking_home);
-        task::launch(home, birth, future, blocking::schedule)
+        let admission = Home::admit(&self.0.blocking_home, &birth);
+        task::launch(admission, future, blocking::schedule)
     }
 
-    /// The current worker's home, or the one for everybody else.
-    fn home(&self) -> &Arc<Home> {
+    /// Takes a place for a task that the current thread spawns.
+    fn admit(&self, birth: &Birth) -> Result<Admission, Refusal> {
         match context::worker_index_in(self) {
-            Some(worker) => self.worker_home(worker),
-            None => self.foreign_home(),
+            Some(worker) => Home::admit(self.worker_home(worker), birth),
+            None => self.admit_foreign(birth),
         }
     }
 
@@ -302,8 +307,20 @@ impl Handle {
         &self.0.homes[worker]
     }
 
-    pub(crate) fn foreign_home(&self) -> &Arc<Home> {
-        &self.0.homes[self.0.homes.len() - 1]
+    /// Takes a place for a task that is spawned off the workers: in one home after the other, since
+    /// who spawns would always meet at the lock of a single one the workers that end what was spawned
+    /// before.
+    pub(crate) fn admit_foreign(&self, birth: &Birth) -> Result<Admission, Refusal> {
+        let homes = &self.0.homes[self.workers()..];
+        let turn = self.0.foreign_turn.fetch_add(1, Ordering::Relaxed);
+        let (later, next) = homes.split_at(turn % homes.len());
+        for home in next.iter().chain(later) {
+            match Home::admit(home, birth) {
+                Err(Refusal::Full { .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(Refusal::Full { bound: homes.iter().map(|home| home.bound()).sum() })
     }
 
     fn all_homes(&self) -> impl Iterator<Item = &Arc<Home>> {
@@ -348,16 +365,15 @@ impl Handle {
     }
 }
 
-/// Launches a task on the current runtime. Without a clone of its handle, whose count all workers
-/// share.
+/// Launches a task on the current runtime.
 #[track_caller]
 pub(crate) fn launch_here<F>(birth: Birth, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let Some(home) = context::home() else { outside_of_a_runtime() };
-    task::launch(home, birth, future, core::schedule)
+    let Some(admission) = context::admit(&birth) else { outside_of_a_runtime() };
+    task::launch(admission, future, core::schedule)
 }
 
 #[cold]

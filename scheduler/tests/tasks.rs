@@ -275,6 +275,30 @@ fn at_the_bound_a_spawn_is_refused_and_says_so() {
     runtime.block_on(first).unwrap();
 }
 
+/// Tasks spawned from outside are kept in several places, which share the bound.
+#[test]
+fn bound_from_outside_is_reached_exactly_whoever_of_them_lives_on() {
+    let runtime = Builder::new().workers(1).max_tasks(20).start(Idle::new()).unwrap();
+    let mut living = Vec::new();
+    while living.len() < 20 {
+        let (release, released) = oneshot();
+        living.push((release, runtime.spawn(released)));
+        // Every other one ends, so those that live on are not spread evenly by taking turns.
+        if living.len() < 20 {
+            runtime.block_on(runtime.spawn(async {})).unwrap();
+        }
+    }
+    for _ in 0..20 {
+        let error = runtime.block_on(runtime.spawn(async {})).unwrap_err();
+        assert!(error.is_refused() && error.to_string().contains("bound of 20"), "{error}");
+    }
+    for (release, task) in living {
+        release();
+        runtime.block_on(task).unwrap();
+    }
+    runtime.block_on(runtime.spawn(async {})).unwrap();
+}
+
 /// tokio 4941, 5712: two tasks that wake each other for ever hold the next slot.
 #[test]
 fn a_conversation_in_the_next_slot_does_not_starve_the_deque() {

@@ -44,7 +44,7 @@ struct Identity(usize, usize);
 
 impl Births {
     /// The number of `birth`, for one more task.
-    pub(super) fn add(&mut self, birth: Birth) -> u32 {
+    pub(super) fn add(&mut self, birth: &Birth) -> u32 {
         let identity = birth.identity();
         let is_last = |shared: &Shared| shared.birth.identity() == identity;
         let number = match self.shared.get(self.last as usize).is_some_and(is_last) {
@@ -73,10 +73,10 @@ impl Births {
         Some(birth)
     }
 
-    fn find_or_insert(&mut self, identity: Identity, birth: Birth) -> u32 {
+    fn find_or_insert(&mut self, identity: Identity, birth: &Birth) -> u32 {
         let shared = &mut self.shared;
         *self.numbers.entry(identity).or_insert_with(|| {
-            let number = shared.insert(Shared { birth, tasks: 0 });
+            let number = shared.insert(Shared { birth: birth.clone(), tasks: 0 });
             u32::try_from(number).expect("the bound on live tasks fits in 32 bits")
         })
     }
@@ -101,8 +101,8 @@ mod tests {
     fn tasks_of_one_name_and_place_share_them_until_the_last_has_gone() {
         let name: Arc<str> = "worker".into();
         let mut births = Births::default();
-        let unnamed = births.add(birth(None));
-        let numbers = [(); 3].map(|()| births.add(birth(Some(&name))));
+        let unnamed = births.add(&birth(None));
+        let numbers = [(); 3].map(|()| births.add(&birth(Some(&name))));
         assert!(numbers.iter().all(|number| *number == numbers[0] && *number != unnamed));
         assert_eq!(
             (births.at(numbers[0]).name(), births.at(unnamed).name()),
@@ -120,7 +120,7 @@ mod tests {
         let mut births = Births::default();
         for round in 0..100 {
             let name: Arc<str> = format!("task {round:3}").into();
-            let number = births.add(birth(Some(&name)));
+            let number = births.add(&birth(Some(&name)));
             drop(name);
             assert_eq!(births.at(number).name(), format!("task {round:3}"));
             drop(births.remove(number));

@@ -11,7 +11,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use super::births::Birth;
-use super::registry::{Home, Ticket};
+use super::registry::{Admission, Home, Ticket};
 use crate::mutant::{self, Mutant, caught};
 
 /// What runs tasks, in place of `Core`.
@@ -113,7 +113,7 @@ impl Pool {
 /// `task::launch`.
 fn spawn(pool: &Arc<Pool>, home: &Arc<Home>) -> Option<(u32, u32)> {
     let birth = Birth { name: None, location: Location::caller() };
-    let (ticket, serial) = Home::admit(home, birth).ok()?;
+    let Admission { ticket, serial } = Home::admit(home, &birth).ok()?;
     let key = ticket.key();
     let cell = Arc::new(Cell {
         pool: Arc::clone(pool),

@@ -25,7 +25,7 @@ use async_task::{Runnable, ScheduleInfo};
 pub use crate::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub(crate) use registry::{Home, Refusal};
+pub(crate) use registry::{Admission, Home, Refusal};
 
 use crate::time::Instant;
 use guard::Guarded;
@@ -92,12 +92,11 @@ impl WakeStamp {
     }
 }
 
-/// Puts `future` into a cell and hands it to `schedule` for its first poll.
+/// Puts `future` into a cell and hands it to `schedule` for its first poll, if it was admitted.
 ///
 /// `schedule` is a function item, so it takes no room in the cell.
 pub(crate) fn launch<F, S>(
-    home: Arc<Home>,
-    birth: Birth,
+    admission: Result<Admission, Refusal>,
     future: F,
     schedule: S,
 ) -> JoinHandle<F::Output>
@@ -106,10 +105,11 @@ where
     F::Output: Send + 'static,
     S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
 {
-    let (ticket, serial) = match Home::admit(&home, birth) {
-        Ok(admitted) => admitted,
+    let Admission { ticket, serial } = match admission {
+        Ok(admission) => admission,
         Err(refusal) => return JoinHandle::refused(refusal),
     };
+    let home = Arc::clone(ticket.home());
     let meta = Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) };
     let guarded = Guarded::new(future, ticket);
     let (task, handle) = async_task::Builder::new()

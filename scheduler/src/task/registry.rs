@@ -1,7 +1,7 @@
 //! Every live task of a home can be found here, to abort it, to name it, or to shut it down.
 //!
-//! There is one [`Home`] a worker, one for tasks spawned off the workers and one for the blocking
-//! pool, so that spawning takes a lock and a reference count that no other worker touches.
+//! There is one [`Home`] a worker, some for tasks spawned off the workers and one for the blocking
+//! pool, so that spawning on a worker takes a lock and a reference count that no other worker touches.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -66,6 +66,13 @@ struct Entry {
 /// Each task has one: it is part of what an idle connection takes.
 const _: () = assert!(size_of::<Entry>() <= 24);
 
+/// What a task is admitted with.
+pub(crate) struct Admission {
+    pub(super) ticket: Ticket,
+    /// Tells the task from all others that have the same place at other times.
+    pub(super) serial: u32,
+}
+
 /// A task's place in its home; dropped with the future, which frees the place.
 pub(crate) struct Ticket {
     home: Arc<Home>,
@@ -99,6 +106,11 @@ impl Home {
         self.index
     }
 
+    /// How many tasks may live here.
+    pub(crate) fn bound(&self) -> usize {
+        self.bound
+    }
+
     pub(crate) fn owner(&self) -> &Arc<dyn Any + Send + Sync> {
         &self.owner
     }
@@ -109,9 +121,8 @@ impl Home {
         self.owner_address == address.addr()
     }
 
-    /// Takes a place for a task that is about to be built. Also gives the number that tells it from
-    /// all others that have the same place at other times.
-    pub(crate) fn admit(home: &Arc<Self>, birth: Birth) -> Result<(Ticket, u32), Refusal> {
+    /// Takes a place for a task that is about to be built.
+    pub(crate) fn admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refusal> {
         let mut table = home.table.lock();
         if table.closed {
             return Err(Refusal::ShuttingDown);
@@ -126,7 +137,8 @@ impl Home {
         let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, birth });
         drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
-        Ok((Ticket { home: Arc::clone(home), key, attached: false }, serial))
+        let ticket = Ticket { home: Arc::clone(home), key, attached: false };
+        Ok(Admission { ticket, serial })
     }
 
     /// Gives the place the waker of its task, which lives. False if the task is to be dropped.
@@ -248,6 +260,10 @@ impl Home {
 }
 
 impl Ticket {
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
     pub(crate) fn key(&self) -> u32 {
         self.key
     }
