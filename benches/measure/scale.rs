@@ -23,7 +23,7 @@ impl Scale {
     pub(crate) fn seconds(self, full: f64) -> f64 {
         match self {
             Scale::Full => full,
-            Scale::Quick => (full * 0.5).min(0.3),
+            Scale::Quick => (full * 0.4).min(0.25),
             Scale::Smoke => 0.1,
         }
     }
