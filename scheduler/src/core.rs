@@ -148,15 +148,19 @@ impl Core {
             })
     }
 
-    /// Whether something waits that is worth a wake: what the last one to search looks for.
-    ///
-    /// While long polls are being seen, so are events that nobody listens for: they may be as long,
-    /// which the estimates of those who have not run them do not tell.
+    /// Whether something waits that is worth a wake.
     pub(crate) fn wake_is_due(&self, now: Instant) -> bool {
         !self.injector.is_empty()
             || self.shared_timers_due(now)
             || self.workers.iter().any(|worker| worker.needs_help(now))
-            || self.watch.alerted(now) && self.a_lane_needs_a_listener()
+    }
+
+    /// Whether who was woken and has found work is to wake another.
+    ///
+    /// While long polls are being seen, also for events that nobody listens for: they may be as long,
+    /// which the estimates of those who have not run them do not tell.
+    pub(crate) fn successor_is_due(&self, now: Instant) -> bool {
+        self.wake_is_due(now) || self.watch.alerted(now) && self.a_lane_needs_a_listener()
     }
 
     /// Whether a lane has something to take and nobody listens there.
@@ -337,11 +341,11 @@ mod tests {
     fn events_nobody_listens_for_are_worth_a_wake_while_long_polls_are_seen() {
         let core = core();
         core.park.wake(0);
-        assert!(!core.wake_is_due(NOW), "who is busy is back within a short poll");
+        assert!(!core.successor_is_due(NOW), "who is busy is back within a short poll");
         core.watch.alert(NOW);
-        assert!(core.wake_is_due(NOW));
+        assert!(core.successor_is_due(NOW));
         let bed = core.sleep.announce(0, 1);
-        assert!(!core.wake_is_due(NOW), "a listener hears them");
+        assert!(!core.successor_is_due(NOW), "a listener hears them");
         assert!(!core.sleep.leave(0, bed));
     }
 }

@@ -195,7 +195,7 @@ impl Worker {
         self.remote().counters.useful_wakes.add(1);
         self.core.sleep.release_token();
         fence(Ordering::SeqCst);
-        if self.core.wake_is_due(self.now()) {
+        if self.core.successor_is_due(self.now()) {
             self.core.wake_for_unowned();
         }
     }

@@ -99,6 +99,17 @@ impl Pool {
         }
     }
 
+    /// `Handle::shutdown`, which waits for no worker.
+    fn shut_down(&self, home: &Home) {
+        home.close();
+        self.closing.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        home.wake_all();
+        self.drop_queued();
+        // No time passes in a model: a task that nobody drops is a deadlock here.
+        assert!(home.wait_empty(Duration::MAX));
+    }
+
     fn next(&self) -> Arc<Cell> {
         let mut queue = self.queue.lock().unwrap();
         loop {
@@ -170,14 +181,7 @@ fn shutdown_races_spawn() {
         let home = Home::new(0, 8, Arc::new(()));
         let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
         let spawner = thread::spawn(move || spawn(&pool_there, &home_there).is_some());
-        // `Handle::shutdown`, with no workers.
-        home.close();
-        pool.closing.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        home.wake_all();
-        pool.drop_queued();
-        // No time passes in a model: a task that nobody drops is a deadlock here.
-        assert!(home.wait_empty(Duration::MAX));
+        pool.shut_down(&home);
         spawner.join().unwrap();
         assert_eq!(home.alive(), 0);
     });
@@ -199,13 +203,7 @@ fn shutdown_races_the_first_wait() {
                 cell.run(&home_there);
             }
         });
-        // `Handle::shutdown`, which did not get to wait for the worker's end.
-        home.close();
-        pool.closing.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        home.wake_all();
-        pool.drop_queued();
-        assert!(home.wait_empty(Duration::MAX));
+        pool.shut_down(&home);
         worker.join().unwrap();
         assert_eq!(home.alive(), 0);
     });
