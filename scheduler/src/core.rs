@@ -318,28 +318,24 @@ fn schedule_from_outside(task: Task) {
 }
 
 #[cfg(all(test, not(heist_loom)))]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::park::Idle;
-    use crate::policy::Estimate;
 
     const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
-    /// A core with one worker, to which polls seem short.
-    fn core() -> Core {
+    /// A core with one worker and one lane, on which nothing runs.
+    pub(crate) fn of_one_worker(clock: Clock) -> Core {
         let (_, queue) = crate::queue::queue();
         let timers = Arc::new(TimerQueue::new(None));
-        let watch = Watch::new().unwrap();
-        let core = Core::new(Idle::new(), Clock::manual().0, vec![queue], 1, timers, watch);
-        core.workers[0].set_estimate(Estimate::from_nanos(5_000));
-        core
+        Core::new(Idle::new(), clock, vec![queue], 1, timers, Watch::new().unwrap())
     }
 
     /// Failure: after short handlers a burst of 2 ms each was begun by a row of three workers, and by
     /// one more each time the monitor looked: most of it waited in a lane where nobody listened.
     #[test]
     fn events_nobody_listens_for_are_worth_a_wake_while_long_polls_are_seen() {
-        let core = core();
+        let core = of_one_worker(Clock::manual().0);
         core.park.wake(0);
         assert!(!core.successor_is_due(NOW), "who is busy is back within a short poll");
         core.watch.alert(NOW);

@@ -64,22 +64,16 @@ impl Lessons {
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::monitor::Watch;
-    use crate::park::Idle;
+    use crate::core::tests::of_one_worker;
     use crate::policy::Estimate;
-    use crate::time::{Clock, TimerQueue};
+    use crate::time::Clock;
 
     /// Failure: tasks that only ever yield bring no events and let nobody rest, so the estimate stood
     /// where it was, and tasks from outside were taken one by one between 61 of theirs.
     #[test]
     fn short_polls_are_learnt_from_without_an_event_or_a_rest() {
-        let (_, queue) = crate::queue::queue();
-        let timers = Arc::new(TimerQueue::new(None));
-        let watch = Watch::new().unwrap();
-        let core = Core::new(Idle::new(), Clock::manual().0, vec![queue], 1, timers, watch);
+        let core = of_one_worker(Clock::manual().0);
         let (remote, mut lessons) = (&core.workers[0], Lessons::default());
         assert_eq!(remote.estimate(), Estimate::START);
         for _ in 0..10_000 {

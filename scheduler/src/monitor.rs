@@ -284,20 +284,13 @@ impl Core {
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-    use crate::park::Idle;
+    use crate::core::tests::of_one_worker;
     use crate::policy::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
-    use crate::time::{Clock, TimerQueue};
-
-    fn core() -> Arc<Core> {
-        let (_, queue) = crate::queue::queue();
-        let timers = Arc::new(TimerQueue::new(None));
-        let watch = Watch::new().unwrap();
-        Arc::new(Core::new(Idle::new(), Clock::system(), vec![queue], 1, timers, watch))
-    }
+    use crate::time::Clock;
 
     #[test]
     fn monitor_looks_while_a_worker_runs_and_dozes_when_it_sleeps() {
-        let core = core();
+        let core = Arc::new(of_one_worker(Clock::system()));
         let rule = Rule::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL);
         let mut monitor = Monitor::new(Arc::clone(&core), rule);
         let mut look = || monitor.look(core.clock.now());

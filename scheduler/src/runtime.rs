@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
     /// One a worker, and the rest for tasks spawned off the workers.
     pub(crate) homes: Box<[Arc<Home>]>,
-    /// How many tasks were spawned off the workers; which home is next.
+    /// Goes up with each task that is spawned off the workers: whose turn it is among their homes.
     pub(crate) foreign_turn: CachePadded<AtomicUsize>,
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_home: Arc<Home>,
