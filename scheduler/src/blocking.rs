@@ -4,7 +4,7 @@
 //! time; work waits in one queue, and what finds it full is refused.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_task::ScheduleInfo;
@@ -13,8 +13,9 @@ use parking_lot::{Condvar, Mutex};
 use crate::context::{self, Context};
 use crate::exits::Exits;
 use crate::figures::{Histogram, Scale};
-use crate::runtime::Handle;
-use crate::task::{Refusal, Task, WakeStamp};
+use crate::panics::{self, Place};
+use crate::runtime::{Handle, WeakHandle};
+use crate::task::{Owner, Refusal, Task, WakeStamp};
 use crate::threads;
 use crate::time::{Clock, Instant};
 
@@ -28,6 +29,8 @@ pub(crate) struct Blocking {
     /// From queueing to the start. Written under the lock of `state`.
     wait: Histogram,
     changed: Condvar,
+    /// The runtime that this belongs to; set once, when that is made.
+    runtime: OnceLock<WeakHandle>,
 }
 
 #[derive(Default)]
@@ -68,6 +71,7 @@ impl Blocking {
             state: Mutex::default(),
             wait: Histogram::new(Scale::Time),
             changed: Condvar::new(),
+            runtime: OnceLock::new(),
         })
     }
 
@@ -95,9 +99,10 @@ impl Blocking {
         let exit = self.exits.enter();
         let name = format!("{}-blocking-{}", self.thread_name, state.started);
         let thread = threads::spawn(name, move || {
-            let _exit = exit;
+            exit.begin();
             let _scope = context::enter(Context::Entered(handle));
             pool.work();
+            drop(exit);
         });
         match thread {
             Ok(thread) => {
@@ -119,6 +124,11 @@ impl Blocking {
         }
     }
 
+    pub(crate) fn set_runtime(&self, runtime: WeakHandle) {
+        let set = self.runtime.set(runtime);
+        debug_assert!(set.is_ok(), "a pool belongs to one runtime");
+    }
+
     fn push(&self, task: Task) {
         let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
@@ -135,7 +145,7 @@ impl Blocking {
 
     fn work(&self) {
         while let Some(task) = self.next() {
-            task.run();
+            panics::contain(Place::BlockingThread, || task.run());
         }
     }
 
@@ -200,9 +210,16 @@ impl Blocking {
 /// Queues a task of the blocking pool; the schedule function of its cell.
 pub(crate) fn schedule(task: Task, _info: ScheduleInfo) {
     let owner = Arc::clone(task.metadata().home().owner());
-    match owner.downcast::<Blocking>() {
-        Ok(pool) => pool.push(task),
-        Err(_) => unreachable!("the blocking pool's home is owned by the pool"),
+    owner.schedule(task);
+}
+
+impl Owner for Blocking {
+    fn schedule(&self, task: Task) {
+        self.push(task);
+    }
+
+    fn run_inside(&self, code: &mut dyn FnMut()) {
+        WeakHandle::run_inside(self.runtime.get(), code);
     }
 }
 

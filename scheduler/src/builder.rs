@@ -1,21 +1,20 @@
 //! Making a runtime: settings, their bounds and defaults, and starting the threads.
 
-use std::sync::{Arc, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
-
-use crossbeam_utils::CachePadded;
 
 use crate::blocking::Blocking;
 use crate::core::Core;
 use crate::exits::Exits;
 use crate::monitor::{Monitor, Watch};
 use crate::overload::Rule;
+use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::policy::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::queue::{self, LocalQueue};
-use crate::runtime::{Handle, Inner, Runtime};
+use crate::runtime::{Handle, Parts, Runtime};
 use crate::sleep::MAX_WORKERS;
-use crate::sync::atomic::AtomicUsize;
 use crate::task::Home;
 use crate::threads;
 use crate::time::{Clock, TimerQueue};
@@ -68,6 +67,14 @@ pub enum StartError {
     /// The operating system gave no timer for the monitor.
     #[error("could not create the monitor's timer: {0}; raise the limit on open files")]
     Timer(#[source] std::io::Error),
+    /// The hook of [`Builder::on_thread_start`] panicked; the threads have been ended.
+    #[error("the hook on_thread_start panicked on thread {thread}: {message}; mend the hook")]
+    StartHook {
+        /// Name of the thread.
+        thread: String,
+        /// What the hook panicked with.
+        message: String,
+    },
     /// A setting is out of its bounds.
     #[error("{setting} must be between {min} and {max}, not {value}")]
     OutOfBounds {
@@ -160,13 +167,15 @@ impl Builder {
         self
     }
 
-    /// Called on each worker thread before it runs its first task.
+    /// Called on each worker thread before it runs its first task, and before
+    /// [`start`](Builder::start) returns. A panic in it is the error of `start`.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.start = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker thread after it dropped its last task.
+    /// Called on each worker thread after it dropped its last task. A panic in it is counted and
+    /// logged.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.stop = Some(Arc::new(hook));
         self
@@ -181,7 +190,8 @@ impl Builder {
     /// Starts the workers and the monitor, which wait for events in `park`.
     ///
     /// # Errors
-    /// When a setting is out of its bounds, or there is no thread or timer to be had.
+    /// When a setting is out of its bounds, there is no thread or timer to be had, or the hook of
+    /// [`on_thread_start`](Builder::on_thread_start) panics.
     pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
         self.check(&*park)?;
         let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
@@ -243,28 +253,56 @@ impl Builder {
             .collect();
         let bound = self.blocking_queue.saturating_add(self.blocking_threads).saturating_mul(2);
         let blocking_home = Home::new(homes.len() as u32, bound, Arc::clone(&blocking) as _);
-        let foreign_turn = CachePadded::new(AtomicUsize::new(0));
         let core = Arc::clone(core);
-        Handle::new(Inner { core, homes, foreign_turn, blocking, blocking_home, exits })
+        Handle::new(Parts { core, homes, blocking, blocking_home, exits })
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
+        let (outcomes, hooks_done) = mpsc::channel();
         for (index, queue) in queues.into_iter().enumerate() {
-            let (own, hooks) = (handle.clone(), self.hooks.clone());
+            let (own, hooks, outcomes) = (handle.clone(), self.hooks.clone(), outcomes.clone());
+            let runtime = handle.clone();
             let seed = self.seed.wrapping_add(index as u64);
-            handle.start_thread(format!("{}-{index}", self.thread_name), move || {
+            let name = format!("{}-{index}", self.thread_name);
+            handle.start_thread(name.clone(), move || {
                 let worker = Worker::new(own, index, queue, seed);
-                if let Some(start) = &hooks.start {
-                    start();
+                if let Some(outcome) = hooks.run_start(&name) {
+                    let failed = outcome.is_err();
+                    // It is not heard where `start` has given up.
+                    let _ = outcomes.send(outcome);
+                    if failed {
+                        return;
+                    }
                 }
+                drop(outcomes);
                 worker.run_to_close();
-                if let Some(stop) = &hooks.stop {
-                    stop();
-                }
+                let _inside = runtime.enter();
+                hooks.run_stop();
             })?;
         }
         let monitor = Monitor::new(Arc::clone(handle.core()), self.overload);
-        handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())
+        handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())?;
+        // Ends when each thread has dropped its sender.
+        drop(outcomes);
+        if self.hooks.start.is_some() { hooks_done.into_iter().collect() } else { Ok(()) }
+    }
+}
+
+impl Hooks {
+    /// Runs the hook of a thread that starts, if there is one.
+    fn run_start(&self, thread: &str) -> Option<Result<(), StartError>> {
+        let start = self.start.as_ref()?;
+        Some(catch_unwind(AssertUnwindSafe(|| start())).map_err(|payload| {
+            let message = panics::message(&*payload).to_owned();
+            panics::discard(payload);
+            StartError::StartHook { thread: thread.to_owned(), message }
+        }))
+    }
+
+    fn run_stop(&self) {
+        if let Some(stop) = &self.stop {
+            panics::contain(Place::StopHook, || stop());
+        }
     }
 }
 
@@ -277,8 +315,9 @@ impl Handle {
         let exits = self.exits();
         let presence = exits.enter();
         let thread = threads::spawn(name.clone(), move || {
-            let _presence = presence;
+            presence.begin();
             body();
+            drop(presence);
         });
         exits.keep(thread.map_err(|source| StartError::Thread { name, source })?);
         Ok(())

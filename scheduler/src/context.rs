@@ -1,60 +1,123 @@
 //! Which runtime, and which of its workers, the current thread is in.
 //!
-//! The only thread-local of the crate. A worker sets it around each turn, so that many simulated
-//! workers could share a thread; `enter` and `block_on` set it for other threads.
+//! The only thread-local of the crate. A worker's thread enters it for as long as it runs; `enter`
+//! and `block_on` do so for other threads.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::coop::Step;
 use crate::local::Local;
+use crate::panics;
 use crate::runtime::Handle;
-use crate::task::{Admission, Birth, Home, Refusal, Task};
+use crate::task::{Admission, Birth, Home, Refused, Task};
 use crate::time::{Instant, Place, TimerQueue};
 
 thread_local! {
     // Never dropped, so that no look has to ask whether it was. Who entered leaves, so at its end a
     // thread is nowhere.
-    static CURRENT: ManuallyDrop<RefCell<Option<Context>>> =
-        const { ManuallyDrop::new(RefCell::new(None)) };
+    static THREAD: ManuallyDrop<Thread> = const {
+        ManuallyDrop::new(Thread {
+            current: RefCell::new(None),
+            outer: RefCell::new(Vec::new()),
+            next_scope: Cell::new(0),
+            polled: Cell::new((ptr::null(), 0)),
+            refused: Cell::new(false),
+        })
+    };
+}
+
+/// What is known of the current thread.
+struct Thread {
+    /// What was entered last and is not left yet.
+    current: RefCell<Option<Context>>,
+    /// For each scope that is not left yet, in the order of entering: its number, and what was
+    /// current before it.
+    outer: RefCell<Vec<(u64, Option<Context>)>>,
+    next_scope: Cell<u64>,
+    /// The [identity](identity) of the waker that the task polled last was given, which is one of
+    /// this crate's.
+    polled: Cell<(*const (), usize)>,
+    /// A wait was refused since this was last cleared, because its runtime shuts down.
+    refused: Cell<bool>,
 }
 
 /// Where the current thread is.
 pub(crate) enum Context {
     /// In a turn of this worker.
     Worker(Rc<Local>),
-    /// Inside a runtime, but on a thread of somebody else's, or of the blocking pool.
+    /// Inside a runtime, but on a thread of a user's, or of the blocking pool.
     Entered(Handle),
 }
 
-/// Puts the previous context back when dropped.
+/// Leaves the context when dropped.
 #[must_use = "the context is left when this is dropped"]
 pub(crate) struct Scope {
-    outer: Option<Context>,
+    number: u64,
+    /// It belongs to the thread that entered.
+    _thread: PhantomData<*const ()>,
 }
 
 /// Enters `context` until the scope is dropped.
 pub(crate) fn enter(context: Context) -> Scope {
-    Scope { outer: CURRENT.with(|current| current.replace(Some(context))) }
+    THREAD.with(|thread| {
+        let number = thread.next_scope.get();
+        thread.next_scope.set(number + 1);
+        let outer = thread.current.replace(Some(context));
+        thread.outer.borrow_mut().push((number, outer));
+        Scope { number, _thread: PhantomData }
+    })
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        let outer = self.outer.take();
-        drop(CURRENT.with(|current| current.replace(outer)));
+        let (left, in_order) = THREAD.with(|thread| thread.leave(self.number));
+        // Runs the code of whoever dropped the last handle, so not under a borrow.
+        drop(left);
+        if !in_order {
+            guards_out_of_order();
+        }
+    }
+}
+
+impl Thread {
+    /// Leaves a scope; what was entered with it, and whether no scope was entered after it.
+    fn leave(&self, number: u64) -> (Option<Context>, bool) {
+        let mut outer = self.outer.borrow_mut();
+        let place = outer.iter().rposition(|(scope, _)| *scope == number);
+        let place = place.expect("each scope is left once, on the thread that entered it");
+        let (_, before) = outer.remove(place);
+        match outer.get_mut(place) {
+            None => (self.current.replace(before), true),
+            // What was entered with this scope is what was current before the next one.
+            Some((_, entered)) => (std::mem::replace(entered, before), false),
+        }
+    }
+}
+
+#[cold]
+fn guards_out_of_order() {
+    const WHAT: &str = "a guard of `Handle::enter` was dropped while a younger one was alive: drop \
+                        guards in the reverse order of their making";
+    // A panic beside another one would end the process.
+    match std::thread::panicking() {
+        true => panics::log(|| tracing::error!("{WHAT}")),
+        false => panic!("{WHAT}"),
     }
 }
 
 /// What `look` finds in the current context; `None` outside. Also in a destructor of the thread's
 /// data: a waker that is called from there must still work.
 ///
-/// `look` runs nobody else's code, which might enter or leave a runtime meanwhile.
+/// `look` runs no foreign code, which might enter or leave a runtime meanwhile.
 #[inline]
 fn look_at<R>(look: impl FnOnce(&Context) -> R) -> Option<R> {
-    CURRENT.with(|current| current.borrow().as_ref().map(look))
+    THREAD.with(|thread| thread.current.borrow().as_ref().map(look))
 }
 
 /// As [`look_at`], where the current thread is a worker.
@@ -67,17 +130,36 @@ fn look_at_worker<R>(look: impl FnOnce(&Local) -> R) -> Option<R> {
     .flatten()
 }
 
+impl Context {
+    fn handle(&self) -> &Handle {
+        match self {
+            Context::Worker(local) => local.handle(),
+            Context::Entered(handle) => handle,
+        }
+    }
+
+    #[inline]
+    fn is_closing(&self) -> bool {
+        match self {
+            Context::Worker(local) => local.is_closing(),
+            Context::Entered(handle) => handle.is_shutting_down(),
+        }
+    }
+}
+
 pub(crate) fn handle() -> Option<Handle> {
-    look_at(|context| match context {
-        Context::Worker(local) => local.handle().clone(),
-        Context::Entered(handle) => handle.clone(),
-    })
+    look_at(|context| context.handle().clone())
+}
+
+/// Whether the current thread is inside the runtime of `handle`.
+pub(crate) fn is_inside(handle: &Handle) -> bool {
+    look_at(|context| context.handle().same_runtime(handle)).unwrap_or(false)
 }
 
 /// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
 /// count all workers share.
 #[inline]
-pub(crate) fn admit(birth: &Birth) -> Option<Result<Admission, Refusal>> {
+pub(crate) fn admit(birth: &Birth) -> Option<Result<Admission, Refused>> {
     look_at(|context| match context {
         Context::Worker(local) => Home::admit(local.home(), birth),
         Context::Entered(handle) => handle.admit_foreign(birth),
@@ -89,8 +171,18 @@ pub(crate) fn worker_index_in(handle: &Handle) -> Option<usize> {
     look_at_worker(|local| local.handle().same_runtime(handle).then(|| local.index())).flatten()
 }
 
+/// Whether the current thread is a worker, whatever it has entered since.
 pub(crate) fn on_worker() -> bool {
-    look_at_worker(|_| ()).is_some()
+    let worker = |context: &Option<Context>| matches!(context, Some(Context::Worker(_)));
+    THREAD.with(|thread| {
+        worker(&thread.current.borrow())
+            || thread.outer.borrow().iter().any(|(_, outer)| worker(outer))
+    })
+}
+
+/// Counts a panic of foreign code that was caught, where there is a runtime to count it.
+pub(crate) fn count_caught_panic() {
+    look_at(|context| context.handle().core().count_caught_panic());
 }
 
 /// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
@@ -103,6 +195,23 @@ pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
     // By a worker that closes. Dropping it runs its owner's code, so not before here.
     drop(refused);
     task
+}
+
+/// A task is polled with `waker`, its own.
+#[inline]
+pub(crate) fn begin_poll(waker: &Waker) {
+    THREAD.with(|thread| thread.polled.set(identity(waker)));
+}
+
+/// Whether `waker` is that of the task that is polled here, which does not panic.
+pub(crate) fn is_own_waker(waker: &Waker) -> bool {
+    THREAD.with(|thread| thread.polled.get() == identity(waker))
+}
+
+/// What [`Waker::will_wake`] compares.
+#[inline]
+fn identity(waker: &Waker) -> (*const (), usize) {
+    (waker.data(), ptr::from_ref(waker.vtable()).addr())
 }
 
 /// The queue that timers armed here go to.
@@ -156,34 +265,106 @@ pub(crate) fn poll_time() -> Option<Instant> {
     })
 }
 
+/// What comes of asking for an operation.
+pub(crate) enum Spent<T> {
+    /// It may be done; this is known of the poll.
+    Proceed(T),
+    /// The budget of the poll is used up.
+    Exhausted,
+    /// The runtime shuts down, and with it what waits.
+    Closing,
+}
+
 /// Spends one operation of the current poll's budget, and says where and when that is. `None`
 /// outside of a runtime.
 ///
 /// Inline, because the answer is as large as the work that it takes.
 #[inline(always)]
 pub(crate) fn step(cx: &mut TaskContext<'_>) -> Option<Poll<Step>> {
-    let on_worker = look_at_worker(|local| local.spend().then(|| local.step()));
-    match on_worker {
-        Some(Some(step)) => Some(Poll::Ready(step)),
-        Some(None) => {
-            cx.waker().wake_by_ref();
-            Some(Poll::Pending)
-        }
-        None => step_off_the_workers().map(Poll::Ready),
+    match look_at_worker(|local| local.spend(Local::step)) {
+        Some(Spent::Proceed(step)) => Some(Poll::Ready(step)),
+        Some(Spent::Exhausted) => Some(put_off(cx)),
+        Some(Spent::Closing) => Some(refuse()),
+        None => step_off_the_workers(),
     }
 }
 
 #[cold]
-fn step_off_the_workers() -> Option<Step> {
-    now().map(Step::off_the_workers)
+fn step_off_the_workers() -> Option<Poll<Step>> {
+    match is_closing() {
+        true => Some(refuse()),
+        false => now().map(|now| Poll::Ready(Step::off_the_workers(now))),
+    }
 }
 
 /// Spends one operation of the current poll's budget.
 #[inline]
 pub(crate) fn spend(cx: &mut TaskContext<'_>) -> Poll<()> {
-    if look_at_worker(Local::spend).unwrap_or(true) {
-        return Poll::Ready(());
+    match look_at_worker(|local| local.spend(|_| ())) {
+        Some(Spent::Proceed(())) => Poll::Ready(()),
+        Some(Spent::Exhausted) => put_off(cx),
+        Some(Spent::Closing) => refuse(),
+        None => match is_closing() {
+            true => refuse(),
+            false => Poll::Ready(()),
+        },
     }
+}
+
+/// Gives back what [`spend`] took.
+pub(crate) fn restore() {
+    look_at_worker(Local::restore);
+}
+
+/// Spends one operation if one is left.
+pub(crate) fn charge() {
+    look_at_worker(Local::charge);
+}
+
+#[cold]
+fn put_off<T>(cx: &mut TaskContext<'_>) -> Poll<T> {
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Whether the current runtime has begun to shut down.
+#[inline]
+pub(crate) fn is_closing() -> bool {
+    look_at(Context::is_closing).unwrap_or(false)
+}
+
+/// Ends a wait with the current runtime: the task is not woken again, and its worker drops it;
+/// `block_on`, which cannot drop its caller, panics.
+#[cold]
+pub(crate) fn refuse<T>() -> Poll<T> {
+    THREAD.with(|thread| thread.refused.set(true));
+    Poll::Pending
+}
+
+/// Whether a wait was [refused](refuse) on this thread since the last call of this.
+pub(crate) fn take_refused() -> bool {
+    THREAD.with(|thread| thread.refused.replace(false))
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::{Builder, Handle, Idle};
+
+    /// Failure: the thread stayed in a runtime for ever.
+    #[test]
+    fn guards_dropped_out_of_order_panic_and_leave_the_thread_where_it_is() {
+        let runtimes = [(); 3].map(|()| Builder::new().workers(1).start(Idle::new()).unwrap());
+        let [a, b, c] = [0, 1, 2].map(|n| runtimes[n].handle().clone());
+        let is_in = |handle: &Handle| Handle::current().same_runtime(handle);
+        let (in_a, in_b, in_c) = (a.enter(), b.enter(), c.enter());
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(in_b))).unwrap_err();
+        assert!(panic.downcast::<String>().unwrap().contains("reverse order"));
+        assert!(is_in(&c));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(in_a))).unwrap_err();
+        assert!(is_in(&c));
+        drop(in_c);
+        assert!(Handle::try_current().is_none());
+    }
 }

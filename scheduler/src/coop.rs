@@ -1,30 +1,90 @@
 //! The cooperative budget: no task keeps its worker for ever by always being ready.
 //!
 //! Each poll of a task begins with a budget of operations (128 unless the builder says otherwise).
-//! Sockets and timers spend one an operation. When it is spent they are pending once, having woken
-//! the task, so that it goes to the end of the queue and everybody else has a turn.
+//! Whatever of heist can be ready at once (sockets, listeners, timers, join handles, look-ups)
+//! spends one an operation. When it is spent they are pending once, having woken the task, so that
+//! it goes to the end of the queue and every other task has a turn.
+//!
+//! This is also where waits end with their runtime. Once it has begun to shut down each of these is
+//! pending for ever: a worker drops its task, and [`block_on`](crate::Handle::block_on) panics. So a
+//! shutdown never looks like a tick, a time-out or an error that is worth a retry.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::context;
 use crate::time::Instant;
 
 /// Spends one operation of the current poll's budget.
 ///
-/// `Pending` means that none is left and the task has been woken: return `Pending` at once. Off
-/// the workers the budget is unlimited.
+/// `Pending` means that none is left and the task has been woken, or that the current runtime shuts
+/// down: return `Pending` at once. Off the workers the budget is unlimited.
+///
+/// An operation that then turns out to be pending has done nothing, and gives back what it took by
+/// [`restore`]. Otherwise a task that waits for more things than its budget allows would never come
+/// to the last of them.
 ///
 /// ```
-/// # use std::task::{Context, Poll};
-/// fn poll_my_source(cx: &mut Context<'_>) -> Poll<u8> {
-///     std::task::ready!(heist_scheduler::coop::poll_proceed(cx));
-///     Poll::Ready(1)
+/// use heist_scheduler::coop;
+/// use std::task::{Context, Poll, ready};
+///
+/// fn poll_budgeted<T>(
+///     cx: &mut Context<'_>,
+///     mut poll_source: impl FnMut(&mut Context<'_>) -> Poll<T>,
+/// ) -> Poll<T> {
+///     ready!(coop::poll_proceed(cx));
+///     let polled = poll_source(cx);
+///     if polled.is_pending() {
+///         coop::restore();
+///     }
+///     polled
 /// }
 /// ```
+#[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     context::spend(cx)
+}
+
+/// Gives back the operation that [`poll_proceed`] took, for one that is pending.
+#[inline]
+pub fn restore() {
+    context::restore();
+}
+
+/// As [`poll_proceed`], but spends nothing: for what cannot be put off once it is ready, and is
+/// [charged](charge) then.
+#[inline]
+pub(crate) fn poll_has_budget(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(poll_proceed(cx));
+    restore();
+    Poll::Ready(())
+}
+
+/// Spends an operation that was done, if one is left.
+#[inline]
+pub(crate) fn charge() {
+    context::charge();
+}
+
+/// Whether the current runtime has begun to shut down, which ends a wait: the caller returns the
+/// `Pending` that comes with it.
+///
+/// For what may find its source closed by the shutdown after it was told to proceed.
+///
+/// ```
+/// # use heist_scheduler::coop;
+/// # use std::task::Poll;
+/// fn unless_closing(outcome: std::io::Result<usize>) -> Poll<std::io::Result<usize>> {
+///     match outcome {
+///         Err(_) if coop::poll_closing().is_pending() => Poll::Pending,
+///         outcome => Poll::Ready(outcome),
+///     }
+/// }
+/// ```
+#[inline]
+pub fn poll_closing() -> Poll<()> {
+    if context::is_closing() { context::refuse() } else { Poll::Ready(()) }
 }
 
 /// As [`poll_proceed`], and tells at the same time what a state machine asks about the poll that it
@@ -100,7 +160,7 @@ impl Future for YieldNow {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.yielded, true) {
-            return Poll::Ready(());
+            return poll_closing();
         }
         cx.waker().wake_by_ref();
         Poll::Pending

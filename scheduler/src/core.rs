@@ -13,10 +13,11 @@ use crate::overload::Overload;
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
 use crate::queue::SharedQueue;
+use crate::runtime::WeakHandle;
 use crate::sleep::{Sleep, Wake};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
-use crate::task::{Task, WakeStamp};
+use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
 use crate::time::{Clock, Instant, TimerQueue};
 
@@ -40,6 +41,10 @@ pub(crate) struct Core {
     pub(crate) watch: Watch,
     pub(crate) overload: Overload,
     pub(crate) budget: u32,
+    /// The runtime that this belongs to; set once, when that is made.
+    runtime: OnceLock<WeakHandle>,
+    /// Panics of foreign code that were caught; see `panics`. Relaxed: a statistic.
+    caught_panics: AtomicU64,
 }
 
 /// The part of a worker that others see; written by its owner alone unless it says otherwise.
@@ -83,9 +88,25 @@ impl Core {
             watch,
             overload: Overload::new(lanes),
             budget,
+            runtime: OnceLock::new(),
+            caught_panics: AtomicU64::new(0),
         }
     }
 
+    pub(crate) fn set_runtime(&self, runtime: WeakHandle) {
+        let set = self.runtime.set(runtime);
+        debug_assert!(set.is_ok(), "a core belongs to one runtime");
+    }
+
+    pub(crate) fn count_caught_panic(&self) {
+        self.caught_panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn caught_panics(&self) -> u64 {
+        self.caught_panics.load(Ordering::Relaxed)
+    }
+
+    #[inline]
     pub(crate) fn closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
@@ -96,14 +117,25 @@ impl Core {
         fence(Ordering::SeqCst);
     }
 
-    /// Takes a task from a thread that is none of our workers.
-    pub(crate) fn inject(&self, task: Task) {
+    /// Takes a task from a thread that is none of this runtime's workers.
+    fn inject(&self, task: Task) {
         let now = self.clock.now();
         task.metadata().stamp_wake(WakeStamp::new(now, false));
         self.injector.push(task, now);
         self.wake_for_unowned();
         if self.closing() {
             self.injector.drop_all();
+        }
+    }
+
+    /// Drops what is queued anywhere, also behind a poll that does not end. For a runtime that shuts
+    /// down.
+    pub(crate) fn drop_queued(&self) {
+        self.injector.drop_all();
+        for worker in &self.workers {
+            while let Some(task) = worker.queue.take_any() {
+                drop(task);
+            }
         }
     }
 
@@ -214,6 +246,16 @@ impl Core {
     }
 }
 
+impl Owner for Core {
+    fn schedule(&self, task: Task) {
+        self.inject(task);
+    }
+
+    fn run_inside(&self, code: &mut dyn FnMut()) {
+        WeakHandle::run_inside(self.runtime.get(), code);
+    }
+}
+
 impl Remote {
     fn new(queue: SharedQueue) -> Self {
         Remote {
@@ -310,11 +352,9 @@ pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
 
 #[cold]
 fn schedule_from_outside(task: Task) {
+    // The task may be run and gone before this ends.
     let owner = Arc::clone(task.metadata().home().owner());
-    match owner.downcast::<Core>() {
-        Ok(core) => core.inject(task),
-        Err(_) => unreachable!("the worker pool's homes are owned by its core"),
-    }
+    owner.schedule(task);
 }
 
 #[cfg(all(test, not(heist_loom)))]

@@ -1,10 +1,14 @@
-//! Which threads of a runtime still run, and how to wait for their end with a deadline.
+//! Which threads of a runtime still run, and how to wait for their end with a deadline; and which
+//! threads of users wait in `block_on`.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use slab::Slab;
+
+use crate::threads::Parker;
 
 #[derive(Default)]
 pub(crate) struct Exits {
@@ -12,15 +16,23 @@ pub(crate) struct Exits {
     running: Mutex<usize>,
     left: Condvar,
     handles: Mutex<Vec<JoinHandle<()>>>,
+    /// Of those that have begun.
+    ids: Mutex<Vec<ThreadId>>,
 }
 
-/// One thread's presence; dropped as the last thing the thread does.
+/// One thread's presence; dropped as the last thing the thread does, or where it could not be
+/// started.
 pub(crate) struct Presence(Arc<Exits>);
 
 impl Exits {
     pub(crate) fn enter(self: &Arc<Self>) -> Presence {
         *self.running.lock() += 1;
         Presence(Arc::clone(self))
+    }
+
+    /// Whether the current thread is one of them.
+    pub(crate) fn is_one_of_them(&self) -> bool {
+        self.ids.lock().contains(&thread::current().id())
     }
 
     /// Remembers a thread, to join it at the end; forgets those that have ended.
@@ -60,8 +72,53 @@ impl Exits {
     }
 }
 
+/// Threads in `block_on`.
+#[derive(Default)]
+pub(crate) struct BlockedThreads(Mutex<Slab<Arc<Parker>>>);
+
+/// One of them, until dropped.
+pub(crate) struct BlockedThread<'a> {
+    threads: &'a BlockedThreads,
+    key: usize,
+    parker: Arc<Parker>,
+}
+
+impl BlockedThreads {
+    pub(crate) fn add(&self) -> BlockedThread<'_> {
+        let parker = Arc::new(Parker::new());
+        let key = self.0.lock().insert(Arc::clone(&parker));
+        BlockedThread { threads: self, key, parker }
+    }
+
+    /// Has each of them poll once more.
+    pub(crate) fn unpark_all(&self) {
+        self.0.lock().iter().for_each(|(_, parker)| parker.unpark());
+    }
+}
+
+impl BlockedThread<'_> {
+    pub(crate) fn parker(&self) -> &Arc<Parker> {
+        &self.parker
+    }
+}
+
+impl Drop for BlockedThread<'_> {
+    fn drop(&mut self) {
+        self.threads.0.lock().remove(self.key);
+    }
+}
+
+impl Presence {
+    /// By the thread, as the first thing that it does.
+    pub(crate) fn begin(&self) {
+        self.0.ids.lock().push(thread::current().id());
+    }
+}
+
 impl Drop for Presence {
     fn drop(&mut self) {
+        let own = thread::current().id();
+        self.0.ids.lock().retain(|id| *id != own);
         *self.0.running.lock() -= 1;
         self.0.left.notify_all();
     }

@@ -50,6 +50,7 @@ mod metrics;
 mod monitor;
 mod mutant;
 mod overload;
+mod panics;
 mod park;
 mod policy;
 mod queue;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::context::Spent;
 use crate::coop::Step;
 use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
@@ -110,7 +111,7 @@ impl Local {
     /// its borrow of this.
     #[must_use = "a task that was given back has to be dropped in the right place"]
     pub(crate) fn push(&self, task: Task, yielded: bool) -> Option<Task> {
-        if self.core.closing() {
+        if self.is_closing() {
             return Some(task);
         }
         let calling = self.calling.get();
@@ -163,18 +164,41 @@ impl Local {
         self.budget.set(self.core.budget);
     }
 
-    /// Takes one operation from the budget; false if there is none left.
+    /// Takes one operation from the budget, and tells what `then` finds if there was one left.
     #[inline]
-    pub(crate) fn spend(&self) -> bool {
+    pub(crate) fn spend<T>(&self, then: impl FnOnce(&Local) -> T) -> Spent<T> {
+        if self.is_closing() {
+            return Spent::Closing;
+        }
         match self.budget.get().checked_sub(1) {
             Some(left) => {
                 self.budget.set(left);
-                true
+                Spent::Proceed(then(self))
             }
             None => {
                 self.remote().counters.budget_yields.add(1);
-                false
+                Spent::Exhausted
             }
         }
+    }
+
+    /// Gives an operation back to the budget.
+    pub(crate) fn restore(&self) {
+        self.budget.set(self.budget.get().saturating_add(1));
+    }
+
+    /// Takes an operation from the budget if one is left.
+    pub(crate) fn charge(&self) {
+        self.budget.set(self.budget.get().saturating_sub(1));
+    }
+
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.core.closing()
+    }
+
+    /// Whether a task waits here: for the owner, which goes to sleep otherwise.
+    pub(crate) fn has_work(&self) -> bool {
+        self.queue.len() > 0 || self.remote().queue.next_is_filled()
     }
 }

@@ -43,6 +43,11 @@ pub struct Metrics {
     pub tasks_spawned: u64,
     /// Panics of tasks: in a poll, or while a future was dropped.
     pub task_panics: u64,
+    /// Panics of other foreign code that were caught: of wakers, hooks, and the
+    /// [`Park`](crate::Park).
+    pub caught_panics: u64,
+    /// Tasks refused because a bound on live tasks was reached.
+    pub tasks_refused: u64,
     /// Timers that are armed now.
     pub timers: usize,
     /// Times a timer found its queue full and its task was woken to try again.
@@ -117,6 +122,9 @@ pub struct WorkerMetrics {
     /// Polls as long at other times: presumably the thread was merely kept from running, by more
     /// busy threads than there are CPUs. The first ones that block are counted here, too.
     pub preempted_polls: u64,
+    /// Turns that panicked, by a fault of the [`Park`](crate::Park) or of this crate. The worker
+    /// went on with the next.
+    pub recoveries: u64,
     /// Tasks in its deque now.
     pub queue_depth: usize,
     /// Its estimate of one poll.
@@ -158,6 +166,8 @@ impl Metrics {
             tasks_alive: homes().map(|home| home.alive()).sum(),
             tasks_spawned: homes().map(|home| home.spawned()).sum(),
             task_panics: homes().map(|home| home.panics()).sum(),
+            caught_panics: core.caught_panics(),
+            tasks_refused: inner.homes.iter().map(|home| home.refused()).sum(),
             timers: queues().map(|queue| queue.len()).sum(),
             timers_refused: queues().map(|queue| queue.refused()).sum(),
             blocking_threads: blocking.threads,
@@ -206,6 +216,7 @@ impl WorkerMetrics {
             lane_errors: counters.lane_errors.get(),
             long_polls: counters.long_polls.get(),
             preempted_polls: counters.preempted_polls.get(),
+            recoveries: counters.recoveries.get(),
             queue_depth: worker.queue.len(),
             estimate: Duration::from_nanos(worker.estimate().as_nanos()),
             current_poll: worker

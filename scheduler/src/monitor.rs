@@ -12,6 +12,7 @@ use crate::alarm::Alarm;
 use crate::core::Core;
 use crate::figures::Count;
 use crate::overload::Rule;
+use crate::panics::{self, Place};
 use crate::policy::{
     ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
     nanos,
@@ -156,12 +157,14 @@ impl Monitor {
         }
     }
 
-    /// Looks and waits until the runtime closes.
+    /// Looks and waits until the runtime closes. A look that panics, by a fault of the `Park` or of
+    /// this crate, is not the last.
     pub(crate) fn run_to_close(mut self) {
         let core = Arc::clone(&self.core);
         let alarm = &core.watch.alarm;
         while !core.closing() {
-            match self.look(core.clock.now()) {
+            let next = panics::contain(Place::Monitor, || self.look(core.clock.now()));
+            match next.unwrap_or(Next::LookAgainIn(MONITOR_PERIOD_MAX)) {
                 Next::LookAgainIn(period) => {
                     alarm.set(period);
                     alarm.wait();

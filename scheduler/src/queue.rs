@@ -149,6 +149,11 @@ impl SharedQueue {
         self.stealer.is_empty()
     }
 
+    /// Whether the next slot has a task; for the owner.
+    pub(crate) fn next_is_filled(&self) -> bool {
+        self.next_since.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether the next slot's task has waited longer than a wake is worth.
     pub(crate) fn next_has_aged(&self, now: Instant) -> bool {
         aged(self.next_since.load(Ordering::Relaxed), now)
@@ -185,9 +190,9 @@ impl SharedQueue {
         self.oldest.store(instant.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Takes the next slot's task whatever its age; for the owner that leaves.
-    pub(crate) fn take_next(&self) -> Option<Task> {
-        self.next.take()
+    /// Takes any task; for a runtime that shuts down, in which nothing is queued any more.
+    pub(crate) fn take_any(&self) -> Option<Task> {
+        self.next.take().or_else(|| until_decided(|| self.stealer.steal()))
     }
 }
 

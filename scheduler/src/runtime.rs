@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -12,23 +12,34 @@ use crossbeam_utils::CachePadded;
 use crate::blocking::{self, Blocking};
 use crate::context::{self, Context};
 use crate::core::{self, Core};
-use crate::exits::Exits;
+use crate::exits::{BlockedThreads, Exits};
 use crate::metrics::Metrics;
+use crate::panics;
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal};
-use crate::threads::Parker;
+use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal, Refused};
 use crate::time::{Clock, TimerQueue};
 
 /// A running scheduler with its threads; made by [`Builder`](crate::Builder).
 ///
 /// Dropping it shuts it down, waiting up to ten seconds. Dropped on one of its own threads it
-/// begins the shutdown and does not wait, since it would wait for itself.
+/// begins the shutdown and does not wait, since it would wait for itself. Neither does it wait on a
+/// worker of another runtime, where it would hold up that one's tasks; as it is a mistake, this is
+/// logged as an error.
 #[derive(Debug)]
 pub struct Runtime {
     handle: Handle,
-    /// It was shut down in words; its drop has nothing left to do.
+    /// It was shut down explicitly; its drop has nothing left to do.
     ended: bool,
+}
+
+/// What a runtime is made of.
+pub(crate) struct Parts {
+    pub(crate) core: Arc<Core>,
+    pub(crate) homes: Box<[Arc<Home>]>,
+    pub(crate) blocking: Arc<Blocking>,
+    pub(crate) blocking_home: Arc<Home>,
+    pub(crate) exits: Arc<Exits>,
 }
 
 /// A reference to a runtime, to spawn onto it and to look into it. Cheap to clone; it does not keep
@@ -45,7 +56,13 @@ pub(crate) struct Inner {
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_home: Arc<Home>,
     pub(crate) exits: Arc<Exits>,
+    /// Threads in `block_on`, which a shutdown wakes.
+    blocked: BlockedThreads,
 }
+
+/// A [`Handle`] that does not keep its runtime's memory.
+#[derive(Clone)]
+pub(crate) struct WeakHandle(Weak<Inner>);
 
 /// The current thread is inside a runtime until this is dropped; see [`Handle::enter`].
 #[must_use = "the runtime is left when this is dropped"]
@@ -57,7 +74,8 @@ pub struct EnterGuard {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Tasks that had not finished and were dropped.
+    /// Tasks that had not finished and were dropped, and blocking work that had not begun. Exact, as
+    /// is the next one: a task that lived when the shutdown began has finished or is in one of them.
     pub tasks_dropped: usize,
     /// Tasks still being polled, or blocking work still running, when the deadline came.
     pub tasks_left: usize,
@@ -94,9 +112,16 @@ impl Runtime {
         self.handle.block_on(future)
     }
 
-    /// Ends the runtime: refuses new tasks, ends every wait, drops every future and joins every
-    /// thread. A poll under way is not interrupted; after `timeout` what is left is reported and
+    /// Ends the runtime: refuses new tasks, drops every future that is not being polled, and joins
+    /// every thread. A poll under way is not interrupted, but none of its waits resumes, so that it
+    /// ends at the next one and its future is dropped, too; a thread in
+    /// [`block_on`](Handle::block_on) panics there. After `timeout` what is left is reported and
     /// left to itself.
+    ///
+    /// Futures are dropped on the calling thread and on the workers, inside the runtime; a destructor
+    /// is not interrupted. What it spawns is refused.
+    ///
+    /// On one of the runtime's own threads it does not wait, as if `timeout` were zero.
     #[must_use = "the report says whether something was left"]
     pub fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
         self.ended = true;
@@ -109,16 +134,39 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        let report = self.handle.shutdown(DROP_TIMEOUT);
-        if report.threads_left > 0 {
-            tracing::warn!(?report, "runtime dropped while something still ran");
+        let elsewhere = context::on_worker() && !self.handle.0.exits.is_one_of_them();
+        if elsewhere {
+            panics::log(|| {
+                tracing::error!(
+                    "a runtime was dropped inside a task of another one, and is not waited for: call \
+                     `shutdown` or drop it in `spawn_blocking`, or off the workers"
+                );
+            });
+        }
+        let timeout = if elsewhere { Duration::ZERO } else { DROP_TIMEOUT };
+        let report = self.handle.shutdown(timeout);
+        if report.threads_left > 0 && !elsewhere {
+            panics::log(|| tracing::warn!(?report, "runtime dropped while something still ran"));
         }
     }
 }
 
 impl Handle {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Handle(Arc::new(inner))
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { core, homes, blocking, blocking_home, exits } = parts;
+        let inner = Arc::new(Inner {
+            core,
+            homes,
+            foreign_turn: CachePadded::new(AtomicUsize::new(0)),
+            blocking,
+            blocking_home,
+            exits,
+            blocked: BlockedThreads::default(),
+        });
+        let weak = WeakHandle(Arc::downgrade(&inner));
+        inner.blocking.set_runtime(weak.clone());
+        inner.core.set_runtime(weak);
+        Handle(inner)
     }
 
     /// The runtime that the current thread is inside: in a task, in blocking work, in
@@ -141,8 +189,15 @@ impl Handle {
         context::handle()
     }
 
-    /// Puts the current thread inside this runtime until the guard is dropped. Guards must be
-    /// dropped in the reverse order of their making.
+    /// Puts the current thread inside this runtime until the guard is dropped.
+    ///
+    /// Once the runtime has begun to shut down, what waits there for one of its timers, sockets or
+    /// tasks is pending for ever. `block_on` turns that into a panic; an executor of a user's does
+    /// not.
+    ///
+    /// # Panics
+    /// The guard's drop, if a younger guard is still alive: drop them in the reverse order of their
+    /// making.
     pub fn enter(&self) -> EnterGuard {
         EnterGuard { _scope: context::enter(Context::Entered(self.clone())) }
     }
@@ -170,8 +225,11 @@ impl Handle {
     /// Runs `future` on the current thread until it is done, inside this runtime.
     ///
     /// # Panics
-    /// On a worker thread, where it would stop every task of that worker: await the future, or
-    /// spawn it. It also passes on a panic of the future.
+    /// * On a worker thread, where it would stop every task of that worker: await the future, or
+    ///   spawn it.
+    /// * When the runtime shuts down and the future waits for one of its timers, sockets or tasks,
+    ///   which nothing will end any more. A future that waits for something else goes on.
+    /// * It passes on a panic of the future.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
             !context::on_worker(),
@@ -179,15 +237,21 @@ impl Handle {
              await the future, spawn it, or move the call into spawn_blocking"
         );
         let _guard = self.enter();
-        let parker = Arc::new(Parker::new());
-        let waker = Waker::from(Arc::clone(&parker));
+        let thread = self.0.blocked.add();
+        let waker = Waker::from(Arc::clone(thread.parker()));
         let mut cx = TaskContext::from_waker(&waker);
         let mut future = pin!(future);
         loop {
+            context::take_refused();
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }
-            parker.park(self.until_shared_timer());
+            assert!(
+                !context::take_refused(),
+                "the runtime was shut down while `block_on` waited for one of its timers, sockets \
+                 or tasks: end the future before the runtime, or do not shut it down"
+            );
+            thread.parker().park(self.until_shared_timer());
             self.fire_shared_timers();
         }
     }
@@ -203,9 +267,7 @@ impl Handle {
     fn fire_shared_timers(&self) {
         let mut wakers = Vec::new();
         self.shared_timers().advance(self.clock().now(), TIMERS_AT_ONCE, &mut wakers);
-        for waker in wakers {
-            waker.wake();
-        }
+        panics::wake_all(wakers);
     }
 
     /// What the runtime does now and has done so far.
@@ -228,6 +290,7 @@ impl Handle {
 
     /// Whether the runtime has begun to shut down.
     #[must_use]
+    #[inline]
     pub fn is_shutting_down(&self) -> bool {
         self.0.core.closing()
     }
@@ -288,7 +351,7 @@ impl Handle {
         T: Send + 'static,
     {
         if let Err(refusal) = self.0.blocking.reserve(self) {
-            return JoinHandle::refused(refusal);
+            return JoinHandle::refused(Refused::new(&self.0.blocking_home, &birth, refusal));
         }
         let future = async move { work() };
         let admission = Home::admit(&self.0.blocking_home, &birth);
@@ -296,7 +359,7 @@ impl Handle {
     }
 
     /// Takes a place for a task that the current thread spawns.
-    fn admit(&self, birth: &Birth) -> Result<Admission, Refusal> {
+    fn admit(&self, birth: &Birth) -> Result<Admission, Refused> {
         match context::worker_index_in(self) {
             Some(worker) => Home::admit(self.worker_home(worker), birth),
             None => self.admit_foreign(birth),
@@ -310,17 +373,19 @@ impl Handle {
     /// Takes a place for a task that is spawned off the workers: in one home after the other, since
     /// who spawns would always meet at the lock of a single one the workers that end what was spawned
     /// before.
-    pub(crate) fn admit_foreign(&self, birth: &Birth) -> Result<Admission, Refusal> {
+    pub(crate) fn admit_foreign(&self, birth: &Birth) -> Result<Admission, Refused> {
         let homes = &self.0.homes[self.workers()..];
         let turn = self.0.foreign_turn.fetch_add(1, Ordering::Relaxed);
         let (later, next) = homes.split_at(turn % homes.len());
         for home in next.iter().chain(later) {
-            match Home::admit(home, birth) {
+            match Home::try_admit(home, birth) {
+                Ok(admission) => return Ok(admission),
                 Err(Refusal::Full { .. }) => {}
-                outcome => return outcome,
+                Err(refusal) => return Err(Refused::new(home, birth, refusal)),
             }
         }
-        Err(Refusal::Full { bound: homes.iter().map(|home| home.bound()).sum() })
+        let bound = homes.iter().map(|home| home.bound()).sum();
+        Err(Refused::new(&homes[0], birth, Refusal::Full { bound }))
     }
 
     fn all_homes(&self) -> impl Iterator<Item = &Arc<Home>> {
@@ -328,27 +393,32 @@ impl Handle {
     }
 
     fn shutdown(&self, timeout: Duration) -> ShutdownReport {
-        let own_thread = context::handle().is_some_and(|current| current.same_runtime(self));
-        let timeout = if own_thread { Duration::ZERO } else { timeout };
+        let timeout = if self.0.exits.is_one_of_them() { Duration::ZERO } else { timeout };
         let started = std::time::Instant::now();
         let left = || timeout.saturating_sub(started.elapsed());
+        let _inside = (!context::is_inside(self)).then(|| self.enter());
 
         // Refuse new tasks first, so that the ones to be dropped only get fewer.
         self.all_homes().for_each(|home| home.close());
         self.0.core.begin_closing();
         self.end_waits();
+        // Before threads are waited for, since a thread may wait for what a task owns.
+        self.drop_tasks();
         let threads_left = self.0.exits.join(left());
-        // The workers have dropped what was queued; whoever is still idle is woken into its drop.
-        let tasks_dropped = self.all_homes().map(|home| home.wake_all()).sum();
-        self.0.core.injector.drop_all();
+        // A poll that was under way may have woken others since, or begun to wait.
+        self.drop_tasks();
         for home in self.all_homes() {
             home.wait_empty(left());
         }
-        let tasks_left = self.all_homes().map(|home| home.alive()).sum();
-        ShutdownReport { tasks_dropped, tasks_left, threads_left }
+        let mut report = ShutdownReport { threads_left, ..ShutdownReport::default() };
+        for (dropped, left) in self.all_homes().map(|home| home.dropped_and_left()) {
+            report.tasks_dropped += dropped;
+            report.tasks_left += left;
+        }
+        report
     }
 
-    /// Makes every waiting thread return and every waiting task runnable, which drops it.
+    /// Makes every waiting thread return.
     fn end_waits(&self) {
         let core = &self.0.core;
         let mut wakers = core.park.close();
@@ -359,9 +429,27 @@ impl Handle {
         core.sleep.unpark_all();
         core.watch.interrupt();
         self.0.blocking.close();
-        for waker in wakers {
-            waker.wake();
-        }
+        // These are woken though none of their waits resumes: a worker drops its task, a thread in
+        // `block_on` panics, and a task of another runtime learns that the source is closed.
+        panics::wake_all(wakers);
+        self.0.blocked.unpark_all();
+    }
+
+    /// Drops every task that is not being polled.
+    fn drop_tasks(&self) {
+        // Each is queued by its wake, and what is queued is dropped.
+        self.all_homes().for_each(|home| home.wake_all());
+        self.0.core.drop_queued();
+    }
+}
+
+impl WeakHandle {
+    /// Runs `code` inside this runtime if it still exists.
+    pub(crate) fn run_inside(runtime: Option<&WeakHandle>, code: &mut dyn FnMut()) {
+        let handle = runtime.and_then(|runtime| runtime.0.upgrade()).map(Handle);
+        let _inside =
+            handle.filter(|handle| !context::is_inside(handle)).map(|handle| handle.enter());
+        code();
     }
 }
 

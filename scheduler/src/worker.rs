@@ -5,13 +5,15 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::context::{self, Context};
 use crate::core::{Core, Remote, due};
 use crate::lessons::Lessons;
 use crate::local::{Calling, Local};
+use crate::panics::{self, Place};
 use crate::park::Harvest;
-use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS};
+use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::sleep::Bed;
@@ -27,6 +29,10 @@ pub(crate) struct Worker {
     wakers: Vec<Waker>,
     /// This worker was woken, and has not yet found work or gone back to sleep.
     token: bool,
+    /// Where it sleeps, from the announcement until it has left again.
+    bed: Option<Bed>,
+    /// The deadline of the shared timers that it watches while it sleeps.
+    watched: Option<Instant>,
     /// It looks around after so many turns, and no later than then.
     turns_left: u32,
     look_by: Instant,
@@ -53,17 +59,41 @@ impl Worker {
             rng: fastrand::Rng::with_seed(seed),
             wakers: Vec::with_capacity(crate::policy::HARVEST_MAX),
             token: false,
+            bed: None,
+            watched: None,
             turns_left: TURNS_BETWEEN_LOOKS,
             lessons: Lessons::default(),
         }
     }
 
     /// Runs turns until the runtime closes.
+    ///
+    /// A turn that panics, by a fault of the `Park` or of this crate, ends there: the worker goes on
+    /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
         let _scope = context::enter(Context::Worker(Rc::clone(&self.local)));
         self.remote().runs_here();
-        while self.turn() != Turn::Closed {}
+        let mut last = Instant::ZERO;
+        while panics::contain(Place::Worker, || while self.turn() != Turn::Closed {}).is_none() {
+            let now = self.tick();
+            self.recover();
+            if now.nanos_since(last) < nanos(PAUSE_AFTER_PANICS) {
+                // One after the other: a `Park` that always panics shall not take the CPU.
+                self.core.sleep.parker(self.local.index()).park(Some(PAUSE_AFTER_PANICS));
+            }
+            last = now;
+        }
         self.close();
+    }
+
+    /// Undoes what a turn that panicked had begun.
+    #[cold]
+    fn recover(&mut self) {
+        self.remote().counters.recoveries.add(1);
+        self.remote().end_poll();
+        self.local.calling.set(Calling::Nobody);
+        self.get_up();
+        self.dispatch(Calling::Events);
     }
 
     /// Finds one task and runs it, or waits for one.
@@ -243,65 +273,82 @@ impl Worker {
         }
         self.end_batch();
         self.local.calling.set(calling);
-        for waker in self.wakers.drain(..) {
-            waker.wake();
-        }
+        panics::wake_all(self.wakers.drain(..));
         self.local.calling.set(Calling::Nobody);
         self.local.wake_others_behind_next(false);
     }
 
     /// Nothing to run: announces that it sleeps, looks everywhere once more, and waits.
+    ///
+    /// From the announcement to the end of the wait no foreign code runs: it might wake a task, for
+    /// which this worker has looked for the last time.
     fn rest(&mut self) -> Turn {
         self.end_batch();
+        // A cancelled timer must not wake an idle worker, nor keep its task's memory until then. Its
+        // waker is dropped, which is foreign code.
+        self.local.tidy_timers();
+        if self.local.has_work() {
+            return Turn::Rested;
+        }
         if std::mem::take(&mut self.token) {
             self.remote().counters.empty_wakes.add(1);
             self.core.sleep.release_token();
         }
         let core = Arc::clone(&self.core);
-        let bed = core.sleep.announce(self.local.index(), self.listeners_cap());
+        self.bed = Some(core.sleep.announce(self.local.index(), self.listeners_cap()));
         // Behind the fence in `announce`: whoever submitted and did not see us is seen here.
         if core.work_waits(self.local.index(), self.now()) || core.closing() {
-            self.token |= core.sleep.leave(self.local.index(), bed);
-            core.watch.got_up(self.tick());
+            self.tick();
+            self.get_up();
             return Turn::Rested;
         }
-        // A cancelled timer must not wake an idle worker, nor keep its task's memory until then.
-        self.local.tidy_timers();
-        let watched = core.watch_shared_timers();
-        let deadline = [self.local.timers().next(), watched].into_iter().flatten().min();
+        self.watched = core.watch_shared_timers();
+        let deadline = [self.local.timers().next(), self.watched].into_iter().flatten().min();
         if core.all_rest() {
             core.watch.all_rest();
         }
-        self.wait(bed, deadline);
-        if let Some(watched) = watched {
-            core.unwatch_shared_timers(watched);
-        }
-        core.watch.got_up(self.now());
+        self.wait(deadline);
         self.dispatch(Calling::Events);
         Turn::Rested
     }
 
-    fn wait(&mut self, bed: Bed, deadline: Option<Instant>) {
+    /// Leaves the bed, if it is in one.
+    fn get_up(&mut self) {
+        let Some(bed) = self.bed.take() else { return };
+        self.token |= self.core.sleep.leave(self.local.index(), bed);
+        if let Some(watched) = self.watched.take() {
+            self.core.unwatch_shared_timers(watched);
+        }
+        self.core.watch.got_up(self.now());
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) {
         let timeout = deadline.map(|deadline| deadline.duration_since(self.core.clock.now()));
-        match bed {
-            Bed::Listening(lane) => {
+        match self.bed {
+            Some(Bed::Listening(lane)) => {
                 self.remote().counters.listens.add(1);
                 let bound = self.harvest_bound();
                 let harvest = self.core.park.listen(lane, bound, timeout, &mut self.wakers);
-                self.token |= self.core.sleep.leave(self.local.index(), Bed::Listening(lane));
+                self.up_since_now();
                 self.took(lane, harvest);
                 if self.core.park.lanes() == 1 {
                     // That was the look; of several the others have theirs still to come.
                     self.turns_left = TURNS_BETWEEN_LOOKS;
                 }
             }
-            Bed::Parked => {
+            Some(Bed::Parked) => {
                 self.remote().counters.parks.add(1);
                 self.core.sleep.parker(self.local.index()).park(timeout);
-                self.token |= self.core.sleep.leave(self.local.index(), Bed::Parked);
+                self.up_since_now();
             }
+            None => unreachable!("a worker announces itself before it waits"),
         }
+    }
+
+    /// The wait is over.
+    fn up_since_now(&mut self) {
         let now = self.tick();
+        self.get_up();
         self.look_by = now + TIME_BETWEEN_LOOKS;
         self.remote().queue.nothing_before(now);
     }
@@ -310,7 +357,7 @@ impl Worker {
         let Remote { counters, distributions, .. } = self.remote();
         let harvest = harvest.unwrap_or_else(|error| {
             counters.lane_errors.add(1);
-            tracing::error!(%error, "waiting for events failed");
+            panics::log(|| tracing::error!(%error, "waiting for events failed"));
             Harvest::default()
         });
         counters.took(harvest);
@@ -359,8 +406,7 @@ impl Worker {
     /// Drops what is queued here. Each drop may queue more, which [`Local::push`] drops at once.
     fn close(self) {
         loop {
-            let task = self.remote().queue.take_next().or_else(|| self.pop());
-            match task {
+            match self.remote().queue.take_any() {
                 Some(task) => drop(task),
                 None => return,
             }
@@ -368,5 +414,7 @@ impl Worker {
     }
 }
 
+/// How long a worker waits after a second panic of its turn within that time.
+const PAUSE_AFTER_PANICS: Duration = Duration::from_millis(10);
 /// Timers fired before tasks have a turn again.
 const TIMERS_AT_ONCE: usize = 1024;

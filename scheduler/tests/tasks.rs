@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, task, yield_now};
+use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, task, time, yield_now};
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).start(Idle::new()).unwrap()
@@ -275,6 +275,71 @@ fn at_the_bound_a_spawn_is_refused_and_says_so() {
     runtime.block_on(first).unwrap();
 }
 
+/// Failure: a task that was refused and detached was gone without a trace.
+#[test]
+fn a_refused_task_that_is_detached_is_counted_and_logged() {
+    let log = Arc::new(Log::default());
+    let _logging = tracing::subscriber::set_default(Arc::clone(&log));
+    let runtime = Builder::new().workers(1).max_tasks(1).start(Idle::new()).unwrap();
+    let (release, released) = oneshot();
+    let first = runtime.spawn(released);
+    let refused = task::Builder::new().name("joined").spawn_on(runtime.handle(), async {});
+    assert!(runtime.block_on(refused).unwrap_err().is_refused());
+    assert_eq!(log.lines.lock().unwrap().len(), 0, "its error was told");
+    for _ in 0..100 {
+        drop(task::Builder::new().name("lost").spawn_on(runtime.handle(), async {}));
+    }
+    assert_eq!(runtime.handle().metrics().tasks_refused, 101);
+    let lines = std::mem::take(&mut *log.lines.lock().unwrap());
+    // At each doubling of their number.
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    for part in ["lost", "tests/tasks.rs", "bound of 1", "count=64"] {
+        assert!(lines[6].contains(part), "{part} is missing in {}", lines[6]);
+    }
+    release();
+    runtime.block_on(first).unwrap();
+    let handle = runtime.handle().clone();
+    assert_eq!(runtime.shutdown(HANG).tasks_left, 0);
+    drop(handle.spawn(async {}));
+    assert_eq!(log.lines.lock().unwrap().len(), 0, "a shutdown is no fault");
+}
+
+/// Keeps the lines of this thread's log.
+#[derive(Default)]
+struct Log {
+    lines: std::sync::Mutex<Vec<String>>,
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!("{field}={value:?} "));
+            }
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.lines.lock().unwrap().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 /// Tasks spawned from outside are kept in several places, which share the bound.
 #[test]
 fn bound_from_outside_is_reached_exactly_whoever_of_them_lives_on() {
@@ -345,6 +410,105 @@ fn the_budget_makes_an_always_ready_task_yield() {
     assert!(greedy_done.load(Ordering::SeqCst));
     let yields: u64 = handle.metrics().workers.iter().map(|worker| worker.budget_yields).sum();
     assert!(yields >= 100 || cfg!(not(feature = "figures")), "{yields}");
+}
+
+/// Failures (tokio 4782, 2345): waits that are over already took as many rounds in one poll as there
+/// were.
+#[test]
+fn each_wait_that_is_ready_at_once_spends_the_budget() {
+    const BUDGET: usize = 16;
+    let runtime = Builder::new().workers(1).budget(BUDGET as u32).start(Idle::new()).unwrap();
+    type Rounds = fn(Arc<AtomicUsize>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    let kinds: [(&str, Rounds); 4] = [
+        ("finished tasks", |round| {
+            Box::pin(async move {
+                let tasks: Vec<_> = (0..10 * BUDGET).map(|_| spawn(async {})).collect();
+                while !tasks.iter().all(JoinHandle::is_finished) {
+                    yield_now().await;
+                }
+                for task in tasks {
+                    task.await.unwrap();
+                    round.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        }),
+        ("time-outs of what is ready", |round| {
+            Box::pin(async move {
+                for _ in 0..10 * BUDGET {
+                    let ready = std::future::ready(());
+                    time::timeout(Duration::from_secs(1), ready).await.unwrap();
+                    round.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        }),
+        ("sleeps whose time has come", |round| {
+            Box::pin(async move {
+                for _ in 0..10 * BUDGET {
+                    time::sleep_until(time::Instant::ZERO).await;
+                    round.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        }),
+        ("missed ticks", |round| {
+            Box::pin(async move {
+                let mut interval = time::interval_at(time::Instant::ZERO, Duration::from_nanos(1));
+                for _ in 0..10 * BUDGET {
+                    interval.tick().await;
+                    round.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        }),
+    ];
+    for (kind, rounds) in kinds {
+        let (round, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (mut task, counts) = (rounds(Arc::clone(&round)), Arc::clone(&most));
+        let each_poll = poll_fn(move |cx| {
+            let before = round.load(Ordering::SeqCst);
+            let polled = task.as_mut().poll(cx);
+            counts.fetch_max(round.load(Ordering::SeqCst) - before, Ordering::SeqCst);
+            polled
+        });
+        runtime.block_on(runtime.spawn(each_poll)).unwrap();
+        assert_eq!(most.load(Ordering::SeqCst), BUDGET, "{kind}");
+    }
+}
+
+/// Failure: each wait spent an operation though it was pending, so that a task which waits for more
+/// things than its budget allows never looked at the last of them, and was polled for ever.
+#[test]
+fn a_task_may_wait_for_more_than_its_budget() {
+    let runtime = Builder::new().workers(1).budget(8).start(Idle::new()).unwrap();
+    let (releases, tasks): (Vec<_>, Vec<_>) = (0..100)
+        .map(|_| {
+            let (release, released) = oneshot();
+            (release, runtime.spawn(released))
+        })
+        .unzip();
+    let (waits, is_waiting) = mpsc::channel();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&polls);
+    let mut tasks: Vec<_> = tasks.into_iter().map(Some).collect();
+    let all = runtime.spawn(poll_fn(move |cx| {
+        counts.fetch_add(1, Ordering::SeqCst);
+        // From the front, as `join_all` does.
+        for task in &mut tasks {
+            if let Some(joined) = task
+                && Pin::new(joined).poll(cx).is_ready()
+            {
+                *task = None;
+            }
+        }
+        let _ = waits.send(());
+        if tasks.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    is_waiting.recv_timeout(HANG).unwrap();
+    // The last one alone: it is found although 99 others before it are pending.
+    let mut releases = releases.into_iter().rev();
+    releases.next().unwrap()();
+    is_waiting.recv_timeout(HANG).unwrap();
+    assert!(polls.load(Ordering::SeqCst) <= 4, "{}", polls.load(Ordering::SeqCst));
+    releases.for_each(|release| release());
+    runtime.block_on(all).unwrap();
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(crate) struct Counters {
     pub(crate) lane_errors: Count,
     pub(crate) long_polls: Count,
     pub(crate) preempted_polls: Count,
+    pub(crate) recoveries: Count,
 }
 
 impl Counters {

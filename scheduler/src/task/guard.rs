@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::registry::{Ticket, panic_message};
+use super::registry::Ticket;
+use crate::{context, panics};
 
 pin_project_lite::pin_project! {
     /// A future that yields its output or the panic that ended it.
@@ -25,7 +26,10 @@ pin_project_lite::pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                drop_future(&mut this.future, this.ticket);
+                // On whatever thread drops it: a destructor may spawn, or arm a timer.
+                let ticket = &*this.ticket;
+                let owner = ticket.home().owner();
+                owner.run_inside(&mut || drop_future(&mut this.future, ticket));
             }
         }
     }
@@ -63,11 +67,16 @@ impl<F: Future> Future for Guarded<F> {
         let ending = if this.ticket.aborted() {
             Ending::Aborted
         } else {
+            context::begin_poll(cx.waker());
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(Poll::Pending) if this.ticket.keep_waker(cx.waker()) => return Poll::Pending,
                 Ok(Poll::Pending) => Ending::Aborted,
-                Ok(Poll::Ready(output)) => Ending::Finished(output),
+                Ok(Poll::Ready(output)) => {
+                    this.ticket.set_finished();
+                    Ending::Finished(output)
+                }
                 Err(payload) => {
+                    this.ticket.set_finished();
                     this.ticket.report_panic("poll", &*payload);
                     Ending::Panicked(payload)
                 }
@@ -81,6 +90,7 @@ impl<F: Future> Future for Guarded<F> {
 fn drop_future<F>(future: &mut Pin<&mut Option<F>>, ticket: &Ticket) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
         ticket.report_panic("drop of its future", &*payload);
+        panics::discard(payload);
     }
 }
 
@@ -94,7 +104,9 @@ impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
         let Some(ending) = self.0.take() else { return };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(ending))) {
-            tracing::error!(message = panic_message(&*payload), "panic in the drop of an output");
+            let message = panics::message(&*payload);
+            panics::log(|| tracing::error!(message, "panic in the drop of an output"));
+            panics::discard(payload);
         }
     }
 }

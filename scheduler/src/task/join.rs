@@ -5,20 +5,25 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use async_task::{FallibleTask, Task};
 use parking_lot::Mutex;
 
 use super::Meta;
 use super::guard::{Ending, Outcome};
-use super::registry::{Home, Refusal, panic_message};
+use super::registry::{Home, Refusal, Refused};
+use crate::panics::{self, Place};
+use crate::{context, coop};
 
 /// Waits for a task's output.
 ///
 /// Dropping the handle detaches the task: it runs on, and a panic in it is still counted and
-/// logged. Awaiting it is cancel-safe: nothing is lost when the await is dropped, the handle can be
-/// awaited again.
+/// logged, as is a refusal. Awaiting it is cancel-safe: nothing is lost when the await is dropped,
+/// the handle can be awaited again.
+///
+/// Inside a runtime that shuts down it is pending for ever, as every wait there; in another runtime
+/// it tells that the task was dropped.
 ///
 /// # Errors
 /// Awaiting gives a [`JoinError`] if the task panicked, was aborted or dropped by a shutdown, or
@@ -46,7 +51,7 @@ enum State<T> {
         task: FallibleTask<Outcome<T>, Meta>,
         abort: AbortHandle,
     },
-    Refused(Refusal),
+    Refused(Refused),
     Finished,
 }
 
@@ -63,8 +68,8 @@ impl<T> JoinHandle<T> {
         JoinHandle { state: State::Spawned(task) }
     }
 
-    pub(crate) fn refused(refusal: Refusal) -> Self {
-        JoinHandle { state: State::Refused(refusal) }
+    pub(crate) fn refused(refused: Refused) -> Self {
+        JoinHandle { state: State::Refused(refused) }
     }
 
     /// Asks for the task to be dropped instead of polled again.
@@ -104,24 +109,30 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(coop::poll_proceed(cx));
         self.state.join();
         let result = match &mut self.state {
             State::Spawned(_) => unreachable!("it is being joined since the line above"),
-            State::Joining { task, .. } => match std::task::ready!(Pin::new(task).poll(cx)) {
-                None => Err(JoinError(Kind::Cancelled)),
-                Some(outcome) => match outcome.into_ending() {
-                    Ending::Finished(output) => Ok(output),
-                    Ending::Panicked(payload) => {
-                        Err(JoinError(Kind::Panicked(Mutex::new(payload))))
-                    }
-                    Ending::Aborted => Err(JoinError(Kind::Cancelled)),
-                },
+            State::Joining { task, .. } => match poll_task(task, cx) {
+                Poll::Pending => {
+                    coop::restore();
+                    return Poll::Pending;
+                }
+                // Dropped by a shutdown, which may be that of the runtime that waits here.
+                Poll::Ready(None) => {
+                    ready!(coop::poll_closing());
+                    Err(JoinError(Kind::Cancelled))
+                }
+                Poll::Ready(Some(outcome)) => outcome.into_result(),
             },
-            State::Refused(refusal) => Err(JoinError(Kind::Refused(*refusal))),
+            State::Refused(refused) => Err(JoinError(Kind::Refused(refused.refusal()))),
             State::Finished => panic!("JoinHandle polled after it gave its result"),
         };
-        // The finished task stays in place until here; dropping it has nothing left to cancel.
-        self.state = State::Finished;
+        // The finished task stays in place until here; dropping it has nothing left to cancel. One
+        // that was refused is not detached, as its error is told.
+        if let State::Joining { task, .. } = std::mem::replace(&mut self.state, State::Finished) {
+            task.detach();
+        }
         Poll::Ready(result)
     }
 }
@@ -131,7 +142,49 @@ impl<T> Drop for JoinHandle<T> {
         match std::mem::replace(&mut self.state, State::Finished) {
             State::Spawned(task) => task.detach(),
             State::Joining { task, .. } => task.detach(),
-            State::Refused(_) | State::Finished => {}
+            State::Refused(refused) => refused.detach(),
+            State::Finished => {}
+        }
+    }
+}
+
+/// Polls a task that is joined, with a waker that does not panic: async-task, which calls it or
+/// drops it where the task ends, would abort the process.
+fn poll_task<T>(
+    task: &mut FallibleTask<Outcome<T>, Meta>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Outcome<T>>> {
+    if context::is_own_waker(cx.waker()) {
+        return Pin::new(task).poll(cx);
+    }
+    let waker = Waker::from(Arc::new(Contained(Some(cx.waker().clone()))));
+    Pin::new(task).poll(&mut Context::from_waker(&waker))
+}
+
+/// A waker of a stranger's; `None` once it is dropped.
+struct Contained(Option<Waker>);
+
+impl Wake for Contained {
+    fn wake(self: Arc<Self>) {
+        if let Some(waker) = &self.0 {
+            panics::contain(Place::JoinWaker, || waker.wake_by_ref());
+        }
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let waker = self.0.take();
+        panics::contain(Place::WakerDrop, || drop(waker));
+    }
+}
+
+impl<T> Outcome<T> {
+    fn into_result(self) -> Result<T, JoinError> {
+        match self.into_ending() {
+            Ending::Finished(output) => Ok(output),
+            Ending::Panicked(payload) => Err(JoinError(Kind::Panicked(Mutex::new(payload)))),
+            Ending::Aborted => Err(JoinError(Kind::Cancelled)),
         }
     }
 }
@@ -231,17 +284,9 @@ impl fmt::Display for JoinError {
         match &self.0 {
             Kind::Cancelled => f.write_str("the task was cancelled"),
             Kind::Panicked(payload) => {
-                write!(f, "the task panicked: {}", panic_message(&**payload.lock()))
+                write!(f, "the task panicked: {}", panics::message(&**payload.lock()))
             }
-            Kind::Refused(Refusal::ShuttingDown) => {
-                f.write_str("the task was refused: the runtime is shutting down")
-            }
-            Kind::Refused(Refusal::Full { bound }) => {
-                write!(f, "the task was refused: the bound of {bound} is reached")
-            }
-            Kind::Refused(Refusal::NoThread) => {
-                f.write_str("the task was refused: no thread could be started for it")
-            }
+            Kind::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
         }
     }
 }

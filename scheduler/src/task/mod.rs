@@ -25,7 +25,7 @@ use async_task::{Runnable, ScheduleInfo};
 pub use crate::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub(crate) use registry::{Admission, Home, Refusal};
+pub(crate) use registry::{Admission, Home, Owner, Refusal, Refused};
 
 use crate::time::Instant;
 use guard::Guarded;
@@ -96,7 +96,7 @@ impl WakeStamp {
 ///
 /// `schedule` is a function item, so it takes no room in the cell.
 pub(crate) fn launch<F, S>(
-    admission: Result<Admission, Refusal>,
+    admission: Result<Admission, Refused>,
     future: F,
     schedule: S,
 ) -> JoinHandle<F::Output>
@@ -107,7 +107,7 @@ where
 {
     let Admission { ticket, serial } = match admission {
         Ok(admission) => admission,
-        Err(refusal) => return JoinHandle::refused(refusal),
+        Err(refused) => return JoinHandle::refused(refused),
     };
     let home = Arc::clone(ticket.home());
     let meta = Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) };

@@ -5,12 +5,15 @@
 
 use std::any::Any;
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Task;
 use super::births::{Birth, Births};
 use crate::mutant::{self, Mutant};
+use crate::panics;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -25,12 +28,20 @@ pub(crate) enum Refusal {
     NoThread,
 }
 
+/// The pool that runs the tasks of a home: opaque here, so that tasks do not know the pools.
+pub(crate) trait Owner: Send + Sync {
+    /// Takes a task that became runnable off the threads of the pool.
+    fn schedule(&self, task: Task);
+
+    /// Runs `code` inside the runtime that this belongs to, if that still exists.
+    fn run_inside(&self, code: &mut dyn FnMut());
+}
+
 /// A registry of live tasks and the owner that runs them.
 pub(crate) struct Home {
     index: u32,
     bound: usize,
-    /// Who runs the tasks: opaque here, so that tasks do not know the pools.
-    owner: Arc<dyn Any + Send + Sync>,
+    owner: Arc<dyn Owner>,
     /// Where the owner is, to be compared: worked out once, since it takes a look at its type.
     owner_address: usize,
     /// Tasks that are flagged for abort and not yet dropped. Read before every poll; nearly always
@@ -39,6 +50,9 @@ pub(crate) struct Home {
     /// first waits there is no such wake: then it looks once more, under the lock.
     aborting: AtomicUsize,
     panics: AtomicUsize,
+    /// Tasks refused at the bound, and those of them that nothing waited for.
+    refused: AtomicUsize,
+    refused_detached: AtomicUsize,
     /// Holding this = the right to add, remove and flag tasks.
     table: Mutex<Table>,
     /// Told when the last task leaves a closed table.
@@ -52,6 +66,8 @@ struct Table {
     aborted: HashSet<u32>,
     next_serial: u32,
     spawned: u64,
+    /// Tasks that had not finished and were dropped since it was closed.
+    dropped: u64,
     closed: bool,
 }
 
@@ -79,23 +95,37 @@ pub(crate) struct Ticket {
     key: u32,
     /// The home has the task's waker.
     attached: bool,
+    /// The task has given its output, or panicked.
+    finished: bool,
+}
+
+/// A task that was not taken; for its join handle. Boxed, as it is rare and a handle is small.
+pub(crate) struct Refused(Box<RefusedTask>);
+
+struct RefusedTask {
+    refusal: Refusal,
+    birth: Birth,
+    home: Arc<Home>,
 }
 
 impl Home {
-    pub(crate) fn new(index: u32, bound: usize, owner: Arc<dyn Any + Send + Sync>) -> Arc<Self> {
+    pub(crate) fn new(index: u32, bound: usize, owner: Arc<dyn Owner>) -> Arc<Self> {
         Arc::new(Home {
             index,
             bound,
-            owner_address: Arc::as_ptr(&owner).addr(),
+            owner_address: Arc::as_ptr(&owner).cast::<()>().addr(),
             owner,
             aborting: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            refused_detached: AtomicUsize::new(0),
             table: Mutex::new(Table {
                 entries: slab::Slab::new(),
                 births: Births::default(),
                 aborted: HashSet::new(),
                 next_serial: 0,
                 spawned: 0,
+                dropped: 0,
                 closed: false,
             }),
             emptied: Condvar::new(),
@@ -111,7 +141,7 @@ impl Home {
         self.bound
     }
 
-    pub(crate) fn owner(&self) -> &Arc<dyn Any + Send + Sync> {
+    pub(crate) fn owner(&self) -> &Arc<dyn Owner> {
         &self.owner
     }
 
@@ -122,7 +152,12 @@ impl Home {
     }
 
     /// Takes a place for a task that is about to be built.
-    pub(crate) fn admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refusal> {
+    pub(crate) fn admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refused> {
+        Home::try_admit(home, birth).map_err(|refusal| Refused::new(home, birth, refusal))
+    }
+
+    /// As [`admit`](Home::admit), by a caller that may try another home.
+    pub(crate) fn try_admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refusal> {
         let mut table = home.table.lock();
         if table.closed {
             return Err(Refusal::ShuttingDown);
@@ -137,7 +172,7 @@ impl Home {
         let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, birth });
         drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
-        let ticket = Ticket { home: Arc::clone(home), key, attached: false };
+        let ticket = Ticket { home: Arc::clone(home), key, attached: false, finished: false };
         Ok(Admission { ticket, serial })
     }
 
@@ -207,37 +242,56 @@ impl Home {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Tasks refused at the bound.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed) as u64
+    }
+
+    /// After [`close`](Home::close): how many unfinished tasks were dropped since, and how many
+    /// still live. Each task that lived then has finished or is in one of the two.
+    pub(crate) fn dropped_and_left(&self) -> (usize, usize) {
+        let table = self.table.lock();
+        (table.dropped as usize, table.entries.len())
+    }
+
     /// Refuses tasks from now on.
     pub(crate) fn close(&self) {
         self.table.lock().closed = true;
     }
 
-    /// Wakes every live task, so that a closed scheduler drops it. Returns how many there were.
-    pub(crate) fn wake_all(&self) -> usize {
+    /// Wakes every live task, so that a closed scheduler drops it.
+    pub(crate) fn wake_all(&self) {
         let wakers: Vec<Waker> = {
             let table = self.table.lock();
             table.entries.iter().map(|(_, entry)| entry.waker.clone()).collect()
         };
-        let count = wakers.len();
         // Without the lock: each wake may drop a task, which comes back here.
         for waker in wakers {
             waker.wake();
         }
-        count
     }
 
     /// Waits until no task lives or `timeout` has passed; true if none lives.
     pub(crate) fn wait_empty(&self, timeout: Duration) -> bool {
+        // Wall time: what is waited for are threads. No deadline is one that never comes.
+        let deadline = std::time::Instant::now().checked_add(timeout);
         let mut table = self.table.lock();
-        if !table.entries.is_empty() {
-            self.emptied.wait_for(&mut table, timeout);
+        while !table.entries.is_empty() {
+            let left = deadline.map_or(timeout, |deadline| {
+                deadline.saturating_duration_since(std::time::Instant::now())
+            });
+            if left.is_zero() {
+                return false;
+            }
+            self.emptied.wait_for(&mut table, left);
         }
-        table.entries.is_empty()
+        true
     }
 
-    fn remove(&self, key: u32) {
+    fn remove(&self, key: u32, finished: bool) {
         let entry = {
             let mut table = self.table.lock();
+            table.dropped += u64::from(table.closed && !finished);
             let entry = table.entries.remove(key as usize);
             // Hashing costs more than asking whether there is anything to find.
             if !table.aborted.is_empty() && table.aborted.remove(&key) {
@@ -285,33 +339,78 @@ impl Ticket {
         self.home.aborted(self.key)
     }
 
+    /// The task has given its output, or panicked: it does not count as dropped.
+    pub(crate) fn set_finished(&mut self) {
+        self.finished = true;
+    }
+
     /// Counts and logs a panic of this task.
     pub(crate) fn report_panic(&self, during: &str, payload: &(dyn Any + Send)) {
         self.home.count_panic();
         let Some(birth) = self.home.living(self.key) else { return };
-        tracing::error!(
-            task = birth.name(),
-            spawned_at = %birth.location,
-            during,
-            message = panic_message(payload),
-            "task panicked"
-        );
+        panics::log(|| {
+            tracing::error!(
+                task = birth.name(),
+                spawned_at = %birth.location,
+                during,
+                message = panics::message(payload),
+                "task panicked"
+            );
+        });
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.home.remove(self.key);
+        self.home.remove(self.key, self.finished);
     }
 }
 
-/// The text a panic was raised with, where it was a text.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(not a text)")
+impl Refused {
+    /// Relaxed, as below: the counts are statistics.
+    #[cold]
+    pub(crate) fn new(home: &Arc<Home>, birth: &Birth, refusal: Refusal) -> Refused {
+        if matches!(refusal, Refusal::Full { .. }) {
+            home.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        Refused(Box::new(RefusedTask { refusal, birth: birth.clone(), home: Arc::clone(home) }))
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.0.refusal
+    }
+
+    /// Nothing waits for the task, so only the log can tell. Logged whenever the number of such
+    /// tasks has doubled, so that a flood of them is not followed by one of lines.
+    pub(crate) fn detach(self) {
+        let RefusedTask { refusal, birth, home } = *self.0;
+        if refusal == Refusal::ShuttingDown {
+            return;
+        }
+        let count = home.refused_detached.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_power_of_two() {
+            panics::log(|| {
+                tracing::error!(
+                    task = birth.name(),
+                    spawned_at = %birth.location,
+                    reason = %refusal,
+                    count,
+                    "a task was refused and nothing waits for it: raise the bound, or await its \
+                     handle and handle the error"
+                );
+            });
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::ShuttingDown => f.write_str("the runtime is shutting down"),
+            Refusal::Full { bound } => write!(f, "the bound of {bound} is reached"),
+            Refusal::NoThread => f.write_str("no thread could be started for it"),
+        }
+    }
 }
 
 /// Entries an empty table keeps room for.

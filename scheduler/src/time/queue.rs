@@ -16,6 +16,7 @@ use super::mutant::{self, Mutant};
 use super::tick::Tick;
 use super::wheel::{SlotId, Wheel, reserve};
 use crate::figures::{Histogram, Scale};
+use crate::panics;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,7 +62,7 @@ pub(super) enum Armed {
     Due,
     /// The queue holds as many timers as it can.
     Full,
-    /// The runtime shuts down: nobody is left to fire it.
+    /// The runtime shuts down: nothing is left to fire it.
     Closed,
 }
 
@@ -108,12 +109,13 @@ impl TimerQueue {
         if self.next().is_none_or(|next| next > now) {
             return 0;
         }
-        // Declared before the guard, so dropped after it, as dropping a waker may run any code.
         let mut swept = Vec::new();
         let mut filed = self.filed.lock();
         self.sweep(&mut filed, limit, &mut swept);
         let fired = self.fire(&mut filed, now, limit, out);
         self.publish(filed.wheel.next());
+        drop(filed);
+        panics::drop_all(swept);
         fired
     }
 
@@ -158,6 +160,8 @@ impl TimerQueue {
             }
         }
         self.publish(None);
+        drop(filed);
+        panics::drop_all(swept);
         wakers
     }
 
@@ -173,6 +177,10 @@ impl TimerQueue {
         let mut waker = Some(waker.clone());
         let mut swept = Swept::default();
         let (armed, earlier) = self.file(held, tick, &mut waker, &mut swept);
+        if waker.is_some() || swept.iter().any(Option::is_some) {
+            // These may be of other tasks, with which the one that arms has nothing to do.
+            panics::drop_all(waker.into_iter().chain(swept.into_iter().flatten()));
+        }
         match armed {
             Armed::Waits(_) if earlier => self.alarm.iter().for_each(|alarm| alarm(tick.instant())),
             // Relaxed: a statistic.
@@ -316,7 +324,10 @@ impl TimerQueue {
         let mut filed = self.filed.lock();
         self.sweep(&mut filed, usize::MAX, &mut swept);
         self.publish(filed.wheel.next());
-        filed.wheel.len()
+        let left = filed.wheel.len();
+        drop(filed);
+        panics::drop_all(swept);
+        left
     }
 
     /// Lets go of up to `limit` cancelled entries; their wakers are for the caller to drop when it

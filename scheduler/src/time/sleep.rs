@@ -35,7 +35,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 ///
-/// It never ends early unless the runtime shuts down, and up to 65.5 µs late if a worker is free.
+/// It never ends early, and up to 65.5 µs late if a worker is free. It does not end once its runtime
+/// shuts down; see [`coop`].
 /// Cancel-safe: dropping the future gives the deadline up.
 ///
 /// # Panics

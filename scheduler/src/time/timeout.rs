@@ -3,13 +3,14 @@
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use thiserror::Error;
 
 use super::{Instant, Timer};
+use crate::coop;
 
 /// Runs `future` for at most `duration` from now.
 ///
@@ -18,7 +19,8 @@ use super::{Instant, Timer};
 /// in time is never lost to a tie, and one that is ready at once needs no time at all.
 ///
 /// The time is looked at whenever the future is pending: a future that blocks its thread is not
-/// interrupted. Cancel-safe if `future` is.
+/// interrupted. One that is ready spends an operation of the poll's budget ([`coop`]), whatever it is.
+/// Cancel-safe if `future` is.
 ///
 /// ```
 /// use std::future;
@@ -82,7 +84,10 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        // An output cannot be put off, so the budget is looked at before, and charged after.
+        ready!(coop::poll_has_budget(cx));
         if let Poll::Ready(output) = this.future.poll(cx) {
+            coop::charge();
             return Poll::Ready(Ok(output));
         }
         // The timer itself spends no budget: the future may have spent all of it, for ever.

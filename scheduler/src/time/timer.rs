@@ -1,13 +1,13 @@
 //! The timer that everything else here is made of.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::Instant;
 use super::place::Place;
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
-use crate::context;
+use crate::{context, coop};
 
 /// A deadline that can be moved at next to no cost: one a connection is enough.
 ///
@@ -16,7 +16,7 @@ use crate::context;
 /// Moving the deadline later, and taking it away, touches nothing that threads contend for;
 /// moving it earlier gives up the old place and takes a new one at the next poll.
 ///
-/// A timer never fires early, except that shutting down its runtime ends every wait. It fires up to
+/// A timer never fires early. It fires up to
 /// 65.5 µs late, as deadlines are rounded up to a tick of 2^16 ns, and later only while every
 /// worker is busy. Dropping it cancels it.
 ///
@@ -101,7 +101,8 @@ impl Timer {
     /// Cancel-safe: only the task that polled last is woken, nothing is lost by not polling.
     ///
     /// Where a queue holds 2^24 timers already, the task is woken at once to try again. Once the
-    /// runtime has begun to shut down it is ready at once, whatever the deadline.
+    /// runtime has begun to shut down it is never ready. It spends nothing of the poll's budget: who
+    /// polls it in a loop does, by [`coop::poll_proceed`].
     ///
     /// # Panics
     ///
@@ -168,8 +169,9 @@ impl Timer {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            // Every wait ends with its runtime; there is no later time to wait for.
-            Armed::Due | Armed::Closed => self.elapse(),
+            Armed::Due => self.elapse(),
+            // The queue is that of the runtime which waits here.
+            Armed::Closed => context::refuse(),
         }
     }
 
@@ -183,6 +185,7 @@ impl Timer {
     }
 
     fn elapse(&mut self) -> Poll<()> {
+        ready!(coop::poll_closing());
         self.disarm();
         self.phase = Phase::Elapsed;
         Poll::Ready(())

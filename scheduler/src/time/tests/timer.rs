@@ -192,9 +192,10 @@ fn a_timer_that_moves_to_another_queue_leaves_the_old_one() {
 }
 
 #[test]
-fn shutdown_ends_every_wait_under_way_or_to_come() {
+fn no_wait_resumes_once_its_runtime_shuts_down() {
     let bench = Bench::new();
     let handle = bench.handle().clone();
+    let hand = bench.hand.clone();
     let _scope = handle.enter();
     let (task, mut timer, mut late) = (Task::default(), Timer::new(), Timer::new());
     timer.set(after(10));
@@ -202,7 +203,12 @@ fn shutdown_ends_every_wait_under_way_or_to_come() {
     assert!(!task.polls(&mut timer));
     drop(bench.runtime);
     assert_eq!(task.woken(), 1);
-    assert!(task.polls(&mut timer) && task.polls(&mut late));
+    assert!(!task.polls(&mut timer) && !task.polls(&mut late));
+    // Nor does one whose deadline passes later, or has passed before.
+    hand.advance(TICK * 20);
+    late.set(Some(Instant::ZERO));
+    assert!(!task.polls(&mut timer) && !task.polls(&mut late));
+    assert_eq!(task.woken(), 1);
     assert_eq!(handle.shared_timers().len(), 0);
 }
 

@@ -1,0 +1,322 @@
+//! Once a runtime has begun to shut down no wait resumes: a worker drops the task, and `block_on`
+//! panics with the reason. A shutdown never looks like a tick, a time-out or an error.
+
+use std::future::{Future, pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, spawn_blocking, time};
+
+/// Far beyond what anything here takes: reached only by a hang.
+const HANG: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).start(Idle::new()).unwrap()
+}
+
+struct CountDrop(Arc<AtomicUsize>);
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Each wait of this crate that could look as if it had ended.
+fn waits() -> Vec<(&'static str, fn() -> Wait)> {
+    vec![
+        ("sleep", || Box::pin(time::sleep(HOUR))),
+        ("sleep for no time", || Box::pin(time::sleep(Duration::ZERO))),
+        ("interval", || {
+            Box::pin(async {
+                let mut interval = time::interval_at(time::Instant::now() + HOUR, HOUR);
+                interval.tick().await;
+            })
+        }),
+        ("timeout", || Box::pin(async { _ = time::timeout(HOUR, pending::<()>()).await })),
+        ("timeout of what is ready", || {
+            Box::pin(async { _ = time::timeout(HOUR, ready(())).await })
+        }),
+        ("spawn and join", || Box::pin(async { drop(spawn(async {}).await) })),
+        ("blocking work", || Box::pin(async { drop(spawn_blocking(|| ()).await) })),
+        ("yield_now", || Box::pin(async { heist_scheduler::yield_now().await })),
+    ]
+}
+
+/// Failure: a task in the middle of a poll, which tries again whatever comes of a wait, never ended;
+/// sleeps and ticks ended 127 times (asupersync 60, ttrpc-rust 271, tokio 4862).
+#[test]
+fn no_wait_resumes_on_a_worker_once_the_runtime_closes() {
+    for (kind, wait) in waits() {
+        let runtime = runtime(1);
+        let (resumed, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts, guard) = (Arc::clone(&resumed), CountDrop(Arc::clone(&dropped)));
+        let (inside, entered) = mpsc::channel();
+        drop(runtime.spawn(async move {
+            let _guard = guard;
+            inside.send(()).unwrap();
+            // In this poll the shutdown begins.
+            while !Handle::current().is_shutting_down() {
+                std::thread::yield_now();
+            }
+            loop {
+                wait().await;
+                counts.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+        entered.recv_timeout(HANG).unwrap();
+        let report = runtime.shutdown(HANG);
+        assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{kind}: {report:?}");
+        assert_eq!(report.tasks_dropped, 1, "{kind}: {report:?}");
+        assert_eq!(resumed.load(Ordering::SeqCst), 0, "{kind}");
+        assert_eq!(dropped.load(Ordering::SeqCst), 1, "{kind}");
+    }
+}
+
+/// Failure: a ticker under `block_on` ran millions of rounds once its runtime had ended.
+#[test]
+fn block_on_panics_with_the_reason_when_the_runtime_closes() {
+    for (kind, wait) in waits() {
+        let runtime = runtime(1);
+        let handle = runtime.handle().clone();
+        let (inside, entered) = mpsc::channel();
+        let resumed = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&resumed);
+        let thread = std::thread::spawn(move || {
+            handle.block_on(async move {
+                inside.send(()).unwrap();
+                loop {
+                    wait().await;
+                    if Handle::current().is_shutting_down() {
+                        counts.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            })
+        });
+        entered.recv_timeout(HANG).unwrap();
+        assert_eq!(runtime.shutdown(HANG).threads_left, 0, "{kind}");
+        let panic = thread.join().unwrap_err();
+        let message = panic.downcast::<&str>().unwrap();
+        assert!(message.contains("the runtime was shut down"), "{kind}: {message}");
+        // One may have ended just before.
+        assert!(resumed.load(Ordering::SeqCst) <= 1, "{kind}");
+    }
+}
+
+#[test]
+fn block_on_goes_on_with_what_is_none_of_the_runtime() {
+    let runtime = runtime(1);
+    let handle = runtime.handle().clone();
+    let other = self::runtime(1);
+    let (inside, entered) = mpsc::channel();
+    let (go, gone) = mpsc::channel();
+    // A task of another runtime ends when this one has been shut down.
+    let foreign: JoinHandle<u32> = other.spawn(async move {
+        gone.recv().unwrap();
+        7
+    });
+    let thread = std::thread::spawn(move || {
+        handle.block_on(async move {
+            inside.send(()).unwrap();
+            let mut foreign = foreign;
+            // Not by way of this runtime: joined from a thread that is in none.
+            let (done, answer) = mpsc::channel();
+            std::thread::spawn(move || {
+                let _ = done.send(other.block_on(&mut foreign).unwrap());
+            });
+            answer.recv().unwrap()
+        })
+    });
+    entered.recv_timeout(HANG).unwrap();
+    assert_eq!(runtime.shutdown(HANG).threads_left, 0);
+    go.send(()).unwrap();
+    assert_eq!(thread.join().unwrap(), 7);
+}
+
+/// Failure: it returned at once, with everything still running.
+#[test]
+fn shutdown_under_an_enter_guard_waits_as_any_other() {
+    let runtime = runtime(2);
+    let (inside, entered) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    drop(runtime.spawn(async move {
+        inside.send(()).unwrap();
+        hold.recv().unwrap();
+    }));
+    entered.recv_timeout(HANG).unwrap();
+    let handle = runtime.handle().clone();
+    let _guard = handle.enter();
+    let observer = handle.clone();
+    std::thread::spawn(move || {
+        while !observer.is_shutting_down() {
+            std::thread::yield_now();
+        }
+        release.send(()).unwrap();
+    });
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left, report.tasks_dropped), (0, 0, 0));
+}
+
+/// Failure: blocking work that ends when a task is dropped was waited for before the task was dropped.
+#[test]
+fn waiting_tasks_are_dropped_before_threads_are_joined() {
+    let runtime = runtime(2);
+    let (feed, consume) = mpsc::channel::<u32>();
+    let (fed, is_fed) = mpsc::channel();
+    let consumer = runtime.handle().spawn_blocking(move || {
+        for item in consume {
+            fed.send(item).unwrap();
+        }
+    });
+    drop(runtime.spawn(async move {
+        feed.send(1).unwrap();
+        pending::<()>().await;
+        drop(feed);
+    }));
+    is_fed.recv_timeout(HANG).unwrap();
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left, report.tasks_dropped), (0, 0, 1));
+    drop(consumer);
+}
+
+/// Failure: tasks in the queue of a worker whose poll does not end lived on.
+#[test]
+fn tasks_behind_a_stuck_poll_are_dropped_by_the_deadline() {
+    let runtime = runtime(1);
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (inside, entered) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    let guards: Vec<_> = (0..10).map(|_| CountDrop(Arc::clone(&dropped))).collect();
+    let stuck = runtime.spawn(async move {
+        for guard in guards {
+            // The last one woken waits in the next slot, the others in the deque.
+            drop(spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            }));
+        }
+        inside.send(()).unwrap();
+        hold.recv().unwrap();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    let report = runtime.shutdown(Duration::from_millis(1));
+    assert_eq!((report.tasks_dropped, report.tasks_left), (10, 1), "{report:?}");
+    assert_eq!(dropped.load(Ordering::SeqCst), 10);
+    release.send(()).unwrap();
+    self::runtime(1).block_on(stuck).unwrap();
+}
+
+/// Failure: a `spawn` in a destructor panicked, for want of a runtime on the thread that shut down.
+#[test]
+fn destructors_of_dropped_futures_run_inside_the_runtime() {
+    struct Spawns(mpsc::Sender<bool>);
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            let inside = Handle::try_current().is_some_and(|handle| handle.is_shutting_down());
+            drop(spawn(async { unreachable!("it is refused") }));
+            drop(spawn_blocking(|| unreachable!("it is refused")));
+            let _ = self.0.send(inside);
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let runtime = runtime(2);
+    // One that waits, one that waits for time, one that is queued, and blocking work that is.
+    let (inside, entered) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    let [a, b, c] = [0, 1, 2].map(|_| Spawns(tell.clone()));
+    drop(runtime.spawn(async move {
+        let _spawns = a;
+        pending::<()>().await;
+    }));
+    drop(runtime.spawn(async move {
+        let _spawns = b;
+        time::sleep(HOUR).await;
+    }));
+    drop(runtime.spawn(async move {
+        drop(spawn(async move {
+            let _spawns = c;
+            pending::<()>().await;
+        }));
+        inside.send(()).unwrap();
+        hold.recv().unwrap();
+    }));
+    entered.recv_timeout(HANG).unwrap();
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || {
+        while !handle.is_shutting_down() {
+            std::thread::yield_now();
+        }
+        release.send(()).unwrap();
+    });
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
+    drop(tell);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [true; 3]);
+}
+
+/// Failure: what the workers dropped was missing.
+#[test]
+fn report_counts_each_unfinished_task_once() {
+    for round in 0..50 {
+        let runtime = runtime(2);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let finished = Arc::new(AtomicUsize::new(0));
+        const TASKS: usize = 200;
+        for number in 0..TASKS {
+            let (guard, finished) = (CountDrop(Arc::clone(&dropped)), Arc::clone(&finished));
+            drop(runtime.spawn(async move {
+                let _guard = guard;
+                match number % 4 {
+                    0 => pending::<()>().await,
+                    1 => time::sleep(HOUR).await,
+                    2 => {
+                        for _ in 0..number {
+                            heist_scheduler::yield_now().await;
+                        }
+                    }
+                    _ => {}
+                }
+                finished.fetch_add(1, Ordering::SeqCst);
+            }));
+        }
+        let report = runtime.shutdown(HANG);
+        assert_eq!(dropped.load(Ordering::SeqCst), TASKS, "round {round}");
+        let finished = finished.load(Ordering::SeqCst);
+        assert_eq!((report.tasks_dropped + finished, report.tasks_left), (TASKS, 0), "{report:?}");
+    }
+}
+
+/// Failure: a runtime that was dropped inside a task of another one held up that one's worker.
+#[test]
+fn runtime_dropped_inside_a_task_of_another_is_not_waited_for() {
+    let (outer, inner) = (runtime(1), runtime(1));
+    let (inside, entered) = mpsc::channel();
+    let (release, hold) = mpsc::channel::<()>();
+    let stuck = inner.spawn(async move {
+        inside.send(()).unwrap();
+        hold.recv().unwrap();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    // Ends although the inner runtime cannot.
+    outer.block_on(outer.spawn(async move { drop(inner) })).unwrap();
+    release.send(()).unwrap();
+    outer.block_on(stuck).unwrap();
+}
+
+/// Failure 43, by way of a guard: the worker was not seen behind what it had entered.
+#[test]
+fn block_on_panics_on_a_worker_that_has_entered_another_runtime() {
+    let (one, other) = (runtime(1), runtime(1));
+    let handle = other.handle().clone();
+    let panicked = one.block_on(one.spawn(async move {
+        let _guard = handle.enter();
+        catch_unwind(AssertUnwindSafe(|| handle.block_on(async {}))).is_err()
+    }));
+    assert!(panicked.unwrap());
+}

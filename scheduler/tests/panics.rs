@@ -1,0 +1,312 @@
+//! A panic of foreign code ends at a named place, is counted, and takes nothing else with it.
+
+use std::any::Any;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::panic::panic_any;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use heist_scheduler::time::{self, Timer};
+use heist_scheduler::{Builder, Harvest, Idle, Park, Runtime, StartError, spawn};
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).start(Idle::new()).unwrap()
+}
+
+/// Panics when it is woken, or when it is dropped.
+struct Bad {
+    on_wake: bool,
+    on_drop: bool,
+}
+
+impl Bad {
+    fn waker(on_wake: bool, on_drop: bool) -> Waker {
+        Waker::from(Arc::new(Bad { on_wake, on_drop }))
+    }
+}
+
+impl Wake for Bad {
+    fn wake(self: Arc<Self>) {
+        assert!(!self.on_wake, "a waker that panics (expected)");
+    }
+}
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        assert!(!self.on_drop || std::thread::panicking(), "a waker's drop panics (expected)");
+    }
+}
+
+/// Whether tasks are still run, timers fired and joins told.
+fn still_works(runtime: &Runtime) {
+    let answer = runtime.block_on(async {
+        spawn(async {
+            time::sleep(Duration::from_millis(1)).await;
+            spawn(async { 7 }).await.unwrap()
+        })
+        .await
+    });
+    assert_eq!(answer.unwrap(), 7);
+}
+
+fn wait_until(reached: impl Fn() -> bool) {
+    while !reached() {
+        std::thread::yield_now();
+    }
+}
+
+/// Failure: a waker that panics in a dispatched batch killed the worker, lost the rest of the batch and
+/// never gave back the right to wake.
+#[test]
+fn waker_that_panics_in_a_batch_keeps_the_rest_of_it() {
+    let runtime = runtime(1);
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&woken);
+    drop(runtime.spawn(async move {
+        let deadline = time::Instant::now() + Duration::from_millis(5);
+        let mut timers = Vec::new();
+        for number in 0..9 {
+            let mut timer = Box::new(Timer::new());
+            timer.set(Some(deadline));
+            if number % 3 == 0 {
+                let bad = Bad::waker(true, false);
+                assert!(timer.poll_elapsed(&mut Context::from_waker(&bad)).is_pending());
+                timers.push(timer);
+            } else {
+                let counts = Arc::clone(&counts);
+                // Armed in this poll, and so in one batch with the others.
+                let counting = Waker::from(Arc::new(Counts(counts)));
+                assert!(timer.poll_elapsed(&mut Context::from_waker(&counting)).is_pending());
+                timers.push(timer);
+            }
+        }
+        pending::<()>().await;
+    }));
+    wait_until(|| runtime.handle().metrics().caught_panics == 3);
+    still_works(&runtime);
+    assert_eq!(woken.load(Ordering::SeqCst), 6);
+    assert_eq!(runtime.handle().metrics().workers[0].recoveries, 0);
+}
+
+struct Counts(Arc<AtomicUsize>);
+
+impl Wake for Counts {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Failure: it aborted the process.
+#[test]
+fn waker_of_a_joiner_that_panics_does_not_abort() {
+    let runtime = runtime(1);
+    for (on_wake, on_drop) in [(true, false), (false, true), (true, true)] {
+        let before = runtime.handle().metrics().caught_panics;
+        let (go, gone) = mpsc::channel::<()>();
+        let mut join = runtime.spawn(async move { gone.recv().unwrap() });
+        let bad = Bad::waker(on_wake, on_drop);
+        assert!(Pin::new(&mut join).poll(&mut Context::from_waker(&bad)).is_pending());
+        // Only the task holds it now.
+        drop(bad);
+        go.send(()).unwrap();
+        wait_until(|| runtime.handle().metrics().caught_panics > before);
+        runtime.block_on(join).unwrap();
+    }
+    still_works(&runtime);
+}
+
+/// As well where a task hands on another waker than its own.
+#[test]
+fn waker_that_a_task_joins_with_and_that_panics_does_not_abort() {
+    let runtime = runtime(1);
+    let task = runtime.spawn(async {
+        let mut join = spawn(async {});
+        poll_fn(|_| {
+            let bad = Bad::waker(true, true);
+            assert!(Pin::new(&mut join).poll(&mut Context::from_waker(&bad)).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        heist_scheduler::yield_now().await;
+        join.await.unwrap();
+    });
+    runtime.block_on(task).unwrap();
+    still_works(&runtime);
+}
+
+/// Failure: the worker that let go of it died.
+#[test]
+fn waker_whose_drop_panics_ends_in_the_timers() {
+    let runtime = runtime(1);
+    for _ in 0..20 {
+        // It is let go of by the worker before it sleeps, or by another timer's arming.
+        let task = runtime.spawn(async {
+            let mut timer = Timer::new();
+            timer.set(Some(time::Instant::now() + Duration::from_secs(3_600)));
+            let bad = Bad::waker(false, true);
+            assert!(timer.poll_elapsed(&mut Context::from_waker(&bad)).is_pending());
+        });
+        runtime.block_on(task).unwrap();
+        still_works(&runtime);
+    }
+    wait_until(|| runtime.handle().metrics().caught_panics == 20);
+    still_works(&runtime);
+    assert_eq!(runtime.handle().metrics().workers[0].recoveries, 0);
+}
+
+/// Failure: a payload that panics when it is dropped killed the worker.
+#[test]
+fn payload_that_panics_when_dropped_ends_its_task_alone() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("the drop of a payload (expected)");
+        }
+    }
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic_any(Payload);
+        }
+    }
+    let runtime = runtime(1);
+    drop(runtime.spawn(async { panic_any(Payload) }));
+    drop(runtime.spawn(async { Bomb }));
+    let aborted = runtime.spawn(async {
+        let _bomb = Bomb;
+        pending::<()>().await;
+    });
+    aborted.abort();
+    assert!(runtime.block_on(aborted).unwrap_err().is_cancelled());
+    drop(runtime.handle().spawn_blocking(|| panic_any(Payload)));
+    drop(runtime.handle().spawn_blocking(|| Bomb));
+    assert_eq!(runtime.block_on(runtime.handle().spawn_blocking(|| 3)).unwrap(), 3);
+    still_works(&runtime);
+    assert_eq!(runtime.handle().metrics().workers[0].recoveries, 0);
+}
+
+/// Failure: `start` said that it had worked, and no worker was there.
+#[test]
+fn start_hook_that_panics_is_an_error_of_start() {
+    for failing in [1, 2] {
+        let started = Arc::new(AtomicUsize::new(0));
+        let hook = move || {
+            let number = started.fetch_add(1, Ordering::SeqCst);
+            assert!(!number.is_multiple_of(failing), "no permission to set the CPU (expected)");
+        };
+        let error = Builder::new().workers(2).on_thread_start(hook).start(Idle::new()).unwrap_err();
+        let StartError::StartHook { thread, message } = &error else { panic!("{error:?}") };
+        assert!(thread.starts_with("heist-") && message.contains("no permission"), "{error}");
+    }
+}
+
+#[test]
+fn stop_hook_that_panics_leaves_the_shutdown_in_order() {
+    let runtime = Builder::new()
+        .workers(2)
+        .on_thread_stop(|| panic!("expected by this test"))
+        .start(Idle::new())
+        .unwrap();
+    let handle = runtime.handle().clone();
+    let report = runtime.shutdown(Duration::from_secs(60));
+    assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
+    assert_eq!(handle.metrics().caught_panics, 2);
+}
+
+/// A source of events that panics whenever it is told to, once.
+struct Panics {
+    inner: Arc<dyn Park>,
+    in_listen: AtomicBool,
+    in_ready: AtomicBool,
+}
+
+impl Park for Panics {
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
+    fn places(&self) -> usize {
+        self.inner.places()
+    }
+
+    fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
+        self.inner.poll(lane, bound, out)
+    }
+
+    fn listen(
+        &self,
+        lane: usize,
+        bound: usize,
+        timeout: Option<Duration>,
+        out: &mut Vec<Waker>,
+    ) -> io::Result<Harvest> {
+        let harvest = self.inner.listen(lane, bound, timeout, out);
+        assert!(!self.in_listen.swap(false, Ordering::SeqCst), "expected by this test");
+        harvest
+    }
+
+    fn wake(&self, lane: usize) {
+        self.inner.wake(lane);
+    }
+
+    fn ready(&self, lane: usize) -> bool {
+        assert!(!self.in_ready.swap(false, Ordering::SeqCst), "expected by this test");
+        self.inner.ready(lane)
+    }
+
+    fn close(&self) -> Vec<Waker> {
+        self.inner.close()
+    }
+}
+
+/// Failure: a worker that died took its queue with it, and counted as asleep for ever.
+#[test]
+fn worker_whose_turn_panics_goes_on_and_is_counted() {
+    let park = Arc::new(Panics {
+        inner: Idle::new(),
+        in_listen: AtomicBool::new(false),
+        in_ready: AtomicBool::new(false),
+    });
+    let runtime = Builder::new().workers(2).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
+    for round in 1..=5 {
+        park.in_listen.store(true, Ordering::SeqCst);
+        still_works(&runtime);
+        let recoveries =
+            || runtime.handle().metrics().workers.iter().map(|w| w.recoveries).sum::<u64>();
+        wait_until(|| {
+            // Whichever worker listens is woken for it.
+            drop(runtime.spawn(async {}));
+            recoveries() == round
+        });
+        still_works(&runtime);
+        // No worker counts as asleep that is not, or the other way round.
+        wait_until(|| {
+            let metrics = runtime.handle().metrics();
+            metrics.listening + metrics.parked == 2
+        });
+    }
+    park.in_ready.store(true, Ordering::SeqCst);
+    wait_until(|| {
+        drop(runtime.spawn(async {
+            let start = std::time::Instant::now();
+            // Longer than the monitor's period, so that it looks.
+            while start.elapsed() < Duration::from_millis(20) {}
+        }));
+        !park.in_ready.load(Ordering::SeqCst)
+    });
+    still_works(&runtime);
+    assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
+}
+
+/// The text of a panic gets to whoever joins, whatever caught it on the way.
+#[test]
+fn joiner_gets_the_payload() {
+    let runtime = runtime(1);
+    let error = runtime.block_on(runtime.spawn(async { panic!("told") })).unwrap_err();
+    let payload: Box<dyn Any + Send> = error.into_panic().unwrap();
+    assert_eq!(*payload.downcast::<&str>().unwrap(), "told");
+}
