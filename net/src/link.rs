@@ -15,6 +15,7 @@ use heist_reactor::{Direction, Interest, Source};
 use heist_scheduler::coop;
 
 use crate::meter::Meter;
+use crate::source::restoring;
 use crate::{driver, sys};
 
 /// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
@@ -38,14 +39,14 @@ impl Link {
     ///
     /// Writable is only a hint to look: the outcome is what `SO_ERROR` and the peer's address say.
     pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Link> {
-        let stream = Link::register(socket, Interest::ReadWrite)?;
-        poll_fn(|cx| stream.poll_connected(cx)).await?;
+        let stream = driver::opened(Link::register(socket, Interest::ReadWrite)).await?;
+        poll_fn(|cx| driver::open(stream.poll_connected(cx))).await?;
         Ok(stream)
     }
 
     fn register(socket: sys::Stream, interest: Interest) -> io::Result<Link> {
         let kind = socket.kind();
-        Ok(Link { source: driver::register(socket, interest, kind)?, meter: None })
+        Ok(Link { source: driver::attach(socket, interest, kind)?, meter: None })
     }
 
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -116,12 +117,22 @@ impl Link {
         &self,
         cx: &mut Context<'_>,
         length: usize,
-        mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
+        read: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if length == 0 {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
+        restoring(driver::open(self.poll_read_now(cx, length, read)))
+    }
+
+    #[inline]
+    fn poll_read_now(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
             match uninterrupted(|| read(self.socket())) {
@@ -148,7 +159,8 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        self.source.poll_io(Direction::Read, cx, |socket| socket.peek(buffer))
+        let peeked = self.source.poll_io(Direction::Read, cx, |socket| socket.peek(buffer));
+        restoring(driver::open(peeked))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -174,7 +186,8 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let count = ready!(self.source.poll_io(Direction::Write, cx, write))?;
+        let written = self.source.poll_io(Direction::Write, cx, write);
+        let count = ready!(restoring(driver::open(written)))?;
         self.count_written(count);
         Poll::Ready(accepted(count))
     }

@@ -25,7 +25,7 @@ pub struct Listening<F: Family> {
 impl<F: Family> Listening<F> {
     /// Takes a listening socket under the current runtime's event queue.
     pub(crate) fn new(listener: F::Listener) -> io::Result<Listening<F>> {
-        let source = driver::register(listener, Interest::Read, Kind::Other)?;
+        let source = driver::attach(listener, Interest::Read, Kind::Other)?;
         Ok(Listening { source })
     }
 
@@ -53,10 +53,10 @@ impl<F: Family> Listening<F> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Connected<F>, F::Address)>> {
         let accepted = self.source.poll_io(Direction::Read, cx, |listener| listener.accept());
-        accepted.map(|accepted| {
+        driver::open(accepted.map(|accepted| {
             let (socket, peer) = accepted?;
             Ok((Connected::new(socket)?, peer))
-        })
+        }))
     }
 
     /// The address that it listens on.

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use heist_scheduler::task;
 
+use crate::driver;
+
 /// A place to connect to, as people write it: a host and a port.
 ///
 /// Made of `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
@@ -48,6 +50,7 @@ enum Form {
 /// ```
 pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
     let target = target.into();
+    driver::proceed().await;
     let addresses = target.look_up().await.and_then(|addresses| match addresses.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
         false => Ok(addresses),

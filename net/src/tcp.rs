@@ -7,7 +7,7 @@ use crate::family::Tcp;
 use crate::listening::Listening;
 use crate::resolve::{self, Target};
 use crate::stream::{Connected, Stream};
-use crate::sys;
+use crate::{driver, sys};
 
 /// A TCP socket that accepts connections.
 ///
@@ -74,6 +74,7 @@ impl Connected<Tcp> {
     /// What the system says (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver)
     /// outside of a runtime.
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        driver::proceed().await;
         let socket = sys::Stream::connect_tcp(address)?;
         TcpStream::connected(socket).await
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::family::Unix;
 use crate::listening::Listening;
 use crate::stream::{Connected, Stream};
-use crate::sys;
+use crate::{driver, sys};
 
 /// A Unix socket that accepts connections.
 ///
@@ -66,6 +66,7 @@ impl Connected<Unix> {
     /// whose backlog is full is `WouldBlock` on Linux, which gives no event when there is room: try
     /// again later.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        driver::proceed().await;
         let socket = sys::Stream::connect_unix(path.as_ref())?;
         UnixStream::connected(socket).await
     }

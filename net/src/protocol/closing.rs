@@ -15,6 +15,7 @@ use super::connection::{Connection, Phase};
 use super::hosted::Drain;
 use super::marks::Marks;
 use super::scratch::{self, Window};
+use crate::driver;
 use crate::stream::uninterrupted;
 
 impl<P: Protocol> Connection<P> {
@@ -82,7 +83,8 @@ impl<P: Protocol> Connection<P> {
         let mut discarded = self.kept().discarded;
         while discarded <= limit {
             let step = ready!(coop::poll_step(cx));
-            let Poll::Ready(drain) = self.source.poll_drain(Direction::Read, cx)? else {
+            let Poll::Ready(drain) = driver::open(self.source.poll_drain(Direction::Read, cx))?
+            else {
                 self.kept().discarded = discarded;
                 return self.timer.poll_elapsed(cx).map(Ok);
             };

@@ -355,7 +355,7 @@ mod tests {
         runtime.block_on(async {
             let (near, mut far) = UnixStream::pair().unwrap();
             // Another registration of the same descriptor, which nobody takes back.
-            mem::forget(driver::register(near.as_fd(), Interest::Read, Kind::Other).unwrap());
+            mem::forget(driver::attach(near.as_fd(), Interest::Read, Kind::Other).unwrap());
             far.write_all(b"a line\n").await.unwrap();
             let closed = Connection::new(near, Lines::default()).await;
             assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");

@@ -6,8 +6,9 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
+use heist_scheduler::coop;
 use parking_lot::Mutex;
 
 /// Sends messages to the protocol of one connection; made by
@@ -114,10 +115,12 @@ impl<M> Future for Sending<'_, M> {
     type Output = Result<(), SendError<M>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(coop::poll_proceed(cx));
         let this = self.get_mut();
         let message = this.message.take().expect("a Sending is not polled after it completed");
         match this.inbox.put_or_wait(message, &mut this.ticket, cx) {
             Err(SendError::Full(message)) => {
+                coop::restore();
                 this.message = Some(message);
                 Poll::Pending
             }

@@ -10,7 +10,7 @@ use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use crate::stream::{accepted, uninterrupted};
-use crate::sys;
+use crate::{driver, sys};
 
 /// Output that the socket did not take.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub(super) fn send(
 ) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        let Poll::Ready(drain) = source.poll_drain(Direction::Write, cx)? else {
+        let Poll::Ready(drain) = driver::open(source.poll_drain(Direction::Write, cx))? else {
             break;
         };
         match uninterrupted(|| source.io().write(&bytes[sent..])) {

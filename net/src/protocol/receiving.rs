@@ -13,7 +13,7 @@ use super::marks::Marks;
 use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
 use super::{End, Protocol, Stop};
-use crate::sys;
+use crate::{driver, sys};
 
 impl<P: Protocol> Connection<P> {
     /// Reads until the socket is drained, the output full, or this round's share read.
@@ -138,7 +138,7 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
         let refused = |error| End::in_order(Closed::lost(error));
-        self.source.poll_drain(Direction::Read, cx).map_err(refused)
+        driver::open(self.source.poll_drain(Direction::Read, cx)).map_err(refused)
     }
 
     /// Takes in what was read last, and reads on.

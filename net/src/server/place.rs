@@ -12,6 +12,7 @@ use heist_scheduler::time::Instant;
 use super::ending::Ending;
 use super::shared::Shared;
 use super::visit::Holder;
+use crate::driver;
 
 /// The right of one connection to be there.
 ///
@@ -64,6 +65,7 @@ impl Place {
 
     /// Waits until the server drains. Cancel-safe.
     pub async fn draining(&mut self) {
+        driver::proceed().await;
         poll_fn(|cx| self.poll_draining(cx)).await;
     }
 

@@ -9,7 +9,7 @@ use socket2::Socket as Bound;
 
 use super::listener::SocketFile;
 use super::peer::Peer;
-use crate::driver::{Driver, NoDriver};
+use crate::driver::{self, Driver, NoDriver};
 use crate::stream::uninterrupted;
 use crate::sys;
 
@@ -31,7 +31,7 @@ impl Socket {
     ) -> io::Result<Socket> {
         let driver = Driver::of(runtime).ok_or(NoDriver::NoQueue)?;
         let listener = sys::Listener::from_bound(bound)?;
-        let source = driver.register(listener, Interest::Read, Kind::Other)?;
+        let source = driver.attach(listener, Interest::Read, Kind::Other)?;
         Ok(Socket { source, crowded: false, file })
     }
 
@@ -51,7 +51,7 @@ impl Socket {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(sys::Stream, Peer)>> {
         loop {
-            let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
+            let drain = ready!(driver::open(self.source.poll_drain(Direction::Read, cx)))?;
             match uninterrupted(|| self.source.io().accept()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.crowded = false;

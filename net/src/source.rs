@@ -1,0 +1,118 @@
+//! A source of one's own under a runtime's event queue.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll, ready};
+
+use heist_reactor::{Direction, Drain};
+use heist_scheduler::coop;
+
+use crate::driver;
+
+/// A file descriptor that is registered with a runtime's event queue; made by
+/// [`Driver::register`](crate::Driver::register).
+///
+/// It is a [`heist_reactor::Source`] that keeps the rules of a runtime: each operation spends one of
+/// the poll's budget, and is pending for ever once the runtime that waits has begun to shut down
+/// (see [`coop`]). In another runtime, or in none, it fails with
+/// [`Closed`](heist_reactor::Closed) then.
+///
+/// ```
+/// use heist_net::{Driver, Runtime};
+/// use heist_reactor::{Direction, Interest, Kind};
+/// use std::future::poll_fn;
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// let runtime = Runtime::new()?;
+/// runtime.block_on(async {
+///     let (mut near, far) = UnixStream::pair()?;
+///     far.set_nonblocking(true)?;
+///     let handle = heist_scheduler::Handle::current();
+///     let driver = Driver::of(&handle).expect("it was built by this crate");
+///     let far = driver.register(far, Interest::Read, Kind::Other)?;
+///
+///     near.write_all(b"hello")?;
+///     let mut buffer = [0; 16];
+///     let count = poll_fn(|cx| {
+///         far.poll_io(Direction::Read, cx, |mut io| io.read(&mut buffer))
+///     });
+///     assert_eq!(count.await?, 5);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Source<S: AsFd>(heist_reactor::Source<S>);
+
+impl<S: AsFd> Source<S> {
+    pub(crate) fn new(source: heist_reactor::Source<S>) -> Source<S> {
+        Source(source)
+    }
+
+    /// The source itself.
+    #[must_use]
+    pub fn io(&self) -> &S {
+        self.0.io()
+    }
+
+    /// Does one operation when the direction is ready, as often as it takes until it neither would
+    /// block nor was interrupted; otherwise stores the task's waker.
+    ///
+    /// # Errors
+    /// What the operation says, and what the system says if it cannot watch the source.
+    pub fn poll_io<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        ready!(coop::poll_proceed(cx));
+        restoring(driver::open(self.0.poll_io(direction, cx, op)))
+    }
+
+    /// Whether the direction is ready; stores the task's waker if it is not.
+    ///
+    /// # Errors
+    /// As [`poll_io`](Source::poll_io).
+    pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(coop::poll_proceed(cx));
+        restoring(driver::open(self.0.poll_ready(direction, cx)))
+    }
+
+    /// The right, and the duty, to drain the direction when it is ready; otherwise stores the task's
+    /// waker. See [`heist_reactor::Source::poll_drain`].
+    ///
+    /// # Errors
+    /// As [`poll_io`](Source::poll_io).
+    pub fn poll_drain(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Drain<'_>>> {
+        ready!(coop::poll_proceed(cx));
+        restoring(driver::open(self.0.poll_drain(direction, cx)))
+    }
+
+    /// As [`poll_drain`](Source::poll_drain) without a task: `None` when the direction is not ready
+    /// or the queue is closed.
+    #[must_use]
+    pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
+        self.0.try_drain(direction)
+    }
+}
+
+impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Gives back the operation that was spent on what turns out to be pending.
+#[inline]
+pub(crate) fn restoring<T>(polled: Poll<T>) -> Poll<T> {
+    if polled.is_pending() {
+        coop::restore();
+    }
+    polled
+}
