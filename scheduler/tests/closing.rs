@@ -28,8 +28,11 @@ impl Drop for CountDrop {
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// A name, and what waits anew each time.
+type Kind = (&'static str, fn() -> Wait);
+
 /// Each wait of this crate that could look as if it had ended.
-fn waits() -> Vec<(&'static str, fn() -> Wait)> {
+fn waits() -> Vec<Kind> {
     vec![
         ("sleep", || Box::pin(time::sleep(HOUR))),
         ("sleep for no time", || Box::pin(time::sleep(Duration::ZERO))),

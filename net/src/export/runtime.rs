@@ -38,6 +38,7 @@ pub(super) const WORKER: &[Family<WorkerMetrics>] = &[
     }),
     counter("heist_worker_long_polls_total", LONG_POLLS, |w, s| s.one(w.long_polls)),
     counter("heist_worker_preempted_polls_total", PREEMPTED, |w, s| s.one(w.preempted_polls)),
+    counter("heist_worker_recoveries_total", RECOVERIES, |w, s| s.one(w.recoveries)),
     gauge("heist_worker_queue_depth", "Tasks in the worker's deque.", |w, s| {
         s.one(w.queue_depth);
     }),
@@ -69,7 +70,9 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
     }),
     gauge("heist_tasks_alive", "Tasks that have not ended.", |r, s| s.one(r.metrics.tasks_alive)),
     counter("heist_tasks_spawned_total", "Tasks spawned.", |r, s| s.one(r.metrics.tasks_spawned)),
+    counter("heist_tasks_refused_total", TASKS_REFUSED, |r, s| s.one(r.metrics.tasks_refused)),
     counter("heist_task_panics_total", "Panics of tasks.", |r, s| s.one(r.metrics.task_panics)),
+    counter("heist_caught_panics_total", CAUGHT_PANICS, |r, s| s.one(r.metrics.caught_panics)),
     counter("heist_budget_yields_total", "Polls ended because their budget was spent.", |r, s| {
         s.one(r.sum(|w| w.budget_yields));
     }),
@@ -147,6 +150,9 @@ const LONG_POLLS: &str =
     "Polls longer than half a millisecond while some were found to block or compute.";
 const PREEMPTED: &str =
     "Polls as long at other times: presumably the thread was kept from running.";
+const RECOVERIES: &str = "Turns of the worker that panicked, after which it went on with the next.";
+const TASKS_REFUSED: &str = "Tasks refused because a bound on live tasks was reached.";
+const CAUGHT_PANICS: &str = "Panics of wakers, hooks and sources of events that were caught.";
 const RESCUES: &str = "Wakes sent by the monitor because work waited that nobody came to.";
 const EVENT_TO_RUN: &str = "From the harvest of an event to the poll of the task that it woke.";
 const QUEUE_DELAY: &str = "How long a probe waited in the kernel's queue while no worker slept.";

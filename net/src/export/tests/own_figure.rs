@@ -55,6 +55,7 @@ fn numbered() -> RuntimeFigures {
     (metrics.event_to_run, metrics.harvest_size) = (times(15, one), times(16, one));
     (metrics.timer_lateness, metrics.blocking_wait) = (times(17, one), times(18, one));
     metrics.event_queue_delay = times(19, one);
+    (metrics.tasks_refused, metrics.caught_panics) = (39, 40);
     metrics.overloaded = true;
     metrics.workers.truncate(1);
     let worker = &mut metrics.workers[0];
@@ -64,6 +65,7 @@ fn numbered() -> RuntimeFigures {
     (worker.steal_hits, worker.steal_misses, worker.stolen_tasks) = (30, 31, 32);
     (worker.budget_yields, worker.lane_errors, worker.queue_depth) = (33, 34, 35);
     (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
+    worker.recoveries = 38;
     figures
 }
 
@@ -78,6 +80,8 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_tasks_alive", None, 2),
     ("heist_tasks_spawned_total", None, 3),
     ("heist_task_panics_total", None, 4),
+    ("heist_tasks_refused_total", None, 39),
+    ("heist_caught_panics_total", None, 40),
     ("heist_timers", None, 5),
     ("heist_timers_refused_total", None, 6),
     ("heist_blocking_threads", None, 7),
@@ -112,6 +116,7 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_worker_queue_depth", None, 35),
     ("heist_worker_long_polls_total", None, 36),
     ("heist_worker_preempted_polls_total", None, 37),
+    ("heist_worker_recoveries_total", None, 38),
     ("heist_worker_current_poll_seconds", None, 0),
 ];
 
