@@ -3,7 +3,7 @@
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use heist_scheduler::{Builder, Idle, Runtime, spawn, time, yield_now};
@@ -159,6 +159,49 @@ fn an_earlier_timer_armed_from_outside_wakes_the_sleeper() {
     // The far deadlines end with the runtime, and `block_on` panics.
     assert_eq!(runtime.shutdown(HANG).threads_left, 0);
     lates.into_iter().for_each(|late| assert!(late.join().is_err()));
+}
+
+/// Failure: a worker that had looked for the last time dropped the waker of a cancelled timer, and that
+/// drop woke a task into its own queue. It slept with work to do, or late by what the drop took.
+#[test]
+fn a_wake_by_what_a_worker_lets_go_of_before_it_sleeps_is_not_lost() {
+    struct WakesOnDrop(std::sync::Mutex<Option<Waker>>);
+    impl Wake for WakesOnDrop {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for WakesOnDrop {
+        fn drop(&mut self) {
+            if let Some(waker) = self.0.lock().unwrap().take() {
+                waker.wake();
+            }
+        }
+    }
+    for _ in 0..20 {
+        let runtime = runtime(1);
+        let (send, receive) = mpsc::channel();
+        let (tell, woken) = mpsc::channel();
+        drop(runtime.spawn(async move {
+            let mut waits = false;
+            poll_fn(move |cx| {
+                if std::mem::replace(&mut waits, true) {
+                    return Poll::Ready(());
+                }
+                send.send(cx.waker().clone()).unwrap();
+                Poll::Pending
+            })
+            .await;
+            tell.send(()).unwrap();
+        }));
+        let waker = receive.recv_timeout(HANG).unwrap();
+        drop(runtime.spawn(async move {
+            let waker = Waker::from(Arc::new(WakesOnDrop(Some(waker).into())));
+            let mut timer = time::Timer::new();
+            timer.set(Some(time::Instant::now() + Duration::from_secs(3_600)));
+            assert!(timer.poll_elapsed(&mut Context::from_waker(&waker)).is_pending());
+            // From here on the timers of this worker alone have the waker, and it sleeps next.
+        }));
+        woken.recv_timeout(HANG).unwrap();
+    }
 }
 
 /// A time-out in `block_on` must not depend on a worker having time for it.
