@@ -64,8 +64,18 @@ pub(crate) fn contain<R>(place: Place, code: impl FnOnce() -> R) -> Option<R> {
 
 /// Calls wakers: all of them, whatever one of them does.
 ///
-/// One guard for all that do not panic, so that a batch pays for it once.
-pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+/// A panic of one is counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics) of the
+/// current runtime, if there is one, and logged. Call it with no lock held: wakers are foreign code.
+///
+/// ```
+/// use heist_scheduler::task;
+/// use std::task::Waker;
+///
+/// let waiting: Vec<Waker> = vec![Waker::noop().clone()];
+/// task::wake_all(waiting);
+/// ```
+// One guard for all that do not panic, so that a batch pays for it once.
+pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
     while contain(Place::Waker, || wakers.by_ref().for_each(Waker::wake)).is_none() {}
 }

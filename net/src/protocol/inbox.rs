@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use heist_scheduler::coop;
+use heist_scheduler::{coop, task};
 use parking_lot::Mutex;
 
 /// Sends messages to the protocol of one connection; made by
@@ -297,9 +297,7 @@ impl<M> State<M> {
 }
 
 fn wake(senders: Vec<(u64, Waker)>) {
-    for (_, waker) in senders {
-        waker.wake();
-    }
+    task::wake_all(senders.into_iter().map(|(_, waker)| waker));
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+use heist_scheduler::task;
 use heist_scheduler::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
@@ -389,7 +390,7 @@ impl Counts {
 }
 
 fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
+    task::wake_all(wakers);
 }
 
 #[cfg(test)]
