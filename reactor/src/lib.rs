@@ -10,8 +10,9 @@
 //! 3. The slot's word holds the generation of the owner it has now. If it is another one, the
 //!    source of the event is gone: the event is counted as stale and dropped. If not, the readable
 //!    bit goes into the word, by one compare-and-exchange for both.
-//! 4. If a task waited, its waker leaves the slot for the caller's `Vec`. The queue schedules
-//!    nothing: the caller decides when, where and whether to wake.
+//! 4. If a task waited, its waker leaves the slot for the caller's `Vec`; of several tasks that wait
+//!    by a [`Waiter`], that of one. The queue schedules nothing: the caller decides when, where and
+//!    whether to wake.
 //! 5. The task polls again. [`Source::poll_drain`] clears the bit *first* and returns a [`Drain`].
 //!    The task reads until `WouldBlock` and says [`Drain::drained`]. An edge that arrives meanwhile
 //!    sets the bit again, so nothing is lost between the last read and the next wait. A task that
@@ -22,7 +23,7 @@
 //! when a task first has to wait for it ([`Interest::None`]), or never.
 //!
 //! The modules follow that way and import in one direction only: `token`, `readiness`, `slot`,
-//! `sources`, `queue`, and on top the `source` that tasks hold.
+//! `sources`, `queue`, and on top the `source` that tasks hold, and its `waiter`.
 //!
 //! # Example
 //!
@@ -115,6 +116,7 @@ mod source;
 mod sources;
 mod sync;
 mod token;
+mod waiter;
 
 #[cfg(all(test, heist_loom))]
 mod loom_models;
@@ -124,3 +126,4 @@ pub use crate::error::{Closed, RegisterError};
 pub use crate::queue::{Config, Harvest, Queue};
 pub use crate::readiness::Direction;
 pub use crate::source::{Interest, Kind, Source};
+pub use crate::waiter::Waiter;

@@ -16,6 +16,13 @@
 //! In the second case the task takes a waker out again and wakes it, which need not be its own any
 //! more: an event that relied on the one there does not look in vain.
 //!
+//! Of several *registered* waiters an event wakes one, and the others rely on that one. The bit
+//! `WAITING` is set again for them, under the lock that the wakers are taken under. So a later event
+//! finds them; and so does the woken one, which passes the event on when it puts the ready bit back
+//! ([`Readiness::put_back`]) or leaves while it is set ([`Readiness::pass_on`]). An event that comes
+//! while the bit is clear wakes none of them, but then the thread that cleared it is about to take a
+//! waker: the task that this one wakes looks at the word later than that.
+//!
 //! A waker that is *kept* is cloned and not taken, and the task sets its `WAITING` bit again without
 //! storing it. Then the `KEPT` bit must not be set where no waker is, or the task waits in vain: so
 //! it is set under the lock that the waker is stored under, and who takes a waker out asks for it
@@ -29,7 +36,7 @@ use std::ops::BitOr;
 use crate::sync::mutant::{self, Mutant};
 use crate::sync::{AtomicU64, Ordering};
 
-/// One of the two directions of a source; each has its own readiness and its own waiting task.
+/// One of the two directions of a source; each has its own readiness and its own waiting tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Reading, accepting, receiving.
@@ -62,6 +69,13 @@ impl Direction {
         }
     }
 
+    fn registered(self) -> Bits {
+        match self {
+            Direction::Read => Bits::READ_REGISTERED,
+            Direction::Write => Bits::WRITE_REGISTERED,
+        }
+    }
+
     pub(crate) fn armed(self) -> Bits {
         match self {
             Direction::Read => Bits::READ_ARMED,
@@ -79,8 +93,9 @@ impl Direction {
 /// | `ERROR` | the source reported an error | dispatcher | reuse |
 /// | `URGENT` | the source reported urgent data | dispatcher | reuse |
 /// | `QUEUE_CLOSED` | the queue was closed | close | reuse (but a closed queue reuses nothing) |
-/// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task | whoever sets the direction's ready bit; a task that found it set after all |
+/// | `READ_WAITING`, `WRITE_WAITING` | a task stored its waker and waits | that task; a thread that took wakers and left some, under the slot's lock | a thread that sets the direction's ready bit, or passes it on; a task that found it set after all; a waiter that took the last waker out, under the lock |
 /// | `READ_KEPT`, `WRITE_KEPT` | a waker is in its place, and stays there when it is used | that task, under the slot's lock | a task that stores one that is not to stay, under the lock; whoever is about to take it out and wake it |
+/// | `READ_REGISTERED`, `WRITE_REGISTERED` | the waker in its place, if there is one, is a registered waiter's | that waiter, under the slot's lock | a task that stores an anonymous one; a registered waiter that leaves without the event; both under the lock |
 /// | `READ_ARMED`, `WRITE_ARMED` | the kernel tells of the direction's events | registration; the first task that has to wait, under the slot's lock, when the kernel has agreed | reuse |
 ///
 /// The sticky ones (closed, error, urgent) never make a direction ready by themselves: the event
@@ -103,6 +118,8 @@ impl Bits {
     const WRITE_ARMED: Bits = Bits(1 << 10);
     const READ_KEPT: Bits = Bits(1 << 11);
     const WRITE_KEPT: Bits = Bits(1 << 12);
+    const READ_REGISTERED: Bits = Bits(1 << 13);
+    const WRITE_REGISTERED: Bits = Bits(1 << 14);
 
     /// The peer ended its half: there is an end to read, and writing goes on as before.
     pub(crate) const READ_END: Bits = Bits::READABLE.and(Bits::READ_CLOSED);
@@ -314,8 +331,8 @@ impl Readiness {
         }
     }
 
-    /// Whether the waker in its place is to stay there. Only under the slot's lock, as is
-    /// [`keep`](Readiness::keep).
+    /// Whether the waker in its place is to stay there. Only under the slot's lock, as are
+    /// [`keep`](Readiness::keep) and [`describe`](Readiness::describe).
     #[inline]
     pub(crate) fn keeps(&self, direction: Direction) -> bool {
         // Relaxed: the lock orders it with `keep`. Who clears it without the lock takes the waker out
@@ -323,15 +340,63 @@ impl Readiness {
         bits_of(self.0.load(Ordering::Relaxed)).meets(direction.kept())
     }
 
-    /// Says whether the waker that was just stored is to stay.
+    /// Says whether the waker in its place is to stay there.
+    #[inline]
     pub(crate) fn keep(&self, direction: Direction, keep: bool) {
-        let kept = u64::from(direction.kept().0);
+        self.set_marks(direction.kept(), if keep { direction.kept() } else { Bits::NONE });
+    }
+
+    /// Says of the waker that was just stored in its place whether it is to stay, and whether it is a
+    /// registered waiter's. Only under the slot's lock.
+    #[inline]
+    pub(crate) fn describe(&self, direction: Direction, keep: bool, registered: bool) {
+        let kept = if keep { direction.kept() } else { Bits::NONE };
+        let owned = if registered { direction.registered() } else { Bits::NONE };
+        self.set_marks(direction.kept() | direction.registered(), kept | owned);
+    }
+
+    #[inline]
+    fn set_marks(&self, among: Bits, wanted: Bits) {
         // Relaxed: see `keeps`.
-        match (keep, self.keeps(direction)) {
-            (true, false) => _ = self.0.fetch_or(kept, Ordering::Relaxed),
-            (false, true) => _ = self.0.fetch_and(!kept, Ordering::Relaxed),
-            _ => {}
+        let marks = bits_of(self.0.load(Ordering::Relaxed)).0 & among.0;
+        let (set, clear) = (wanted.0 & !marks, marks & !wanted.0);
+        if set != 0 {
+            self.0.fetch_or(u64::from(set), Ordering::Relaxed);
         }
+        if clear != 0 {
+            self.0.fetch_and(!u64::from(clear), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the waker in its place, if there is one, is a registered waiter's. Only under the
+    /// slot's lock.
+    pub(crate) fn is_registered(&self, direction: Direction) -> bool {
+        // Relaxed: the lock orders it with `describe`.
+        bits_of(self.0.load(Ordering::Relaxed)).meets(direction.registered())
+    }
+
+    /// Wakers were taken and some are left. Only under the slot's lock, before it is released.
+    pub(crate) fn keep_waiting(&self, direction: Direction) {
+        // Release pairs with the Acquire of `deliver`, `put_back`, `pass_on` and `mark_closed`, as in
+        // `announce`.
+        self.0.fetch_or(u64::from(direction.waiting().0), Ordering::Release);
+    }
+
+    /// Whether a task is said to wait.
+    pub(crate) fn is_waiting(&self, direction: Direction) -> bool {
+        // Relaxed: for a mutant.
+        bits_of(self.0.load(Ordering::Relaxed)).meets(direction.waiting())
+    }
+
+    /// A task that was woken leaves. Returns whether one that waits is to be woken in its place.
+    #[must_use = "the waiting task must be woken"]
+    pub(crate) fn pass_on(&self, direction: Direction) -> bool {
+        // Relaxed: the event that woke the task happened before the slot's lock was released, which
+        // the task has had since; what another one brings, that one is told of.
+        let bits = bits_of(self.0.load(Ordering::Relaxed));
+        bits.meets(direction.ready())
+            && bits.meets(direction.waiting())
+            && self.stop_waiting(direction)
     }
 
     /// A drain ended before `WouldBlock`: sets the ready bit again. Returns whether a task that
@@ -371,15 +436,15 @@ impl Readiness {
         self.0.fetch_or(u64::from(direction.armed().0), Ordering::Relaxed);
     }
 
-    /// The queue was closed; the caller takes both wakers afterwards.
+    /// The queue was closed; the caller takes the wakers afterwards.
     pub(crate) fn mark_closed(&self) {
         // Acquire pairs with the Release of `announce`: a waker whose task did not see the mark is
         // in its place. Release pairs with the Acquire there.
         self.0.fetch_or(u64::from(Bits::QUEUE_CLOSED.0), Ordering::AcqRel);
     }
 
-    /// Takes the waiting bit; whoever finds it set takes the waker out and wakes the task. So the
-    /// waker is not kept from here on.
+    /// Takes the waiting bit; a thread that finds it set takes wakers out as an event does, and wakes
+    /// the tasks. So a waker is not kept from here on.
     pub(crate) fn stop_waiting(&self, direction: Direction) -> bool {
         let taken = direction.waiting() | direction.kept();
         // Acquire pairs with the Release of `announce`: the waker is in its place.

@@ -1,9 +1,19 @@
-//! A place in the table of sources: a readiness word and, for each direction, the waker of the one
-//! task that waits there.
+//! A place in the table of sources: a readiness word and, for each direction, the wakers of the tasks
+//! that wait there.
+//!
+//! A waiter is *anonymous* or *registered*. The slot knows an anonymous one by its waker alone, and
+//! never learns that it lost interest; so an event wakes all of them. A [`Registered`] one says so,
+//! and passes the event on; so an event wakes one of them. If wakers are left, the `WAITING` bit is
+//! set again under the lock that they are taken under.
+
+mod registered;
+mod stored;
 
 use std::io;
 use std::task::{Context, Poll, Waker};
 
+pub(crate) use self::registered::Registered;
+use self::stored::{Key, List, Stored};
 use crate::error::Closed;
 use crate::readiness::{Arming, Bits, Delivery, Direction, Look, Readiness};
 use crate::sync::Mutex;
@@ -13,10 +23,10 @@ use crate::sync::mutant::{self, Mutant};
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) word: Readiness,
-    /// Who waits in each direction. Holding this = the right to change that, and to ask the kernel
+    /// The wakers of each direction. Holding this = the right to change them, and to ask the kernel
     /// for the events of a direction. No waker is called or dropped under it; one that is kept is
     /// cloned.
-    waiting: Mutex<[Option<Waker>; 2]>,
+    waiting: Mutex<[Stored; 2]>,
 }
 
 /// What an idle source costs this crate.
@@ -26,7 +36,7 @@ const _: () = assert!(size_of::<Slot>() <= 48);
 impl Slot {
     /// A place that nobody owned yet.
     pub(crate) fn new(generation: u32) -> Slot {
-        Slot { word: Readiness::new(generation), waiting: Mutex::new([None, None]) }
+        Slot { word: Readiness::new(generation), waiting: Mutex::new([Stored::EMPTY; 2]) }
     }
 
     /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
@@ -37,13 +47,14 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
+        company: Company,
         ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.take(direction) {
             Look::NotReady => {}
             found => return settle(found),
         }
-        match self.wait(direction, cx, ONCE, ask)? {
+        match self.wait(direction, cx, company, ask)? {
             Look::NotReady => Poll::Pending,
             // What the second look found is not taken yet. If another task takes it first, this one
             // waits: its waker is stored and announced.
@@ -60,7 +71,7 @@ impl Slot {
     ) -> Poll<io::Result<Bits>> {
         match self.word.look(direction) {
             Look::NotReady => {
-                let found = self.wait(direction, cx, ONCE, ask)?;
+                let found = self.wait(direction, cx, Company::Shared, ask)?;
                 self.settle_late(direction, found)
             }
             found => settle(found),
@@ -95,29 +106,29 @@ impl Slot {
         self.word.stop_waiting(direction);
         match self.word.look(direction) {
             Look::NotReady => {
-                let found = self.wait(direction, cx, KEPT, ask)?;
+                let found = self.wait(direction, cx, Company::Kept, ask)?;
                 self.settle_late(direction, found)
             }
             found => settle(found),
         }
     }
 
-    /// Wakes the task that waits in this direction, if there is one.
+    /// Wakes for an event the tasks that wait in this direction.
     #[cold]
     pub(crate) fn wake(&self, direction: Direction) {
-        if let Some(waker) = self.take_waker(direction) {
-            waker.wake();
-        }
+        let mut anonymous = Vec::new();
+        let waker = self.use_waker(direction, &mut anonymous);
+        anonymous.into_iter().chain(waker).for_each(Waker::wake);
     }
 
-    /// Brings an event for the owner of `generation`; the wakers of tasks that waited go to `out`.
+    /// Brings an event for the owner of `generation`; the wakers for it go to `out`.
     #[inline]
     pub(crate) fn deliver(&self, generation: u32, bits: Bits, out: &mut Vec<Waker>) -> Delivery {
         let delivery = self.word.deliver(generation, bits);
         if let Delivery::Delivered(waiters) = delivery {
             for direction in Direction::BOTH {
                 if waiters.include(direction)
-                    && let Some(waker) = self.use_waker(direction)
+                    && let Some(waker) = self.use_waker(direction, out)
                 {
                     out.push(waker);
                 }
@@ -126,39 +137,77 @@ impl Slot {
         delivery
     }
 
-    /// Takes whoever waits; the caller wakes or drops it when it holds no lock.
-    #[must_use = "the task waits for this waker"]
-    pub(crate) fn take_waker(&self, direction: Direction) -> Option<Waker> {
+    /// Takes all wakers; the caller wakes or drops them when it holds no lock.
+    #[must_use = "the tasks wait for these wakers"]
+    pub(crate) fn take_wakers(&self, direction: Direction) -> Stored {
         self.waiting.lock()[direction as usize].take()
     }
 
-    /// Whoever waits, to be woken for an event. Asked under the lock whether his waker stays: what
-    /// the event found may be out of date by now, and a waker that is kept must not be taken.
-    #[inline]
-    fn use_waker(&self, direction: Direction) -> Option<Waker> {
+    /// The wakers for one event: one is returned, further ones go to `out`. Asked under the lock
+    /// whether a waker stays: what the event found may be out of date by now, and a waker that is
+    /// kept must not be taken.
+    #[inline(always)]
+    fn use_waker(&self, direction: Direction, out: &mut Vec<Waker>) -> Option<Waker> {
         let early = mutant::on(Mutant::KeptAskedEarly) && self.word.keeps(direction);
         let stored = &mut self.waiting.lock()[direction as usize];
         let keep = match mutant::on(Mutant::KeptAskedEarly) {
             true => early,
             false => self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken),
         };
-        if keep { stored.clone() } else { stored.take() }
+        match stored {
+            Stored::One(waker) if keep => Some(waker.clone()),
+            Stored::Listed(Some(list)) => {
+                let next = self.use_list(direction, list, out);
+                stored.free_if_empty();
+                next
+            }
+            _ => match stored.take() {
+                Stored::One(waker) => Some(waker),
+                Stored::Listed(_) => None,
+            },
+        }
+    }
+
+    /// The same for several waiters. Under the slot's lock.
+    #[cold]
+    fn use_list(
+        &self,
+        direction: Direction,
+        list: &mut List,
+        out: &mut Vec<Waker>,
+    ) -> Option<Waker> {
+        let next = list.take_next(out);
+        if !list.is_empty() && !mutant::on(Mutant::RestUnannounced) {
+            self.word.keep_waiting(direction);
+        }
+        next
     }
 
     /// Stores the waker, then looks again.
-    #[inline]
+    #[inline(always)]
     fn wait(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        keep: bool,
+        company: Company,
         ask: impl FnOnce(Arming) -> io::Result<()>,
     ) -> io::Result<Look> {
-        if !self.word.is_armed(direction) {
-            self.arm(direction, ask)?;
-        }
-        self.store(direction, cx.waker(), keep);
+        self.ensure_armed(direction, ask)?;
+        self.store(direction, cx.waker(), company);
         Ok(self.word.announce(direction))
+    }
+
+    /// The kernel tells of the direction's events afterwards.
+    #[inline]
+    fn ensure_armed(
+        &self,
+        direction: Direction,
+        ask: impl FnOnce(Arming) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.word.is_armed(direction) {
+            true => Ok(()),
+            false => self.arm(direction, ask),
+        }
     }
 
     /// Asks the kernel for the direction's events, unless somebody else has meanwhile.
@@ -181,48 +230,102 @@ impl Slot {
         Ok(())
     }
 
-    /// Settles what was found when the waker was stored already. Nobody leaves his waker behind and
+    /// Settles what was found when the waker was stored already. No task leaves its waker behind and
     /// goes on: it may own the source, and the two would keep each other alive.
     #[cold]
     fn settle_late(&self, direction: Direction, found: Look) -> Poll<io::Result<Bits>> {
         if found != Look::NotReady && !mutant::on(Mutant::WakerLeftBehind) {
             self.word.stop_waiting(direction);
-            // By now it may be another task's, or that of another future of this task which an
-            // event relies on: whoever takes a waker out wakes it.
-            let stored = self.take_waker(direction);
-            if let Some(waker) = stored
-                && !mutant::on(Mutant::TakenWakerDropped)
-            {
-                waker.wake();
+            // By now the waker there may be another task's, or that of another future of this task
+            // which an event relies on: so what is taken is woken, and it is what an event takes.
+            if mutant::on(Mutant::TakenWakerDropped) {
+                drop(self.take_wakers(direction));
+            } else {
+                self.wake(direction);
             }
         }
         settle(found)
     }
 
-    /// There is room for one waker: another task that waited here is woken, so that it can find out.
-    #[inline]
-    fn store(&self, direction: Direction, waker: &Waker, keep: bool) {
+    #[inline(always)]
+    fn store(&self, direction: Direction, waker: &Waker, company: Company) {
         let mine = waker.clone();
         let mut waiting = self.waiting.lock();
         let stored = &mut waiting[direction as usize];
-        // Two clones are compared, not a clone with the task's own waker: these may have different
-        // tables for the same task, and it would displace and wake itself for ever.
-        let same = stored.as_ref().is_some_and(|stored| stored.will_wake(&mine));
-        let left_over = if same { Some(mine) } else { stored.replace(mine) };
-        self.word.keep(direction, keep);
+        let left_over = match stored {
+            // Two clones are compared, not a clone with the task's own waker: these may have
+            // different tables for the same task, and it would displace and wake itself for ever.
+            Stored::One(there) if there.will_wake(&mine) => {
+                self.word.keep(direction, company == Company::Kept);
+                LeftOver::Unused(mine)
+            }
+            Stored::Listed(None) => {
+                *stored = Stored::One(mine);
+                self.word.describe(direction, company == Company::Kept, false);
+                return;
+            }
+            _ => self.store_beside(direction, stored, mine, company),
+        };
         drop(waiting);
-        if let Some(displaced) = left_over
-            && !same
-            && !mutant::on(Mutant::ReplacedWakerDropped)
-        {
-            displaced.wake();
+        left_over.settle();
+    }
+
+    /// Stores a waker where others are. Under the slot's lock.
+    #[cold]
+    fn store_beside(
+        &self,
+        direction: Direction,
+        stored: &mut Stored,
+        mine: Waker,
+        company: Company,
+    ) -> LeftOver {
+        // A kept waker is of a task that had the source to itself and has handed it on.
+        let displaces = company != Company::Shared
+            || matches!(stored, Stored::One(_)) && self.word.keeps(direction)
+            || mutant::on(Mutant::FurtherDisplaces);
+        if displaces {
+            let displaced = std::mem::replace(stored, Stored::One(mine));
+            self.word.describe(direction, company == Company::Kept, false);
+            return LeftOver::Displaced(displaced);
+        }
+        let first = self.word.is_registered(direction).then_some(Key::First);
+        match stored.list(first).push(None, mine) {
+            Some(unused) => LeftOver::Unused(unused),
+            None => LeftOver::Displaced(Stored::EMPTY),
         }
     }
 }
 
-/// What becomes of a stored waker when it is used: it is taken out, or it stays for the next time.
-const ONCE: bool = false;
-const KEPT: bool = true;
+/// Whether a task that waits has company in its direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Any number of tasks may wait.
+    Shared,
+    /// One task at a time waits. A waker that is there is that of a task which waited before: it is
+    /// displaced and woken, so that wakers do not pile up where a source goes from task to task.
+    Alone,
+    /// The same, and the waker stays in its place when it is used.
+    Kept,
+}
+
+/// What is left of a store when the lock is free again.
+enum LeftOver {
+    /// It was there already.
+    Unused(Waker),
+    /// They are to be woken.
+    Displaced(Stored),
+}
+
+impl LeftOver {
+    #[inline]
+    fn settle(self) {
+        match self {
+            LeftOver::Unused(waker) => drop(waker),
+            LeftOver::Displaced(_) if mutant::on(Mutant::ReplacedWakerDropped) => {}
+            LeftOver::Displaced(displaced) => displaced.wake(),
+        }
+    }
+}
 
 fn settle(found: Look) -> Poll<io::Result<Bits>> {
     match found {

@@ -11,7 +11,7 @@ use crate::drain::Drain;
 use crate::error::RegisterError;
 use crate::queue::Queue;
 use crate::readiness::{Arming, Bits, Direction, Look};
-use crate::slot::Slot;
+use crate::slot::{Company, Slot};
 use crate::sources::{Chunk, slot_in};
 use crate::token::Token;
 
@@ -120,12 +120,14 @@ impl Queue {
 
 /// A source registered with a [`Queue`], and the source itself.
 ///
-/// One task may wait in each direction. More may share a source, and none of them misses anything,
-/// but the one that waits last displaces the one before, which is woken to find out: two tasks that
-/// keep waiting in one direction keep waking each other.
+/// Any number of tasks may wait in each direction. The methods of the source know a task by its waker
+/// alone and do not learn that it lost interest, so an event wakes all tasks that wait by them. Of the
+/// tasks that wait by a [`Waiter`](crate::Waiter) an event wakes one. Where one task at a time waits,
+/// [`poll_drain_alone`](Source::poll_drain_alone) and its like are for that.
 ///
 /// Dropping it removes it from the queue, then drops what it owns. Dropping a future that polled it
-/// needs no care: readiness stays until somebody drains it.
+/// needs no care: readiness stays until a task drains it. The waker of that task stays until the next
+/// event, and the task is woken then.
 ///
 /// ```
 /// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
@@ -186,8 +188,36 @@ impl<S: AsFd> Source<S> {
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
+        self.poll_drain_in(direction, cx, Company::Shared)
+    }
+
+    /// As [`poll_drain`](Source::poll_drain), for a caller that sees to it that one task at a time
+    /// waits in the direction: the task takes the place of tasks that waited before, which are woken.
+    /// So wakers do not pile up where a source goes from task to task.
+    ///
+    /// Two tasks that keep waiting by this keep waking each other.
+    ///
+    /// # Errors
+    /// As [`poll_drain`](Source::poll_drain).
+    #[inline]
+    pub fn poll_drain_alone(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Drain<'_>>> {
+        self.poll_drain_in(direction, cx, Company::Alone)
+    }
+
+    #[inline]
+    fn poll_drain_in(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        company: Company,
+    ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.slot();
-        let seen = ready!(slot.poll_take(direction, cx, |arming| self.ask(arming, direction)))?;
+        let taken = slot.poll_take(direction, cx, company, |arming| self.ask(arming, direction));
+        let seen = ready!(taken)?;
         Poll::Ready(Ok(self.drain(slot, direction, seen)))
     }
 
@@ -232,9 +262,27 @@ impl<S: AsFd> Source<S> {
     ) -> Poll<io::Result<R>> {
         loop {
             let drain = ready!(self.poll_drain(direction, cx))?;
-            match uninterrupted(|| op(&self.io)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                done => return Poll::Ready(done),
+            if let Some(done) = attempt(drain, || op(&self.io)) {
+                return Poll::Ready(done);
+            }
+        }
+    }
+
+    /// As [`poll_io`](Source::poll_io), for a caller that sees to it that one task at a time waits in
+    /// the direction; see [`poll_drain_alone`](Source::poll_drain_alone).
+    ///
+    /// # Errors
+    /// As [`poll_io`](Source::poll_io).
+    pub fn poll_io_alone<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let drain = ready!(self.poll_drain_alone(direction, cx))?;
+            if let Some(done) = attempt(drain, || op(&self.io)) {
+                return Poll::Ready(done);
             }
         }
     }
@@ -251,7 +299,7 @@ impl<S: AsFd> Source<S> {
     }
 
     #[inline]
-    fn slot(&self) -> &Slot {
+    pub(crate) fn slot(&self) -> &Slot {
         slot_in(&self.chunk, self.index)
     }
 
@@ -263,13 +311,13 @@ impl<S: AsFd> Source<S> {
         self.queue.registry(self.shard as usize)
     }
 
-    fn drain<'a>(&self, slot: &'a Slot, direction: Direction, seen: Bits) -> Drain<'a> {
+    pub(crate) fn drain<'a>(&self, slot: &'a Slot, direction: Direction, seen: Bits) -> Drain<'a> {
         Drain::new(slot, direction, self.kind.short_read_drains(seen))
     }
 
     /// Asks the kernel for events; it reports at once what is ready already.
     #[cold]
-    fn ask(&self, arming: Arming, direction: Direction) -> io::Result<()> {
+    pub(crate) fn ask(&self, arming: Arming, direction: Direction) -> io::Result<()> {
         let fd = self.io.as_fd().as_raw_fd();
         let (io, token) = (&mut SourceFd(&fd), self.token().into());
         match (arming, direction) {
@@ -310,6 +358,22 @@ impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
             .field("shard", &self.shard)
             .field("kind", &self.kind)
             .finish_non_exhaustive()
+    }
+}
+
+/// Does an operation until no signal interrupts it. `None` when it would block: the direction is
+/// drained.
+#[inline]
+pub(crate) fn attempt<R>(
+    drain: Drain<'_>,
+    op: impl FnMut() -> io::Result<R>,
+) -> Option<io::Result<R>> {
+    match uninterrupted(op) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            drain.drained();
+            None
+        }
+        done => Some(done),
     }
 }
 

@@ -82,7 +82,7 @@ impl Sources {
         let slot = self.owned(token);
         slot.word.retire();
         // Before the slot is free: afterwards these would be the next owner's.
-        let left_behind = Direction::BOTH.map(|direction| slot.take_waker(direction));
+        let left_behind = Direction::BOTH.map(|direction| slot.take_wakers(direction));
         let mut free = self.free.lock();
         free.released.push(token.slot());
         free.live -= 1;
@@ -122,7 +122,9 @@ impl Sources {
         for slot in self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
             slot.word.mark_closed();
             if !mutant::on(Mutant::CloseKeepsWakers) {
-                wakers.extend(Direction::BOTH.into_iter().filter_map(|d| slot.take_waker(d)));
+                for direction in Direction::BOTH {
+                    slot.take_wakers(direction).append_to(&mut wakers);
+                }
             }
         }
         Some(wakers)

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, Wake};
 
 use super::*;
 use crate::error::RegisterError;
+use crate::slot::Company;
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
@@ -16,7 +17,9 @@ impl Wake for Wakes {
 
 fn poll(sources: &Sources, token: Token, waker: &Waker) -> bool {
     let cx = &mut Context::from_waker(waker);
-    matches!(sources.owned(token).poll_take(Direction::Read, cx, |_| Ok(())), Poll::Ready(Ok(_)))
+    let slot = sources.owned(token);
+    let taken = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
+    matches!(taken, Poll::Ready(Ok(_)))
 }
 
 #[test]

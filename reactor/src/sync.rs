@@ -60,6 +60,19 @@ pub(crate) mod mutant {
         ArmedTooEarly,
         /// Closing marks the words but leaves the wakers where they are.
         CloseKeepsWakers,
+        /// Closing leaves the wakers of several waiters where they are.
+        CloseKeepsListed,
+        /// A further waiter displaces the one that is there.
+        FurtherDisplaces,
+        /// The waiting bit is not set again for the waiters that an event leaves.
+        RestUnannounced,
+        /// A registered waiter that was woken leaves and passes nothing on.
+        LeavesSilently,
+        /// A registered waiter that has taken the event does not look for its waker while no task is
+        /// said to wait.
+        WithdrawsUnlooked,
+        /// An event that wakes anonymous waiters wakes no registered one.
+        AnonymousReliedUpon,
     }
 
     /// Whether this defect is wanted; never outside the models.

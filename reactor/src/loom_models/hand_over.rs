@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 
-use super::{Played, block_on, model};
+use super::{Played, armed, block_on, model};
 use crate::readiness::Direction;
+use crate::slot::Company;
 use crate::sync::mutant::{Mutant, want};
 
 /// (a) One dispatcher, two directions: every byte reaches its task, in a bounded number of tries.
@@ -64,7 +65,7 @@ fn early_end() {
     });
 }
 
-/// (b) Two tasks wait in one direction, and both find out when they displace each other.
+/// (b) Two tasks wait in one direction, each as if alone, and the displaced one finds out.
 fn two_waiters() {
     model(2, || {
         let played = Played::new();
@@ -74,8 +75,8 @@ fn two_waiters() {
         });
         let mine = wait_once(&played);
         let theirs = other.join().expect("the other task does not panic");
-        let kept = played.sources.owned(played.token).take_waker(Direction::Read);
-        assert!(kept.is_some());
+        let kept = played.sources.owned(played.token).take_wakers(Direction::Read);
+        assert!(!kept.is_empty());
         let woken = mine.load(Ordering::SeqCst) + theirs.load(Ordering::SeqCst);
         assert_eq!(woken, 1, "one waker stays, the other one must have been woken");
     });
@@ -106,8 +107,8 @@ fn late_edge(poll: fn(&Played, &mut Context<'_>) -> bool) {
         let (count, waker) = counting_waker();
         let ready = poll(&played, &mut Context::from_waker(&waker));
         dispatcher.join().expect("the dispatcher does not panic");
-        let kept = played.sources.owned(played.token).take_waker(Direction::Read);
-        assert!(kept.is_none(), "a waker stayed behind, ready: {ready}");
+        let kept = played.sources.owned(played.token).take_wakers(Direction::Read);
+        assert!(kept.is_empty(), "a waker stayed behind, ready: {ready}");
         assert!(ready || count.load(Ordering::SeqCst) > 0, "nobody was woken");
     });
 }
@@ -159,16 +160,17 @@ fn one_byte(played: &Played) {
     });
 }
 
-/// Polls once with a waker of its own; returns how often that was woken.
+/// Polls once, alone, with a waker of its own; returns how often that was woken.
 fn wait_once(played: &Played) -> Arc<AtomicUsize> {
     let (count, waker) = counting_waker();
     let cx = &mut Context::from_waker(&waker);
-    assert!(played.poll_drain(Direction::Read, cx).is_pending());
+    let slot = played.sources.owned(played.token);
+    assert!(slot.poll_take(Direction::Read, cx, Company::Alone, armed).is_pending());
     count
 }
 
 /// A waker, and how often it was woken.
-fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
+pub(super) fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
     struct Count(Arc<AtomicUsize>);
     impl Wake for Count {
         fn wake(self: Arc<Self>) {

@@ -9,6 +9,7 @@ use loom::thread;
 
 use super::{Played, block_on, model};
 use crate::readiness::{Arming, Bits, Direction};
+use crate::slot::Company;
 use crate::sources::Sources;
 use crate::sync::Mutex;
 use crate::sync::mutant::{Mutant, want};
@@ -31,7 +32,7 @@ fn both_directions_are_asked_for() {
                 };
                 let cx = &mut Context::from_waker(Waker::noop());
                 let slot = played.sources.owned(played.token);
-                assert!(slot.poll_take(direction, cx, ask).is_pending());
+                assert!(slot.poll_take(direction, cx, Company::Shared, ask).is_pending());
             }
         };
         let writer = thread::spawn(wait(Direction::Write));
@@ -57,9 +58,11 @@ fn refused_arming() {
                     *known = *asked > 1;
                     if *known { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
                 };
-                block_on(poll_fn(|cx| match slot.poll_take(Direction::Read, cx, ask) {
-                    Poll::Pending if !kernel.lock().1 => Poll::Pending,
-                    _ => Poll::Ready(()),
+                block_on(poll_fn(|cx| {
+                    match slot.poll_take(Direction::Read, cx, Company::Shared, ask) {
+                        Poll::Pending if !kernel.lock().1 => Poll::Pending,
+                        _ => Poll::Ready(()),
+                    }
                 }));
             }
         };
@@ -88,9 +91,9 @@ fn slot_reuse() {
         assert_eq!(next.slot(), played.token.slot());
         let cx = &mut Context::from_waker(Waker::noop());
         let slot = played.sources.owned(next);
-        let first = slot.poll_take(Direction::Read, cx, |_| Ok(()));
+        let first = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
         late.join().expect("the dispatcher does not panic");
-        let second = slot.poll_take(Direction::Read, cx, |_| Ok(()));
+        let second = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
         assert!(first.is_pending() && second.is_pending(), "readiness of the owner before");
     });
 }
@@ -113,7 +116,8 @@ fn slot_reuse_wakes() {
             move || deliver(&played.sources, next)
         });
         let slot = played.sources.owned(next);
-        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, |_| Ok(())))).expect("open");
+        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()))))
+            .expect("open");
         late.join().expect("the late dispatcher does not panic");
         event.join().expect("the dispatcher does not panic");
     });
@@ -149,7 +153,9 @@ fn close_races_registration() {
         });
         if let Ok(token) = sources.insert(Direction::Read.armed()) {
             let slot = sources.owned(token);
-            let ended = block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, |_| Ok(()))));
+            let ended = block_on(poll_fn(|cx| {
+                slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()))
+            }));
             assert!(ended.is_err());
             sources.remove(token);
         }

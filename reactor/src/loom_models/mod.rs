@@ -7,6 +7,7 @@
 mod hand_over;
 mod kept;
 mod lifetime;
+mod several;
 
 use std::future::poll_fn;
 use std::io;
@@ -19,7 +20,8 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use loom::sync::Notify;
 
 use crate::drain::Drain;
-use crate::readiness::{Bits, Delivery, Direction};
+use crate::readiness::{Arming, Bits, Delivery, Direction};
+use crate::slot::Company;
 use crate::sources::Sources;
 use crate::sync::Mutex;
 use crate::token::Token;
@@ -70,7 +72,7 @@ impl Played {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.sources.owned(self.token);
-        let taken = ready!(slot.poll_take(direction, cx, |_| unreachable!("both are armed")));
+        let taken = ready!(slot.poll_take(direction, cx, Company::Shared, armed));
         Poll::Ready(taken.map(|_| Drain::new(slot, direction, false)))
     }
 
@@ -97,6 +99,11 @@ impl Played {
         }
         tries
     }
+}
+
+/// For a source whose directions are armed.
+fn armed(_: Arming) -> io::Result<()> {
+    unreachable!("both are armed")
 }
 
 /// Polls, asleep in between.
