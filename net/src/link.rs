@@ -21,8 +21,8 @@ use crate::{driver, sys};
 /// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
 /// [split](crate::split) stream have in common.
 ///
-/// One task may wait in each direction. So all is done by shared reference here, and who shows it
-/// to others sees to it that each direction has one user.
+/// All is done by shared reference here, and one task at a time waits in each direction: the streams and
+/// halves that show it to others give each direction one user.
 pub struct Link {
     source: Source<sys::Stream>,
     /// Counts the bytes, for the server that accepted it.
@@ -51,7 +51,7 @@ impl Link {
 
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let drain = ready!(self.source.poll_drain(Direction::Write, cx))?;
+            let drain = ready!(self.source.poll_drain_alone(Direction::Write, cx))?;
             if let Some(error) = self.socket().take_error()? {
                 return Poll::Ready(Err(error));
             }
@@ -134,7 +134,7 @@ impl Link {
         mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
+            let drain = ready!(self.source.poll_drain_alone(Direction::Read, cx))?;
             match uninterrupted(|| read(self.socket())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -159,7 +159,7 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let peeked = self.source.poll_io(Direction::Read, cx, |socket| socket.peek(buffer));
+        let peeked = self.source.poll_io_alone(Direction::Read, cx, |socket| socket.peek(buffer));
         restoring(driver::open(peeked))
     }
 
@@ -186,7 +186,7 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let written = self.source.poll_io(Direction::Write, cx, write);
+        let written = self.source.poll_io_alone(Direction::Write, cx, write);
         let count = ready!(restoring(driver::open(written)))?;
         self.count_written(count);
         Poll::Ready(accepted(count))

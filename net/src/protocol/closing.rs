@@ -83,7 +83,8 @@ impl<P: Protocol> Connection<P> {
         let mut discarded = self.kept().discarded;
         while discarded <= limit {
             let step = ready!(coop::poll_step(cx));
-            let Poll::Ready(drain) = driver::open(self.source.poll_drain(Direction::Read, cx))?
+            let Poll::Ready(drain) =
+                driver::open(self.source.poll_drain_alone(Direction::Read, cx))?
             else {
                 self.kept().discarded = discarded;
                 return self.timer.poll_elapsed(cx).map(Ok);

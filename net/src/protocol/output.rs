@@ -59,7 +59,8 @@ pub(super) fn send(
 ) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        let Poll::Ready(drain) = driver::open(source.poll_drain(Direction::Write, cx))? else {
+        let Poll::Ready(drain) = driver::open(source.poll_drain_alone(Direction::Write, cx))?
+        else {
             break;
         };
         match uninterrupted(|| source.io().write(&bytes[sent..])) {

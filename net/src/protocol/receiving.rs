@@ -138,7 +138,7 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
         let refused = |error| End::in_order(Closed::lost(error));
-        driver::open(self.source.poll_drain(Direction::Read, cx)).map_err(refused)
+        driver::open(self.source.poll_drain_alone(Direction::Read, cx)).map_err(refused)
     }
 
     /// Takes in what was read last, and reads on.
