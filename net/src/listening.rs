@@ -4,14 +4,16 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use heist_reactor::{Direction, Interest, Kind, Source};
+use heist_scheduler::coop;
 
-use crate::driver;
 use crate::family::Family;
+use crate::source::restoring;
 use crate::stream::Connected;
 use crate::sys::Accept;
+use crate::{driver, sys};
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
 /// [`UnixListener`](crate::UnixListener).
@@ -29,7 +31,10 @@ impl<F: Family> Listening<F> {
         Ok(Listening { source })
     }
 
-    /// Waits for the next connection, and takes it.
+    /// Waits for the next connection, and takes it. Spends one unit of the poll's budget.
+    ///
+    /// Any number of tasks may wait at once: a connection wakes one of them. A task that was woken and
+    /// drops the future instead wakes the next one.
     ///
     /// Cancel-safe: a connection is taken only when the future completes.
     ///
@@ -38,12 +43,18 @@ impl<F: Family> Listening<F> {
     /// The system's, as they are: [`accept_error_kind`](crate::accept_error_kind) tells those that
     /// concern one connection from those that concern the listener.
     pub async fn accept(&self) -> io::Result<(Connected<F>, F::Address)> {
-        poll_fn(|cx| self.poll_accept(cx)).await
+        let mut waiter = self.source.waiter(Direction::Read);
+        let accepted = poll_fn(|cx| {
+            ready!(coop::poll_proceed(cx));
+            restoring(driver::open(waiter.poll_io(cx, |listener| listener.accept())))
+        });
+        driver::opened(connected(accepted.await)).await
     }
 
-    /// Takes one connection, or stores the task's waker. Only the task that polled last is woken.
+    /// Takes one connection, or stores the task's waker. Spends one unit of the poll's budget.
     ///
-    /// To take all that wait, call it until it is pending.
+    /// To take all that wait, call it until it is pending. A connection wakes every task that waits by
+    /// this, also one that lost interest, and one of those that wait in [`accept`](Self::accept).
     ///
     /// # Errors
     ///
@@ -52,11 +63,9 @@ impl<F: Family> Listening<F> {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Connected<F>, F::Address)>> {
+        ready!(coop::poll_proceed(cx));
         let accepted = self.source.poll_io(Direction::Read, cx, |listener| listener.accept());
-        driver::open(accepted.map(|accepted| {
-            let (socket, peer) = accepted?;
-            Ok((Connected::new(socket)?, peer))
-        }))
+        restoring(driver::open(accepted.map(connected)))
     }
 
     /// The address that it listens on.
@@ -67,6 +76,13 @@ impl<F: Family> Listening<F> {
     pub fn local_addr(&self) -> io::Result<F::Address> {
         self.source.io().local()
     }
+}
+
+fn connected<F: Family>(
+    accepted: io::Result<(sys::Stream, F::Address)>,
+) -> io::Result<(Connected<F>, F::Address)> {
+    let (socket, peer) = accepted?;
+    Ok((Connected::new(socket)?, peer))
 }
 
 impl<F: Family> AsFd for Listening<F> {

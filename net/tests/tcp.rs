@@ -5,6 +5,7 @@ mod common;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -415,4 +416,99 @@ fn blocked_client_gets_all_bytes_across_many_wakes() {
         drop(near);
         assert_eq!(reader.join().unwrap(), written);
     });
+}
+
+/// Failure: two tasks in `accept` of one listener woke each other for ever.
+#[test]
+fn tasks_that_accept_on_one_listener_rest_and_take_every_connection() {
+    const TASKS: usize = 100;
+    let runtime = runtime();
+    let (listener, address) = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        (Arc::new(listener), address)
+    });
+    let polls = Arc::new(AtomicUsize::new(0));
+    let (taken, connections) = std::sync::mpsc::channel();
+    for _ in 0..TASKS {
+        let (listener, polls, taken) = (Arc::clone(&listener), Arc::clone(&polls), taken.clone());
+        let mut task = Box::pin(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                taken.send(stream).unwrap();
+            }
+        });
+        drop(runtime.spawn(std::future::poll_fn(move |cx| {
+            polls.fetch_add(1, Ordering::SeqCst);
+            task.as_mut().poll(cx)
+        })));
+    }
+    let count = || polls.load(Ordering::SeqCst);
+    let settle = || {
+        runtime.block_on(common::guarded(async {
+            // A task that is woken is polled before it can be spawned behind it and has run.
+            for _ in 0..TASKS {
+                spawn(async {}).await.unwrap();
+            }
+        }));
+    };
+    while count() < TASKS {
+        settle();
+    }
+    settle();
+    assert_eq!(count(), TASKS, "tasks that wait are polled again though nothing comes");
+
+    let clients: Vec<_> =
+        (0..TASKS).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    let streams: Vec<_> = clients
+        .iter()
+        .map(|_| connections.recv_timeout(common::GUARD).expect("a connection is not taken"))
+        .collect();
+    assert_eq!(streams.len(), TASKS);
+    settle();
+    // For each connection one poll takes it, one may find none, and few race with another.
+    assert!(count() <= 4 * TASKS, "{} polls for {TASKS} connections", count());
+}
+
+/// Failure: a loop of accepts took 20,000 connections in one poll.
+#[test]
+fn accept_loops_spend_their_budget() {
+    const CONNECTIONS: usize = 300;
+    const BUDGET: usize = 128;
+    for by_poll in [false, true] {
+        let runtime = heist_net::Builder::new().workers(1).start().unwrap();
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM.nonblocking(), None)
+                .unwrap();
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.listen(CONNECTIONS as i32).unwrap();
+        let listener = std::net::TcpListener::from(socket);
+        let address = listener.local_addr().unwrap();
+        let _clients: Vec<_> =
+            (0..CONNECTIONS).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let most = runtime.block_on(common::guarded(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            let (in_poll, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let counted = Arc::clone(&in_poll);
+            let highest = Arc::clone(&most);
+            let mut task = Box::pin(async move {
+                for _ in 0..CONNECTIONS {
+                    if by_poll {
+                        std::future::poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+                    } else {
+                        listener.accept().await.unwrap();
+                    }
+                    let now = counted.fetch_add(1, Ordering::SeqCst) + 1;
+                    highest.fetch_max(now, Ordering::SeqCst);
+                }
+            });
+            let polled = std::future::poll_fn(move |cx| {
+                in_poll.store(0, Ordering::SeqCst);
+                task.as_mut().poll(cx)
+            });
+            spawn(polled).await.unwrap();
+            most.load(Ordering::SeqCst)
+        }));
+        assert!(most <= BUDGET, "{most} accepts in one poll, by_poll {by_poll}");
+    }
 }
