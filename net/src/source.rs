@@ -1,6 +1,7 @@
 //! A source of one's own under a runtime's event queue.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
@@ -21,7 +22,6 @@ use crate::driver;
 /// ```
 /// use heist_net::{Driver, Runtime};
 /// use heist_reactor::{Direction, Interest, Kind};
-/// use std::future::poll_fn;
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
 ///
@@ -35,10 +35,8 @@ use crate::driver;
 ///
 ///     near.write_all(b"hello")?;
 ///     let mut buffer = [0; 16];
-///     let count = poll_fn(|cx| {
-///         far.poll_io(Direction::Read, cx, |mut io| io.read(&mut buffer))
-///     });
-///     assert_eq!(count.await?, 5);
+///     let count = far.io_when_ready(Direction::Read, |mut io| io.read(&mut buffer)).await?;
+///     assert_eq!(count, 5);
 ///     Ok::<(), std::io::Error>(())
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -69,6 +67,27 @@ impl<S: AsFd> Source<S> {
     ) -> Poll<io::Result<R>> {
         ready!(coop::poll_proceed(cx));
         restoring(driver::open(self.0.poll_io(direction, cx, op)))
+    }
+
+    /// Does one operation when the direction is ready: as [`poll_io`](Source::poll_io), for any number
+    /// of tasks at once. An event wakes one of them, and one that was woken and drops the future
+    /// instead wakes the next.
+    ///
+    /// Cancel-safe: the operation is done only when the future completes.
+    ///
+    /// # Errors
+    /// As [`poll_io`](Source::poll_io).
+    pub async fn io_when_ready<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut waiter = self.0.waiter(direction);
+        poll_fn(|cx| {
+            ready!(coop::poll_proceed(cx));
+            restoring(driver::open(waiter.poll_io(cx, &mut op)))
+        })
+        .await
     }
 
     /// Whether the direction is ready; stores the task's waker if it is not.
