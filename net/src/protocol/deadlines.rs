@@ -48,19 +48,19 @@ impl<P: Protocol> Connection<P> {
     /// idle never comes first: that deadline only moves later.
     #[inline]
     fn rests(&self, round: &Round<'_>, cx: &task::Context<'_>) -> bool {
-        let Some(armed) = self.timer.deadline() else { return false };
         self.kept.is_none()
             && !round.draining
-            && round.now < armed
-            && armed <= self.deadline
-            && self.timer_knows(cx)
+            && self.timer.deadline().is_some_and(|armed| armed <= self.deadline)
+            && self.timer_rests(round.now, cx)
     }
 
-    /// Whether the timer knows the task that polls.
+    /// Whether the timer will wake the task that polls.
     #[inline]
-    fn timer_knows(&self, cx: &task::Context<'_>) -> bool {
-        self.marks.has(Marks::TIMER_POLLED)
-            && (self.marks.has(Marks::OWN_TASK) || self.timer.waits_for(cx))
+    fn timer_rests(&self, now: Instant, cx: &task::Context<'_>) -> bool {
+        match self.marks.has(Marks::OWN_TASK) {
+            true => self.timer.rests(now),
+            false => self.timer.rests_for(now, cx),
+        }
     }
 
     #[cold]
@@ -77,7 +77,6 @@ impl<P: Protocol> Connection<P> {
         if next < armed || armed <= round.now {
             self.timer.set(Some(next));
         }
-        self.marks.set(Marks::TIMER_POLLED);
         // One that has passed already is for the next round.
         round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
         Ok(())

@@ -6,18 +6,16 @@ pub(super) struct Marks(u8);
 
 impl Marks {
     pub(super) const NONE: Marks = Marks(0);
-    /// The timer knows the task that polls, or did. Set when the timer is first polled, never cleared.
-    pub(super) const TIMER_POLLED: Marks = Marks(1 << 0);
     /// What is kept of the input may hold whole messages: the protocol was stopped by a full output.
     /// Cleared once it has asked for more input.
-    pub(super) const UNFED: Marks = Marks(1 << 1);
+    pub(super) const UNFED: Marks = Marks(1 << 0);
     /// The peer has finished sending, and the protocol was told. Never cleared.
-    pub(super) const INPUT_ENDED: Marks = Marks(1 << 2);
+    pub(super) const INPUT_ENDED: Marks = Marks(1 << 1);
     /// A poll is under way: set and cleared by it. Found set by the destructor, the poll panicked.
-    pub(super) const POLLING: Marks = Marks(1 << 3);
+    pub(super) const POLLING: Marks = Marks(1 << 2);
     /// It is all that its task does: always polled by that one, and dropped at its end. Set before the
     /// first poll, by the host that made the task.
-    pub(super) const OWN_TASK: Marks = Marks(1 << 4);
+    pub(super) const OWN_TASK: Marks = Marks(1 << 3);
 
     #[inline]
     pub(super) fn has(self, mark: Marks) -> bool {

@@ -1,9 +1,13 @@
 //! hyper services on a `Server`, over real sockets: what peers do wrong, what servers do to them,
 //! and that nothing is lost when the server goes.
 
+#[path = "../common/order.rs"]
+mod order;
+
 mod answers;
 mod bodies;
 mod client;
+mod deadlines;
 mod drain;
 mod heads;
 mod services;

@@ -49,6 +49,14 @@ impl Site {
     where
         Http<S>: Serve,
     {
+        Site::serving(overloaded, limits, Http::new(service))
+    }
+
+    pub(crate) fn serving(
+        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+        limits: Limits,
+        serve: impl Serve,
+    ) -> Site {
         let (clock, hand) = Clock::manual();
         let runtime = Builder::new().ignore_environment().workers(1).clock(clock).start().unwrap();
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -56,7 +64,7 @@ impl Site {
             .listen(listener)
             .limits(limits)
             .overloaded_by(overloaded)
-            .http(service)
+            .serve(serve)
             .start_on(runtime.handle())
             .unwrap();
         Site { server: Arc::new(server), runtime, hand }

@@ -2,8 +2,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/order.rs"]
+mod order;
 
 mod admission;
+mod deadlines;
 mod draining;
 mod exhaustion;
 mod limits;

@@ -64,6 +64,16 @@ impl Entry {
             && self.tick() <= tick
     }
 
+    /// Whether the entry is filed: the waker that it was armed with last will be woken. By the timer.
+    ///
+    /// As with [`Entry::waits`], it may be firing at this moment. If its wake came before the present
+    /// run of the task began, that run sees it fired: waking a task that is queued already orders what
+    /// came before, as waking it from rest does.
+    #[inline]
+    pub(super) fn is_filed(&self) -> bool {
+        self.state.load(Ordering::Relaxed) > CANCELLED
+    }
+
     /// As [`Entry::waits`], of an entry that another timer had: moves it to `tick` if it need not be
     /// filed anew, and says whether it did. By whoever holds it.
     ///

@@ -6,7 +6,6 @@
 //! never tried after them. Hence each race is run in both orders of starting.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
@@ -14,10 +13,11 @@ use super::Instant;
 use super::mutant::{self, Mutant};
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts its wakes. Not loom's types: a count is no part of what is modelled.
 #[derive(Default)]
-struct Count(AtomicUsize);
+struct Count(std::sync::atomic::AtomicUsize);
 
 impl Wake for Count {
     fn wake(self: Arc<Self>) {
@@ -246,6 +246,87 @@ fn postponing_races_fire_and_the_later_deadline_is_kept() {
     // Seen in time; fired early before the poll; fired early behind the poll's back.
     let all = [(true, 0), (false, 1), (true, 1)];
     assert_eq!(outcomes(postponing_races_fire), BTreeSet::from(all));
+}
+
+/// A task, of which only the word is modelled that says who runs it, as `async-task` keeps it.
+struct TaskWord(AtomicUsize);
+
+/// The task is in a queue. Set by a wake, cleared by the run that it leads to.
+const QUEUED: usize = 1;
+/// A run is under way: set when it begins, cleared when it ends.
+const RUNNING: usize = 2;
+
+impl Wake for TaskWord {
+    fn wake(self: Arc<Self>) {
+        // Also where it changes nothing: AcqRel pairs with itself in `begin_run`, so that the run which
+        // the wake leads to, or has been merged with, sees what came before it.
+        self.0.fetch_or(QUEUED, Ordering::AcqRel);
+    }
+}
+
+impl TaskWord {
+    fn queued() -> (Arc<TaskWord>, Waker) {
+        let word = Arc::new(TaskWord(AtomicUsize::new(QUEUED)));
+        (Arc::clone(&word), Waker::from(word))
+    }
+
+    fn begin_run(&self) {
+        let before = self.0.swap(RUNNING, Ordering::AcqRel);
+        assert_eq!(before, QUEUED, "a task is run when it is queued, and by one worker");
+    }
+
+    fn end_run(&self) {
+        self.0.fetch_and(!RUNNING, Ordering::AcqRel);
+    }
+
+    /// Whether it is to be run, or run again.
+    fn is_queued(&self) -> bool {
+        self.0.load(Ordering::Acquire) & QUEUED != 0
+    }
+}
+
+/// A worker fires a timer whose task another worker has queued before, and runs with a time before
+/// the deadline. The run trusts the timer only if it is filed; else it files it with its own worker.
+/// Afterwards the timer is filed, or the task is run again.
+fn firing_races_a_run_with_an_older_time(order: Order) -> (bool, bool) {
+    let (there, here) = (Arc::new(TimerQueue::new(None)), Arc::new(TimerQueue::new(None)));
+    let (task, waker) = TaskWord::queued();
+    let index = arm(&there, 2, &waker);
+    let (rests, set) = slot();
+    let running = {
+        let (task, waker, here) = (Arc::clone(&task), waker.clone(), Arc::clone(&here));
+        move |there: &TimerQueue| {
+            task.begin_run();
+            let rests = there.rests(index, at(2), at(1));
+            if !rests {
+                there.cancel(index);
+                arm(&here, 2, &waker);
+            }
+            task.end_run();
+            *set.lock().expect("no part of a race panics") = Some(rests);
+        }
+    };
+    race(order, &there, [Box::new(running), advancing(2)]);
+
+    let again = task.is_queued();
+    advance(&there, 2);
+    advance(&here, 2);
+    assert!(task.is_queued(), "the deadline was lost");
+    (found(&rests), again)
+}
+
+#[test]
+fn firing_races_a_run_with_an_older_time_and_no_deadline_is_lost() {
+    // Fired before the run; seen to have fired, and woken by it too; fired behind the run's back.
+    let all = [(false, false), (false, true), (true, true)];
+    assert_eq!(outcomes(firing_races_a_run_with_an_older_time), BTreeSet::from(all));
+}
+
+#[test]
+#[should_panic(expected = "the deadline was lost")]
+fn mutant_trust_unfiled_is_caught() {
+    mutant::switch_on(Mutant::TrustUnfiled);
+    outcomes(firing_races_a_run_with_an_older_time);
 }
 
 /// A worker's spare entry is taken over for another timer of the same task while it fires. The

@@ -8,6 +8,8 @@ pub(super) enum Mutant {
     /// A poll with another waker replaces the waker of an entry, and takes for granted that the
     /// entry is still filed.
     ReplaceUnfiled,
+    /// A run whose time is before the deadline trusts the timer without a look at its entry.
+    TrustUnfiled,
     /// A cancelled entry is on the stack before it is linked to the one below.
     LinkAfterPush,
 }

@@ -198,6 +198,14 @@ impl TimerQueue {
         self.entries.at(index).waits(tick, waker)
     }
 
+    /// Whether a task that runs with the time `now` has nothing to do for its timer, whose entry was
+    /// filed at the deadline or earlier: see [`Timer::rests`](super::Timer::rests).
+    #[inline]
+    pub(super) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
+        let filed = || self.entries.at(index).is_filed() || mutant::on(Mutant::TrustUnfiled);
+        now < deadline && filed()
+    }
+
     /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
     /// entry, which was another's: see [`Entry::take_over`](super::entry::Entry::take_over).
     #[inline]
@@ -205,11 +213,11 @@ impl TimerQueue {
         self.entries.at(index).take_over(tick, Tick::reached(now), waker)
     }
 
-    /// Moves a timer to another tick if that is later, without a lock. An earlier one changes
-    /// nothing: [`TimerQueue::waits`] then says no.
+    /// Moves a timer to another tick if that is no earlier, without a lock, and says whether it did. An
+    /// earlier one changes nothing: [`TimerQueue::waits`] then says no.
     #[inline]
-    pub(super) fn postpone(&self, index: u32, tick: Tick) {
-        self.entries.at(index).postpone(tick);
+    pub(super) fn postpone(&self, index: u32, tick: Tick) -> bool {
+        self.entries.at(index).postpone(tick)
     }
 
     /// Takes back the entry of a timer that gives up or has fired, without a lock.

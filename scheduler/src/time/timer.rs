@@ -52,8 +52,11 @@ pub struct Timer {
 enum Phase {
     /// There is no deadline. The entry may wait for an earlier one.
     Unset,
-    /// The deadline has not been seen to pass.
-    Waiting,
+    /// The deadline has not been seen to pass. The entry, if there is one, may be filed later.
+    Set,
+    /// The deadline has not been seen to pass. There is an entry; if it is filed, then at the deadline
+    /// or earlier.
+    Armed,
     /// The deadline has been seen to pass. There is no entry.
     Elapsed,
 }
@@ -79,7 +82,7 @@ impl Timer {
     /// Sets the deadline, or takes it away.
     ///
     /// The new deadline counts from the next [`Timer::poll_elapsed`] on. That poll may be left out
-    /// where a pending deadline was moved later: the task that polled last will be woken.
+    /// where [`Timer::rests`] says so, as it mostly does where a pending deadline was moved later.
     ///
     /// A deadline that was taken away may still wake the task once: the entry is left where it is,
     /// as more often than not another deadline follows, and a later one.
@@ -89,10 +92,9 @@ impl Timer {
             self.phase = Phase::Unset;
             return;
         }
-        self.phase = Phase::Waiting;
-        if let Some(queue) = &self.queue {
-            queue.postpone(self.index, Tick::of_deadline(self.deadline));
-        }
+        let tick = Tick::of_deadline(self.deadline);
+        let postponed = self.queue.as_ref().is_some_and(|queue| queue.postpone(self.index, tick));
+        self.phase = if postponed { Phase::Armed } else { Phase::Set };
     }
 
     /// Ready once the deadline has passed, and from then on until another one is set. Otherwise the
@@ -112,28 +114,41 @@ impl Timer {
         match self.phase {
             Phase::Unset => return Poll::Pending,
             Phase::Elapsed => return Poll::Ready(()),
-            Phase::Waiting => {}
+            Phase::Set | Phase::Armed => {}
         }
         // The poll's own time is never later than now, so this is never early.
         let now = super::poll_time("a timer");
         if now >= self.deadline {
-            self.elapse()
-        } else if self.is_filed(cx) || self.takes_over_the_spare(now, cx) {
-            Poll::Pending
-        } else {
-            self.arm(cx)
+            return self.elapse();
         }
+        if self.is_filed_for(cx) || self.takes_over_the_spare(now, cx) {
+            self.phase = Phase::Armed;
+            return Poll::Pending;
+        }
+        self.arm(cx)
     }
 
-    /// Whether the task of `cx` will be woken at the deadline as things are, so that
-    /// [`poll_elapsed`](Timer::poll_elapsed) may be left out before then. Asks no clock.
+    /// Whether [`poll_elapsed`](Timer::poll_elapsed) may be left out at `now`, in the task that polled
+    /// last: the deadline has not passed by then, and that task will be woken once it has.
+    ///
+    /// Looks at the timer's entry, as another worker, whose clock is ahead, may have fired the timer
+    /// already: its wake is lost on a task that is queued, and by the time with which that task then
+    /// runs the deadline may be still to come. Asks no clock.
     #[inline]
-    pub fn waits_for(&self, cx: &Context<'_>) -> bool {
-        self.phase == Phase::Waiting && self.is_filed(cx)
+    pub fn rests(&self, now: Instant) -> bool {
+        self.phase == Phase::Armed
+            && self.queue.as_ref().is_some_and(|queue| queue.rests(self.index, self.deadline, now))
+    }
+
+    /// As [`rests`](Timer::rests), where the task of `cx` need not be the one that polled last: then
+    /// the poll may not be left out.
+    #[inline]
+    pub fn rests_for(&self, now: Instant, cx: &Context<'_>) -> bool {
+        self.phase == Phase::Armed && now < self.deadline && self.is_filed_for(cx)
     }
 
     /// Whether this task will be woken in time as things are.
-    fn is_filed(&self, cx: &Context<'_>) -> bool {
+    fn is_filed_for(&self, cx: &Context<'_>) -> bool {
         let tick = Tick::of_deadline(self.deadline);
         self.queue.as_ref().is_some_and(|queue| queue.waits(self.index, tick, cx.waker()))
     }
@@ -164,7 +179,10 @@ impl Timer {
             None => self.arm_anew(cx),
         };
         match armed {
-            Armed::Waits(_) => Poll::Pending,
+            Armed::Waits(_) => {
+                self.phase = Phase::Armed;
+                Poll::Pending
+            }
             Armed::Full => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -19,22 +19,19 @@ use crate::server::{Ending, Place};
 /// What watches over hyper's part of a connection.
 ///
 /// There is one timer for all deadlines. They are moved with every request, but the timer is only
-/// told when it goes off, or when a deadline comes before it: with requests that follow each other
-/// that is once in the time that a connection may idle.
+/// told when it has gone off, when a deadline comes before it, or when another task polls: with
+/// requests that follow each other that is once in the time that a connection may idle.
 pub(super) struct Connection {
     conversation: Arc<Conversation>,
     place: Place,
     timer: Timer,
-    /// When the timer goes off.
-    alarm: Instant,
     /// Once the server drains: how many requests there had been that were not to be the last.
     before_drain: Option<u64>,
 }
 
 impl Connection {
     pub(super) fn new(conversation: Arc<Conversation>, place: Place) -> Connection {
-        let (timer, alarm) = (Timer::new(), Instant::FAR_FUTURE);
-        Connection { conversation, place, timer, alarm, before_drain: None }
+        Connection { conversation, place, timer: Timer::new(), before_drain: None }
     }
 
     /// Serves the connection to its end.
@@ -97,14 +94,19 @@ impl Connection {
         if now >= deadline {
             return Poll::Ready(ending.unwrap_or_else(|| self.ending(Ok(()))));
         }
-        if deadline < self.alarm || now >= self.alarm {
-            self.alarm = deadline;
-            self.timer.set(Some(deadline));
-            if self.timer.poll_elapsed(cx).is_ready() {
-                return Poll::Ready(self.elapsed(deadline, ending));
-            }
+        if self.rests(deadline, now, cx) {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.timer.set(Some(deadline));
+        self.timer.poll_elapsed(cx).map(|()| self.elapsed(deadline, ending))
+    }
+
+    /// Whether the timer will wake this task at the deadline, or before it to look again.
+    fn rests(&self, deadline: Instant, now: Instant, cx: &Context<'_>) -> bool {
+        match self.timer.deadline() {
+            Some(alarm) => alarm <= deadline && self.timer.rests_for(now, cx),
+            None => deadline == Instant::FAR_FUTURE,
+        }
     }
 
     /// The timer says that the deadline has passed: since the poll began, or because the runtime

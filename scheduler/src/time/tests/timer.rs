@@ -19,6 +19,11 @@ impl Task {
         timer.poll_elapsed(&mut Context::from_waker(&waker)).is_ready()
     }
 
+    fn rests_for(&self, timer: &Timer, now: Instant) -> bool {
+        let waker = Waker::from(Arc::clone(&self.0));
+        timer.rests_for(now, &Context::from_waker(&waker))
+    }
+
     fn woken(&self) -> usize {
         self.0.woken()
     }
@@ -103,6 +108,36 @@ fn a_deadline_moved_later_holds_without_another_poll() {
     bench.advance(TICK);
     assert_eq!(task.woken(), 1);
     assert!(task.polls(&mut timer));
+}
+
+#[test]
+fn poll_may_be_left_out_only_while_the_timer_is_filed_in_time_for_this_task() {
+    let bench = Bench::new();
+    let _scope = bench.handle().enter();
+    let (task, mut timer) = (Task::default(), Timer::new());
+    let (old, now) = (Instant::ZERO, || bench.handle().clock().now());
+    assert!(!timer.rests(old));
+    timer.set(after(10));
+    assert!(!timer.rests(old), "nothing is filed before the first poll");
+    assert!(!task.polls(&mut timer) && timer.rests(old) && task.rests_for(&timer, old));
+    assert!(!Task::default().rests_for(&timer, old), "another task would wait in vain");
+    timer.set(after(5));
+    assert!(!timer.rests(old), "it is filed too late");
+    assert!(!task.polls(&mut timer) && timer.rests(old));
+    timer.set(after(10));
+    assert!(timer.rests(old), "it is filed early enough");
+    bench.advance(TICK * 5);
+    assert!(timer.rests(now()));
+    bench.advance(TICK * 5);
+    assert_eq!(task.woken(), 1);
+    assert!(!timer.rests(now()), "the deadline has passed");
+    // A worker may have read its clock before another one fired the timer.
+    assert!(!timer.rests(old) && !task.rests_for(&timer, old), "nothing is filed any more");
+    timer.set(after(20));
+    assert!(!timer.rests(old), "moving a timer that has fired does not file it");
+    assert!(!task.polls(&mut timer) && timer.rests(now()));
+    timer.set(None);
+    assert!(!timer.rests(old));
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! Two workers that are held so that a timer fires on one of them behind the back of a task that the
+//! other runs.
+
+use std::cell::Cell;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant as StdInstant};
+
+use heist_net::{Builder, Runtime};
+use heist_scheduler::JoinHandle;
+use heist_scheduler::time::{Clock, Instant, ManualClock, Timer};
+
+/// A runtime of two workers whose time is moved by hand.
+pub(crate) struct TwoWorkers {
+    pub(crate) runtime: Runtime,
+    hand: ManualClock,
+}
+
+impl TwoWorkers {
+    pub(crate) fn new() -> TwoWorkers {
+        let (clock, hand) = Clock::manual();
+        let runtime = Builder::new().ignore_environment().workers(2).clock(clock).start().unwrap();
+        TwoWorkers { runtime, hand }
+    }
+
+    /// Has the timers of `owner` that are due at `deadline` fire while a task is in the queue of the
+    /// other worker, which runs it with a time before the deadline.
+    ///
+    /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task has
+    /// been run there. The clock is then behind the deadline.
+    pub(crate) fn fire_behind_a_run(
+        &self,
+        owner: ThreadId,
+        deadline: Instant,
+        wake: impl FnOnce() + Send + 'static,
+        await_run: impl FnOnce(),
+    ) {
+        let (before, behind) = (deadline - SECOND, deadline + SECOND);
+        let (queued, is_queued) = mpsc::channel();
+        let (fired, has_fired) = mpsc::channel();
+        let (let_owner_go, owner_may_go) = mpsc::channel();
+        let (let_other_go, other_may_go) = mpsc::channel();
+        let hold_owner = called(move || {
+            fired.send(()).unwrap();
+            wait_for(&owner_may_go);
+        });
+        let wake = Cell::new(Some(wake));
+        let hold_other = called(move || {
+            wake.take().expect("the timer fires once")();
+            queued.send(()).unwrap();
+            wait_for(&other_may_go);
+        });
+        // Each task gives its timer back, so that it is not dropped before it has fired.
+        let held = [(); 2].map(|()| {
+            let (hold_owner, hold_other) = (hold_owner.clone(), hold_other.clone());
+            self.hold_a_worker(move || match thread::current().id() == owner {
+                true => armed(behind, &hold_owner),
+                false => armed(before, &hold_other),
+            })
+        });
+        let let_go = |is_owner: bool| {
+            let held = held.iter().find(|held| (held.worker == owner) == is_owner);
+            held.expect("the owner is one of the two").go.send(()).unwrap();
+        };
+
+        self.hand.set(before + A_TICK);
+        let_go(false);
+        wait_for(&is_queued);
+        self.hand.set(behind + A_TICK);
+        let_go(true);
+        wait_for(&has_fired);
+        let_other_go.send(()).unwrap();
+        await_run();
+        let_owner_go.send(()).unwrap();
+        for held in held {
+            drop(self.runtime.block_on(held.task).unwrap());
+        }
+    }
+
+    /// Lets time pass, and a little more, until `condition` holds after both workers have looked at their timers.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    #[track_caller]
+    pub(crate) fn pass_until(&self, time: Duration, condition: impl Fn() -> bool) {
+        self.hand.advance(time + A_TICK);
+        let start = StdInstant::now();
+        while !condition() {
+            assert!(start.elapsed() < GUARD, "it never happened");
+            self.have_both_look();
+        }
+    }
+
+    #[allow(dead_code, reason = "not every test file needs it")]
+    fn have_both_look(&self) {
+        for held in [(); 2].map(|()| self.hold_a_worker(|| ())) {
+            held.go.send(()).unwrap();
+            self.runtime.block_on(held.task).unwrap();
+        }
+    }
+
+    /// Holds a worker in a task, which first calls `begin` there. Time stands still, so no other worker
+    /// would help with a task that is queued behind it: returns when it is held.
+    fn hold_a_worker<T: Send + 'static>(
+        &self,
+        begin: impl FnOnce() -> T + Send + 'static,
+    ) -> Held<T> {
+        let (hold, is_held) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let task = self.runtime.spawn(async move {
+            let begun = begin();
+            hold.send(thread::current().id()).unwrap();
+            wait_for(&may_go);
+            begun
+        });
+        Held { worker: wait_for(&is_held), go, task }
+    }
+}
+
+/// A worker that is held in a task.
+struct Held<T> {
+    worker: ThreadId,
+    go: Sender<()>,
+    task: JoinHandle<T>,
+}
+
+fn armed(at: Instant, waker: &Waker) -> Timer {
+    let mut timer = Timer::new();
+    timer.set(Some(at));
+    assert!(timer.poll_elapsed(&mut Context::from_waker(waker)).is_pending());
+    timer
+}
+
+/// A waker that calls `call` each time it is woken.
+fn called(call: impl Fn() + Send + 'static) -> Waker {
+    struct Call<F>(Mutex<F>);
+
+    impl<F: Fn() + Send + 'static> Wake for Call<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0.lock().unwrap())();
+        }
+    }
+
+    Waker::from(Arc::new(Call(Mutex::new(call))))
+}
+
+fn wait_for<T>(told: &Receiver<T>) -> T {
+    told.recv_timeout(GUARD).expect("the workers come this far")
+}
+
+/// At least what a deadline is rounded up by.
+const A_TICK: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+/// A test that hangs fails after so long.
+const GUARD: Duration = Duration::from_secs(60);
