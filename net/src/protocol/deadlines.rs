@@ -77,6 +77,7 @@ impl<P: Protocol> Connection<P> {
         if next < armed || armed <= round.now {
             self.timer.set(Some(next));
         }
+        self.hear_of_the_drain(round, cx);
         // One that has passed already is for the next round.
         round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
         Ok(())

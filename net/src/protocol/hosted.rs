@@ -106,6 +106,20 @@ impl<P: Protocol> Connection<P> {
         self.drain == Drain::Untold && self.host.stay().is_some_and(Stay::is_draining)
     }
 
+    /// Sees to it that the task that polls is woken when the server drains and when it cuts, where it
+    /// need not be the one that the server made. Whenever it is another one than before, the timer does
+    /// not know it, so that this is called.
+    pub(super) fn hear_of_the_drain(&mut self, round: &mut Round<'_>, cx: &task::Context<'_>) {
+        if self.marks.has(Marks::OWN_TASK) {
+            return;
+        }
+        if let Some(stay) = self.host.stay() {
+            stay.set_part(cx.waker());
+        }
+        // It may have begun since the round did.
+        round.unfinished |= self.is_draining() && !round.draining;
+    }
+
     /// Tells the protocol that the server drains, when it is time to.
     ///
     /// A message that is half there is waited for. A connection that was used just now may have

@@ -57,7 +57,7 @@ impl Place {
         if self.registered == name {
             return Poll::Pending;
         }
-        self.stay.server.connections.set_part(self.stay.key(), cx.waker());
+        self.stay.set_part(cx.waker());
         self.registered = name;
         // The drain may have begun between the look and the lock.
         if self.is_draining() { Poll::Ready(()) } else { Poll::Pending }
@@ -127,6 +127,12 @@ impl Stay {
     #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.server.connections.is_draining()
+    }
+
+    /// Has `waker` woken when the server drains, instead of the one that was given before. The caller
+    /// then asks whether the drain has begun.
+    pub(crate) fn set_part(&self, waker: &Waker) {
+        self.server.connections.set_part(self.key(), waker);
     }
 
     /// Whether the connection is to be dropped.

@@ -12,7 +12,7 @@ use heist_net::protocol::{self, Context, Protocol};
 use heist_net::server::{Accepted, ByProtocol, Ending, Limits, Peer, Serve};
 use heist_net::{Runtime, Stream};
 
-use crate::common::runtime;
+use crate::common::{GUARD, runtime};
 use crate::stage::{Client, Echo, Stage, echo, server, until};
 
 async fn echo_bytes(mut stream: Stream) -> std::io::Result<()> {
@@ -110,6 +110,27 @@ fn protocol_that_moves_to_another_task_is_woken_there() {
     let mut client = Client::new(&server);
     is_polled.recv().unwrap();
     client.ask("hello\n");
+}
+
+/// Failure: the drain woke the task that the server had made, and the connection heard of it at its next
+/// event, which might never come.
+#[test]
+fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
+    let stage = Stage::new();
+    let (polled, is_polled) = mpsc::channel();
+    let server = server(Limits::default())
+        .serve(InAnotherTask(ByProtocol::new(|_| Echo::default()), polled))
+        .start_on(stage.runtime.handle())
+        .unwrap();
+    let mut client = Client::new(&server);
+    is_polled.recv().unwrap();
+    // Past the time in which a new connection is waited for, so that only the drain can wake it.
+    stage.pass(Limits::default().drain_linger * 2);
+    while is_polled.try_recv().is_ok() {}
+    let draining = stage.runtime.spawn(async move { server.drain(GUARD).await });
+    is_polled.recv_timeout(GUARD).expect("the task hears of the drain");
+    client.assert_closed();
+    assert_eq!(stage.runtime.block_on(draining).unwrap().idle_closed, 1);
 }
 
 /// Sends back what comes first.
