@@ -8,18 +8,19 @@ use std::sync::OnceLock;
 use super::entry::Entry;
 
 /// Up to 2^24 entries, or two under loom, where a model shall meet the bound. Two steps lead to
-/// a chunk, so that a queue with few timers has a small table.
+/// a chunk, so that a queue with few timers has a small table. Arrays, whose lengths are powers of two,
+/// as a connection looks at its entry with each request: no index has to be compared with a length.
 #[derive(Debug)]
 pub(super) struct Entries {
-    tables: Box<[OnceLock<Table>]>,
+    tables: [OnceLock<Table>; TABLES as usize],
 }
 
-type Table = Box<[OnceLock<Chunk>]>;
-type Chunk = Box<[Entry]>;
+type Table = Box<[OnceLock<Chunk>; TABLE as usize]>;
+type Chunk = Box<[Entry; CHUNK as usize]>;
 
 impl Entries {
     pub(super) fn new() -> Entries {
-        Entries { tables: empty(TABLES) }
+        Entries { tables: [const { OnceLock::new() }; TABLES as usize] }
     }
 
     /// The entry with this index, which [`Entries::grow`] has reached.
@@ -27,7 +28,8 @@ impl Entries {
     pub(super) fn at(&self, index: u32) -> &Entry {
         #[cfg_attr(heist_loom, allow(clippy::modulo_one))]
         let (chunk, place) = (index / CHUNK, index % CHUNK);
-        let table = self.tables[(chunk / TABLE) as usize].get();
+        #[cfg_attr(heist_loom, allow(clippy::modulo_one))]
+        let table = self.tables[(chunk / TABLE % TABLES) as usize].get();
         let chunk = table.and_then(|table| table[(chunk % TABLE) as usize].get());
         &chunk.expect("an index is given out only after its chunk was made")[place as usize]
     }
@@ -38,14 +40,15 @@ impl Entries {
         let Some(table) = self.tables.get((chunk / TABLE) as usize) else {
             return 0;
         };
-        let table = table.get_or_init(|| empty(TABLE));
-        table[(chunk % TABLE) as usize].get_or_init(|| (0..CHUNK).map(|_| Entry::new()).collect());
+        let table = table.get_or_init(|| Box::new([const { OnceLock::new() }; TABLE as usize]));
+        table[(chunk % TABLE) as usize].get_or_init(new_chunk);
         CHUNK
     }
 }
 
-fn empty<T>(count: u32) -> Box<[OnceLock<T>]> {
-    (0..count).map(|_| OnceLock::new()).collect()
+fn new_chunk() -> Chunk {
+    let entries: Box<[Entry]> = (0..CHUNK).map(|_| Entry::new()).collect();
+    entries.try_into().unwrap_or_else(|_| unreachable!("a chunk has as many entries as a chunk"))
 }
 
 #[cfg(not(heist_loom))]
