@@ -72,7 +72,8 @@ impl Core {
         shared_timers: Arc<TimerQueue>,
         watch: Watch,
     ) -> Self {
-        let (lanes, places) = (park.lanes(), park.places());
+        let (lanes, places, now) = (park.lanes(), park.places(), clock.now());
+        shared_timers.start_at(now);
         Core {
             sleep: Sleep::new(workers.len(), lanes, places),
             park,
@@ -80,7 +81,7 @@ impl Core {
             injector: Injector::new(),
             workers: workers
                 .into_iter()
-                .map(|queue| Arc::new(CachePadded::new(Remote::new(queue))))
+                .map(|queue| Arc::new(CachePadded::new(Remote::new(queue, now))))
                 .collect(),
             shared_timers,
             timer_watch: AtomicU64::new(u64::MAX),
@@ -257,10 +258,13 @@ impl Owner for Core {
 }
 
 impl Remote {
-    fn new(queue: SharedQueue) -> Self {
+    fn new(queue: SharedQueue, now: Instant) -> Self {
+        let timers = Arc::new(TimerQueue::new(None));
+        timers.start_at(now);
+        queue.nothing_before(now);
         Remote {
             queue,
-            timers: Arc::new(TimerQueue::new(None)),
+            timers,
             estimate: AtomicU64::new(Estimate::START.as_nanos()),
             poll_started: AtomicU64::new(0),
             polling: AtomicU64::new(0),

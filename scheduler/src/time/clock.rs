@@ -27,14 +27,16 @@ pub struct Clock(Source);
 /// Two kinds and a branch that always goes the same way in one runtime, rather than a `dyn` call.
 #[derive(Clone, Debug)]
 enum Source {
-    System { origin: u64 },
+    System,
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
-    /// The machine's monotonic clock, with its origin at this call.
+    /// The machine's monotonic clock, with the origin that the machine gives it: mostly the time when it
+    /// was started. All such clocks tell the same time, so instants of one runtime mean the same in
+    /// another.
     pub fn system() -> Clock {
-        Clock(Source::System { origin: monotonic() })
+        Clock(Source::System)
     }
 
     /// A clock that stands at [`Instant::ZERO`] until its [`ManualClock`] moves it.
@@ -47,7 +49,7 @@ impl Clock {
     #[inline]
     pub fn now(&self) -> Instant {
         match &self.0 {
-            Source::System { origin } => Instant::from_nanos(monotonic() - origin),
+            Source::System => Instant::from_nanos(monotonic()),
             // Acquire pairs with the Release in `ManualClock`: who sees the new time also sees
             // what was done before the clock was moved.
             Source::Manual(now) => Instant::from_nanos(now.load(Ordering::Acquire)),
@@ -111,6 +113,16 @@ mod tests {
         assert_eq!(clock.now(), Instant::from_nanos(10));
         hand.advance(Duration::MAX);
         assert_eq!(clock.clone().now(), Instant::FAR_FUTURE);
+    }
+
+    /// Failure: each clock counted from its own making, so an instant meant another time to another
+    /// runtime.
+    #[test]
+    fn system_clocks_of_different_ages_tell_the_same_time() {
+        let old = Clock::system();
+        let first = old.now();
+        let young = Clock::system();
+        assert!(first <= young.now() && young.now() <= old.now());
     }
 
     #[test]

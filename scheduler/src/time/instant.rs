@@ -7,7 +7,9 @@ use std::time::Duration;
 ///
 /// Unlike [`std::time::Instant`] it can be made from a number, so a test can name any point it
 /// wants. Arithmetic saturates at [`Instant::ZERO`] and [`Instant::FAR_FUTURE`] instead of
-/// panicking. Instants of different clocks compare, but the result means nothing.
+/// panicking. All [system clocks](super::Clock::system) of a process have one origin, so a deadline of
+/// one runtime is right in another. Those that are [moved by hand](super::Clock::manual) each have their
+/// own: their instants compare with others, but the result means nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,9 +34,10 @@ impl Instant {
 
     /// The current time of the runtime that this code runs in.
     ///
-    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) tells a runtime's time. There is no clock
-    /// that this could fall back on: each runtime counts from an origin of its own and a test moves
-    /// its time by hand, so the result would compare with none of theirs and look as if it did.
+    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) tells a runtime's time, and
+    /// [`Clock::system`](super::Clock::system) that of all runtimes whose time is not moved by hand. This
+    /// does not fall back on the latter: a test that moves the time by hand would get an instant that
+    /// compares with none of its runtime's and looks as if it did.
     ///
     /// # Panics
     ///

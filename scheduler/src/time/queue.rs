@@ -87,6 +87,13 @@ impl TimerQueue {
         }
     }
 
+    /// Tells the queue the time before anything is armed. From the clock's origin every timer would be so
+    /// far away that all have to be filed anew, level by level, before the first one fires.
+    pub(crate) fn start_at(&self, now: Instant) {
+        let slot = self.filed.lock().wheel.reach(Tick::reached(now));
+        debug_assert!(slot.is_none(), "a timer was armed before");
+    }
+
     /// When to call [`TimerQueue::advance`] next. Exact, or early if the first timer was cancelled
     /// or postponed since; never late.
     #[inline]
