@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use heist_scheduler::task;
+use heist_scheduler::{AbortHandle, task};
 
 use crate::driver;
 
@@ -25,12 +25,16 @@ enum Form {
 
 /// Looks up the addresses of `target`, in the order in which the system wants them tried.
 ///
-/// A name is looked up by the system's resolver, on the blocking pool, since that resolver waits:
-/// for seconds, if name servers do not answer. Put a
-/// [`timeout`](heist_scheduler::time::timeout) around it. An address is only read, at once.
+/// A name is looked up by the system's resolver, on threads that wait for it: for seconds, if name
+/// servers do not answer. Put a [`timeout`](heist_scheduler::time::timeout) around it. An address is
+/// only read, at once.
 ///
-/// Cancel-safe: dropping the future gives the answer up; a look-up under way keeps its thread of
-/// the pool until it is over.
+/// As many look-ups run at once as [`Builder::lookup_threads`](crate::Builder::lookup_threads) says,
+/// as many more wait as [`Builder::lookup_queue`](crate::Builder::lookup_queue) says, and beyond that
+/// they fail. Other blocking work has threads of its own.
+///
+/// Cancel-safe: dropping the future gives the answer up. A look-up that waits for a thread leaves the
+/// queue at once; one under way keeps its thread until it is over.
 ///
 /// # Errors
 ///
@@ -67,7 +71,8 @@ pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
 #[non_exhaustive]
 pub enum ConnectError {
     /// It makes no sense, does not exist or has no address; or it could not be looked up, since
-    /// name servers do not answer or the blocking pool is full.
+    /// name servers do not answer or as many look-ups wait already as may. The latter has the kind
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     #[error("cannot find the address of {target}: {source}")]
     NotFound {
         /// What was looked up.
@@ -150,8 +155,24 @@ impl Target {
             Form::Pair(host, port) => (host, port).to_socket_addrs().map(Vec::from_iter),
             Form::Address(address) => Ok(vec![address]),
         };
-        let looked_up = task::Builder::new().name("resolve").spawn_blocking(work).await;
-        looked_up.map_err(|error| io::Error::other(error.to_string()))?
+        let lookup = task::Builder::new().name("resolve").spawn_lookup(work);
+        let _given_up = lookup.abort_handle().map(AbortOnDrop);
+        lookup.await.map_err(|error| match error.is_refused() {
+            true => io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                format!("the look-up was not begun, as too many wait or run: {error}"),
+            ),
+            false => io::Error::other(error.to_string()),
+        })?
+    }
+}
+
+/// Takes a look-up out of the queue when the future that awaits it is dropped.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -178,6 +178,18 @@ impl Builder {
         self.map(|scheduler| scheduler.blocking_queue(length))
     }
 
+    /// Sets how many threads look up names, at most, beside those for other blocking work; 32 if not
+    /// set.
+    pub fn lookup_threads(self, threads: usize) -> Builder {
+        self.map(|scheduler| scheduler.lookup_threads(threads))
+    }
+
+    /// Sets how many look-ups of names may wait for a thread; 4,096 if not set. More fail with
+    /// [`ConnectError::NotFound`](crate::ConnectError::NotFound).
+    pub fn lookup_queue(self, length: usize) -> Builder {
+        self.map(|scheduler| scheduler.lookup_queue(length))
+    }
+
     /// Sets the longest time that what arrives may wait for a worker before
     /// [`Handle::is_overloaded`] says yes; 50 ms if not set. `Duration::MAX` turns it off.
     pub fn overload_target(self, target: Duration) -> Builder {

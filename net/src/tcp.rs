@@ -84,8 +84,8 @@ impl Connected<Tcp> {
     ///
     /// There is no limit of time but the system's, which is minutes for each address: put a
     /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
-    /// closes the socket; a look-up under way keeps its thread of the blocking pool until it is
-    /// over.
+    /// closes the socket, and takes a look-up that waits for a thread out of its queue; a look-up
+    /// under way keeps its thread until it is over.
     ///
     /// # Errors
     ///

@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
+use std::task::Poll;
 
-use common::{blocking_pair, run};
-use heist_net::{ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
+use common::{blocking_pair, guarded, run};
+use heist_net::{Builder, ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
+use heist_scheduler::{Handle, task};
 
 /// Failure: a name that stands for `::1` and `127.0.0.1` is given up at the first that refuses.
 #[test]
@@ -45,6 +48,48 @@ fn target_without_a_port_is_refused_by_name() {
         assert!(matches!(inner(&error), Some(ConnectError::NotFound { .. })), "{error:?}");
         assert!(error.to_string().starts_with("cannot find the address of localhost: "), "{error}");
     });
+}
+
+/// Failure: look-ups that were given up kept their places in the queue of all blocking work, until a
+/// thread came to each: they filled it, and all other blocking work was refused.
+#[test]
+fn lookups_that_are_given_up_leave_their_queue() {
+    let builder = Builder::new().workers(2).blocking_threads(1).blocking_queue(1);
+    let runtime = builder.lookup_threads(1).lookup_queue(8).start().unwrap();
+    let (inside, entered) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(guarded(async {
+        let running = task::Builder::new().spawn_lookup(move || {
+            inside.send(()).unwrap();
+            let _ = released.recv_timeout(common::GUARD);
+        });
+        entered.recv_timeout(common::GUARD).unwrap();
+        let depth = || Handle::current().metrics().lookup_queue_depth;
+        for _ in 0..100 {
+            let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(resolve("localhost:80"))).collect();
+            let mut connecting: Vec<_> =
+                (0..4).map(|_| Box::pin(TcpStream::connect_to("localhost:80"))).collect();
+            poll_fn(|cx| {
+                waiting.iter_mut().for_each(|it| assert!(it.as_mut().poll(cx).is_pending()));
+                connecting.iter_mut().for_each(|it| assert!(it.as_mut().poll(cx).is_pending()));
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(depth(), 8);
+            let error = resolve("localhost:80").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+            assert!(error.to_string().contains("the bound of 8 is reached"), "{error}");
+            drop(waiting);
+            assert_eq!(depth(), 4);
+            drop(connecting);
+            assert_eq!(depth(), 0);
+        }
+        assert_eq!(heist_scheduler::spawn_blocking(|| 1).await.unwrap(), 1);
+        let resolved = heist_scheduler::spawn(resolve("localhost:80"));
+        drop(release);
+        running.await.unwrap();
+        assert!(!resolved.await.unwrap().unwrap().is_empty());
+    }));
 }
 
 fn inner<T: std::error::Error + 'static>(error: &std::io::Error) -> Option<&T> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
-use crate::blocking::Blocking;
+use crate::blocking::{Blocking, Bounds};
 use crate::core::Core;
 use crate::exits::Exits;
 use crate::monitor::{Monitor, Watch};
@@ -37,8 +37,8 @@ pub struct Builder {
     seed: u64,
     budget: u32,
     max_tasks: usize,
-    blocking_threads: usize,
-    blocking_queue: usize,
+    blocking: Bounds,
+    lookups: Bounds,
     overload: Rule,
     hooks: Hooks,
     clock: Clock,
@@ -98,8 +98,8 @@ impl Builder {
             seed: fastrand::u64(..),
             budget: BUDGET,
             max_tasks: 1 << 22,
-            blocking_threads: 64,
-            blocking_queue: 4096,
+            blocking: Bounds { threads: 64, queued: 4096 },
+            lookups: Bounds { threads: 32, queued: 4096 },
             overload: Rule::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
             hooks: Hooks::default(),
             clock: Clock::system(),
@@ -139,13 +139,25 @@ impl Builder {
 
     /// Threads for blocking work, at most; default 64.
     pub fn blocking_threads(mut self, threads: usize) -> Self {
-        self.blocking_threads = threads;
+        self.blocking.threads = threads;
         self
     }
 
     /// Blocking work that may wait for a thread, beyond which it is refused; default 4,096.
     pub fn blocking_queue(mut self, length: usize) -> Self {
-        self.blocking_queue = length;
+        self.blocking.queued = length;
+        self
+    }
+
+    /// Threads for look-ups of names, at most, beside those for other blocking work; default 32.
+    pub fn lookup_threads(mut self, threads: usize) -> Self {
+        self.lookups.threads = threads;
+        self
+    }
+
+    /// Look-ups of names that may wait for a thread, beyond which they are refused; default 4,096.
+    pub fn lookup_queue(mut self, length: usize) -> Self {
+        self.lookups.queued = length;
         self
     }
 
@@ -212,8 +224,10 @@ impl Builder {
         bounded("workers", self.workers, park.lanes(), MAX_WORKERS)?;
         bounded("budget", self.budget as usize, 1, u32::MAX as usize)?;
         bounded("max_tasks", self.max_tasks, 1, u32::MAX as usize)?;
-        bounded("blocking_threads", self.blocking_threads, 1, MAX_WORKERS)?;
-        bounded("blocking_queue", self.blocking_queue, 1, u32::MAX as usize)
+        bounded("blocking_threads", self.blocking.threads, 1, MAX_WORKERS)?;
+        bounded("blocking_queue", self.blocking.queued, 1, u32::MAX as usize)?;
+        bounded("lookup_threads", self.lookups.threads, 1, MAX_WORKERS)?;
+        bounded("lookup_queue", self.lookups.queued, 1, u32::MAX as usize)
     }
 
     fn core(
@@ -236,13 +250,8 @@ impl Builder {
 
     fn handle(&self, core: &Arc<Core>) -> Handle {
         let exits = Arc::new(Exits::default());
-        let blocking = Blocking::new(
-            self.clock.clone(),
-            self.blocking_threads,
-            self.blocking_queue,
-            self.thread_name.clone(),
-            Arc::clone(&exits),
-        );
+        let blocking =
+            Blocking::new(&self.clock, self.blocking, self.lookups, &self.thread_name, &exits);
         // One a worker; some for everybody else, which share a bound; then the blocking pool's.
         let foreign = FOREIGN_HOMES.min(self.max_tasks);
         let shares = (0..foreign).map(|home| (self.max_tasks + home) / foreign);
@@ -251,8 +260,7 @@ impl Builder {
             .enumerate()
             .map(|(index, bound)| Home::new(index as u32, bound, Arc::clone(core) as _))
             .collect();
-        let bound = self.blocking_queue.saturating_add(self.blocking_threads).saturating_mul(2);
-        let blocking_home = Home::new(homes.len() as u32, bound, Arc::clone(&blocking) as _);
+        let blocking_home = blocking.home(homes.len() as u32);
         let core = Arc::clone(core);
         Handle::new(Parts { core, homes, blocking, blocking_home, exits })
     }

@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::blocking::Kind;
 use crate::core::Remote;
 use crate::figures::{Histogram, Scale, Snapshot};
 use crate::runtime::Inner;
@@ -52,14 +53,22 @@ pub struct Metrics {
     pub timers: usize,
     /// Times a timer found its queue full and its task was woken to try again.
     pub timers_refused: u64,
-    /// Threads of the blocking pool now.
+    /// Threads of the blocking pool now. Look-ups of names are counted apart, below.
     pub blocking_threads: usize,
     /// Blocking work that waits for a thread now.
     pub blocking_queue_depth: usize,
-    /// Blocking work refused because a bound was reached.
+    /// Blocking work refused because a bound was reached, or because there was no thread at all.
     pub blocking_refused: u64,
     /// How long the oldest of the waiting blocking work has waited.
     pub blocking_oldest: Duration,
+    /// Threads for look-ups of names now.
+    pub lookup_threads: usize,
+    /// Look-ups that wait for a thread now.
+    pub lookup_queue_depth: usize,
+    /// Look-ups refused because a bound was reached, or because there was no thread at all.
+    pub lookup_refused: u64,
+    /// How long the oldest of the waiting look-ups has waited.
+    pub lookup_oldest: Duration,
     /// Length of each poll.
     pub task_poll: Snapshot,
     /// From the wake of a task to its run: how long it waited for a worker.
@@ -77,6 +86,8 @@ pub struct Metrics {
     pub timer_lateness: Snapshot,
     /// From the queueing of blocking work to its start.
     pub blocking_wait: Snapshot,
+    /// From the queueing of a look-up to its start.
+    pub lookup_wait: Snapshot,
 }
 
 /// One worker's figures.
@@ -150,7 +161,8 @@ impl Metrics {
         let core = &inner.core;
         let now = core.clock.now();
         let sleepers = core.sleep.sleepers();
-        let blocking = inner.blocking.load(now);
+        let blocking = inner.blocking.load(Kind::Work, now);
+        let lookups = inner.blocking.load(Kind::Lookup, now);
         let homes = || inner.homes.iter().chain([&inner.blocking_home]);
         let queues =
             || core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers]);
@@ -174,6 +186,10 @@ impl Metrics {
             blocking_queue_depth: blocking.queued,
             blocking_refused: blocking.refused,
             blocking_oldest: Duration::from_nanos(blocking.oldest_nanos),
+            lookup_threads: lookups.threads,
+            lookup_queue_depth: lookups.queued,
+            lookup_refused: lookups.refused,
+            lookup_oldest: Duration::from_nanos(lookups.oldest_nanos),
             task_poll: sum(Scale::Time, each().map(|worker| &worker.task_poll)),
             task_wait: sum(
                 Scale::Time,
@@ -183,7 +199,8 @@ impl Metrics {
             event_queue_delay: sum(Scale::Time, each().map(|worker| &worker.probe)),
             harvest_size: sum(Scale::Number, each().map(|worker| &worker.harvest)),
             timer_lateness: sum(Scale::Time, queues().map(|queue| queue.lateness())),
-            blocking_wait: sum(Scale::Time, [inner.blocking.wait()]),
+            blocking_wait: sum(Scale::Time, [inner.blocking.wait(Kind::Work)]),
+            lookup_wait: sum(Scale::Time, [inner.blocking.wait(Kind::Lookup)]),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use crate::blocking::{self, Blocking};
+use crate::blocking::{Blocking, Kind};
 use crate::context::{self, Context};
 use crate::core::{self, Core};
 use crate::exits::{BlockedThreads, Exits};
@@ -219,7 +219,8 @@ impl Handle {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.launch_blocking(Birth { name: None, location: Location::caller() }, work)
+        let birth = Birth { name: None, location: Location::caller() };
+        self.launch_blocking(Kind::Work, &birth, work)
     }
 
     /// Runs `future` on the current thread until it is done, inside this runtime.
@@ -345,17 +346,12 @@ impl Handle {
         task::launch(self.admit(&birth), future, core::schedule)
     }
 
-    pub(crate) fn launch_blocking<T, W>(&self, birth: Birth, work: W) -> JoinHandle<T>
+    pub(crate) fn launch_blocking<T, W>(&self, kind: Kind, birth: &Birth, work: W) -> JoinHandle<T>
     where
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        if let Err(refusal) = self.0.blocking.reserve(self) {
-            return JoinHandle::refused(Refused::new(&self.0.blocking_home, &birth, refusal));
-        }
-        let future = async move { work() };
-        let admission = Home::admit(&self.0.blocking_home, &birth);
-        task::launch(admission, future, blocking::schedule)
+        self.0.blocking.launch(kind, &self.0.blocking_home, self, birth, work)
     }
 
     /// Takes a place for a task that the current thread spawns.

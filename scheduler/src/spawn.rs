@@ -4,6 +4,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::blocking::Kind;
 use crate::runtime::{self, Handle};
 use crate::task::{Birth, JoinHandle};
 
@@ -27,7 +28,9 @@ where
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
 ///
 /// When every blocking thread is busy it waits in a bounded queue; when that is full it is
-/// [refused](crate::JoinError::is_refused). Aborting it helps only before it has started.
+/// [refused](crate::JoinError::is_refused), as it is where the system gives no thread at all. Aborted
+/// while it waits, it leaves the queue and is dropped at once, by the caller of
+/// [`abort`](JoinHandle::abort). Once it has started, aborting it has no effect.
 ///
 /// # Panics
 /// Outside a runtime.
@@ -111,7 +114,26 @@ impl Builder {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Handle::current().launch_blocking(self.birth(), work)
+        Handle::current().launch_blocking(Kind::Work, &self.birth(), work)
+    }
+
+    /// Runs `work`, which looks up a name or the like, on the current runtime's threads for look-ups.
+    ///
+    /// They have bounds of their own, [`lookup_threads`](crate::Builder::lookup_threads) and
+    /// [`lookup_queue`](crate::Builder::lookup_queue): look-ups that take long hold up only each
+    /// other, and other blocking work does not hold them up. At the bound the look-up is
+    /// [refused](crate::JoinError::is_refused). Aborted while it waits, it leaves the queue and is
+    /// dropped at once.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn_lookup<T, W>(self, work: W) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Handle::current().launch_blocking(Kind::Lookup, &self.birth(), work)
     }
 
     #[track_caller]

@@ -120,6 +120,15 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
     counter("heist_blocking_refused_total", BLOCKING_REFUSED, |r, s| {
         s.one(r.metrics.blocking_refused);
     }),
+    gauge("heist_lookup_threads", "Threads for look-ups of names.", |r, s| {
+        s.one(r.metrics.lookup_threads);
+    }),
+    gauge("heist_lookup_queue_depth", "Look-ups of names that wait for a thread.", |r, s| {
+        s.one(r.metrics.lookup_queue_depth);
+    }),
+    gauge("heist_lookup_oldest_seconds", LOOKUP_OLDEST, |r, s| s.one(r.metrics.lookup_oldest)),
+    histogram("heist_lookup_wait_seconds", LOOKUP_WAIT, |r, s| s.one(&r.metrics.lookup_wait)),
+    counter("heist_lookup_refused_total", LOOKUP_REFUSED, |r, s| s.one(r.metrics.lookup_refused)),
 ];
 
 fn current_poll(worker: &WorkerMetrics, series: &mut Series<'_>) {
@@ -161,3 +170,6 @@ const TIMERS_REFUSED: &str = "Times a timer had to be armed again because the qu
 const BLOCKING_OLDEST: &str = "How long the oldest of the blocking work that waits has waited.";
 const BLOCKING_WAIT: &str = "How long blocking work waited for a thread.";
 const BLOCKING_REFUSED: &str = "Blocking work refused because the pool's queue was full.";
+const LOOKUP_OLDEST: &str = "How long the oldest of the look-ups that wait has waited.";
+const LOOKUP_WAIT: &str = "How long look-ups of names waited for a thread.";
+const LOOKUP_REFUSED: &str = "Look-ups of names refused because their queue was full.";

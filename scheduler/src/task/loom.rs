@@ -10,23 +10,9 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::Task;
 use super::births::Birth;
-use super::registry::{Admission, Home, Owner, Ticket};
+use super::registry::{Admission, Home, NoOwner, Ticket};
 use crate::mutant::{self, Mutant, caught};
-
-/// Owns no real task.
-struct Nothing;
-
-impl Owner for Nothing {
-    fn schedule(&self, _: Task) {
-        unreachable!("a model's tasks are no cells of async-task");
-    }
-
-    fn run_inside(&self, code: &mut dyn FnMut()) {
-        code();
-    }
-}
 
 /// What runs tasks, in place of `Core`.
 struct Pool {
@@ -170,7 +156,7 @@ fn abort_ends_a_task_that_waits_again() {
 
 fn abort_ends_a_task(event: bool) {
     let pool = Pool::new();
-    let home = Home::new(0, 8, Arc::new(Nothing));
+    let home = Home::new(0, 8, Arc::new(NoOwner));
     let (key, serial) = spawn(&pool, &home).unwrap();
     let aborting = Arc::clone(&home);
     let aborter = thread::spawn(move || assert!(aborting.abort(key, serial)));
@@ -192,7 +178,7 @@ fn abort_ends_a_task(event: bool) {
 fn shutdown_races_spawn() {
     model(|| {
         let pool = Pool::new();
-        let home = Home::new(0, 8, Arc::new(Nothing));
+        let home = Home::new(0, 8, Arc::new(NoOwner));
         let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
         let spawner = thread::spawn(move || spawn(&pool_there, &home_there).is_some());
         pool.shut_down(&home);
@@ -207,7 +193,7 @@ fn shutdown_races_spawn() {
 fn shutdown_races_the_first_wait() {
     model(|| {
         let pool = Pool::new();
-        let home = Home::new(0, 8, Arc::new(Nothing));
+        let home = Home::new(0, 8, Arc::new(NoOwner));
         spawn(&pool, &home).unwrap();
         let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
         // A worker in its last turn.

@@ -26,10 +26,13 @@ pub use crate::panics::wake_all;
 pub use crate::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
+#[cfg(test)]
+pub(crate) use registry::NoOwner;
 pub(crate) use registry::{Admission, Home, Owner, Refusal, Refused};
 
 use crate::time::Instant;
 use guard::Guarded;
+use registry::Ticket;
 
 /// A task that is to be polled: whoever holds it has the sole right to run or to drop it.
 pub(crate) type Task = Runnable<Meta>;
@@ -49,8 +52,26 @@ pub(crate) struct Meta {
 pub(crate) struct WakeStamp(u64);
 
 impl Meta {
+    fn new(ticket: &Ticket, serial: u32) -> Meta {
+        let home = Arc::clone(ticket.home());
+        Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) }
+    }
+
     pub(crate) fn home(&self) -> &Arc<Home> {
         &self.home
+    }
+
+    pub(crate) fn key(&self) -> u32 {
+        self.key
+    }
+
+    pub(crate) fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Whether it is the task of that key and serial.
+    pub(crate) fn is(&self, key: u32, serial: u32) -> bool {
+        (self.key, self.serial) == (key, serial)
     }
 
     /// Flags the task, to be dropped instead of polled again. False if it has ended.
@@ -106,18 +127,58 @@ where
     F::Output: Send + 'static,
     S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
 {
+    launch_with(admission, future, schedule, |task| {
+        task.schedule();
+        Ok(())
+    })
+}
+
+/// As [`launch`], but for its first poll the task goes to `queue`, which may refuse and drop it.
+#[inline]
+pub(crate) fn launch_with<F, S>(
+    admission: Result<Admission, Refused>,
+    future: F,
+    schedule: S,
+    queue: impl FnOnce(Task) -> Result<(), Refused>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
+{
     let Admission { ticket, serial } = match admission {
         Ok(admission) => admission,
         Err(refused) => return JoinHandle::refused(refused),
     };
-    let home = Arc::clone(ticket.home());
-    let meta = Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) };
+    let meta = Meta::new(&ticket, serial);
     let guarded = Guarded::new(future, ticket);
     let (task, handle) = async_task::Builder::new()
         .metadata(meta)
         .spawn(move |_| guarded, async_task::WithInfo(schedule));
-    task.schedule();
-    JoinHandle::new(handle)
+    match queue(task) {
+        Ok(()) => JoinHandle::new(handle),
+        Err(refused) => {
+            handle.detach();
+            JoinHandle::refused(refused)
+        }
+    }
+}
+
+/// A task without the guard that catches the panics of `future`; nothing joins it.
+#[cfg(all(test, not(heist_loom)))]
+pub(crate) fn unguarded<F>(admission: Result<Admission, Refused>, future: F) -> Task
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Ok(Admission { ticket, serial }) = admission else { panic!("the test has room for it") };
+    let meta = Meta::new(&ticket, serial);
+    let future = async move {
+        let _ticket = ticket;
+        future.await;
+    };
+    let (task, handle) = async_task::Builder::new().metadata(meta).spawn(move |_| future, drop);
+    handle.detach();
+    task
 }
 
 /// Set in a stamp while an event's waker woke the task.

@@ -33,8 +33,30 @@ pub(crate) trait Owner: Send + Sync {
     /// Takes a task that became runnable off the threads of the pool.
     fn schedule(&self, task: Task);
 
+    /// Takes the task of this key and serial, which is aborted, out of a queue from which it would
+    /// not be run before long, if it waits in one. What is taken is dropped at once.
+    fn withdraw(&self, key: u32, serial: u32) -> Option<Task> {
+        let _ = (key, serial);
+        None
+    }
+
     /// Runs `code` inside the runtime that this belongs to, if that still exists.
     fn run_inside(&self, code: &mut dyn FnMut());
+}
+
+/// Owns the homes of tests, which have no pool.
+#[cfg(test)]
+pub(crate) struct NoOwner;
+
+#[cfg(test)]
+impl Owner for NoOwner {
+    fn schedule(&self, task: Task) {
+        drop(task);
+    }
+
+    fn run_inside(&self, code: &mut dyn FnMut()) {
+        code();
+    }
 }
 
 /// A registry of live tasks and the owner that runs them.
@@ -204,8 +226,9 @@ impl Home {
             }
             waker
         };
-        // Without the lock: a wake may drop the task, which comes back here.
+        // Without the lock: a wake may drop the task, which comes back here, and so does dropping it.
         waker.wake();
+        drop(self.owner.withdraw(key, serial));
         true
     }
 
@@ -228,6 +251,11 @@ impl Home {
 
     pub(crate) fn alive(&self) -> usize {
         self.table.lock().entries.len()
+    }
+
+    /// A task that was admitted has been refused after all.
+    pub(crate) fn take_back_spawned(&self) {
+        self.table.lock().spawned -= 1;
     }
 
     pub(crate) fn spawned(&self) -> u64 {

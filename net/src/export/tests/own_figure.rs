@@ -55,7 +55,9 @@ fn numbered() -> RuntimeFigures {
     (metrics.event_to_run, metrics.harvest_size) = (times(15, one), times(16, one));
     (metrics.timer_lateness, metrics.blocking_wait) = (times(17, one), times(18, one));
     metrics.event_queue_delay = times(19, one);
-    (metrics.tasks_refused, metrics.caught_panics) = (39, 40);
+    (metrics.tasks_refused, metrics.caught_panics) = (45, 46);
+    (metrics.lookup_threads, metrics.lookup_queue_depth, metrics.lookup_refused) = (38, 39, 40);
+    (metrics.lookup_oldest, metrics.lookup_wait) = (41 * one, times(42, one));
     metrics.overloaded = true;
     metrics.workers.truncate(1);
     let worker = &mut metrics.workers[0];
@@ -65,7 +67,7 @@ fn numbered() -> RuntimeFigures {
     (worker.steal_hits, worker.steal_misses, worker.stolen_tasks) = (30, 31, 32);
     (worker.budget_yields, worker.lane_errors, worker.queue_depth) = (33, 34, 35);
     (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
-    worker.recoveries = 38;
+    worker.recoveries = 47;
     figures
 }
 
@@ -80,8 +82,8 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_tasks_alive", None, 2),
     ("heist_tasks_spawned_total", None, 3),
     ("heist_task_panics_total", None, 4),
-    ("heist_tasks_refused_total", None, 39),
-    ("heist_caught_panics_total", None, 40),
+    ("heist_tasks_refused_total", None, 45),
+    ("heist_caught_panics_total", None, 46),
     ("heist_timers", None, 5),
     ("heist_timers_refused_total", None, 6),
     ("heist_blocking_threads", None, 7),
@@ -97,6 +99,11 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_timer_lateness_seconds_count", None, 17),
     ("heist_blocking_wait_seconds_count", None, 18),
     ("heist_event_queue_delay_seconds_count", None, 19),
+    ("heist_lookup_threads", None, 38),
+    ("heist_lookup_queue_depth", None, 39),
+    ("heist_lookup_refused_total", None, 40),
+    ("heist_lookup_oldest_seconds", None, 41),
+    ("heist_lookup_wait_seconds_count", None, 42),
     ("heist_worker_polls_total", None, 21),
     ("heist_worker_busy_seconds_total", None, 22),
     ("heist_worker_parks_total", Some(("where", "kernel")), 23),
@@ -116,7 +123,7 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_worker_queue_depth", None, 35),
     ("heist_worker_long_polls_total", None, 36),
     ("heist_worker_preempted_polls_total", None, 37),
-    ("heist_worker_recoveries_total", None, 38),
+    ("heist_worker_recoveries_total", None, 47),
     ("heist_worker_current_poll_seconds", None, 0),
 ];
 

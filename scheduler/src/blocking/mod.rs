@@ -1,0 +1,134 @@
+//! The blocking pools: threads for work that blocks or computes for long.
+//!
+//! There are two of one make, one for look-ups of names and one for all other work, each with threads
+//! and a queue of its own. So name servers that do not answer cannot use up what other work needs, and
+//! other work that takes long does not hold up look-ups.
+//!
+//! Each [`Pool`] is bounded twice: threads are started as they are needed, up to a bound, and end after
+//! some idle time; work waits in one queue, and what finds it full is refused. Work that is aborted
+//! while it waits leaves the queue at once.
+
+mod line;
+mod pool;
+
+use std::sync::{Arc, OnceLock};
+
+use async_task::ScheduleInfo;
+
+use crate::exits::Exits;
+use crate::figures::Histogram;
+use crate::runtime::{Handle, WeakHandle};
+use crate::task::{self, Birth, Home, JoinHandle, Owner, Refused, Task};
+use crate::time::{Clock, Instant};
+use pool::Pool;
+pub(crate) use pool::{Bounds, Load};
+
+pub(crate) struct Blocking {
+    work: Arc<Pool>,
+    lookups: Arc<Pool>,
+    /// The runtime that these belong to; set once, when that is made.
+    runtime: OnceLock<WeakHandle>,
+}
+
+/// Which of the two pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Work,
+    Lookup,
+}
+
+impl Blocking {
+    /// `thread_name` is what the names of all threads begin with.
+    pub(crate) fn new(
+        clock: &Clock,
+        work: Bounds,
+        lookups: Bounds,
+        thread_name: &str,
+        exits: &Arc<Exits>,
+    ) -> Arc<Self> {
+        let pool = |bounds, kind| {
+            let thread_name = format!("{thread_name}-{kind}");
+            Pool::new(clock.clone(), bounds, thread_name, Arc::clone(exits))
+        };
+        let (work, lookups) = (pool(work, "blocking"), pool(lookups, "lookup"));
+        Arc::new(Blocking { work, lookups, runtime: OnceLock::new() })
+    }
+
+    pub(crate) fn set_runtime(&self, runtime: WeakHandle) {
+        let set = self.runtime.set(runtime);
+        debug_assert!(set.is_ok(), "the pools belong to one runtime");
+    }
+
+    /// The home of both pools' tasks, which has room for all that run and wait.
+    pub(crate) fn home(self: &Arc<Self>, index: u32) -> Arc<Home> {
+        let bound = self.work.capacity().saturating_add(self.lookups.capacity()).saturating_mul(2);
+        Home::new(index, bound, Arc::clone(self) as _)
+    }
+
+    /// Queues `work`, which belongs to `home`, or refuses it.
+    pub(crate) fn launch<T, W>(
+        &self,
+        kind: Kind,
+        home: &Arc<Home>,
+        handle: &Handle,
+        birth: &Birth,
+        work: W,
+    ) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let admission = Home::admit(home, birth);
+        let queue = |task| {
+            self.pool(kind).push(task, handle).map_err(|refusal| {
+                home.take_back_spawned();
+                Refused::new(home, birth, refusal)
+            })
+        };
+        task::launch_with(admission, async move { work() }, schedule, queue)
+    }
+
+    /// How long work of this kind waited for a thread.
+    pub(crate) fn wait(&self, kind: Kind) -> &Histogram {
+        self.pool(kind).wait()
+    }
+
+    /// What the pool of this kind does now.
+    pub(crate) fn load(&self, kind: Kind, now: Instant) -> Load {
+        self.pool(kind).load(now)
+    }
+
+    /// Refuses work from now on, drops what waits, and lets idle threads end.
+    pub(crate) fn close(&self) {
+        self.work.close();
+        self.lookups.close();
+    }
+
+    fn pool(&self, kind: Kind) -> &Arc<Pool> {
+        match kind {
+            Kind::Work => &self.work,
+            Kind::Lookup => &self.lookups,
+        }
+    }
+}
+
+/// The schedule function of a cell. Blocking work is queued once, by [`Blocking::launch`]. It never
+/// waits, so its waker has nothing to do, and to drop what such a waker brings ends the task.
+fn schedule(task: Task, _info: ScheduleInfo) {
+    drop(task);
+}
+
+impl Owner for Blocking {
+    /// As the schedule function of the cells.
+    fn schedule(&self, task: Task) {
+        drop(task);
+    }
+
+    fn withdraw(&self, key: u32, serial: u32) -> Option<Task> {
+        self.work.take_out(key, serial).or_else(|| self.lookups.take_out(key, serial))
+    }
+
+    fn run_inside(&self, code: &mut dyn FnMut()) {
+        WeakHandle::run_inside(self.runtime.get(), code);
+    }
+}
