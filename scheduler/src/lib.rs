@@ -38,6 +38,7 @@
 mod alarm;
 mod blocking;
 mod builder;
+pub mod chunks;
 mod context;
 pub mod coop;
 mod core;

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use heist_scheduler::chunks::{self, Chunks};
 use heist_scheduler::figures::{Histogram, Scale, Snapshot};
 use heist_scheduler::task;
 use heist_scheduler::time::Instant;
@@ -38,7 +39,7 @@ pub(super) struct Connections {
 
 struct State {
     draining: bool,
-    open: Slab<Open>,
+    open: Chunks<Open>,
     /// Parts of connections' tasks that are woken by themselves and want to know when the server
     /// drains.
     parts: HashMap<usize, Waker>,
@@ -54,14 +55,14 @@ struct State {
 
 /// One connection.
 struct Open {
-    /// Its task, once that has been polled.
-    task: Option<Waker>,
+    /// Its task; one that wakes nobody until that has been polled.
+    task: Waker,
     origin: Option<Origin>,
     visit: Visit,
 }
 
 /// Each connection has one: it is part of what an idle connection takes.
-const _: () = assert!(size_of::<Open>() <= 32);
+const _: () = assert!(Chunks::<Open>::PLACE_BYTES <= 32);
 
 #[derive(Default)]
 struct Acceptor {
@@ -107,7 +108,7 @@ impl Connections {
             cut: AtomicBool::new(false),
             state: Mutex::new(State {
                 draining: false,
-                open: Slab::new(),
+                open: Chunks::new(),
                 parts: HashMap::new(),
                 by_origin: HashMap::new(),
                 acceptors: Slab::new(),
@@ -192,8 +193,7 @@ impl Connections {
             *count += 1;
         }
         state.counts.accepted += 1;
-        let open = Open { task: None, origin, visit: Visit::new(now) };
-        state.make_room();
+        let open = Open { task: Waker::noop().clone(), origin, visit: Visit::new(now) };
         Ok(state.open.insert(open))
     }
 
@@ -210,16 +210,18 @@ impl Connections {
 
     /// Notes the task to wake when the server drains, and when it cuts.
     pub(super) fn set_task(&self, key: usize, task: &Waker) {
-        self.state.lock().open[key].task = Some(task.clone());
+        let task = task.clone();
+        let old = mem::replace(&mut self.state.lock().open[key].task, task);
+        drop(old);
     }
 
     /// Sees to it that `waker` is woken when the server drains.
     pub(super) fn set_part(&self, key: usize, waker: &Waker) {
         let mut state = self.state.lock();
         let open = &state.open[key];
-        let told_already = open.task.as_ref().is_some_and(|task| task.will_wake(waker));
+        let told_already = open.task.will_wake(waker);
         let old = match told_already {
-            true => state.parts.remove(&key),
+            true => state.take_part(key),
             false => state.parts.insert(key, waker.clone()),
         };
         drop(state);
@@ -240,7 +242,7 @@ impl Connections {
         }
         let open = state.open.remove(key);
         // Hashing costs more than asking whether there is anything to find.
-        let part = if state.parts.is_empty() { None } else { state.parts.remove(&key) };
+        let part = if state.parts.is_empty() { None } else { state.take_part(key) };
         state.forget(open.origin);
         state.counts.closed[open.visit.ending().unwrap_or(Ending::Cut) as usize] += 1;
         state.times.record_time(now - open.visit.since());
@@ -336,17 +338,16 @@ impl Connections {
 }
 
 impl State {
-    /// Grows the table by an eighth, where it would double by itself: an idle connection is to take
-    /// little memory.
-    fn make_room(&mut self) {
-        let length = self.open.len();
-        if length == self.open.capacity() {
-            self.open.reserve_exact((length / 8).max(64));
-        }
+    fn connection_wakers(&self) -> impl Iterator<Item = &Waker> {
+        self.open.iter().map(|(_, open)| &open.task).chain(self.parts.values())
     }
 
-    fn connection_wakers(&self) -> impl Iterator<Item = &Waker> {
-        self.open.iter().filter_map(|(_, open)| open.task.as_ref()).chain(self.parts.values())
+    fn take_part(&mut self, key: usize) -> Option<Waker> {
+        let part = self.parts.remove(&key)?;
+        if let Some(capacity) = chunks::trimmed(self.parts.len(), self.parts.capacity()) {
+            self.parts.shrink_to(capacity);
+        }
+        Some(part)
     }
 
     fn is_gone(&self) -> bool {
@@ -363,6 +364,10 @@ impl State {
             *count -= 1;
             if *count == 0 {
                 self.by_origin.remove(&origin);
+                let (length, capacity) = (self.by_origin.len(), self.by_origin.capacity());
+                if let Some(capacity) = chunks::trimmed(length, capacity) {
+                    self.by_origin.shrink_to(capacity);
+                }
             }
         }
     }

@@ -113,3 +113,27 @@ fn drain_wakes_acceptors_and_connections_and_is_over_when_all_have_gone() {
     assert!(connections.poll_gone(&mut cx).is_ready());
     assert_eq!(connections.closed_draining()[Ending::Cut as usize], 2);
 }
+
+/// Failure: the table and the maps of a crowd were kept until the server ended.
+#[test]
+fn crowd_that_has_left_holds_no_memory_but_for_a_chunk_each_that_stays() {
+    let connections = Connections::new(&Limits { connections: 200_000, ..Limits::default() });
+    let waker = Waker::from(Arc::new(Count::default()));
+    let keys: Vec<_> = (0..100_000_u32)
+        .map(|number| {
+            let address = IpAddr::from((0x0A00_0000 + number).to_be_bytes());
+            let key = connections.enter(Some(address), Instant::ZERO).unwrap();
+            connections.set_part(key, &waker);
+            key
+        })
+        .collect();
+    let stay = [0, 50_000, 99_999];
+    for &key in keys.iter().filter(|key| !stay.contains(key)) {
+        leave(&connections, key, Ending::Finished);
+    }
+    let state = connections.state.lock();
+    assert_eq!((state.open.len(), state.parts.len(), state.by_origin.len()), (3, 3, 3));
+    assert!(state.open.places() <= (stay.len() + 1) * chunks::CHUNK);
+    assert!(state.parts.capacity() <= 4096, "{}", state.parts.capacity());
+    assert!(state.by_origin.capacity() <= 4096, "{}", state.by_origin.capacity());
+}

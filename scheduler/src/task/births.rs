@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
 
-use slab::Slab;
+use crate::chunks::{self, Chunks};
 
 /// Who a task is: its name, and the place in the source that spawned it.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl Birth {
 /// The births of living tasks.
 #[derive(Default)]
 pub(super) struct Births {
-    shared: Slab<Shared>,
+    shared: Chunks<Shared>,
     numbers: HashMap<Identity, u32>,
     /// The number that was given last: mostly it is the next one, too.
     last: u32,
@@ -46,11 +46,13 @@ impl Births {
     /// The number of `birth`, for one more task.
     pub(super) fn add(&mut self, birth: &Birth) -> u32 {
         let identity = birth.identity();
-        let is_last = |shared: &Shared| shared.birth.identity() == identity;
-        let number = match self.shared.get(self.last as usize).is_some_and(is_last) {
-            true => self.last,
-            false => self.find_or_insert(identity, birth),
-        };
+        if let Some(last) = self.shared.get_mut(self.last as usize)
+            && last.birth.identity() == identity
+        {
+            last.tasks += 1;
+            return self.last;
+        }
+        let number = self.find_or_insert(identity, birth);
         self.shared[number as usize].tasks += 1;
         self.last = number;
         number
@@ -70,6 +72,9 @@ impl Births {
         }
         let birth = self.shared.remove(number as usize).birth;
         self.numbers.remove(&birth.identity());
+        if let Some(capacity) = chunks::trimmed(self.numbers.len(), self.numbers.capacity()) {
+            self.numbers.shrink_to(capacity);
+        }
         Some(birth)
     }
 

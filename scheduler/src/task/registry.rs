@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Task;
 use super::births::{Birth, Births};
+use crate::chunks::{self, Chunks};
 use crate::mutant::{self, Mutant};
 use crate::panics;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -82,7 +83,7 @@ pub(crate) struct Home {
 }
 
 struct Table {
-    entries: slab::Slab<Entry>,
+    entries: Chunks<Entry>,
     births: Births,
     /// The keys of tasks that were flagged for abort.
     aborted: HashSet<u32>,
@@ -102,7 +103,7 @@ struct Entry {
 }
 
 /// Each task has one: it is part of what an idle connection takes.
-const _: () = assert!(size_of::<Entry>() <= 24);
+const _: () = assert!(Chunks::<Entry>::PLACE_BYTES <= 24);
 
 /// What a task is admitted with.
 pub(crate) struct Admission {
@@ -142,7 +143,7 @@ impl Home {
             refused: AtomicUsize::new(0),
             refused_detached: AtomicUsize::new(0),
             table: Mutex::new(Table {
-                entries: slab::Slab::new(),
+                entries: Chunks::new(),
                 births: Births::default(),
                 aborted: HashSet::new(),
                 next_serial: 0,
@@ -324,15 +325,13 @@ impl Home {
             // Hashing costs more than asking whether there is anything to find.
             if !table.aborted.is_empty() && table.aborted.remove(&key) {
                 self.aborting.fetch_sub(1, Ordering::Relaxed);
+                let aborted = &mut table.aborted;
+                if let Some(capacity) = chunks::trimmed(aborted.len(), aborted.capacity()) {
+                    aborted.shrink_to(capacity);
+                }
             }
-            if table.entries.is_empty() {
-                // Give the peak's memory back; a home in steady use is rarely empty.
-                if table.entries.capacity() > KEPT_CAPACITY {
-                    table.entries = slab::Slab::new();
-                }
-                if table.closed {
-                    self.emptied.notify_all();
-                }
+            if table.closed && table.entries.is_empty() {
+                self.emptied.notify_all();
             }
             (table.births.remove(entry.birth), entry)
         };
@@ -440,6 +439,3 @@ impl fmt::Display for Refusal {
         }
     }
 }
-
-/// Entries an empty table keeps room for.
-const KEPT_CAPACITY: usize = 1024;
