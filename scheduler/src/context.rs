@@ -214,14 +214,10 @@ fn identity(waker: &Waker) -> (*const (), usize) {
     (waker.data(), ptr::from_ref(waker.vtable()).addr())
 }
 
-/// The queue that timers armed here go to.
-pub(crate) fn timers() -> Option<Arc<TimerQueue>> {
-    look_at(|context| Arc::clone(timers_of(context)))
-}
-
-/// Whether [`timers`] is `queue`.
-pub(crate) fn arms_in(queue: &Arc<TimerQueue>) -> bool {
-    look_at(|context| Arc::ptr_eq(timers_of(context), queue)).unwrap_or(false)
+/// What `look`, which runs no foreign code, finds in the queue that timers armed here go to.
+#[inline]
+pub(crate) fn with_timers<R>(look: impl FnOnce(&Arc<TimerQueue>) -> R) -> Option<R> {
+    look_at(|context| look(timers_of(context)))
 }
 
 fn timers_of(context: &Context) -> &Arc<TimerQueue> {

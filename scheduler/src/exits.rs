@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use slab::Slab;
 
+use crate::chunks::Chunks;
 use crate::threads::Parker;
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Exits {
 
 /// Threads in `block_on`.
 #[derive(Default)]
-pub(crate) struct BlockedThreads(Mutex<Slab<Arc<Parker>>>);
+pub(crate) struct BlockedThreads(Mutex<Chunks<Arc<Parker>>>);
 
 /// One of them, until dropped.
 pub(crate) struct BlockedThread<'a> {

@@ -5,11 +5,14 @@
 //! another push is under way does no harm.
 
 use super::entries::Entries;
+use super::entry::Entry;
 use super::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
-/// A stack of entry indices, linked through the entries.
+/// A stack of entry indices, linked through the entries. Aligned so that no line is shared with a
+/// neighbour, not even by a prefetcher that fetches lines in pairs.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Cancelled {
     /// The index pushed last plus one; 0 when there is none. Any timer pushes; who has the queue's
     /// lock clears it.
@@ -28,10 +31,9 @@ impl Cancelled {
         Cancelled { top: AtomicU32::new(0) }
     }
 
-    /// Hands an entry back. Its timer touches it no more.
+    /// Hands the entry of this index back. Its timer touches it no more.
     #[inline]
-    pub(super) fn push(&self, entries: &Entries, index: u32) {
-        let entry = entries.at(index);
+    pub(super) fn push(&self, entry: &Entry, index: u32) {
         let mut top = self.top.load(Ordering::Relaxed);
         loop {
             if !mutant::on(Mutant::LinkAfterPush) {

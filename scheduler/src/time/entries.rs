@@ -1,88 +1,134 @@
-//! The table of a queue's entries: it grows by chunks, which never move and are never freed.
+//! The entries of a queue's timers: in chunks, each of which is there while anything holds it.
 //!
-//! A timer comes to its entry by index and without a lock, from any thread. So entries stay where
-//! they are, and growth touches none that exists.
+//! A timer comes to its entry without a lock, from any thread, and holds the entry's chunk. The queue
+//! holds a chunk, under its lock, while an entry of it is in use. So a chunk never moves, and it is
+//! freed when the last of its entries was let go of and the last timer has let go of the chunk.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::task::Waker;
 
+use super::Instant;
+use super::cancelled::Cancelled;
 use super::entry::Entry;
+use super::mutant::{self, Mutant};
+use super::tick::Tick;
+use crate::chunks::CHUNK;
 
-/// Up to 2^24 entries, or two under loom, where a model shall meet the bound. Two steps lead to
-/// a chunk, so that a queue with few timers has a small table. Arrays, whose lengths are powers of two,
-/// as a connection looks at its entry with each request: no index has to be compared with a length.
+/// Entries next to each other, and the stack to which they are handed back.
 #[derive(Debug)]
-pub(super) struct Entries {
-    tables: [OnceLock<Table>; TABLES as usize],
+pub(super) struct Chunk {
+    cancelled: Arc<Cancelled>,
+    entries: [Entry; CHUNK],
 }
 
-type Table = Box<[OnceLock<Chunk>; TABLE as usize]>;
-type Chunk = Box<[Entry; CHUNK as usize]>;
+/// The chunks of a queue, by number. Belongs to the queue's lock.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    chunks: Vec<Option<Arc<Chunk>>>,
+}
 
-impl Entries {
-    pub(super) fn new() -> Entries {
-        Entries { tables: [const { OnceLock::new() }; TABLES as usize] }
+impl Chunk {
+    fn new(cancelled: &Arc<Cancelled>) -> Arc<Chunk> {
+        let entries = std::array::from_fn(|_| Entry::new());
+        Arc::new(Chunk { cancelled: Arc::clone(cancelled), entries })
     }
 
-    /// The entry with this index, which [`Entries::grow`] has reached.
+    /// The entry with this index, which is in this chunk.
     #[inline]
     pub(super) fn at(&self, index: u32) -> &Entry {
-        #[cfg_attr(heist_loom, allow(clippy::modulo_one))]
-        let (chunk, place) = (index / CHUNK, index % CHUNK);
-        #[cfg_attr(heist_loom, allow(clippy::modulo_one))]
-        let table = self.tables[(chunk / TABLE % TABLES) as usize].get();
-        let chunk = table.and_then(|table| table[(chunk % TABLE) as usize].get());
-        &chunk.expect("an index is given out only after its chunk was made")[place as usize]
+        &self.entries[index as usize % CHUNK]
     }
 
-    /// Makes the chunk that begins at index `from`; how many entries that is, 0 at the bound.
-    pub(super) fn grow(&self, from: u32) -> u32 {
-        let chunk = from / CHUNK;
-        let Some(table) = self.tables.get((chunk / TABLE) as usize) else {
-            return 0;
-        };
-        let table = table.get_or_init(|| Box::new([const { OnceLock::new() }; TABLE as usize]));
-        table[(chunk % TABLE) as usize].get_or_init(new_chunk);
-        CHUNK
+    /// Whether its entries are handed back to this stack.
+    #[inline]
+    pub(super) fn hands_back_to(&self, cancelled: &Arc<Cancelled>) -> bool {
+        Arc::ptr_eq(&self.cancelled, cancelled)
+    }
+
+    /// Whether the timer with this entry will wake `waker` no later than at `tick`.
+    #[inline]
+    pub(super) fn waits(&self, index: u32, tick: Tick, waker: &Waker) -> bool {
+        self.at(index).waits(tick, waker)
+    }
+
+    /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
+    /// entry, which was another's: see [`Entry::take_over`].
+    #[inline]
+    pub(super) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
+        self.at(index).take_over(tick, Tick::reached(now), waker)
+    }
+
+    /// Whether a task that runs with the time `now` has nothing to do for its timer, whose entry was
+    /// filed at the deadline or earlier: see [`Timer::rests`](super::Timer::rests).
+    #[inline]
+    pub(super) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
+        let filed = || self.at(index).is_filed() || mutant::on(Mutant::TrustUnfiled);
+        now < deadline && filed()
+    }
+
+    /// Moves a timer to another tick if that is no earlier, without a lock, and says whether it did. An
+    /// earlier one changes nothing: [`Chunk::waits`] then says no.
+    #[inline]
+    pub(super) fn postpone(&self, index: u32, tick: Tick) -> bool {
+        self.at(index).postpone(tick)
+    }
+
+    /// Takes back the entry of a timer that gives up or has fired, without a lock.
+    #[inline]
+    pub(super) fn cancel(&self, index: u32) {
+        let entry = self.at(index);
+        entry.cancel();
+        self.cancelled.push(entry, index);
     }
 }
 
-fn new_chunk() -> Chunk {
-    let entries: Box<[Entry]> = (0..CHUNK).map(|_| Entry::new()).collect();
-    entries.try_into().unwrap_or_else(|_| unreachable!("a chunk has as many entries as a chunk"))
+impl Entries {
+    /// The chunk of the entry with this index, which is in use.
+    #[inline]
+    pub(super) fn chunk(&self, index: u32) -> &Arc<Chunk> {
+        let chunk = self.chunks[index as usize / CHUNK].as_ref();
+        chunk.expect("a chunk is there while an entry of it is in use")
+    }
+
+    /// The entry with this index, which is in use.
+    #[inline]
+    pub(super) fn at(&self, index: u32) -> &Entry {
+        self.chunk(index).at(index)
+    }
+
+    /// Sees to it that the chunk of this index is there.
+    #[inline]
+    pub(super) fn make(&mut self, index: u32, cancelled: &Arc<Cancelled>) {
+        let number = index as usize / CHUNK;
+        if !self.chunks.get(number).is_some_and(Option::is_some) {
+            self.grow(number, cancelled);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, number: usize, cancelled: &Arc<Cancelled>) {
+        if number >= self.chunks.len() {
+            self.chunks.resize(number + 1, None);
+        }
+        self.chunks[number] = Some(Chunk::new(cancelled));
+    }
+
+    /// Lets go of a chunk of which no entry is in use.
+    #[cold]
+    pub(super) fn free(&mut self, number: usize) {
+        self.chunks[number] = None;
+        while self.chunks.last().is_some_and(Option::is_none) {
+            self.chunks.pop();
+        }
+        if self.chunks.capacity() / 4 > self.chunks.len() {
+            self.chunks.shrink_to(self.chunks.len() * 2);
+        }
+    }
 }
-
-#[cfg(not(heist_loom))]
-const CHUNK: u32 = 1 << 10;
-#[cfg(not(heist_loom))]
-const TABLE: u32 = 1 << 7;
-#[cfg(not(heist_loom))]
-const TABLES: u32 = 1 << 7;
-
-#[cfg(heist_loom)]
-const CHUNK: u32 = 1;
-#[cfg(heist_loom)]
-const TABLE: u32 = 2;
-#[cfg(heist_loom)]
-const TABLES: u32 = 1;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-
-    const BOUND: u32 = TABLES * TABLE * CHUNK;
-
-    #[test]
-    fn a_queue_holds_16_million_timers() {
-        assert_eq!(BOUND, 1 << 24);
-    }
-
-    #[test]
-    fn the_table_ends_at_its_bound() {
-        let entries = Entries::new();
-        assert_eq!(entries.grow(BOUND - CHUNK), CHUNK);
-        let _ = entries.at(BOUND - 1);
-        assert_eq!(entries.grow(BOUND), 0);
-    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]

@@ -29,7 +29,7 @@ pub(super) struct Entry {
     /// When the timer may fire. Never made earlier while the entry is filed.
     tick: AtomicU64,
     /// The state as above. While the entry waits, this and `data` are the
-    /// [identity](identity) of the waker that the queue holds, so that polling again with the same
+    /// [`Identity`] of the waker that the queue holds, so that polling again with the same
     /// one takes no lock. That waker keeps its data alive, so no other one can have the same address.
     state: AtomicUsize,
     /// The address of the waker's data, read and written by the timer alone; once that has handed
@@ -44,8 +44,8 @@ impl Entry {
 
     /// Notes what the timer is about to be filed with. By the timer, under the queue's lock.
     #[inline]
-    pub(super) fn arm(&self, tick: Tick, waker: &Waker) {
-        let (data, vtable) = identity(waker);
+    pub(super) fn arm(&self, tick: Tick, waker: Identity) {
+        let Identity { data, vtable } = waker;
         self.tick.store(tick.number(), Ordering::Relaxed);
         self.data.store(data, Ordering::Relaxed);
         self.state.store(vtable, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Entry {
     /// the right one, has been taken and is about to be woken, and by then the state is seen.
     #[inline]
     pub(super) fn waits(&self, tick: Tick, waker: &Waker) -> bool {
-        let (data, vtable) = identity(waker);
+        let Identity { data, vtable } = Identity::of(waker);
         self.state.load(Ordering::Relaxed) == vtable
             && self.data.load(Ordering::Relaxed) == data
             && self.tick() <= tick
@@ -162,9 +162,17 @@ pub(super) enum Look {
 
 /// Tells wakers apart as [`Waker::will_wake`] does: the addresses of its data and its vtable, of which
 /// the latter is aligned and no reference is null, so it is none of the values below.
-#[inline]
-fn identity(waker: &Waker) -> (usize, usize) {
-    (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+#[derive(Clone, Copy)]
+pub(super) struct Identity {
+    data: usize,
+    vtable: usize,
+}
+
+impl Identity {
+    #[inline]
+    pub(super) fn of(waker: &Waker) -> Identity {
+        Identity { data: waker.data().addr(), vtable: ptr::from_ref(waker.vtable()).addr() }
+    }
 }
 
 const FIRED: usize = 0;

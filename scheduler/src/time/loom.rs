@@ -11,6 +11,7 @@ use std::task::{Wake, Waker};
 
 use super::Instant;
 use super::mutant::{self, Mutant};
+use super::place::Place;
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -79,9 +80,9 @@ fn at(tick: u64) -> Instant {
     Tick::from_number(tick).instant()
 }
 
-fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> u32 {
+fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> Place {
     match queue.arm(None, at(tick), waker) {
-        Armed::Waits(index) => index,
+        Armed::Waits(Some(place)) => place,
         other => panic!("expected the timer to wait, not {other:?}"),
     }
 }
@@ -96,8 +97,8 @@ fn advancing(tick: u64) -> Part {
     Box::new(move |queue| advance(queue, tick))
 }
 
-fn cancelling(index: u32) -> Part {
-    Box::new(move |queue| queue.cancel(index))
+fn cancelling(place: Place) -> Part {
+    Box::new(move |_| place.cancel())
 }
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
@@ -132,7 +133,7 @@ fn cancel_races_fire_and_reuse(order: Order) -> usize {
     assert_eq!(queue.len(), 1, "cancelling lets go of one timer");
     advance(&queue, 2);
     assert_eq!(second.woken(), 1, "the other timer fires");
-    queue.cancel(found(&armed));
+    found(&armed).cancel();
     assert_eq!((queue.len(), Arc::strong_count(&first)), (0, 1), "the waker was let go of");
     // Both entries, all there are under loom, can be used again, and each once.
     assert_ne!(arm(&queue, 3, Waker::noop()), arm(&queue, 3, Waker::noop()));
@@ -161,16 +162,17 @@ fn replacing_the_waker_races_fire(order: Order) -> bool {
     drop(waker);
     let (new, waker) = Count::pair();
     let (armed, set) = slot();
+    let polled = index.clone();
     let polling = move |queue: &TimerQueue| {
-        assert!(!queue.waits(index, Tick::from_number(1), &waker));
-        let armed = queue.arm(Some(index), at(1), &waker);
+        assert!(!polled.waits(Tick::from_number(1), &waker));
+        let armed = queue.arm(Some(&polled), at(1), &waker);
         *set.lock().expect("no part of a race panics") = Some(armed);
     };
     race(order, &queue, [Box::new(polling), advancing(1)]);
 
     let due = found(&armed) == Armed::Due;
     assert_eq!((old.woken(), new.woken()), if due { (1, 0) } else { (0, 1) });
-    queue.cancel(index);
+    index.cancel();
     assert_eq!((queue.len(), Arc::strong_count(&old), Arc::strong_count(&new)), (0, 1, 1));
     due
 }
@@ -187,7 +189,7 @@ fn replacing_and_moving_races_fire(order: Order) -> usize {
     let index = arm(&queue, 1, &waker);
     let (new, waker) = Count::pair();
     let polling = move |queue: &TimerQueue| {
-        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+        assert_eq!(queue.arm(Some(&index), at(2), &waker), Armed::Waits(None));
     };
     race(order, &queue, [Box::new(polling), advancing(1)]);
 
@@ -217,13 +219,13 @@ fn postponing_races_fire(order: Order) -> (bool, usize) {
     let index = arm(&queue, 1, &waker);
     let (waits, set) = slot();
     let polling = {
-        let waker = waker.clone();
+        let (index, waker) = (index.clone(), waker.clone());
         move |queue: &TimerQueue| {
             let tick = Tick::from_number(2);
-            queue.postpone(index, tick);
-            let waits = queue.waits(index, tick, &waker);
+            index.postpone(tick);
+            let waits = index.waits(tick, &waker);
             if !waits {
-                assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+                assert_eq!(queue.arm(Some(&index), at(2), &waker), Armed::Waits(None));
             }
             *set.lock().expect("no part of a race panics") = Some(waits);
         }
@@ -233,8 +235,8 @@ fn postponing_races_fire(order: Order) -> (bool, usize) {
     let (waits, early) = (found(&waits), count.woken());
     if waits && early == 1 {
         // The wake that the poll did not see yet: the task polls again.
-        assert!(!queue.waits(index, Tick::from_number(2), &waker), "a fired timer is seen");
-        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+        assert!(!index.waits(Tick::from_number(2), &waker), "a fired timer is seen");
+        assert_eq!(queue.arm(Some(&index), at(2), &waker), Armed::Waits(None));
     }
     advance(&queue, 2);
     assert_eq!(count.woken(), early + 1, "the moved deadline was lost");
@@ -291,16 +293,17 @@ impl TaskWord {
 fn firing_races_a_run_with_an_older_time(order: Order) -> (bool, bool) {
     let (there, here) = (Arc::new(TimerQueue::new(None)), Arc::new(TimerQueue::new(None)));
     let (task, waker) = TaskWord::queued();
-    let index = arm(&there, 2, &waker);
+    let place = arm(&there, 2, &waker);
     let (rests, set) = slot();
     let running = {
         let (task, waker, here) = (Arc::clone(&task), waker.clone(), Arc::clone(&here));
-        move |there: &TimerQueue| {
+        move |_: &TimerQueue| {
             task.begin_run();
-            let rests = there.rests(index, at(2), at(1));
+            let rests = place.rests(at(2), at(1));
             if !rests {
-                there.cancel(index);
-                arm(&here, 2, &waker);
+                place.cancel();
+                // The timer goes on in this entry.
+                std::mem::forget(arm(&here, 2, &waker));
             }
             task.end_run();
             *set.lock().expect("no part of a race panics") = Some(rests);
@@ -338,11 +341,11 @@ fn taking_over_races_fire(order: Order) -> (bool, usize) {
     let index = arm(&queue, 1, &waker);
     let (waits, set) = slot();
     let polling = {
-        let waker = waker.clone();
+        let (index, waker) = (index.clone(), waker.clone());
         move |queue: &TimerQueue| {
-            let waits = queue.take_over(index, Tick::from_number(2), at(0), &waker);
+            let waits = index.take_over(Tick::from_number(2), at(0), &waker);
             if !waits {
-                assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+                assert_eq!(queue.arm(Some(&index), at(2), &waker), Armed::Waits(None));
             }
             *set.lock().expect("no part of a race panics") = Some(waits);
         }
@@ -351,8 +354,8 @@ fn taking_over_races_fire(order: Order) -> (bool, usize) {
 
     let (waits, early) = (found(&waits), count.woken());
     if waits && early == 1 {
-        assert!(!queue.waits(index, Tick::from_number(2), &waker), "a fired timer is seen");
-        assert_eq!(queue.arm(Some(index), at(2), &waker), Armed::Waits(index));
+        assert!(!index.waits(Tick::from_number(2), &waker), "a fired timer is seen");
+        assert_eq!(queue.arm(Some(&index), at(2), &waker), Armed::Waits(None));
     }
     advance(&queue, 2);
     assert_eq!(count.woken(), early + 1, "the timer that took over was lost");
@@ -370,7 +373,7 @@ fn taking_over_races_fire_and_the_timer_is_kept() {
 fn cancels_race(order: Order) -> usize {
     let queue = Arc::new(TimerQueue::new(None));
     let (count, waker) = Count::pair();
-    let indices = [arm(&queue, 1, &waker), arm(&queue, 1, &waker)];
+    let [one, other] = [arm(&queue, 1, &waker), arm(&queue, 1, &waker)];
     drop(waker);
     let (left, set) = slot();
     let tidying = {
@@ -381,7 +384,7 @@ fn cancels_race(order: Order) -> usize {
             *set.lock().expect("no part of a race panics") = Some(left);
         }
     };
-    let parts: [Part; 3] = [cancelling(indices[0]), cancelling(indices[1]), Box::new(tidying)];
+    let parts: [Part; 3] = [cancelling(one), cancelling(other), Box::new(tidying)];
     race(order, &queue, parts);
 
     assert_eq!((queue.len(), Arc::strong_count(&count)), (0, 1), "a cancelled entry was lost");

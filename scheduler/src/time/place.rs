@@ -11,26 +11,61 @@
 
 use std::sync::Arc;
 
+#[cfg(all(test, heist_loom))]
+use super::Instant;
+use super::entries::Chunk;
 use super::queue::TimerQueue;
+#[cfg(test)]
+use {super::tick::Tick, std::task::Waker};
 
-/// An entry that is held by one who shall use it or [cancel](Place::cancel) it. In either case its
-/// index means something in its queue alone.
+/// An entry that is held by one who shall use it or [cancel](Place::cancel) it.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 #[must_use = "an entry that nobody cancels is lost to its queue"]
 pub(crate) struct Place {
-    pub(super) queue: Arc<TimerQueue>,
+    pub(super) chunk: Arc<Chunk>,
     pub(super) index: u32,
 }
 
 impl Place {
     #[inline]
-    pub(crate) fn is_in(&self, queue: &Arc<TimerQueue>) -> bool {
-        Arc::ptr_eq(&self.queue, queue)
+    pub(crate) fn is_in(&self, queue: &TimerQueue) -> bool {
+        queue.owns(&self.chunk)
     }
 
     /// Hands the entry back to its queue, without a lock.
     #[inline]
     pub(crate) fn cancel(self) {
-        self.queue.cancel(self.index);
+        self.chunk.cancel(self.index);
     }
 }
+
+#[cfg(test)]
+impl Place {
+    pub(super) fn waits(&self, tick: Tick, waker: &Waker) -> bool {
+        self.chunk.waits(self.index, tick, waker)
+    }
+
+    pub(super) fn postpone(&self, tick: Tick) {
+        self.chunk.postpone(self.index, tick);
+    }
+
+    #[cfg(heist_loom)]
+    pub(super) fn rests(&self, deadline: Instant, now: Instant) -> bool {
+        self.chunk.rests(self.index, deadline, now)
+    }
+
+    #[cfg(heist_loom)]
+    pub(super) fn take_over(&self, tick: Tick, now: Instant, waker: &Waker) -> bool {
+        self.chunk.take_over(self.index, tick, now, waker)
+    }
+}
+
+/// Two that are held at the same time are equal if they are of the same entry.
+impl PartialEq for Place {
+    fn eq(&self, other: &Place) -> bool {
+        Arc::ptr_eq(&self.chunk, &other.chunk) && self.index == other.index
+    }
+}
+
+impl Eq for Place {}

@@ -6,15 +6,17 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::Instant;
 use super::cancelled::{Cancelled, Taken};
-use super::entries::Entries;
-use super::entry::Look;
+use super::entries::{Chunk, Entries};
+use super::entry::{Identity, Look};
 use super::mutant::{self, Mutant};
+use super::place::Place;
 use super::tick::Tick;
-use super::wheel::{SlotId, Wheel, reserve};
+use super::wheel::{SlotId, Wheel};
 use crate::figures::{Histogram, Scale};
 use crate::panics;
 use crate::sync::Mutex;
@@ -29,8 +31,7 @@ pub(crate) struct TimerQueue {
     next: AtomicU64,
     /// Holding this = the right to file, fire and release entries.
     filed: Mutex<Filed>,
-    cancelled: Cancelled,
-    entries: Entries,
+    cancelled: Arc<Cancelled>,
     refused: AtomicU64,
     /// From the tick of each timer to its firing. Written under the lock.
     lateness: Histogram,
@@ -42,9 +43,9 @@ pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
 
 /// What is changed only under the queue's lock.
 struct Filed {
-    wheel: Wheel,
-    /// By entry; what is filed has one.
-    wakers: Vec<Option<Waker>>,
+    /// With each entry's waker; one that wakes nobody when it has fired.
+    wheel: Wheel<Waker>,
+    entries: Entries,
     /// Entries that were taken from the stack of cancelled ones and are not yet released.
     cancelled: Taken,
     /// Armings until the stack is looked at next.
@@ -52,12 +53,26 @@ struct Filed {
     closed: bool,
 }
 
+/// An idle connection has a timer: besides its [`Entry`](super::entry::Entry) it takes this.
+const _: () = assert!(Wheel::<Waker>::ENTRY_BYTES <= 24);
+
+/// A timer that is about to be armed.
+///
+/// Its waker is cloned before the queue is locked, and what is left of wakers is [let
+/// go](Arming::let_go) of after, as either may run code of the waker's owner.
+#[must_use = "wakers are left over"]
+pub(super) struct Arming {
+    tick: Tick,
+    waker: Waker,
+    swept: Swept,
+}
+
 /// What became of a timer that was to be armed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Armed {
-    /// It waits in the entry with this index.
-    Waits(u32),
+    /// It waits in this entry, or in the one it had.
+    Waits(Option<Place>),
     /// The deadline has passed already.
     Due,
     /// The queue holds as many timers as it can.
@@ -74,13 +89,12 @@ impl TimerQueue {
             next: AtomicU64::new(NEVER),
             filed: Mutex::new(Filed {
                 wheel: Wheel::new(),
-                wakers: Vec::new(),
+                entries: Entries::default(),
                 cancelled: Taken::default(),
                 patience: PATIENCE,
                 closed: false,
             }),
-            cancelled: Cancelled::new(),
-            entries: Entries::new(),
+            cancelled: Arc::new(Cancelled::new()),
             refused: AtomicU64::new(0),
             lateness: Histogram::new(Scale::Time),
             alarm,
@@ -163,7 +177,7 @@ impl TimerQueue {
         self.sweep(&mut filed, usize::MAX, &mut swept);
         while let Some(slot) = filed.wheel.any_slot() {
             while let Some(index) = filed.wheel.pop(slot) {
-                wakers.extend(self.fire_one(&mut filed, index));
+                wakers.push(fire_one(&mut filed, index));
             }
         }
         self.publish(None);
@@ -172,78 +186,30 @@ impl TimerQueue {
         wakers
     }
 
-    /// Files a timer that wakes `waker` once `deadline` has passed: in the entry it has, filed or
-    /// fired, or in a new one.
+    /// Whether the entries of this chunk are the queue's.
+    #[inline]
+    pub(super) fn owns(&self, chunk: &Chunk) -> bool {
+        chunk.hands_back_to(&self.cancelled)
+    }
+
+    /// Whether [`TimerQueue::ring`] does anything.
+    #[inline]
+    pub(super) fn has_alarm(&self) -> bool {
+        self.alarm.is_some()
+    }
+
+    /// Calls the alarm, after an arming made the next deadline earlier. With no lock held.
+    pub(super) fn ring(&self, arming: &Arming) {
+        self.alarm.iter().for_each(|alarm| alarm(arming.tick.instant()));
+    }
+
+    /// Files a timer: in the entry of this queue that it has, filed or fired, or in a new one. Also
+    /// whether the next deadline became earlier, so that the caller is to [`ring`](TimerQueue::ring).
     ///
-    /// Unless it `Waits`, the timer still has the entry it had.
+    /// Unless it `Waits`, the timer still has the entry it had. Runs no code of the waker's owner.
     #[inline]
-    pub(super) fn arm(&self, held: Option<u32>, deadline: Instant, waker: &Waker) -> Armed {
-        let tick = Tick::of_deadline(deadline);
-        // Cloned before the lock is taken, and what is left of it dropped after, as either may run
-        // code of the waker's owner.
-        let mut waker = Some(waker.clone());
-        let mut swept = Swept::default();
-        let (armed, earlier) = self.file(held, tick, &mut waker, &mut swept);
-        if waker.is_some() || swept.iter().any(Option::is_some) {
-            // These may be of other tasks, with which the one that arms has nothing to do.
-            panics::drop_all(waker.into_iter().chain(swept.into_iter().flatten()));
-        }
-        match armed {
-            Armed::Waits(_) if earlier => self.alarm.iter().for_each(|alarm| alarm(tick.instant())),
-            // Relaxed: a statistic.
-            Armed::Full => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => {}
-        }
-        armed
-    }
-
-    /// Whether the timer with this entry will wake `waker` no later than at `tick`.
-    #[inline]
-    pub(super) fn waits(&self, index: u32, tick: Tick, waker: &Waker) -> bool {
-        self.entries.at(index).waits(tick, waker)
-    }
-
-    /// Whether a task that runs with the time `now` has nothing to do for its timer, whose entry was
-    /// filed at the deadline or earlier: see [`Timer::rests`](super::Timer::rests).
-    #[inline]
-    pub(super) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
-        let filed = || self.entries.at(index).is_filed() || mutant::on(Mutant::TrustUnfiled);
-        now < deadline && filed()
-    }
-
-    /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
-    /// entry, which was another's: see [`Entry::take_over`](super::entry::Entry::take_over).
-    #[inline]
-    pub(super) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
-        self.entries.at(index).take_over(tick, Tick::reached(now), waker)
-    }
-
-    /// Moves a timer to another tick if that is no earlier, without a lock, and says whether it did. An
-    /// earlier one changes nothing: [`TimerQueue::waits`] then says no.
-    #[inline]
-    pub(super) fn postpone(&self, index: u32, tick: Tick) -> bool {
-        self.entries.at(index).postpone(tick)
-    }
-
-    /// Takes back the entry of a timer that gives up or has fired, without a lock.
-    #[inline]
-    pub(super) fn cancel(&self, index: u32) {
-        self.entries.at(index).cancel();
-        self.cancelled.push(&self.entries, index);
-    }
-
-    /// The part of arming that needs the lock; whether the next deadline became earlier. Leaves the
-    /// waker that was there before, if any, in `waker`.
-    #[inline]
-    fn file(
-        &self,
-        held: Option<u32>,
-        tick: Tick,
-        waker: &mut Option<Waker>,
-        swept: &mut Swept,
-    ) -> (Armed, bool) {
+    pub(super) fn file(&self, held: Option<u32>, arming: &mut Arming) -> (Armed, bool) {
+        let Arming { tick, ref mut waker, ref mut swept } = *arming;
         let mut filed = self.filed.lock();
         if filed.closed {
             return (Armed::Closed, false);
@@ -252,13 +218,25 @@ impl TimerQueue {
             return (Armed::Due, false);
         }
         self.sweep_a_few(&mut filed, swept);
-        let Some(index) = held.or_else(|| self.take_free(&mut filed)) else {
-            return (Armed::Full, false);
+        let filed = &mut *filed;
+        let before = held.map(|index| filed.entries.at(index).tick());
+        let (index, place) = match held {
+            Some(index) => {
+                filed.entries.at(index).arm(tick, Identity::of(waker));
+                mem::swap(filed.wheel.value(index), waker);
+                (index, None)
+            }
+            None if filed.wheel.in_use() >= BOUND => {
+                // Relaxed: a statistic.
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return (Armed::Full, false);
+            }
+            None => {
+                let waker = mem::replace(waker, Waker::noop().clone());
+                let place = self.take_into_use(filed, tick, waker);
+                (place.index, Some(place))
+            }
         };
-        let entry = self.entries.at(index);
-        let before = held.map(|_| entry.tick());
-        waker.iter().for_each(|waker| entry.arm(tick, waker));
-        mem::swap(&mut filed.wakers[index as usize], waker);
         if held.is_none() || !mutant::on(Mutant::ReplaceUnfiled) {
             filed.wheel.unlink(index);
             filed.wheel.file(index, tick);
@@ -272,23 +250,18 @@ impl TimerQueue {
             // It was the next one itself: nobody shall wake for where it no longer is.
             self.publish(filed.wheel.next());
         }
-        (Armed::Waits(index), earlier)
+        (Armed::Waits(place), earlier)
     }
 
-    /// An entry that is nobody's; `None` at the bound.
+    /// An entry that was nobody's, with what the timer is about to be filed with.
     #[inline]
-    fn take_free(&self, filed: &mut Filed) -> Option<u32> {
-        filed.wheel.take_free().or_else(|| self.grow(filed))
-    }
-
-    #[cold]
-    fn grow(&self, filed: &mut Filed) -> Option<u32> {
-        let old = filed.wheel.capacity();
-        let more = self.entries.grow(old);
-        reserve(&mut filed.wakers, more as usize);
-        filed.wakers.resize_with((old + more) as usize, || None);
-        filed.wheel.grow(more);
-        filed.wheel.take_free()
+    fn take_into_use(&self, filed: &mut Filed, tick: Tick, waker: Waker) -> Place {
+        let identity = Identity::of(&waker);
+        let index = filed.wheel.insert(waker);
+        filed.entries.make(index, &self.cancelled);
+        let chunk = Arc::clone(filed.entries.chunk(index));
+        chunk.at(index).arm(tick, identity);
+        Place { chunk, index }
     }
 
     /// Fires entries that are due, and files anew those that turn out not to be; how many fired.
@@ -300,7 +273,7 @@ impl TimerQueue {
             {
                 looks += 1;
                 if look == Look::Due {
-                    out.extend(self.fire_one(filed, index));
+                    out.push(fire_one(filed, index));
                     self.lateness.record_time(now - filed.wheel.base().instant());
                     fired += 1;
                 }
@@ -316,21 +289,11 @@ impl TimerQueue {
     #[inline]
     fn look(&self, filed: &mut Filed, slot: SlotId) -> Option<(u32, Look)> {
         let index = filed.wheel.pop(slot)?;
-        let look = self.entries.at(index).look(filed.wheel.base());
+        let look = filed.entries.at(index).look(filed.wheel.base());
         if let Look::Postponed(tick) = look {
             filed.wheel.file(index, tick);
         }
         Some((index, look))
-    }
-
-    /// Takes the waker of an entry that was taken from its slot.
-    #[inline]
-    fn fire_one(&self, filed: &mut Filed, index: u32) -> Option<Waker> {
-        self.entries.at(index).fire();
-        if mutant::on(Mutant::FreeOnFire) {
-            filed.wheel.release(index);
-        }
-        filed.wakers[index as usize].take()
     }
 
     /// Lets go of all cancelled entries; how many timers are left.
@@ -352,8 +315,8 @@ impl TimerQueue {
             if filed.cancelled.is_empty() {
                 filed.cancelled = self.cancelled.take();
             }
-            match self.release_one(filed) {
-                Some(waker) => swept.extend(waker),
+            match release_one(filed) {
+                Some(waker) => swept.push(waker),
                 None => return,
             }
         }
@@ -374,17 +337,8 @@ impl TimerQueue {
             filed.cancelled = self.cancelled.take();
         }
         for place in swept {
-            *place = self.release_one(filed).flatten();
+            *place = release_one(filed);
         }
-    }
-
-    /// Takes one cancelled entry out of its slot and makes it free: its waker, if it had one.
-    #[inline]
-    fn release_one(&self, filed: &mut Filed) -> Option<Option<Waker>> {
-        let index = filed.cancelled.pop(&self.entries)?;
-        filed.wheel.unlink(index);
-        filed.wheel.release(index);
-        Some(filed.wakers[index as usize].take())
     }
 
     /// Under the lock: tells everybody when there is something to do next.
@@ -396,12 +350,61 @@ impl TimerQueue {
     }
 }
 
+#[cfg(test)]
+impl TimerQueue {
+    /// Arms a timer, as one on a worker of this queue's does.
+    pub(super) fn arm(&self, held: Option<&Place>, deadline: Instant, waker: &Waker) -> Armed {
+        let mut arming = Arming::new(deadline, waker);
+        let (armed, earlier) = self.file(held.map(|place| place.index), &mut arming);
+        if earlier {
+            self.ring(&arming);
+        }
+        arming.let_go();
+        armed
+    }
+}
+
+impl Arming {
+    #[inline]
+    pub(super) fn new(deadline: Instant, waker: &Waker) -> Arming {
+        let (tick, waker) = (Tick::of_deadline(deadline), waker.clone());
+        Arming { tick, waker, swept: Swept::default() }
+    }
+
+    /// Drops the wakers that are left over. They may be of other tasks, with which the one that arms
+    /// has nothing to do.
+    #[inline]
+    pub(super) fn let_go(self) {
+        panics::drop_all(self.swept.into_iter().flatten().chain([self.waker]));
+    }
+}
+
+/// Takes the waker of an entry that was taken from its slot.
+#[inline]
+fn fire_one(filed: &mut Filed, index: u32) -> Waker {
+    filed.entries.at(index).fire();
+    if mutant::on(Mutant::FreeOnFire) {
+        return filed.wheel.release(index, |number| filed.entries.free(number));
+    }
+    mem::replace(filed.wheel.value(index), Waker::noop().clone())
+}
+
+/// Takes one cancelled entry out of its slot and makes it free: its waker.
+#[inline]
+fn release_one(filed: &mut Filed) -> Option<Waker> {
+    let index = filed.cancelled.pop(&filed.entries)?;
+    filed.wheel.unlink(index);
+    Some(filed.wheel.release(index, |number| filed.entries.free(number)))
+}
+
 impl fmt::Debug for TimerQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimerQueue").field("next", &self.next()).finish_non_exhaustive()
     }
 }
 
+/// Timers of a queue, or two under loom, where a model shall meet the bound.
+const BOUND: usize = if cfg!(heist_loom) { 2 } else { 1 << 24 };
 const NEVER: u64 = Instant::FAR_FUTURE.as_nanos();
 /// At which arming the stack of cancelled entries is looked at.
 const PATIENCE: u32 = 8;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::Instant;
+use super::entries::Chunk;
 use super::place::Place;
-use super::queue::{Armed, TimerQueue};
+use super::queue::{Armed, Arming};
 use super::tick::Tick;
 use crate::{context, coop};
 
@@ -40,7 +41,7 @@ use crate::{context, coop};
 #[derive(Debug)]
 pub struct Timer {
     /// Where the entry is; `None` while there is none.
-    queue: Option<Arc<TimerQueue>>,
+    chunk: Option<Arc<Chunk>>,
     /// The entry, which belongs to this timer also when it has fired. Its own deadline may be an
     /// earlier one than this timer's.
     index: u32,
@@ -64,7 +65,7 @@ enum Phase {
 impl Timer {
     /// A timer without a deadline.
     pub const fn new() -> Timer {
-        Timer { queue: None, index: 0, phase: Phase::Unset, deadline: Instant::FAR_FUTURE }
+        Timer { chunk: None, index: 0, phase: Phase::Unset, deadline: Instant::FAR_FUTURE }
     }
 
     /// The deadline set last, passed or not. `None` while there is none, which is also what a
@@ -93,7 +94,7 @@ impl Timer {
             return;
         }
         let tick = Tick::of_deadline(self.deadline);
-        let postponed = self.queue.as_ref().is_some_and(|queue| queue.postpone(self.index, tick));
+        let postponed = self.chunk.as_ref().is_some_and(|chunk| chunk.postpone(self.index, tick));
         self.phase = if postponed { Phase::Armed } else { Phase::Set };
     }
 
@@ -137,7 +138,7 @@ impl Timer {
     #[inline]
     pub fn rests(&self, now: Instant) -> bool {
         self.phase == Phase::Armed
-            && self.queue.as_ref().is_some_and(|queue| queue.rests(self.index, self.deadline, now))
+            && self.chunk.as_ref().is_some_and(|chunk| chunk.rests(self.index, self.deadline, now))
     }
 
     /// As [`rests`](Timer::rests), where the task of `cx` need not be the one that polled last: then
@@ -150,37 +151,48 @@ impl Timer {
     /// Whether this task will be woken in time as things are.
     fn is_filed_for(&self, cx: &Context<'_>) -> bool {
         let tick = Tick::of_deadline(self.deadline);
-        self.queue.as_ref().is_some_and(|queue| queue.waits(self.index, tick, cx.waker()))
+        self.chunk.as_ref().is_some_and(|chunk| chunk.waits(self.index, tick, cx.waker()))
     }
 
     /// Takes the entry that the current worker has to spare, if this has none; whether that is all
     /// there is to do.
     #[inline]
     fn takes_over_the_spare(&mut self, now: Instant, cx: &Context<'_>) -> bool {
-        if self.queue.is_some() {
+        if self.chunk.is_some() {
             return false;
         }
-        let Some(Place { queue, index }) = context::spare_timer() else {
+        let Some(Place { chunk, index }) = context::spare_timer() else {
             return false;
         };
         let tick = Tick::of_deadline(self.deadline);
-        let waits = queue.take_over(index, tick, now, cx.waker());
-        (self.queue, self.index) = (Some(queue), index);
+        let waits = chunk.take_over(index, tick, now, cx.waker());
+        (self.chunk, self.index) = (Some(chunk), index);
         waits
     }
 
     /// Files the timer with the queue of whoever polls now: in the entry it has, if that is there.
     fn arm(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.queue.as_ref().is_some_and(|queue| !context::arms_in(queue)) {
+        let is_here = |chunk: &Arc<Chunk>| context::with_timers(|queue| queue.owns(chunk));
+        if self.chunk.as_ref().is_some_and(|chunk| is_here(chunk) != Some(true)) {
             self.disarm();
         }
-        let armed = match &self.queue {
-            Some(queue) => queue.arm(Some(self.index), self.deadline, cx.waker()),
-            None => self.arm_anew(cx),
-        };
+        let mut arming = Arming::new(self.deadline, cx.waker());
+        let held = self.chunk.as_ref().map(|_| self.index);
+        let filed = context::with_timers(|queue| {
+            let (armed, earlier) = queue.file(held, &mut arming);
+            (armed, (earlier && queue.has_alarm()).then(|| Arc::clone(queue)))
+        });
+        let Some((armed, alarmed)) = filed else { super::no_runtime("a timer") };
+        if let Some(queue) = alarmed {
+            queue.ring(&arming);
+        }
+        arming.let_go();
         match armed {
-            Armed::Waits(_) => {
+            Armed::Waits(place) => {
                 self.phase = Phase::Armed;
+                if let Some(Place { chunk, index }) = place {
+                    (self.chunk, self.index) = (Some(chunk), index);
+                }
                 Poll::Pending
             }
             Armed::Full => {
@@ -193,15 +205,6 @@ impl Timer {
         }
     }
 
-    fn arm_anew(&mut self, cx: &Context<'_>) -> Armed {
-        let queue = context::timers().unwrap_or_else(|| super::no_runtime("a timer"));
-        let armed = queue.arm(None, self.deadline, cx.waker());
-        if let Armed::Waits(index) = armed {
-            (self.queue, self.index) = (Some(queue), index);
-        }
-        armed
-    }
-
     fn elapse(&mut self) -> Poll<()> {
         ready!(coop::poll_closing());
         self.disarm();
@@ -210,8 +213,8 @@ impl Timer {
     }
 
     fn disarm(&mut self) {
-        if let Some(queue) = self.queue.take() {
-            context::give_up_timer(Place { queue, index: self.index });
+        if let Some(chunk) = self.chunk.take() {
+            context::give_up_timer(Place { chunk, index: self.index });
         }
     }
 }

@@ -17,23 +17,22 @@
 //! so the next deadline is exact and nobody wakes only to file entries anew.
 //!
 //! A slot is a circular doubly linked list through a table of links, so taking an entry out needs
-//! no search and filing one allocates nothing once the table has grown. Entries that are nobody's
-//! form a list of their own through the same table.
+//! no search and filing one allocates nothing once the table has grown. The table holds only entries
+//! in use, and gives back the memory of others.
+
+use std::mem;
 
 use super::tick::Tick;
+use crate::chunks::Chunks;
 
-/// The slots, and for each entry of the queue its place in them.
-#[derive(Debug)]
-pub(super) struct Wheel {
+/// The slots, and for each entry of the queue its place in them and a value.
+pub(super) struct Wheel<T> {
     base: Tick,
     /// For each level a bit a slot, set while the slot has entries.
     occupied: [u64; LEVELS],
     slots: Box<[Slot]>,
-    /// By entry. An entry in use that is in no slot is linked to itself.
-    links: Vec<Links>,
-    /// The entry that was released last, or [`FREE`]: a list through `next`. The `previous` of a
-    /// free entry is [`FREE`].
-    free: u32,
+    /// By entry, for those in use.
+    nodes: Chunks<Node<T>>,
     /// How many entries are filed.
     filed: usize,
 }
@@ -49,22 +48,30 @@ struct Slot {
     least: Tick,
 }
 
-/// Neighbours in a circular list: an entry's index, or a slot's number with [`SLOT`] set.
+/// What the wheel keeps of an entry.
+struct Node<T> {
+    links: Links,
+    value: T,
+}
+
+/// Neighbours in a circular list, or twice [`UNFILED`]: an entry's index, or a slot's number with [`SLOT`] set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Links {
     next: u32,
     previous: u32,
 }
 
-impl Wheel {
-    pub(super) fn new() -> Wheel {
+impl<T> Wheel<T> {
+    /// Bytes that the wheel takes for each entry.
+    pub(super) const ENTRY_BYTES: usize = Chunks::<Node<T>>::PLACE_BYTES;
+
+    pub(super) fn new() -> Wheel<T> {
         let empty = |id| Slot { ends: Links::to(SLOT | id), least: Tick::LAST };
         Wheel {
             base: Tick::ZERO,
             occupied: [0; LEVELS],
             slots: (0..LEVELS as u32 * 64).map(empty).collect(),
-            links: Vec::new(),
-            free: FREE,
+            nodes: Chunks::new(),
             filed: 0,
         }
     }
@@ -80,42 +87,39 @@ impl Wheel {
         self.filed
     }
 
-    /// How many entries there are, filed or not.
-    pub(super) fn capacity(&self) -> u32 {
-        self.links.len() as u32
+    /// How many entries are in use, filed or not.
+    pub(super) fn in_use(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// Makes `more` further entries, all of them free.
-    pub(super) fn grow(&mut self, more: u32) {
-        let old = self.capacity();
-        reserve(&mut self.links, more as usize);
-        self.links.extend((old..old + more).map(Links::to));
-        (old..old + more).rev().for_each(|index| self.release(index));
-    }
-
-    /// An entry that was free; it is in no slot.
+    /// Takes an entry into use; it is in no slot.
     #[inline]
-    pub(super) fn take_free(&mut self) -> Option<u32> {
-        let index = self.free;
-        let links = self.links.get_mut(index as usize)?;
-        self.free = links.next;
-        *links = Links::to(index);
-        Some(index)
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        let index = self.nodes.insert(Node { links: Links::to(UNFILED), value });
+        // There are never as many as 2^31: the queue's bound is lower.
+        index as u32
     }
 
-    /// Makes an entry free that is in no slot.
+    /// The value of an entry in use.
     #[inline]
-    pub(super) fn release(&mut self, index: u32) {
-        debug_assert_eq!(self.links[index as usize], Links::to(index), "entry {index} is in use");
-        self.links[index as usize] = Links { next: self.free, previous: FREE };
-        self.free = index;
+    pub(super) fn value(&mut self, index: u32) -> &mut T {
+        &mut self.nodes[index as usize].value
+    }
+
+    /// Makes an entry free that is in no slot. `freed` is called with the number of a chunk of which
+    /// no entry is in use any more, nor kept for the next.
+    #[inline]
+    pub(super) fn release(&mut self, index: u32, freed: impl FnOnce(usize)) -> T {
+        let Node { links, value } = self.nodes.remove_with(index as usize, freed);
+        debug_assert_eq!(links, Links::to(UNFILED), "entry {index} is filed");
+        value
     }
 
     /// Files an entry that is in no slot at a tick after the base.
     #[inline]
     pub(super) fn file(&mut self, index: u32, tick: Tick) {
         debug_assert!(tick > self.base, "filed {tick:?} behind {:?}", self.base);
-        debug_assert_eq!(self.links[index as usize], Links::to(index), "entry {index} is filed");
+        debug_assert_eq!(*self.links_of(index), Links::to(UNFILED), "entry {index} is filed");
         let SlotId(id) = self.slot_of(tick);
         let (level, bit) = (id as usize / 64, 1 << (id % 64));
         let slot = &mut self.slots[id as usize];
@@ -123,23 +127,21 @@ impl Wheel {
         self.filed += 1;
         slot.least = if first { tick } else { slot.least.min(tick) };
         self.occupied[level] |= bit;
-        let tail = std::mem::replace(&mut slot.ends.previous, index);
-        self.links[index as usize] = Links { next: SLOT | id, previous: tail };
+        let tail = mem::replace(&mut slot.ends.previous, index);
+        *self.links_of(index) = Links { next: SLOT | id, previous: tail };
         self.links_of(tail).next = index;
     }
 
     /// Takes an entry out of its slot; does nothing to one that is in none.
     #[inline]
     pub(super) fn unlink(&mut self, index: u32) {
-        let Links { next, previous } = self.links[index as usize];
-        if next == index {
+        let Links { next, previous } = mem::replace(self.links_of(index), Links::to(UNFILED));
+        if next == UNFILED {
             return;
         }
-        debug_assert_ne!(previous, FREE, "entry {index} is free");
         self.filed -= 1;
         self.links_of(previous).next = next;
         self.links_of(next).previous = previous;
-        self.links[index as usize] = Links::to(index);
         if next == previous && next & SLOT != 0 {
             let id = next & !SLOT;
             self.occupied[id as usize / 64] &= !(1 << (id % 64));
@@ -204,7 +206,7 @@ impl Wheel {
     #[inline]
     fn links_of(&mut self, name: u32) -> &mut Links {
         match name & SLOT {
-            0 => &mut self.links[name as usize],
+            0 => &mut self.nodes[name as usize].links,
             _ => &mut self.slots[(name & !SLOT) as usize].ends,
         }
     }
@@ -216,35 +218,26 @@ impl Links {
     }
 }
 
-/// Makes room for `more` elements, and for at most an eighth of all beyond that: doubling would
-/// cost each timer half its size again.
-pub(super) fn reserve<T>(elements: &mut Vec<T>, more: usize) {
-    if elements.capacity() - elements.len() < more {
-        elements.reserve_exact(more.max(elements.len() / 8));
-    }
-}
-
 /// Bits of a tick that one level tells apart.
 const GROUP: u32 = 6;
 const LEVELS: usize = (Tick::BITS / GROUP) as usize;
 /// Set in a name that means a slot.
 const SLOT: u32 = 1 << 31;
-/// The end of the list of free entries; no entry has this index.
-const FREE: u32 = SLOT - 1;
+/// In place of the links of an entry that is in no slot; no entry has this index.
+const UNFILED: u32 = SLOT - 1;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
 
-    fn wheel(entries: u32) -> Wheel {
+    fn wheel(entries: u32) -> Wheel<()> {
         let mut wheel = Wheel::new();
-        wheel.grow(entries);
-        (0..entries).for_each(|index| assert_eq!(wheel.take_free(), Some(index)));
+        (0..entries).for_each(|index| assert_eq!(wheel.insert(()), index));
         wheel
     }
 
     /// Moves to `tick`; the entries whose tick came, by what `ticks` says of them.
-    fn turn(wheel: &mut Wheel, ticks: &[Tick], tick: Tick) -> Vec<u32> {
+    fn turn(wheel: &mut Wheel<()>, ticks: &[Tick], tick: Tick) -> Vec<u32> {
         let mut came = Vec::new();
         while let Some(slot) = wheel.reach(tick) {
             while let Some(index) = wheel.pop(slot) {
@@ -307,12 +300,8 @@ mod tests {
     #[test]
     fn a_released_entry_is_given_out_again_and_no_entry_twice() {
         let mut wheel = wheel(3);
-        assert_eq!(wheel.take_free(), None);
-        wheel.release(2);
-        wheel.release(0);
-        assert_eq!(
-            [wheel.take_free(), wheel.take_free(), wheel.take_free()],
-            [Some(0), Some(2), None]
-        );
+        wheel.release(2, |_| ());
+        wheel.release(0, |_| ());
+        assert_eq!([(); 3].map(|()| wheel.insert(())), [0, 2, 3]);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::super::place::Place;
 use super::super::queue::{Armed, TimerQueue};
 use super::super::tick::Tick;
 use super::super::{Clock, Instant};
@@ -20,12 +21,12 @@ fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
     let arm = |ticks: u32| queue.arm(None, Instant::ZERO + TICK * ticks, Waker::noop());
     assert!(matches!(arm(900), Armed::Waits(_)));
     assert!(matches!(arm(901), Armed::Waits(_)));
-    let Armed::Waits(later) = arm(902) else { panic!("it is not due") };
+    let Armed::Waits(Some(later)) = arm(902) else { panic!("it is not due") };
     assert!(matches!(arm(5), Armed::Waits(_)));
     assert_eq!(queue.next(), Some(Instant::ZERO + TICK * 5));
     // The same for a timer that has an entry already.
     let earliest = Instant::ZERO + TICK * 3;
-    assert_eq!(queue.arm(Some(later), earliest, Waker::noop()), Armed::Waits(later));
+    assert_eq!(queue.arm(Some(&later), earliest, Waker::noop()), Armed::Waits(None));
     assert_eq!(queue.next(), Some(earliest));
     assert_eq!(*rung.lock(), [900, 5, 3].map(|ticks| Instant::ZERO + TICK * ticks));
 }
@@ -80,9 +81,11 @@ fn failure_48_cancelled_entries_do_not_pile_up_whatever_their_deadlines() {
     let waker = bench.waker(0);
     for round in 0..100_000 {
         let far = Instant::ZERO + days(1 + round % 400);
-        let Armed::Waits(index) = bench.queue.arm(None, far, &waker) else { panic!("not due") };
-        assert!(index < 64, "entry {index} at round {round}");
-        bench.queue.cancel(index);
+        let Armed::Waits(Some(index)) = bench.queue.arm(None, far, &waker) else {
+            panic!("not due")
+        };
+        assert!(index.index < 64, "entry {index:?} at round {round}");
+        index.cancel();
     }
     assert_eq!(bench.queue.len(), 0);
 }
@@ -92,10 +95,11 @@ fn failure_48_a_cancelled_timer_keeps_no_task_in_memory_once_the_worker_rests() 
     let bench = Bench::new();
     let name = Arc::new(Name(0, Arc::default()));
     let far = Instant::ZERO + days(400);
-    let Armed::Waits(index) = bench.queue.arm(None, far, &Waker::from(Arc::clone(&name))) else {
+    let Armed::Waits(Some(index)) = bench.queue.arm(None, far, &Waker::from(Arc::clone(&name)))
+    else {
         panic!("not due");
     };
-    bench.queue.cancel(index);
+    index.cancel();
     bench.queue.tidy();
     assert_eq!(Arc::strong_count(&name), 1);
     assert_eq!(bench.queue.next(), None);
@@ -106,7 +110,7 @@ fn a_cancelled_timer_wakes_nobody() {
     let bench = Bench::new();
     let index = bench.arm_waiting(0, at(1 << 20));
     bench.arm_waiting(1, at(1 << 20));
-    bench.queue.cancel(index);
+    index.cancel();
     // No look is left to let go of it first.
     assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
 }
@@ -115,7 +119,7 @@ fn a_cancelled_timer_wakes_nobody() {
 fn a_postponed_timer_is_filed_anew_and_wakes_nobody_early() {
     let bench = Bench::new();
     let index = bench.arm_waiting(0, at(1 << 20));
-    bench.queue.postpone(index, Tick::of_deadline(at(1 << 30)));
+    index.postpone(Tick::of_deadline(at(1 << 30)));
     assert_eq!(bench.advance(at(1 << 29), NO_LIMIT), []);
     assert_eq!(bench.queue.next(), Some(at(1 << 30)));
     assert_eq!(bench.advance(at(1 << 30), NO_LIMIT), [0]);
@@ -126,11 +130,13 @@ fn postponing_to_an_earlier_deadline_changes_nothing_but_is_seen() {
     let bench = Bench::new();
     let (early, late) = (Tick::of_deadline(at(1 << 20)), Tick::of_deadline(at(1 << 30)));
     let waker = bench.waker(0);
-    let Armed::Waits(index) = bench.queue.arm(None, at(1 << 30), &waker) else { panic!("not due") };
-    assert!(bench.queue.waits(index, late, &waker));
-    bench.queue.postpone(index, early);
-    assert!(!bench.queue.waits(index, early, &waker));
-    assert!(!bench.queue.waits(index, late, Waker::noop()));
+    let Armed::Waits(Some(index)) = bench.queue.arm(None, at(1 << 30), &waker) else {
+        panic!("not due")
+    };
+    assert!(index.waits(late, &waker));
+    index.postpone(early);
+    assert!(!index.waits(early, &waker));
+    assert!(!index.waits(late, Waker::noop()));
     assert_eq!(bench.queue.next(), Some(at(1 << 30)));
 }
 
@@ -139,9 +145,9 @@ fn a_fired_entry_stays_its_timers_until_handed_back() {
     let bench = Bench::new();
     let first = bench.arm_waiting(0, at(1 << 20));
     assert_eq!(bench.advance(at(1 << 20), NO_LIMIT), [0]);
-    let others: Vec<u32> = (1..2_000).map(|name| bench.arm_waiting(name, at(1 << 30))).collect();
+    let others: Vec<_> = (1..2_000).map(|name| bench.arm_waiting(name, at(1 << 30))).collect();
     assert!(!others.contains(&first));
-    bench.queue.cancel(first);
+    first.cancel();
     assert_eq!(bench.queue.len(), others.len());
 }
 
@@ -214,7 +220,7 @@ fn closing_returns_each_waker_once_and_nothing_fires_after() {
     for name in 1..100 {
         bench.arm_waiting(name, at(name as u64 * (1 << 30)));
     }
-    bench.queue.cancel(cancelled);
+    cancelled.cancel();
     bench.queue.close().into_iter().for_each(Waker::wake);
     let mut woken = std::mem::take(&mut *bench.woken.lock());
     woken.sort_unstable();
@@ -239,16 +245,22 @@ fn wakers_are_dropped_outside_the_lock() {
     let (queue, dropped) = (Arc::new(TimerQueue::new(None)), Arc::new(AtomicUsize::new(0)));
     let nosy = || Waker::from(Arc::new(Nosy(Arc::clone(&queue), Arc::clone(&dropped))));
     for _ in 0..32 {
-        let Armed::Waits(index) = queue.arm(None, at(1 << 40), &nosy()) else { panic!("not due") };
-        let _ = queue.arm(Some(index), at(1 << 39), &nosy());
-        queue.cancel(index);
+        let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 40), &nosy()) else {
+            panic!("not due")
+        };
+        let _ = queue.arm(Some(&index), at(1 << 39), &nosy());
+        index.cancel();
     }
     queue.tidy();
-    let Armed::Waits(index) = queue.arm(None, at(1 << 20), &nosy()) else { panic!("not due") };
-    queue.cancel(index);
+    let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 20), &nosy()) else {
+        panic!("not due")
+    };
+    index.cancel();
     queue.advance(at(1 << 20), NO_LIMIT, &mut Vec::new());
-    let Armed::Waits(index) = queue.arm(None, at(1 << 40), &nosy()) else { panic!("not due") };
-    queue.cancel(index);
+    let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 40), &nosy()) else {
+        panic!("not due")
+    };
+    index.cancel();
     queue.close();
     assert_eq!(queue.arm(None, at(1 << 40), &nosy()), Armed::Closed);
     assert_eq!(dropped.load(Ordering::Relaxed), 32 * 2 + 3);
@@ -257,7 +269,7 @@ fn wakers_are_dropped_outside_the_lock() {
 #[test]
 fn many_threads_cancel_while_the_owner_arms_and_no_entry_is_lost() {
     let queue = TimerQueue::new(None);
-    let (sender, receiver) = std::sync::mpsc::channel::<u32>();
+    let (sender, receiver) = std::sync::mpsc::channel::<Place>();
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -265,14 +277,14 @@ fn many_threads_cancel_while_the_owner_arms_and_no_entry_is_lost() {
                 loop {
                     let taken = receiver.lock().recv();
                     let Ok(index) = taken else { break };
-                    queue.cancel(index);
+                    index.cancel();
                 }
             });
         }
         let mut wakers = Vec::new();
         for round in 0..50_000u64 {
             let deadline = at((round + 1 + round % 7 * 100) << 16);
-            if let Armed::Waits(index) = queue.arm(None, deadline, Waker::noop()) {
+            if let Armed::Waits(Some(index)) = queue.arm(None, deadline, Waker::noop()) {
                 sender.send(index).expect("the cancelling threads end after this one");
             }
             queue.advance(at(round << 16), 16, &mut wakers);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::Instant;
+use super::super::place::Place;
 use super::super::queue::Armed;
 use super::super::tick::Tick;
 use super::{Bench, NO_LIMIT, days};
@@ -53,9 +54,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     now: Instant,
-    waiting: BTreeMap<usize, (Instant, u32)>,
+    waiting: BTreeMap<usize, (Instant, Place)>,
     /// Fired, but not yet handed back.
-    fired: BTreeMap<usize, u32>,
+    fired: BTreeMap<usize, Place>,
     names: usize,
 }
 
@@ -80,8 +81,8 @@ impl Model {
     fn step(&mut self, bench: &Bench, step: Step) {
         match step {
             Step::Arm(duration) => self.arm(bench, self.now + duration),
-            Step::Cancel(index) => self.cancel(bench, index),
-            Step::Postpone(index, duration) => self.postpone(bench, index, duration),
+            Step::Cancel(index) => self.cancel(index),
+            Step::Postpone(index, duration) => self.postpone(index, duration),
             Step::Rearm(index, duration) => self.rearm(bench, index, self.now + duration),
             Step::Advance(duration, limit) => self.advance(bench, duration, limit),
         }
@@ -92,43 +93,42 @@ impl Model {
     fn arm(&mut self, bench: &Bench, deadline: Instant) {
         self.names += 1;
         match bench.arm(self.names, deadline) {
-            Armed::Waits(index) => {
-                self.waiting.insert(self.names, (deadline, index));
+            Armed::Waits(Some(place)) => {
+                self.waiting.insert(self.names, (deadline, place));
             }
             Armed::Due => assert!(deadline <= self.now, "{deadline:?} is not due"),
             other => panic!("{other:?}"),
         }
     }
 
-    fn cancel(&mut self, bench: &Bench, index: prop::sample::Index) {
+    fn cancel(&mut self, index: prop::sample::Index) {
         if let Some(name) = self.pick(index)
             && let Some((_, entry)) = self.waiting.remove(&name)
         {
-            bench.queue.cancel(entry);
+            entry.cancel();
         }
     }
 
-    fn postpone(&mut self, bench: &Bench, index: prop::sample::Index, duration: Duration) {
+    fn postpone(&mut self, index: prop::sample::Index, duration: Duration) {
         if let Some(name) = self.pick(index)
             && let Some((deadline, entry)) = self.waiting.get_mut(&name)
         {
             *deadline += duration;
-            bench.queue.postpone(*entry, Tick::of_deadline(*deadline));
+            entry.postpone(Tick::of_deadline(*deadline));
         }
     }
 
     /// Moves a timer to any other deadline, in the entry that it has.
     fn rearm(&mut self, bench: &Bench, index: prop::sample::Index, deadline: Instant) {
         let Some(name) = self.pick(index) else { return };
-        let (_, entry) = self.waiting[&name];
-        match bench.queue.arm(Some(entry), deadline, &bench.waker(name)) {
-            Armed::Waits(same) => {
-                assert_eq!(same, entry);
+        let (_, entry) = self.waiting[&name].clone();
+        match bench.queue.arm(Some(&entry), deadline, &bench.waker(name)) {
+            Armed::Waits(None) => {
                 self.waiting.insert(name, (deadline, entry));
             }
             Armed::Due => {
                 assert!(deadline <= self.now);
-                bench.queue.cancel(entry);
+                entry.cancel();
                 self.waiting.remove(&name);
             }
             other => panic!("{other:?}"),
@@ -160,7 +160,7 @@ impl Model {
         // Half of the fired ones are handed back now, the others keep their entries.
         self.fired.retain(|name, entry| {
             if name % 2 == 0 {
-                bench.queue.cancel(*entry);
+                entry.clone().cancel();
             }
             name % 2 != 0
         });
@@ -177,7 +177,7 @@ proptest! {
             model.step(&bench, step);
         }
         prop_assert_eq!(bench.queue.len(), model.waiting.len());
-        model.fired.values().for_each(|entry| bench.queue.cancel(*entry));
+        model.fired.into_values().for_each(Place::cancel);
         prop_assert_eq!(bench.queue.close().len(), model.waiting.len());
     }
 }

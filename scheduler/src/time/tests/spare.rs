@@ -15,7 +15,7 @@ fn on_a_worker(step: fn(&mut Context<'_>, &TimerQueue, ManualClock)) {
     let runtime = Builder::new().workers(1).clock(clock).start(Idle::new());
     let runtime = runtime.expect("one worker can be started");
     let task = runtime.spawn(poll_fn(move |cx| {
-        let queue = context::timers().expect("a task runs on a worker");
+        let queue = context::with_timers(Arc::clone).expect("a task runs on a worker");
         step(cx, &queue, hand.clone());
         Poll::Ready(())
     }));
@@ -114,7 +114,7 @@ fn a_worker_that_rests_keeps_nothing() {
         let mut timer = Timer::new();
         timer.set(Some(Instant::now() + Duration::from_secs(3_600)));
         assert!(timer.poll_elapsed(cx).is_pending());
-        Poll::Ready(context::timers().expect("a task runs on a worker"))
+        Poll::Ready(context::with_timers(Arc::clone).expect("a task runs on a worker"))
     }));
     let queue = runtime.block_on(queue).expect("the task does not panic");
     // Only a worker that lets go of its spare ever leaves this loop.

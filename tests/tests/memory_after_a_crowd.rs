@@ -1,0 +1,98 @@
+//! The memory of a crowd of tasks goes back when it leaves, also while a few of it stay.
+//!
+//! One test function, since it counts what the whole process has allocated.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use heist::{JoinHandle, Runtime, task, time};
+
+/// Counts the bytes that are allocated now.
+struct Counting;
+
+/// Raised by allocations and lowered by frees. Relaxed: it orders nothing.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: it passes every call on to `System`, with the arguments that it was called with, and
+// returns what that returns; counting touches no memory that is allocated here.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller promises of `layout` what `System` asks of it.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller promises that `place` came from `alloc` above, thus from `System`, with
+        // this layout.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const CROWD: usize = 200_000;
+
+/// Those that stay, next to each other and far apart.
+const STAY: [usize; 6] = [0, 1, 70_000, 130_001, 199_998, 199_999];
+
+/// A task with a name of its own, which waits with a time limit.
+fn spawn(runtime: &Runtime, number: usize) -> JoinHandle<()> {
+    let name = format!("visitor {number}");
+    let wait = async { time::sleep(Duration::from_secs(3_600)).await };
+    task::Builder::new().name(name).spawn_on(runtime.handle(), wait)
+}
+
+/// Waits until as many tasks are alive, and as many timers armed.
+fn await_present(runtime: &Runtime, count: usize) {
+    loop {
+        let metrics = runtime.handle().metrics();
+        if (metrics.tasks_alive, metrics.timers) == (count, count) {
+            break;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Bytes, once as many tasks are alive.
+fn allocated(runtime: &Runtime, count: usize) -> usize {
+    await_present(runtime, count);
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
+/// Failure: 41 MB stayed after 500,000 tasks, for tables that shrank only when they were empty, or
+/// never.
+#[test]
+fn crowd_of_tasks_with_timers_leaves_no_memory_behind() {
+    let runtime = heist::Builder::new().workers(2).start().unwrap();
+    let mut tasks: Vec<Option<JoinHandle<()>>> = (0..CROWD).map(|_| None).collect();
+    // What is allocated once, whatever comes.
+    (0..1_000).for_each(|number| tasks[number] = Some(spawn(&runtime, number)));
+    await_present(&runtime, 1_000);
+    let abort =
+        |task: &mut Option<JoinHandle<()>>| task.take().into_iter().for_each(|it| it.abort());
+    tasks.iter_mut().for_each(abort);
+    let before = allocated(&runtime, 0);
+
+    for (number, task) in tasks.iter_mut().enumerate() {
+        *task = Some(spawn(&runtime, number));
+    }
+    let crowded = allocated(&runtime, CROWD);
+    assert!(crowded - before > CROWD * 200, "they take {} bytes", crowded - before);
+
+    let leave = tasks.iter_mut().enumerate().filter(|(number, _)| !STAY.contains(number));
+    leave.for_each(|(_, task)| abort(task));
+    let after = allocated(&runtime, STAY.len());
+    let kept = after.saturating_sub(before);
+    assert!(kept <= KEPT, "{kept} bytes stay of {}", crowded - before);
+
+    tasks.iter_mut().for_each(abort);
+    await_present(&runtime, 0);
+}
+
+/// A chunk each of tasks, names and timers for each task that stays (3, 6 and 6 KiB at most), one of
+/// each that is kept for the next task in each of the tables, and the lists of chunks.
+const KEPT: usize = STAY.len() * 16 * 1024 + 256 * 1024;
