@@ -4,6 +4,8 @@
 //! room, and a chunk in which nothing is left is freed. So what stays of a crowd, wherever it is in the
 //! table, holds at most a chunk each.
 
+#![cfg_attr(heist_loom, allow(clippy::modulo_one, reason = "a chunk has one place under loom"))]
+
 use std::fmt;
 use std::mem;
 use std::ops::{Index, IndexMut};
@@ -164,10 +166,10 @@ impl<T> Chunks<T> {
             self.roomy[number / 64] |= 1 << (number % 64);
             self.lowest = self.lowest.min(number);
         }
-        if used == 0 {
-            if let Some(number) = self.trim(number) {
-                freed(number);
-            }
+        if used == 0
+            && let Some(number) = self.trim(number)
+        {
+            freed(number);
         }
         value
     }

@@ -4,6 +4,8 @@
 //! holds a chunk, under its lock, while an entry of it is in use. So a chunk never moves, and it is
 //! freed when the last of its entries was let go of and the last timer has let go of the chunk.
 
+#![cfg_attr(heist_loom, allow(clippy::modulo_one, reason = "a chunk has one place under loom"))]
+
 use std::sync::Arc;
 use std::task::Waker;
 
