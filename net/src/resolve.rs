@@ -71,8 +71,8 @@ pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
 #[non_exhaustive]
 pub enum ConnectError {
     /// It makes no sense, does not exist or has no address; or it could not be looked up, since
-    /// name servers do not answer or as many look-ups wait already as may. The latter has the kind
-    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    /// name servers do not answer or as many look-ups wait already as may. A look-up that was not begun
+    /// has the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy).
     #[error("cannot find the address of {target}: {source}")]
     NotFound {
         /// What was looked up.
@@ -160,7 +160,7 @@ impl Target {
         lookup.await.map_err(|error| match error.is_refused() {
             true => io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                format!("the look-up was not begun, as too many wait or run: {error}"),
+                format!("the look-up was not begun: {error}"),
             ),
             false => io::Error::other(error.to_string()),
         })?

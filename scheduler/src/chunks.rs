@@ -186,18 +186,6 @@ impl<T> Chunks<T> {
         })
     }
 
-    /// All values with their keys, in the order of these.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        self.chunks.iter_mut().enumerate().flat_map(|(number, chunk)| {
-            chunk.slots.iter_mut().flat_map(|slots| slots.iter_mut()).enumerate().filter_map(
-                move |(place, slot)| match slot {
-                    Slot::Used(value) => Some((number * CHUNK + place, value)),
-                    Slot::Free(_) => None,
-                },
-            )
-        })
-    }
-
     /// Makes the lowest chunk that is not there.
     #[cold]
     fn grow(&mut self) {

@@ -47,7 +47,7 @@ impl Drop for SetOnDrop {
 }
 
 /// Failure: work that was aborted while it waited kept its place until a thread came to it, so that
-/// work that nobody awaits any more filled the queue and all other was refused.
+/// work that was given up filled the queue and all other was refused.
 #[test]
 fn aborted_work_that_waits_frees_its_place_at_once() {
     let runtime = runtime();

@@ -55,7 +55,7 @@ struct State {
 
 /// One connection.
 struct Open {
-    /// Its task; one that wakes nobody until that has been polled.
+    /// Its task; until that has been polled, a waker that does nothing.
     task: Waker,
     origin: Option<Origin>,
     visit: Visit,

@@ -18,7 +18,7 @@ use super::queue::TimerQueue;
 #[cfg(test)]
 use {super::tick::Tick, std::task::Waker};
 
-/// An entry that is held by one who shall use it or [cancel](Place::cancel) it.
+/// An entry, to be used for a timer or [cancelled](Place::cancel).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 #[must_use = "an entry that nobody cancels is lost to its queue"]

@@ -43,7 +43,7 @@ pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
 
 /// What is changed only under the queue's lock.
 struct Filed {
-    /// With each entry's waker; one that wakes nobody when it has fired.
+    /// With each entry's waker; one that does nothing when it has fired.
     wheel: Wheel<Waker>,
     entries: Entries,
     /// Entries that were taken from the stack of cancelled ones and are not yet released.
@@ -253,7 +253,7 @@ impl TimerQueue {
         (Armed::Waits(place), earlier)
     }
 
-    /// An entry that was nobody's, with what the timer is about to be filed with.
+    /// An entry that was free, with what the timer is about to be filed with.
     #[inline]
     fn take_into_use(&self, filed: &mut Filed, tick: Tick, waker: Waker) -> Place {
         let identity = Identity::of(&waker);
