@@ -36,7 +36,10 @@ impl Protocol for Silent {
     }
 }
 
-fn waits() -> Vec<(&'static str, fn() -> Waits)> {
+/// A name, and what makes its waits.
+type Named = (&'static str, fn() -> Waits);
+
+fn waits() -> Vec<Named> {
     fn shared<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(
         value: T,
         wait: impl Fn(Arc<T>) -> F + Send + 'static,

@@ -26,7 +26,7 @@ pub use crate::panics::wake_all;
 pub use crate::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
-#[cfg(test)]
+#[cfg(all(test, not(heist_loom)))]
 pub(crate) use registry::NoOwner;
 pub(crate) use registry::{Admission, Home, Owner, Refusal, Refused};
 
