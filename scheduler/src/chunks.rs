@@ -166,7 +166,9 @@ impl<T> Chunks<T> {
             self.roomy[number / 64] |= 1 << (number % 64);
             self.lowest = self.lowest.min(number);
         }
+        // Where it is the spare itself there is nothing to free, as with a task that comes and goes.
         if used == 0
+            && number != self.spare
             && let Some(number) = self.trim(number)
         {
             freed(number);
@@ -220,7 +222,7 @@ impl<T> Chunks<T> {
     fn trim(&mut self, number: usize) -> Option<usize> {
         let other = mem::replace(&mut self.spare, number);
         let is_empty = |chunk: &Chunk<T>| chunk.used == 0 && !chunk.is_missing();
-        if other == number || !self.chunks.get(other).is_some_and(is_empty) {
+        if !self.chunks.get(other).is_some_and(is_empty) {
             return None;
         }
         self.spare = number.min(other);
