@@ -368,22 +368,48 @@ fn bound_from_outside_is_reached_exactly_whoever_of_them_lives_on() {
 #[test]
 fn a_conversation_in_the_next_slot_does_not_starve_the_deque() {
     let runtime = runtime(1);
-    let stop = Arc::new(AtomicBool::new(false));
-    let talk = Arc::clone(&stop);
-    runtime.block_on(async {
-        let forever = spawn(async move {
+    let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (talk, count) = (Arc::clone(&stop), Arc::clone(&rounds));
+    let waiting = runtime.spawn(async move {
+        let conversation = spawn(async move {
             while !talk.load(Ordering::SeqCst) {
                 // Each spawned task goes to the next slot and is joined from there.
                 spawn(async {}).await.unwrap();
+                assert!(count.fetch_add(1, Ordering::SeqCst) < 100, "the deque starves");
             }
         });
-        // Ends only if this task, in the deque, gets its turns.
         for _ in 0..100 {
+            // To the end of the deque, which no look at the injector takes from.
             yield_now().await;
+            rounds.store(0, Ordering::SeqCst);
         }
-        spawn(async move { stop.store(true, Ordering::SeqCst) }).await.unwrap();
-        forever.await.unwrap();
+        stop.store(true, Ordering::SeqCst);
+        conversation.await
     });
+    runtime.block_on(waiting).unwrap().unwrap();
+}
+
+/// RUSTSEC-2021-0093, tokio 2387: a task that two workers take, or that an overflow overwrites.
+#[test]
+fn a_crowd_in_one_deque_runs_each_task_once_while_others_steal() {
+    const TASKS: usize = 100_000;
+    let runtime = runtime(4);
+    let runs: Arc<[AtomicUsize]> = (0..TASKS).map(|_| AtomicUsize::new(0)).collect();
+    let counts = Arc::clone(&runs);
+    let spawner = runtime.spawn(async move {
+        // In one poll, so that all of them are in one deque, far beyond its first capacity.
+        let task = |number: usize| {
+            let counts = Arc::clone(&counts);
+            spawn(async move { counts[number].fetch_add(1, Ordering::SeqCst) })
+        };
+        (0..TASKS).map(task).collect::<Vec<_>>()
+    });
+    runtime.block_on(async {
+        for task in spawner.await.unwrap() {
+            assert_eq!(task.await.unwrap(), 0);
+        }
+    });
+    assert!(runs.iter().all(|runs| runs.load(Ordering::SeqCst) == 1));
 }
 
 #[test]
