@@ -204,34 +204,6 @@ fn a_wake_by_what_a_worker_lets_go_of_before_it_sleeps_is_not_lost() {
     }
 }
 
-/// The same with a timer that no thread in `block_on` fires: a worker has to get up for it.
-#[test]
-fn an_earlier_timer_armed_under_a_guard_wakes_the_sleeper() {
-    struct Tells(mpsc::Sender<()>);
-    impl Wake for Tells {
-        fn wake(self: Arc<Self>) {
-            let _ = self.0.send(());
-        }
-    }
-    let runtime = runtime(2);
-    let _inside = runtime.handle().enter();
-    let mut timers = Vec::new();
-    for millis in [3_600_000, 2, 2, 2] {
-        while runtime.handle().metrics().listening + runtime.handle().metrics().parked < 2 {
-            std::thread::yield_now();
-        }
-        let (tell, told) = mpsc::channel();
-        let waker = Waker::from(Arc::new(Tells(tell)));
-        let mut timer = time::Timer::new();
-        timer.set(Some(time::Instant::now() + Duration::from_millis(millis)));
-        assert!(timer.poll_elapsed(&mut Context::from_waker(&waker)).is_pending());
-        if millis < 1_000 {
-            told.recv_timeout(HANG).unwrap();
-        }
-        timers.push(timer);
-    }
-}
-
 /// A time-out in `block_on` must not depend on a worker having time for it.
 #[test]
 fn a_timeout_off_the_workers_fires_while_every_worker_is_stuck() {
