@@ -10,6 +10,7 @@ mod registered;
 mod stored;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
 pub(crate) use self::registered::Registered;
@@ -118,7 +119,7 @@ impl Slot {
     pub(crate) fn wake(&self, direction: Direction) {
         let mut anonymous = Vec::new();
         let waker = self.use_waker(direction, &mut anonymous);
-        anonymous.into_iter().chain(waker).for_each(Waker::wake);
+        wake_all(anonymous.into_iter().chain(waker));
     }
 
     /// Brings an event for the owner of `generation`; the wakers for it go to `out`.
@@ -324,6 +325,27 @@ impl LeftOver {
             LeftOver::Displaced(_) if mutant::on(Mutant::ReplacedWakerDropped) => {}
             LeftOver::Displaced(displaced) => displaced.wake(),
         }
+    }
+}
+
+/// Calls wakers: all of them, whatever one of them does. The first panic goes on to the caller, unless
+/// that unwinds already.
+fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut wakers = wakers.into_iter();
+    let mut first = None;
+    while let Err(payload) =
+        catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake)))
+    {
+        // Its drop is foreign code, too, and would keep the others from being called.
+        match first {
+            None => first = Some(payload),
+            Some(_) => std::mem::forget(payload),
+        }
+    }
+    match first {
+        Some(payload) if std::thread::panicking() => std::mem::forget(payload),
+        Some(payload) => resume_unwind(payload),
+        None => {}
     }
 }
 

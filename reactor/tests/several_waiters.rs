@@ -4,8 +4,9 @@ mod common;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use common::{Wakes, pump, queue, unix};
 use heist_reactor::{Direction, Interest, Kind, Queue, Source, Waiter};
@@ -202,6 +203,31 @@ fn stream_that_goes_from_task_to_task_piles_up_no_wakers() {
     pump(&queue);
     assert_eq!(last.0.count(), 1);
     assert!(others.iter().all(displaced), "a displaced waker is woken again");
+}
+
+/// Failure: the waker behind one that panics was taken out and never called.
+#[test]
+fn waker_that_panics_does_not_keep_the_next_from_being_woken() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("expected by this test");
+        }
+    }
+    let queue = queue();
+    let (address, listener) = listener(&queue);
+    let _client = TcpStream::connect(address).unwrap();
+    let mut wakers = Vec::new();
+    while queue.wait(0, 64, None, &mut wakers).unwrap().events == 0 {}
+    let taken = listener.try_drain(Direction::Read).unwrap();
+    // Both wait by their wakers alone while the event is taken.
+    let woken = Arc::new(Wakes::default());
+    for waker in [Waker::from(Arc::new(Panics)), Waker::from(Arc::clone(&woken))] {
+        let mut cx = Context::from_waker(&waker);
+        assert!(listener.poll_drain(Direction::Read, &mut cx).is_pending());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(taken))).is_err());
+    assert_eq!(woken.count(), 1);
 }
 
 #[test]

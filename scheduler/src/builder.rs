@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use crate::blocking::{Blocking, Bounds};
+use crate::context::{self, Context};
 use crate::core::Core;
 use crate::exits::Exits;
 use crate::monitor::{Monitor, Watch};
@@ -284,7 +285,7 @@ impl Builder {
                 }
                 drop(outcomes);
                 worker.run_to_close();
-                let _inside = runtime.enter();
+                let _inside = context::enter(Context::Entered(runtime));
                 hooks.run_stop();
             })?;
         }
@@ -321,7 +322,7 @@ impl Handle {
         body: impl FnOnce() + Send + 'static,
     ) -> Result<(), StartError> {
         let exits = self.exits();
-        let presence = exits.enter();
+        let mut presence = exits.enter();
         let thread = threads::spawn(name.clone(), move || {
             presence.begin();
             body();

@@ -12,7 +12,8 @@ use std::ops::{Index, IndexMut};
 
 /// A table of values by small keys, which it gives out itself.
 ///
-/// Insertion and removal take constant time. One chunk that is empty is kept, so that a value that
+/// Insertion and removal take constant time, but for one in 128 at most, which looks through the list of
+/// chunks. One chunk that is empty is kept, so that a value that
 /// comes and goes allocates nothing.
 ///
 /// ```

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::coop::Step;
-use crate::local::Local;
+use crate::local::{Local, Pushed};
 use crate::panics;
 use crate::runtime::Handle;
 use crate::task::{Admission, Birth, Home, Refused, Task};
@@ -27,7 +27,7 @@ thread_local! {
             outer: RefCell::new(Vec::new()),
             next_scope: Cell::new(0),
             polled: Cell::new((ptr::null(), 0)),
-            refused: Cell::new(false),
+            refusals: Cell::new((0, false)),
         })
     };
 }
@@ -43,8 +43,9 @@ struct Thread {
     /// The [identity](identity) of the waker that the task polled last was given, which is one of
     /// this crate's.
     polled: Cell<(*const (), usize)>,
-    /// A wait was refused since this was last cleared, because its runtime shuts down.
-    refused: Cell<bool>,
+    /// Where the core of the runtime is whose `block_on` polls here, 0 for none; and whether a wait
+    /// in that runtime was refused since the poll began, because it shuts down.
+    refusals: Cell<(usize, bool)>,
 }
 
 /// Where the current thread is.
@@ -56,27 +57,43 @@ pub(crate) enum Context {
 }
 
 /// Leaves the context when dropped.
+///
+/// Code that ran inside may have forgotten a guard of its own. That is left, too.
 #[must_use = "the context is left when this is dropped"]
 pub(crate) struct Scope {
     number: u64,
+    /// It is a user's, who has to drop it in order.
+    is_guard: bool,
     /// It belongs to the thread that entered.
     _thread: PhantomData<*const ()>,
 }
 
 /// Enters `context` until the scope is dropped.
 pub(crate) fn enter(context: Context) -> Scope {
+    enter_as(context, false)
+}
+
+/// As [`enter`], for a guard of a user's: dropped before a younger one it panics.
+pub(crate) fn enter_guarded(context: Context) -> Scope {
+    enter_as(context, true)
+}
+
+fn enter_as(context: Context, is_guard: bool) -> Scope {
     THREAD.with(|thread| {
         let number = thread.next_scope.get();
         thread.next_scope.set(number + 1);
         let outer = thread.current.replace(Some(context));
         thread.outer.borrow_mut().push((number, outer));
-        Scope { number, _thread: PhantomData }
+        Scope { number, is_guard, _thread: PhantomData }
     })
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        let (left, in_order) = THREAD.with(|thread| thread.leave(self.number));
+        let (left, in_order) = THREAD.with(|thread| match self.is_guard {
+            true => thread.leave(self.number),
+            false => (thread.leave_all_from(self.number), true),
+        });
         // Runs the code of whoever dropped the last handle, so not under a borrow.
         drop(left);
         if !in_order {
@@ -87,16 +104,30 @@ impl Drop for Scope {
 
 impl Thread {
     /// Leaves a scope; what was entered with it, and whether no scope was entered after it.
-    fn leave(&self, number: u64) -> (Option<Context>, bool) {
+    fn leave(&self, number: u64) -> (Vec<Option<Context>>, bool) {
         let mut outer = self.outer.borrow_mut();
-        let place = outer.iter().rposition(|(scope, _)| *scope == number);
-        let place = place.expect("each scope is left once, on the thread that entered it");
+        let Some(place) = outer.iter().rposition(|(scope, _)| *scope == number) else {
+            // Left with an older scope.
+            return (Vec::new(), true);
+        };
         let (_, before) = outer.remove(place);
         match outer.get_mut(place) {
-            None => (self.current.replace(before), true),
+            None => (vec![self.current.replace(before)], true),
             // What was entered with this scope is what was current before the next one.
-            Some((_, entered)) => (std::mem::replace(entered, before), false),
+            Some((_, entered)) => (vec![std::mem::replace(entered, before)], false),
         }
+    }
+
+    /// Leaves a scope and all that were entered after it; what was entered with them.
+    fn leave_all_from(&self, number: u64) -> Vec<Option<Context>> {
+        let mut outer = self.outer.borrow_mut();
+        let Some(place) = outer.iter().rposition(|(scope, _)| *scope == number) else {
+            return Vec::new();
+        };
+        let mut left: Vec<_> = outer.drain(place..).map(|(_, before)| before).collect();
+        // The first of these was current before this scope.
+        left[0] = self.current.replace(left[0].take());
+        left
     }
 }
 
@@ -188,12 +219,16 @@ pub(crate) fn count_caught_panic() {
 /// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
 pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
     let mut task = Some(task);
-    let refused = look_at_worker(|local| {
+    let pushed = look_at_worker(|local| {
         let owned = |task: &mut Task| task.metadata().home().is_owned_by(local.core_address());
-        task.take_if(owned).and_then(|task| local.push(task, yielded))
+        task.take_if(owned).map(|task| local.push(task, yielded))
     });
-    // By a worker that closes. Dropping it runs its owner's code, so not before here.
-    drop(refused);
+    // Foreign code, so not under the borrow.
+    match pushed.flatten() {
+        Some(Pushed::Refused(task)) => drop(task),
+        Some(Pushed::WorthAWake(core)) => core.wake_for_owned(),
+        Some(Pushed::Queued) | None => {}
+    }
     task
 }
 
@@ -203,7 +238,7 @@ pub(crate) fn begin_poll(waker: &Waker) {
     THREAD.with(|thread| thread.polled.set(identity(waker)));
 }
 
-/// Whether `waker` is that of the task that is polled here, which does not panic.
+/// Whether `waker` is that of the task that was polled last on this thread, which does not panic.
 pub(crate) fn is_own_waker(waker: &Waker) -> bool {
     THREAD.with(|thread| thread.polled.get() == identity(waker))
 }
@@ -333,19 +368,46 @@ pub(crate) fn is_closing() -> bool {
 /// `block_on`, which cannot drop its caller, panics.
 #[cold]
 pub(crate) fn refuse<T>() -> Poll<T> {
-    THREAD.with(|thread| thread.refused.set(true));
+    let core = look_at(|context| Arc::as_ptr(context.handle().core()).addr()).unwrap_or(0);
+    THREAD.with(|thread| {
+        let (watched, refused) = thread.refusals.get();
+        thread.refusals.set((watched, refused || watched == core));
+    });
     Poll::Pending
 }
 
-/// Whether a wait was [refused](refuse) on this thread since the last call of this.
-pub(crate) fn take_refused() -> bool {
-    THREAD.with(|thread| thread.refused.replace(false))
+/// Watches for waits that are [refused](refuse) on this thread, until it is dropped. There may be a
+/// `block_on` inside of another one.
+pub(crate) struct Refusals {
+    core: usize,
+    outer: (usize, bool),
+}
+
+impl Refusals {
+    /// Watches for those of the runtime of `handle`.
+    pub(crate) fn watch(handle: &Handle) -> Refusals {
+        let core = Arc::as_ptr(handle.core()).addr();
+        let outer = THREAD.with(|thread| thread.refusals.replace((core, false)));
+        Refusals { core, outer }
+    }
+
+    /// Whether there was one since the last call.
+    pub(crate) fn take(&self) -> bool {
+        THREAD.with(|thread| thread.refusals.replace((self.core, false))).1
+    }
+}
+
+impl Drop for Refusals {
+    fn drop(&mut self) {
+        THREAD.with(|thread| thread.refusals.set(self.outer));
+    }
 }
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use crate::panics;
     use crate::{Builder, Handle, Idle};
 
     /// Failure: the thread stayed in a runtime for ever.
@@ -356,7 +418,7 @@ mod tests {
         let is_in = |handle: &Handle| Handle::current().same_runtime(handle);
         let (in_a, in_b, in_c) = (a.enter(), b.enter(), c.enter());
         let panic = catch_unwind(AssertUnwindSafe(|| drop(in_b))).unwrap_err();
-        assert!(panic.downcast::<String>().unwrap().contains("reverse order"));
+        assert!(panics::message(&*panic).contains("reverse order"));
         assert!(is_in(&c));
         let _ = catch_unwind(AssertUnwindSafe(|| drop(in_a))).unwrap_err();
         assert!(is_in(&c));

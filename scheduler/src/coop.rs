@@ -46,7 +46,10 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     context::spend(cx)
 }
 
-/// Gives back the operation that [`poll_proceed`] took, for one that is pending.
+/// Gives back the operation that one call of [`poll_proceed`] took, for one that is pending.
+///
+/// Only for that: a task that gives back what it did is never made to yield. The budget never grows
+/// beyond what the poll began with.
 #[inline]
 pub fn restore() {
     context::restore();

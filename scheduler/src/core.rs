@@ -10,6 +10,7 @@ use crate::figures::{Counters, Distributions};
 use crate::injector::Injector;
 use crate::monitor::Watch;
 use crate::overload::Overload;
+use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
 use crate::queue::SharedQueue;
@@ -149,24 +150,44 @@ impl Core {
         self.sleep.wake_one().is_some_and(|wake| self.carry_out(&wake))
     }
 
-    /// Wakes somebody to share a worker's own deque.
+    /// Wakes a worker to share another one's own deque.
     pub(crate) fn wake_for_owned(&self) {
+        if self.may_wake_for_owned() {
+            self.wake_for_unowned();
+        }
+    }
+
+    /// Whether a worker sleeps and no wake is under way.
+    pub(crate) fn may_wake_for_owned(&self) -> bool {
         // No fence before this look: the work has an owner that is awake. A sleeper just missed
         // is found by the next look, after the next poll longer than `T`.
         let sleepers = self.sleep.sleepers();
-        if sleepers.asleep() > 0 && !sleepers.token() {
-            self.wake_for_unowned();
-        }
+        sleepers.asleep() > 0 && !sleepers.token()
     }
 
     /// Whether there was somebody to wake.
     fn carry_out(&self, wake: &Wake) -> bool {
         match *wake {
             Wake::Unparked(worker) => self.sleep.parker(worker).unpark(),
-            Wake::Ring(lane) => self.park.wake(lane),
+            Wake::Ring(lane) => return self.ring(lane),
             Wake::Nobody => return false,
         }
         true
+    }
+
+    /// Rings the doorbell of a lane for a listener, who gets the token. A `Park` that panics is tried
+    /// once more; then the token is taken back, so that the next wake is not refused.
+    fn ring(&self, lane: usize) -> bool {
+        let rung = (0..2).any(|_| self.ring_doorbell(lane));
+        if !rung && self.sleep.answer(lane) {
+            self.sleep.release_token();
+        }
+        rung
+    }
+
+    /// Whether the `Park` did as it was told.
+    pub(crate) fn ring_doorbell(&self, lane: usize) -> bool {
+        panics::contain(Place::Park, || self.park.wake(lane)).is_some()
     }
 
     /// Whether anything waits that `worker`, which has nothing of its own, could do.

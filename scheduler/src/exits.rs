@@ -22,12 +22,16 @@ pub(crate) struct Exits {
 
 /// One thread's presence; dropped as the last thing the thread does, or where it could not be
 /// started.
-pub(crate) struct Presence(Arc<Exits>);
+pub(crate) struct Presence {
+    exits: Arc<Exits>,
+    /// Of the thread, once it has begun.
+    id: Option<ThreadId>,
+}
 
 impl Exits {
     pub(crate) fn enter(self: &Arc<Self>) -> Presence {
         *self.running.lock() += 1;
-        Presence(Arc::clone(self))
+        Presence { exits: Arc::clone(self), id: None }
     }
 
     /// Whether the current thread is one of them.
@@ -62,7 +66,8 @@ impl Exits {
         let still_running = *running;
         drop(running);
         for handle in self.handles.lock().drain(..) {
-            // With none running each has only its last instructions before it.
+            // With none running each has only its last instructions before it, and the destructors of
+            // its thread-locals.
             if still_running == 0 || handle.is_finished() {
                 // A panic in a thread hook has been printed by the panic hook.
                 let _ = handle.join();
@@ -110,16 +115,19 @@ impl Drop for BlockedThread<'_> {
 
 impl Presence {
     /// By the thread, as the first thing that it does.
-    pub(crate) fn begin(&self) {
-        self.0.ids.lock().push(thread::current().id());
+    pub(crate) fn begin(&mut self) {
+        let id = thread::current().id();
+        self.id = Some(id);
+        self.exits.ids.lock().push(id);
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let own = thread::current().id();
-        self.0.ids.lock().retain(|id| *id != own);
-        *self.0.running.lock() -= 1;
-        self.0.left.notify_all();
+        if let Some(own) = self.id {
+            self.exits.ids.lock().retain(|id| *id != own);
+        }
+        *self.exits.running.lock() -= 1;
+        self.exits.left.notify_all();
     }
 }

@@ -40,6 +40,16 @@ pub(crate) enum Calling {
     Events,
 }
 
+/// What becomes of a task that is pushed.
+#[must_use]
+pub(crate) enum Pushed {
+    Queued,
+    /// It is queued, and what waits in the deque behind the poll under way is worth a wake.
+    WorthAWake(Arc<Core>),
+    /// The runtime closes: it is to be dropped.
+    Refused(Task),
+}
+
 impl Local {
     pub(crate) fn new(handle: Handle, core: Arc<Core>, index: usize, queue: LocalQueue) -> Self {
         let now = core.clock.now();
@@ -106,19 +116,17 @@ impl Local {
         &self.core.clock
     }
 
-    /// Queues a task that became runnable on this worker. While the runtime closes it gives the
-    /// task back, to be dropped: that runs its owner's code, before which the caller has to end
-    /// its borrow of this.
-    #[must_use = "a task that was given back has to be dropped in the right place"]
-    pub(crate) fn push(&self, task: Task, yielded: bool) -> Option<Task> {
+    /// Queues a task that became runnable on this worker. What is left to do is foreign code, before
+    /// which the caller has to end its borrow of this.
+    pub(crate) fn push(&self, task: Task, yielded: bool) -> Pushed {
         if self.is_closing() {
-            return Some(task);
+            return Pushed::Refused(task);
         }
         let calling = self.calling.get();
         task.metadata().stamp_wake(WakeStamp::new(self.now.get(), calling == Calling::Events));
         if calling != Calling::Nobody {
             self.queue.push(task);
-            return None;
+            return Pushed::Queued;
         }
         if yielded {
             // To the end of the queue: that is what yielding means.
@@ -126,14 +134,10 @@ impl Local {
         } else {
             self.queue.push_next(&self.remote().queue, task, self.now.get());
         }
-        self.wake_others();
-        None
-    }
-
-    /// Wakes somebody if what waits in the deque behind the poll under way is worth a wake.
-    fn wake_others(&self) {
-        if self.remote().estimate().worth_a_wake(self.queue.len()) {
-            self.core.wake_for_owned();
+        let worth_it = self.remote().estimate().worth_a_wake(self.queue.len());
+        match worth_it && self.core.may_wake_for_owned() {
+            true => Pushed::WorthAWake(Arc::clone(&self.core)),
+            false => Pushed::Queued,
         }
     }
 
@@ -182,9 +186,9 @@ impl Local {
         }
     }
 
-    /// Gives an operation back to the budget.
+    /// Gives an operation back to the budget, which never has more than it began with.
     pub(crate) fn restore(&self) {
-        self.budget.set(self.budget.get().saturating_add(1));
+        self.budget.set(self.budget.get().saturating_add(1).min(self.core.budget));
     }
 
     /// Takes an operation from the budget if one is left.

@@ -272,7 +272,7 @@ impl Core {
     fn probe(&self, now: Instant) {
         for lane in 0..self.park.lanes() {
             if self.overload.send(lane, now) {
-                self.park.wake(lane);
+                self.ring_doorbell(lane);
             }
         }
     }

@@ -11,9 +11,13 @@
 //! | [`Place::JoinWaker`] | the waker of who joins a task | the task has ended as it would have |
 //! | `builder.rs` | `Builder::on_thread_start` | an error of `Builder::start` |
 //! | [`Place::StopHook`] | `Builder::on_thread_stop` | the thread ends as it would have |
+//! | [`Place::Park`] | a `Park` that is called to wake or to close, or by a worker with a task in hand | a wake is tried once more; else as if it had done nothing |
 //! | [`Place::Worker`] | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |
 //! | [`Place::Monitor`] | the monitor's look: the same | the monitor looks again |
 //! | [`Place::BlockingThread`] | a thread of the blocking pool | the thread takes the next work |
+//!
+//! The event queue calls wakers as well, in the poll that lets go of a source or ends a drain early: all
+//! of them, and then that poll gets the panic.
 //!
 //! Those with a [`Place`] are counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics).
 
@@ -31,6 +35,7 @@ pub(crate) enum Place {
     WakerDrop,
     JoinWaker,
     StopHook,
+    Park,
     Worker,
     Monitor,
     BlockingThread,
@@ -43,6 +48,7 @@ impl fmt::Display for Place {
             Place::WakerDrop => "a waker that was dropped",
             Place::JoinWaker => "the waker of a task that joins another",
             Place::StopHook => "the hook on_thread_stop",
+            Place::Park => "the source of events",
             Place::Worker => "the turn of a worker",
             Place::Monitor => "the monitor",
             Place::BlockingThread => "a thread of the blocking pool",

@@ -10,11 +10,11 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::blocking::{Blocking, Kind};
-use crate::context::{self, Context};
+use crate::context::{self, Context, Refusals};
 use crate::core::{self, Core};
 use crate::exits::{BlockedThreads, Exits};
 use crate::metrics::Metrics;
-use crate::panics;
+use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal, Refused};
@@ -199,7 +199,7 @@ impl Handle {
     /// The guard's drop, if a younger guard is still alive: drop them in the reverse order of their
     /// making.
     pub fn enter(&self) -> EnterGuard {
-        EnterGuard { _scope: context::enter(Context::Entered(self.clone())) }
+        EnterGuard { _scope: context::enter_guarded(Context::Entered(self.clone())) }
     }
 
     /// Spawns a task onto this runtime; see [`spawn`](crate::spawn).
@@ -223,13 +223,18 @@ impl Handle {
         self.launch_blocking(Kind::Work, &birth, work)
     }
 
+    /// Enters the runtime for code of heist's own.
+    fn scope(&self) -> context::Scope {
+        context::enter(Context::Entered(self.clone()))
+    }
+
     /// Runs `future` on the current thread until it is done, inside this runtime.
     ///
     /// # Panics
     /// * On a worker thread, where it would stop every task of that worker: await the future, or
     ///   spawn it.
-    /// * When the runtime shuts down and the future waits for one of its timers, sockets or tasks,
-    ///   which nothing will end any more. A future that waits for something else goes on.
+    /// * When the runtime shuts down and the future waits in it for a timer, a socket or a task, as
+    ///   no wait of heist's resumes there. A future that waits for something else goes on.
     /// * It passes on a panic of the future.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
@@ -237,20 +242,20 @@ impl Handle {
             "block_on was called on a worker thread, which would stop every task that runs there; \
              await the future, spawn it, or move the call into spawn_blocking"
         );
-        let _guard = self.enter();
+        let _scope = self.scope();
+        let refusals = Refusals::watch(self);
         let thread = self.0.blocked.add();
         let waker = Waker::from(Arc::clone(thread.parker()));
         let mut cx = TaskContext::from_waker(&waker);
         let mut future = pin!(future);
         loop {
-            context::take_refused();
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }
             assert!(
-                !context::take_refused(),
-                "the runtime was shut down while `block_on` waited for one of its timers, sockets \
-                 or tasks: end the future before the runtime, or do not shut it down"
+                !refusals.take(),
+                "the runtime was shut down while `block_on` waited in it for a timer, a socket or a \
+                 task: end the future before the runtime, or do not shut it down"
             );
             thread.parker().park(self.until_shared_timer());
             self.fire_shared_timers();
@@ -392,7 +397,7 @@ impl Handle {
         let timeout = if self.0.exits.is_one_of_them() { Duration::ZERO } else { timeout };
         let started = std::time::Instant::now();
         let left = || timeout.saturating_sub(started.elapsed());
-        let _inside = (!context::is_inside(self)).then(|| self.enter());
+        let _inside = (!context::is_inside(self)).then(|| self.scope());
 
         // Refuse new tasks first, so that the ones to be dropped only get fewer.
         self.all_homes().for_each(|home| home.close());
@@ -417,7 +422,7 @@ impl Handle {
     /// Makes every waiting thread return.
     fn end_waits(&self) {
         let core = &self.0.core;
-        let mut wakers = core.park.close();
+        let mut wakers = panics::contain(Place::Park, || core.park.close()).unwrap_or_default();
         for worker in &core.workers {
             wakers.extend(worker.timers.close());
         }
@@ -444,7 +449,7 @@ impl WeakHandle {
     pub(crate) fn run_inside(runtime: Option<&WeakHandle>, code: &mut dyn FnMut()) {
         let handle = runtime.and_then(|runtime| runtime.0.upgrade()).map(Handle);
         let _inside =
-            handle.filter(|handle| !context::is_inside(handle)).map(|handle| handle.enter());
+            handle.filter(|handle| !context::is_inside(handle)).map(|handle| handle.scope());
         code();
     }
 }

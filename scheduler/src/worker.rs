@@ -76,7 +76,7 @@ impl Worker {
         let mut last = Instant::ZERO;
         while panics::contain(Place::Worker, || while self.turn() != Turn::Closed {}).is_none() {
             let now = self.tick();
-            self.recover();
+            panics::contain(Place::Worker, || self.recover());
             if now.nanos_since(last) < nanos(PAUSE_AFTER_PANICS) {
                 // One after the other: a `Park` that always panics shall not take the CPU.
                 self.core.sleep.parker(self.local.index()).park(Some(PAUSE_AFTER_PANICS));
@@ -225,7 +225,9 @@ impl Worker {
         self.remote().counters.useful_wakes.add(1);
         self.core.sleep.release_token();
         fence(Ordering::SeqCst);
-        if self.core.successor_is_due(self.now()) {
+        // With a task in hand, which a panic of the `Park` must not drop.
+        let now = self.now();
+        if panics::contain(Place::Park, || self.core.successor_is_due(now)).unwrap_or(true) {
             self.core.wake_for_unowned();
         }
     }

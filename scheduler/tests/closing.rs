@@ -112,6 +112,52 @@ fn block_on_panics_with_the_reason_when_the_runtime_closes() {
     }
 }
 
+/// Failure: a `block_on` inside of the poll took the refusal of the outer one for its own, and that
+/// waited for ever.
+#[test]
+fn block_on_panics_also_where_another_one_ran_inside_of_it() {
+    let runtime = runtime(1);
+    let handle = runtime.handle().clone();
+    let (inside, entered) = mpsc::channel();
+    let (tell, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let outer = catch_unwind(AssertUnwindSafe(|| {
+            let inner = handle.clone();
+            let mut sleep = Box::pin(time::sleep_until(time::Instant::FAR_FUTURE));
+            handle.block_on(std::future::poll_fn(move |cx| {
+                let polled = sleep.as_mut().poll(cx);
+                inner.block_on(async {});
+                let _ = inside.send(());
+                polled
+            }))
+        }));
+        tell.send(outer.is_err()).unwrap();
+    });
+    entered.recv_timeout(HANG).unwrap();
+    assert_eq!(runtime.shutdown(HANG).threads_left, 0);
+    assert_eq!(ended.recv_timeout(HANG), Ok(true));
+}
+
+/// Failure: the shutdown of one runtime was taken for that of another.
+#[test]
+fn block_on_goes_on_when_another_runtime_closes() {
+    let (one, other) = (runtime(1), runtime(1));
+    let handle = other.handle().clone();
+    assert_eq!(other.shutdown(HANG).threads_left, 0);
+    one.block_on(async move {
+        {
+            let _inside = handle.enter();
+            let mut sleep = Box::pin(time::sleep(HOUR));
+            std::future::poll_fn(|cx| {
+                assert!(sleep.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        time::sleep(Duration::from_millis(1)).await;
+    });
+}
+
 #[test]
 fn block_on_goes_on_with_what_is_none_of_the_runtime() {
     let runtime = runtime(1);

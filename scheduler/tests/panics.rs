@@ -53,11 +53,17 @@ fn still_works(runtime: &Runtime) {
     assert_eq!(answer.unwrap(), 7);
 }
 
+/// Fails instead of hanging.
 fn wait_until(reached: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
     while !reached() {
+        assert!(start.elapsed() < HANG, "what is waited for does not come");
         std::thread::yield_now();
     }
 }
+
+/// Far beyond what anything here takes: reached only by a hang.
+const HANG: Duration = Duration::from_secs(60);
 
 /// Failure: a waker that panics in a dispatched batch killed the worker, lost the rest of the batch and
 /// never gave back the right to wake.
@@ -222,6 +228,20 @@ struct Panics {
     inner: Arc<dyn Park>,
     in_listen: AtomicBool,
     in_ready: AtomicBool,
+    in_wake: AtomicBool,
+    in_close: AtomicBool,
+}
+
+impl Panics {
+    fn new() -> Arc<Panics> {
+        let [in_listen, in_ready, in_wake, in_close] = Default::default();
+        Arc::new(Panics { inner: Idle::new(), in_listen, in_ready, in_wake, in_close })
+    }
+
+    /// Panics if it was told to.
+    fn obey(order: &AtomicBool) {
+        assert!(!order.swap(false, Ordering::SeqCst), "expected by this test");
+    }
 }
 
 impl Park for Panics {
@@ -245,20 +265,22 @@ impl Park for Panics {
         out: &mut Vec<Waker>,
     ) -> io::Result<Harvest> {
         let harvest = self.inner.listen(lane, bound, timeout, out);
-        assert!(!self.in_listen.swap(false, Ordering::SeqCst), "expected by this test");
+        Panics::obey(&self.in_listen);
         harvest
     }
 
     fn wake(&self, lane: usize) {
+        Panics::obey(&self.in_wake);
         self.inner.wake(lane);
     }
 
     fn ready(&self, lane: usize) -> bool {
-        assert!(!self.in_ready.swap(false, Ordering::SeqCst), "expected by this test");
+        Panics::obey(&self.in_ready);
         self.inner.ready(lane)
     }
 
     fn close(&self) -> Vec<Waker> {
+        Panics::obey(&self.in_close);
         self.inner.close()
     }
 }
@@ -266,11 +288,7 @@ impl Park for Panics {
 /// Failure: a worker that died took its queue with it, and counted as asleep for ever.
 #[test]
 fn worker_whose_turn_panics_goes_on_and_is_counted() {
-    let park = Arc::new(Panics {
-        inner: Idle::new(),
-        in_listen: AtomicBool::new(false),
-        in_ready: AtomicBool::new(false),
-    });
+    let park = Panics::new();
     let runtime = Builder::new().workers(2).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
     for round in 1..=5 {
         park.in_listen.store(true, Ordering::SeqCst);
@@ -291,15 +309,69 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
     }
     park.in_ready.store(true, Ordering::SeqCst);
     wait_until(|| {
-        drop(runtime.spawn(async {
-            let start = std::time::Instant::now();
-            // Longer than the monitor's period, so that it looks.
-            while start.elapsed() < Duration::from_millis(20) {}
-        }));
+        // Both workers are busy for longer than the monitor's period, and nothing waits: so it asks
+        // whether the lane, where no worker listens, has something.
+        let busy = [(); 2].map(|()| {
+            runtime.spawn(async {
+                let start = std::time::Instant::now();
+                while start.elapsed() < Duration::from_millis(25) {}
+            })
+        });
+        busy.into_iter().for_each(|task| runtime.block_on(task).unwrap());
         !park.in_ready.load(Ordering::SeqCst)
     });
     still_works(&runtime);
     assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
+}
+
+/// Failure: the right to wake was never given back, and nothing ran any more.
+#[test]
+fn a_wake_of_the_park_that_panics_is_tried_again() {
+    let park = Panics::new();
+    let runtime = Builder::new().workers(1).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
+    for round in 1..=20 {
+        wait_until(|| runtime.handle().metrics().listening == 1);
+        park.in_wake.store(true, Ordering::SeqCst);
+        let (tell, told) = mpsc::channel();
+        drop(runtime.spawn(async move { tell.send(round).unwrap() }));
+        assert_eq!(told.recv_timeout(HANG), Ok(round));
+    }
+    still_works(&runtime);
+}
+
+/// Failure: it got out of the shutdown, which had not ended a thing.
+#[test]
+fn a_close_of_the_park_that_panics_leaves_the_shutdown_in_order() {
+    let park = Panics::new();
+    let runtime = Builder::new().workers(2).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
+    park.in_close.store(true, Ordering::SeqCst);
+    let handle = runtime.handle().clone();
+    // A worker that listens is not told by a `Park` that did not close: another thread wakes it.
+    std::thread::spawn(move || {
+        while !handle.is_shutting_down() {
+            std::thread::yield_now();
+        }
+        while park.in_close.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        park.close();
+    });
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
+}
+
+/// Failure: the worker's own leave was taken for one out of order, and panicked.
+#[test]
+fn a_guard_that_is_forgotten_in_a_task_does_not_keep_the_worker_from_ending() {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stops = Arc::clone(&stopped);
+    let stop = move || stops.store(true, Ordering::SeqCst);
+    let runtime = Builder::new().workers(1).on_thread_stop(stop).start(Idle::new()).unwrap();
+    let handle = runtime.handle().clone();
+    let forgets = runtime.spawn(async move { std::mem::forget(handle.enter()) });
+    runtime.block_on(forgets).unwrap();
+    assert_eq!(runtime.shutdown(HANG).threads_left, 0);
+    assert!(stopped.load(Ordering::SeqCst));
 }
 
 /// The text of a panic gets to whoever joins, whatever caught it on the way.

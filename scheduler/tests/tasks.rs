@@ -8,7 +8,9 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, task, time, yield_now};
+use heist_scheduler::{
+    Builder, Handle, Idle, JoinHandle, Runtime, coop, spawn, task, time, yield_now,
+};
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).start(Idle::new()).unwrap()
@@ -535,6 +537,16 @@ fn a_task_may_wait_for_more_than_its_budget() {
     assert!(polls.load(Ordering::SeqCst) <= 4, "{}", polls.load(Ordering::SeqCst));
     releases.for_each(|release| release());
     runtime.block_on(all).unwrap();
+}
+
+#[test]
+fn budget_never_grows_beyond_what_a_poll_begins_with() {
+    let runtime = Builder::new().workers(1).budget(4).start(Idle::new()).unwrap();
+    let operations = runtime.spawn(poll_fn(|cx| {
+        (0..100).for_each(|_| coop::restore());
+        Poll::Ready((0..100).take_while(|_| coop::poll_proceed(cx).is_ready()).count())
+    }));
+    assert_eq!(runtime.block_on(operations).unwrap(), 4);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
+use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
 use super::ending::Ending;
@@ -66,7 +67,11 @@ impl Place {
     /// Waits until the server drains. Cancel-safe.
     pub async fn draining(&mut self) {
         driver::proceed().await;
-        poll_fn(|cx| self.poll_draining(cx)).await;
+        poll_fn(|cx| {
+            ready!(coop::poll_closing());
+            self.poll_draining(cx)
+        })
+        .await;
     }
 
     /// Whether the server drains.

@@ -68,11 +68,11 @@ impl Stored {
     #[cold]
     pub(super) fn wake(self) {
         match self {
-            Stored::One(waker) => waker.wake(),
+            Stored::One(waker) => super::wake_all([waker]),
             several => {
                 let mut wakers = Vec::new();
                 several.append_to(&mut wakers);
-                wakers.into_iter().for_each(Waker::wake);
+                super::wake_all(wakers);
             }
         }
     }

@@ -81,7 +81,7 @@ impl Blocking {
         let admission = Home::admit(home, birth);
         let queue = |task| {
             self.pool(kind).push(task, handle).map_err(|refusal| {
-                home.take_back_spawned();
+                home.take_back_spawned(refusal);
                 Refused::new(home, birth, refusal)
             })
         };

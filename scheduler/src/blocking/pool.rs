@@ -138,7 +138,7 @@ impl Pool {
     }
 
     fn start(self: &Arc<Self>, new: NewThread, handle: &Handle) -> io::Result<()> {
-        let NewThread { number, presence } = new;
+        let NewThread { number, mut presence } = new;
         let (pool, handle) = (Arc::clone(self), handle.clone());
         let name = format!("{}-{number}", self.thread_name);
         let thread = threads::spawn(name, move || {
@@ -163,10 +163,10 @@ impl Pool {
         state.refused += stranded.len() as u64;
         drop(state);
         let pool = self.thread_name.as_str();
-        match threads {
+        panics::log(|| match threads {
             0 => tracing::error!(%error, pool, "no blocking thread could be started"),
             _ => tracing::warn!(%error, pool, threads, "no further blocking thread"),
-        }
+        });
         stranded
     }
 

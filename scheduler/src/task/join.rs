@@ -19,7 +19,7 @@ use crate::{context, coop};
 /// Waits for a task's output.
 ///
 /// Dropping the handle detaches the task: it runs on, and a panic in it is still counted and
-/// logged, as is a refusal. Awaiting it is cancel-safe: nothing is lost when the await is dropped,
+/// logged, as is a refusal at a bound. Awaiting it is cancel-safe: nothing is lost when the await is dropped,
 /// the handle can be awaited again.
 ///
 /// Inside a runtime that shuts down it is pending for ever, as every wait there; in another runtime
@@ -249,7 +249,8 @@ enum Kind {
 }
 
 impl JoinError {
-    /// The task was aborted, or dropped because the runtime shut down.
+    /// The task was aborted, or dropped because the runtime shut down; or it was blocking work for
+    /// which no thread could be started.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0, Kind::Cancelled)

@@ -255,8 +255,13 @@ impl Home {
     }
 
     /// A task that was admitted has been refused after all.
-    pub(crate) fn take_back_spawned(&self) {
-        self.table.lock().spawned -= 1;
+    pub(crate) fn take_back_spawned(&self, refusal: Refusal) {
+        let mut table = self.table.lock();
+        table.spawned -= 1;
+        if refusal == Refusal::ShuttingDown {
+            // The home was closed before its pool, so the task counted as dropped.
+            table.dropped -= 1;
+        }
     }
 
     pub(crate) fn spawned(&self) -> u64 {

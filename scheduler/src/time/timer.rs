@@ -104,7 +104,7 @@ impl Timer {
     /// Cancel-safe: only the task that polled last is woken, nothing is lost by not polling.
     ///
     /// Where a queue holds 2^24 timers already, the task is woken at once to try again. Once the
-    /// runtime has begun to shut down it is never ready. It spends nothing of the poll's budget: who
+    /// runtime has begun to shut down it does not become ready. It spends nothing of the poll's budget: who
     /// polls it in a loop does, by [`coop::poll_proceed`].
     ///
     /// # Panics
@@ -113,7 +113,10 @@ impl Timer {
     /// clock nor anybody to wake the task.
     pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.phase {
-            Phase::Unset => return Poll::Pending,
+            Phase::Unset => {
+                ready!(coop::poll_closing());
+                return Poll::Pending;
+            }
             Phase::Elapsed => return Poll::Ready(()),
             Phase::Set | Phase::Armed => {}
         }
