@@ -14,9 +14,11 @@ use super::app::App;
 use super::handover::{self, HandoverError};
 use super::logging::{self, FilterError, Logging};
 use super::memory;
+use super::notices::Notices;
 use super::notify::{self, Watchdog};
 use super::options::Options;
 use super::relay::Relay;
+use super::reload::Reloads;
 use super::routes::Routes;
 use super::signals::{Signals, Stop, Stopper};
 use super::sockets::Sockets;
@@ -42,12 +44,14 @@ impl Program {
     pub(crate) fn start(options: Options) -> Result<Program, StartError> {
         let filter = logging::filter()?;
         raise_descriptor_limit();
+        // Before anything that takes time: until then the default actions are in force, which kill.
+        let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
+        let stopper = Arc::new(stopper);
+        let relay = Relay::install(&stopper).map_err(StartError::Signals)?;
+        let notices = Notices::install().map_err(StartError::Signals)?;
         let mut inherited = handover::inherited()?;
         let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
         let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
-        let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
-        let stopper = Arc::new(stopper);
-        let relay = Relay::install(duplicates, &stopper).map_err(StartError::Signals)?;
 
         let logging = Logging::start(filter, options.log_format);
         let runtime = runtime(&options)?;
@@ -55,7 +59,8 @@ impl Program {
         let server = serve(&options, sockets.public, &runtime, &app, &stopper)?;
         let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
         announce(&server, admin.as_ref(), &runtime);
-        relay.start().map_err(StartError::Thread)?;
+        relay.start(duplicates).map_err(StartError::Thread)?;
+        notices.start(Reloads::default()).map_err(StartError::Thread)?;
         let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
         match inherited.and_then(|mut inherited| inherited.predecessor()) {
             Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned)?,

@@ -35,15 +35,17 @@ struct Baton {
 
 impl Relay {
     /// Takes over the signal, which would end the process otherwise.
-    pub(crate) fn install(listeners: Vec<OwnedFd>, stopper: &Arc<Stopper>) -> io::Result<Relay> {
+    pub(crate) fn install(stopper: &Arc<Stopper>) -> io::Result<Relay> {
         let (inbox, outbox) = UnixStream::pair()?;
         low_level::pipe::register(SIGUSR2, outbox)?;
-        let baton = Arc::new(Mutex::new(Baton { listeners, ending: false }));
+        let baton = Arc::new(Mutex::new(Baton { listeners: Vec::new(), ending: false }));
         Ok(Relay { inbox, baton, stopper: Arc::clone(stopper) })
     }
 
-    /// Begins to wait for the signal. The thread ends with the process.
-    pub(crate) fn start(&self) -> io::Result<()> {
+    /// Begins to wait for the signal, to hand `listeners` over: second descriptors of all listening
+    /// sockets. The thread ends with the process.
+    pub(crate) fn start(&self, listeners: Vec<OwnedFd>) -> io::Result<()> {
+        lock(&self.baton).listeners = listeners;
         let mut inbox = self.inbox.try_clone()?;
         let (baton, stopper) = (Arc::clone(&self.baton), Arc::clone(&self.stopper));
         let run = move || {

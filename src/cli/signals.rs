@@ -1,14 +1,15 @@
-//! Signals: the first one asks the server to end, the second one ends it.
+//! The signals that end the program: the first one asks the server to end, the second one ends it.
 //!
 //! The main thread does nothing else than wait for them, in a plain `read`. So a signal is seen
-//! even when every worker is stuck, and needs no thread of its own.
+//! even when every worker is stuck, and needs no thread of its own. The signals that do not end the
+//! program are in [`notices`](super::notices) and [`relay`](super::relay).
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 /// Waits for the reason to stop.
@@ -34,12 +35,12 @@ pub(crate) enum Stop {
 }
 
 impl Signals {
-    /// Takes over SIGINT and SIGTERM. The second of them, whichever, ends the process at once from
-    /// inside its handler, with the exit code that a shell gives to a process killed by it.
+    /// Takes over SIGINT, SIGQUIT and SIGTERM. The second of them, whichever, ends the process at
+    /// once from inside its handler, with the exit code that a shell gives to a process killed by it.
     pub(crate) fn install() -> io::Result<(Signals, Stopper)> {
         let (inbox, outbox) = UnixStream::pair()?;
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGQUIT, SIGTERM] {
             // In this order: the first signal must find the flag unset.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;

@@ -88,7 +88,7 @@ fn request_that_outlasts_the_grace_is_cut() {
 #[test]
 fn second_signal_ends_at_once() {
     let _guard = hang_guard("second signal");
-    for (second, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (second, code) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
         let program = Program::start(&["--grace", "1h"]);
         let mut observer = idle(&program);
         let mut busy = program.connect();

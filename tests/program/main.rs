@@ -10,5 +10,6 @@ mod limits;
 mod pages;
 mod prometheus;
 mod restarting;
+mod signals;
 mod starting;
 mod tools;
