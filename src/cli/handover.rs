@@ -115,13 +115,16 @@ impl Predecessor {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandoverError {
     #[error("cannot take the sockets of the process before this one: {0}")]
-    Passed(io::Error),
-    #[error("cannot take the sockets that LISTEN_FDS promises: {0}")]
-    Activated(io::Error),
+    Passed(#[source] io::Error),
+    #[error(
+        "cannot take the sockets that LISTEN_FDS promises: {0}; a service manager passes them from \
+         descriptor 3 on: unset LISTEN_FDS and LISTEN_PID if there is none"
+    )]
+    Activated(#[source] io::Error),
     #[error("cannot start a new process: {0}")]
-    Start(io::Error),
+    Start(#[source] io::Error),
     #[error("cannot wait for the new process: {0}")]
-    Wait(io::Error),
+    Wait(#[source] io::Error),
     #[error("the new process ended before it was ready ({0}); its own log says why")]
     Ended(ExitStatus),
     #[error("the new process was not ready within {0:?}, and was ended")]

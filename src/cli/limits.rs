@@ -26,42 +26,43 @@ pub(crate) struct LimitOptions {
     limit_loopback: bool,
 
     /// From the first byte of a request's head to its last
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::patience)]
     header_timeout: Duration,
 
     /// Longest head of a request
-    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = units::length)]
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = units::room)]
     max_header_bytes: usize,
 
     /// Most header lines of a request
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = units::positive)]
     max_headers: usize,
 
-    /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB
+    /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB; with 0 only empty ones
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
     max_body: u64,
 
     /// How long a request body may stand still
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     body_timeout: Duration,
 
     /// How long a peer may take nothing of its answer
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     write_timeout: Duration,
 
     /// How long a connection may do nothing
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::patience)]
     idle_timeout: Duration,
 
     /// Fewest bytes a second, each way, of a peer that sends or is sent something; 0 for no bound
-    #[arg(long, value_name = "BYTES", default_value = "500")]
+    #[arg(long, value_name = "BYTES", default_value = "500", value_parser = units::rate)]
     min_rate: u32,
 
     /// How long a peer may be slower than --min-rate, to begin with
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
     rate_grace: Duration,
 
-    /// How long a closing connection waits for its peer, so that the last answer arrives
+    /// How long a closing connection waits for its peer, so that the last answer arrives; 0s for not
+    /// at all
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     linger_timeout: Duration,
 
@@ -70,7 +71,7 @@ pub(crate) struct LimitOptions {
     linger_bytes: usize,
 
     /// Bytes that all connections together may buffer; who would exceed it is closed
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::length)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::room)]
     max_buffered: usize,
 
     /// Let everybody wait when overloaded, instead of answering some with 503

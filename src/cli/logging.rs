@@ -1,7 +1,7 @@
 //! Log lines: which, how they look, and how they reach standard error without anybody waiting.
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 use super::options::LogFormat;
 
@@ -15,19 +15,50 @@ pub(crate) struct Logging {
 
 /// RUST_LOG is set to something that is no filter.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use RUST_LOG={value:?}: {reason}")]
+#[error(
+    "cannot use RUST_LOG={value:?}: {reason}; write a level such as debug, or heist_net=debug,info"
+)]
 pub(crate) struct FilterError {
     value: String,
     reason: String,
 }
 
-/// Reads RUST_LOG; without it, what is worth knowing is logged.
+/// Reads RUST_LOG; without it, or if it is empty, what is worth knowing is logged.
 pub(crate) fn filter() -> Result<EnvFilter, FilterError> {
-    let value = match std::env::var_os("RUST_LOG") {
-        None => DEFAULT_FILTER.to_owned(),
-        Some(value) => value.to_string_lossy().into_owned(),
+    match std::env::var_os("RUST_LOG") {
+        None => read(DEFAULT_FILTER),
+        Some(value) => match value.to_str() {
+            Some(value) => read(value),
+            None => {
+                let value = value.to_string_lossy().into_owned();
+                Err(FilterError { value, reason: "it is not UTF-8".to_owned() })
+            }
+        },
+    }
+}
+
+fn read(value: &str) -> Result<EnvFilter, FilterError> {
+    if value.trim().is_empty() {
+        return read(DEFAULT_FILTER);
+    }
+    let refuse = |reason| FilterError { value: value.to_owned(), reason };
+    if let Some(word) = unknown_word(value) {
+        return Err(refuse(format!("{word:?} is no level, and no part of this program")));
+    }
+    EnvFilter::try_new(value).map_err(|error| refuse(error.to_string()))
+}
+
+/// A word that stands alone, and is neither a level nor a crate that logs. As a filter it is valid,
+/// but it would silence the log: `infoo` means all lines of a crate of that name, and no others.
+fn unknown_word(value: &str) -> Option<&str> {
+    let known = |word: &str| {
+        let krate = word.split("::").next().unwrap_or(word);
+        word.parse::<LevelFilter>().is_ok() || CRATES.contains(&krate)
     };
-    EnvFilter::try_new(&value).map_err(|error| FilterError { reason: error.to_string(), value })
+    let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
+    // What has a bracket is about spans, whose fields may contain commas.
+    let mut plain = words.filter(|_| !value.contains('[')).filter(|word| !word.contains('='));
+    plain.find(|word| !known(word))
 }
 
 impl Logging {
@@ -61,5 +92,30 @@ impl Logging {
 
 const DEFAULT_FILTER: &str = "info";
 
+/// The crates of the program that log.
+const CRATES: &[&str] = &["heist", "heist_net", "heist_reactor", "heist_scheduler", "hyper", "mio"];
+
 /// A few megabytes at most.
 const QUEUED_LINES: usize = 16_384;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Failure: a misspelt level, or an empty variable, silences the log.
+    #[test]
+    fn filters_that_would_log_nothing_are_refused_and_empty_ones_are_info() {
+        for empty in ["", " "] {
+            assert_eq!(read(empty).unwrap().to_string(), "info");
+        }
+        for good in
+            ["debug", "WARN", "off", "heist_net=debug,info", "heist_net::server", "3", "x=trace,"]
+        {
+            read(good).unwrap();
+        }
+        for bad in ["infoo", "info,debg", "a=b=c", "heist=loud", "hesit"] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("RUST_LOG") && error.contains(bad), "{error}");
+        }
+    }
+}

@@ -40,8 +40,8 @@ pub(crate) fn main() -> ExitCode {
         Ok(Stop::Signal | Stop::HandedOver) => ExitCode::SUCCESS,
         Ok(Stop::ListenerFailed) => ExitCode::from(1),
         Err(error) => {
-            complain(&error);
-            ExitCode::from(error.code())
+            complain(format_args!("{error}{}", error.cure()));
+            ExitCode::from(2)
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The options, and what is said about those that cannot be used.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use heist::server::Address;
 
 use super::limits::LimitOptions;
@@ -20,16 +20,22 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(crate) listen: Vec<Address>,
 
-    /// Worker threads; as many as CPUs if not given. HEIST_WORKERS in the environment wins
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) workers: Option<NonZeroUsize>,
+    /// Worker threads, at most 1024; as many as CPUs if not given. HEIST_WORKERS in the environment
+    /// wins
+    #[arg(long, value_name = "NUMBER", value_parser = units::workers)]
+    pub(crate) workers: Option<usize>,
 
     /// Answer /metrics, /healthz and /readyz on this address, from a thread of their own; `none`
     /// for nowhere
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = admin)]
     admin: Admin,
 
-    /// How long requests in flight may take to end after a signal, such as 500ms, 30s or 2m
+    /// Answer /metrics on the addresses of --listen, too, where anybody can read it
+    #[arg(long)]
+    pub(crate) public_metrics: bool,
+
+    /// How long requests in flight may take to end after a signal, such as 500ms, 30s or 2m; with
+    /// 0s they are cut at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 
@@ -85,6 +91,24 @@ enum Verb {
     Serve(Options),
 }
 
+impl Command {
+    /// Reads arguments, the first of which is the program's name.
+    ///
+    /// A value may begin with a hyphen: `-1` is then refused as a value, with what was expected, and
+    /// not as an option that nobody knows. That of a path is taken as it is.
+    fn read<T: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Command, clap::Error> {
+        let any_value = |arg: clap::Arg| {
+            let takes = arg.get_action().takes_values() && arg.get_id() != "access_log";
+            if takes { arg.allow_hyphen_values(true) } else { arg }
+        };
+        let command =
+            Command::command().mut_args(any_value).mut_subcommands(|verb| verb.mut_args(any_value));
+        Command::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}
+
 impl Options {
     /// The address of the admin listener, if there is to be one.
     pub(crate) fn admin(&self) -> Option<&Address> {
@@ -93,7 +117,7 @@ impl Options {
 
     /// Reads the process's arguments.
     pub(crate) fn from_arguments() -> Result<Options, Refusal> {
-        let command = Command::try_parse().map_err(Refusal)?;
+        let command = Command::read(std::env::args_os()).map_err(Refusal)?;
         Ok(match command.verb {
             Some(Verb::Serve(options)) => options,
             None => command.options,
@@ -115,8 +139,7 @@ impl Refusal {
                 ExitCode::SUCCESS
             }
             _ => {
-                let what = text.lines().next().unwrap_or_default();
-                let what = what.strip_prefix("error: ").unwrap_or(what);
+                let what = one_line(&text);
                 super::complain(format_args!("{what} (heist --help lists the options)"));
                 ExitCode::from(2)
             }
@@ -124,12 +147,23 @@ impl Refusal {
     }
 }
 
+/// What clap says of an error, on one line: also the possible values and the option that was
+/// probably meant, and not how the program is used in general.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines.take_while(|line| !line.starts_with("Usage:")).collect();
+    let line = lines.join("; ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    let (line, _) = line.split_once("; For more information").unwrap_or((line, ""));
+    line.replace("; tip: ", "; ").replace("; [possible", " [possible")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Command {
-        Command::try_parse_from([&["heist"], arguments].concat()).unwrap()
+        Command::read([&["heist"], arguments].concat()).unwrap()
     }
 
     #[test]
@@ -143,8 +177,27 @@ mod tests {
         assert_eq!(parse(&["--admin", "none"]).options.admin(), None);
     }
 
+    fn refusal(arguments: &[&str]) -> String {
+        one_line(&Command::read([&["heist"], arguments].concat()).unwrap_err().to_string())
+    }
+
+    /// Failure: the line that is printed leaves out what could be put right, and how.
     #[test]
-    fn zero_workers_are_refused() {
-        assert!(Command::try_parse_from(["heist", "--workers", "0"]).is_err());
+    fn refusals_say_on_one_line_what_was_expected() {
+        for (arguments, words) in [
+            (&["--workers", "0"][..], "from 1 to 1024"),
+            (&["--workers", "-1"], "invalid value '-1' for '--workers <NUMBER>'"),
+            (&["serve", "--min-rate", "-1"], "0 for no bound"),
+            (&["--log-format", "xml"], "[possible values: text, json]"),
+            (&["--lisen", "1.2.3.4:1"], "'--listen'"),
+            (&["srve"], "'serve'"),
+            (&["--grace", "-1s"], "expected a time such as"),
+            (&["--idle-timeout", "0s"], "cannot be switched off"),
+            (&["--listen", "--admin"], "expected IP:PORT"),
+        ] {
+            let line = refusal(arguments);
+            assert!(line.contains(words), "{arguments:?}: {line}");
+            assert!(!line.contains(['\n']) && !line.contains("Usage"), "{arguments:?}: {line}");
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! The program from its start to its end.
 
+use std::error::Error;
 use std::io;
+use std::iter;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use heist::Runtime;
-use heist::server::{self, Address, BindError, Listener, Server};
+use heist::server::{self, Address, Listener, Server};
 use hyper::service::service_fn;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::admin::{Admin, AdminError};
 use super::app::App;
@@ -21,7 +24,8 @@ use super::relay::Relay;
 use super::reload::Reloads;
 use super::routes::Routes;
 use super::signals::{Signals, Stop, Stopper};
-use super::sockets::Sockets;
+use super::sockets::{SocketError, Sockets};
+use super::units;
 use super::{complain, say};
 
 /// The program while it serves.
@@ -43,13 +47,16 @@ impl Program {
     /// Nothing that can fail for a reason of the user's comes after the first thread.
     pub(crate) fn start(options: Options) -> Result<Program, StartError> {
         let filter = logging::filter()?;
+        check_environment()?;
         raise_descriptor_limit();
+        // Before this process opens a descriptor: a promise of LISTEN_FDS that nobody kept would be
+        // one of its own.
+        let mut inherited = handover::inherited()?;
         // Before anything that takes time: until then the default actions are in force, which kill.
         let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
         let stopper = Arc::new(stopper);
         let relay = Relay::install(&stopper).map_err(StartError::Signals)?;
         let notices = Notices::install().map_err(StartError::Signals)?;
-        let mut inherited = handover::inherited()?;
         let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
         let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
 
@@ -123,8 +130,17 @@ impl Program {
 fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
     let builder = heist::Builder::new();
     match options.workers {
-        Some(workers) => builder.workers(workers.get()).start(),
+        Some(workers) => builder.workers(workers).start(),
         None => builder.start(),
+    }
+}
+
+/// Refuses more workers than `--workers` may ask for. What is no number at all, the runtime refuses.
+fn check_environment() -> Result<(), StartError> {
+    let workers = std::env::var("HEIST_WORKERS").ok().and_then(|text| text.trim().parse().ok());
+    match workers {
+        Some(workers) if workers > units::MOST_WORKERS => Err(StartError::Workers(workers)),
+        _ => Ok(()),
     }
 }
 
@@ -137,7 +153,7 @@ fn serve(
     stopper: &Arc<Stopper>,
 ) -> Result<Arc<Server>, server::StartError> {
     let stopper = Arc::clone(stopper);
-    let routes = Routes::new(app);
+    let routes = Routes::new(app, options.public_metrics);
     let builder = Server::builder()
         .name("http")
         .limits(options.limits.to_limits())
@@ -155,7 +171,6 @@ fn serve(
 /// Every connection is a descriptor, and the soft limit is low for the sake of programs that use
 /// `select`. Where it cannot be raised, what there is has to do.
 fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = setrlimit(Resource::Nofile, raised);
@@ -197,12 +212,14 @@ pub(crate) enum StartError {
     Filter(#[from] FilterError),
     #[error(transparent)]
     Inherited(#[from] HandoverError),
-    #[error("{0} (--listen and --admin say where)")]
-    Bind(#[from] BindError),
+    #[error(transparent)]
+    Bind(#[from] SocketError),
+    #[error("HEIST_WORKERS is {0}, and there may be at most {most}; correct or unset it", most = units::MOST_WORKERS)]
+    Workers(usize),
     #[error("cannot keep a second descriptor of the listening sockets: {0}")]
-    Duplicates(io::Error),
+    Duplicates(#[source] io::Error),
     #[error("cannot handle signals: {0}")]
-    Signals(io::Error),
+    Signals(#[source] io::Error),
     #[error("cannot start: {0}")]
     Runtime(#[from] heist::StartError),
     #[error(transparent)]
@@ -210,18 +227,32 @@ pub(crate) enum StartError {
     #[error("cannot start the admin listener: {0}")]
     Admin(#[from] AdminError),
     #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
+    Thread(#[source] io::Error),
     #[error("the process that was to be replaced is gone: {0}")]
-    Orphaned(io::Error),
+    Orphaned(#[source] io::Error),
 }
 
 impl StartError {
-    /// 2 for what the user can put right in the command, the environment or the address.
-    pub(crate) fn code(&self) -> u8 {
-        match self {
-            StartError::Filter(_) | StartError::Bind(_) | StartError::Runtime(_) => 2,
-            _ => 1,
+    /// What to do about it, if its own words do not say.
+    pub(crate) fn cure(&self) -> String {
+        match self.errno() {
+            Some(libc::EMFILE) => {
+                let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+                format!("; this process may open {limit} files: raise ulimit -n or LimitNOFILE=")
+            }
+            Some(libc::ENFILE) => "; the machine has no descriptors left: raise fs.file-max".into(),
+            Some(libc::EAGAIN) if matches!(self, StartError::Thread(_)) => {
+                "; raise ulimit -u or TasksMax=, or lower --workers".into()
+            }
+            _ => String::new(),
         }
+    }
+
+    /// The number of the system's error that is behind it.
+    fn errno(&self) -> Option<i32> {
+        let first: &(dyn Error + 'static) = self;
+        let mut chain = iter::successors(Some(first), |&error| error.source());
+        chain.find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
     }
 }
 

@@ -16,6 +16,7 @@ use super::upload;
 #[derive(Clone)]
 pub(crate) struct Routes {
     app: Arc<App>,
+    public_metrics: bool,
 }
 
 /// What was decided about a request.
@@ -32,8 +33,9 @@ pub(crate) enum Decision {
 pub(crate) type Reply = Either<Full<Bytes>, Body>;
 
 impl Routes {
-    pub(crate) fn new(app: &Arc<App>) -> Routes {
-        Routes { app: Arc::clone(app) }
+    /// With `public_metrics`, the figures are a page, too.
+    pub(crate) fn new(app: &Arc<App>, public_metrics: bool) -> Routes {
+        Routes { app: Arc::clone(app), public_metrics }
     }
 
     /// Decides what is to be done with a request.
@@ -55,10 +57,13 @@ impl Routes {
     /// The page at `path`.
     fn page(&self, path: &str) -> Option<Response<Full<Bytes>>> {
         match path {
+            "/" if self.public_metrics => {
+                Some(text(StatusCode::OK, format!("{INDEX}{INDEX_METRICS}")))
+            }
             "/" => Some(text(StatusCode::OK, INDEX)),
             "/healthz" if self.app.is_ready() => Some(text(StatusCode::OK, "ok\n")),
             "/healthz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
-            "/metrics" => {
+            "/metrics" if self.public_metrics => {
                 let page = self.app.metrics();
                 Some(respond(StatusCode::OK, heist::export::CONTENT_TYPE, page))
             }
@@ -112,6 +117,9 @@ GET  /         this page
 POST /echo     sends the body back as it comes
 POST /upload   takes the body in; answers with its length and SHA-256 as JSON
 GET  /healthz  ok, or 503 while the server stops
+";
+
+const INDEX_METRICS: &str = "\
 GET  /metrics  figures for Prometheus
 ";
 

@@ -35,6 +35,38 @@ pub(crate) fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads how many threads there are to be: each is a stack and a queue, so a number that no machine
+/// has a use for is a mistake.
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=MOST_WORKERS).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {MOST_WORKERS}")),
+    }
+}
+
+/// Reads a number of bytes a second, 0 for no bound.
+pub(crate) fn rate(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a whole number of bytes a second, or 0 for no bound".into())
+}
+
+/// Reads a size that is not 0 and fits into memory.
+pub(crate) fn room(text: &str) -> Result<usize, String> {
+    match length(text)? {
+        0 => Err("there would be no room for any request".to_owned()),
+        length => Ok(length),
+    }
+}
+
+/// Reads a time that has to be there: without it, each connection would end as it begins.
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err("it would end each connection at once; it cannot be switched off".to_owned())
+        }
+        time => Ok(time),
+    }
+}
+
 /// Reads a duration: whole numbers with `ms`, `s`, `m` or `h`, one after the other.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || DURATION_EXPECTED.to_owned();
@@ -65,6 +97,9 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim_start())
 }
 
+/// Most worker threads that may be asked for.
+pub(crate) const MOST_WORKERS: usize = 1024;
+
 const SIZE_EXPECTED: &str = "expected a size such as 512, 64KiB, 10MB or 1GiB";
 const DURATION_EXPECTED: &str = "expected a time such as 500ms, 30s, 2m or 1m30s";
 
@@ -81,6 +116,20 @@ mod tests {
         for bad in ["", "-1", "GiB", "1.5G", "1XB", "99999999999TiB"] {
             assert!(size(bad).is_err(), "{bad} was accepted");
         }
+    }
+
+    #[test]
+    fn what_must_not_be_zero_is_refused_with_a_reason() {
+        assert_eq!(workers("1024"), Ok(1024));
+        for bad in ["0", "1025", "-1", "x", ""] {
+            assert!(workers(bad).unwrap_err().contains("from 1 to 1024"), "{bad}");
+        }
+        assert_eq!(rate("0"), Ok(0));
+        assert!(rate("-1").unwrap_err().contains("0 for no bound"));
+        assert_eq!(room("1k"), Ok(1000));
+        assert!(room("0").unwrap_err().contains("no room"));
+        assert_eq!(patience("1ms"), Ok(Duration::from_millis(1)));
+        assert!(patience("0s").unwrap_err().contains("switched off"));
     }
 
     #[test]

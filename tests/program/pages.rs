@@ -50,7 +50,7 @@ fn wrong_method_is_told_the_right_ones() {
         ("PUT", "/upload", "POST"),
         ("GET", "/echo", "POST"),
         ("DELETE", "/", "GET, HEAD"),
-        ("POST", "/metrics", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
     ] {
         let mut client = program.connect();
         client.send(format!("{method} {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"));
@@ -91,7 +91,7 @@ fn heads_beyond_the_bounds_are_refused() {
 #[test]
 fn metrics_are_well_formed_and_count_what_happened() {
     let _guard = hang_guard("metrics");
-    let program = Program::start(&["--workers", "2"]);
+    let program = Program::start(&["--workers", "2", "--public-metrics"]);
     let mut client = program.connect();
     for _ in 0..3 {
         client.get("/");
@@ -118,4 +118,20 @@ fn metrics_are_well_formed_and_count_what_happened() {
     assert_eq!(figure("heist_log_lines_dropped_total", &[]), 0.0);
     let again = series(client.get("/metrics").text());
     assert_eq!(again("heist_http_requests_total", &[("code", "200")]), 4.0);
+}
+
+/// Failure: anybody on the internet reads how busy the server is, and by whom.
+#[test]
+fn metrics_are_public_only_if_asked_for() {
+    let _guard = hang_guard("public metrics");
+    let program = Program::start(&[]);
+    let mut client = program.connect();
+    assert_eq!(client.get("/metrics").status, 404);
+    assert!(!client.get("/").text().contains("/metrics"));
+    let program = Program::start(&["--public-metrics"]);
+    let mut client = program.connect();
+    assert_eq!(client.get("/metrics").status, 200);
+    assert!(client.get("/").text().contains("/metrics"));
+    client.send("POST /metrics HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.response().status, 405);
 }

@@ -1,13 +1,16 @@
 //! What is said and done before the first connection.
 
+use std::io::Read;
 use std::net::{Ipv6Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process::Command;
 
 use heist_tests::hang_guard;
 use rustix::process::Signal;
 
-use crate::child::{Program, command, run};
+use crate::child::{Program, command, prepare, run};
 use crate::client::Client;
 
 /// A path for a socket that is nobody else's.
@@ -51,8 +54,124 @@ fn what_cannot_be_read_is_one_line_and_exit_code_2() {
     let mut anywhere = command();
     anywhere.args(["--listen", "127.0.0.1:0", "--admin", "none"]);
     assert_refused(anywhere.env("HEIST_WORKERS", "many"), &["HEIST_WORKERS", "many"]);
+    assert_refused(anywhere.env("HEIST_WORKERS", "0"), &["HEIST_WORKERS", "from 1"]);
+    assert_refused(anywhere.env("HEIST_WORKERS", "100000"), &["HEIST_WORKERS", "at most 1024"]);
     anywhere.env_remove("HEIST_WORKERS");
+    assert_refused(anywhere.env("RUST_LOG", "infoo"), &["RUST_LOG", "infoo"]);
     assert_refused(anywhere.env("RUST_LOG", "a=b=c"), &["RUST_LOG", "a=b=c"]);
+}
+
+/// The binary under a limit of `limit` open files.
+fn with_descriptors(limit: u32, admin: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n {limit}; exec \"$0\" --listen 127.0.0.1:0 --admin {admin}");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_heist")]);
+    prepare(&mut shell);
+    shell
+}
+
+/// Failure: the program ends at its start with a code that is not documented, or without a word on
+/// what to do.
+#[test]
+fn too_few_descriptors_are_named_with_the_limit_and_exit_code_2() {
+    let _guard = hang_guard("few descriptors");
+    // Wherever it runs out: each limit reaches another step of the start.
+    let mut limit = 4;
+    loop {
+        let mut child = with_descriptors(limit, "127.0.0.1:0").spawn().unwrap();
+        let mut greeting = [0];
+        // The first byte is there once it serves.
+        if child.stdout.take().unwrap().read(&mut greeting).unwrap() == 1 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break;
+        }
+        let outcome = child.wait_with_output().unwrap();
+        let line = String::from_utf8(outcome.stderr).unwrap();
+        assert_eq!(outcome.status.code(), Some(2), "{limit}: {line}");
+        // Below that, the loader or the standard library may be the one that complains.
+        if limit >= 6 {
+            let words = format!("may open {limit} files");
+            assert!(line.contains(&words) && line.contains("ulimit -n"), "{limit}: {line}");
+        }
+        limit += 1;
+    }
+    assert!(limit > 12, "served with {limit} descriptors: nothing was tested");
+}
+
+/// Failure: a message about ports and addresses when a file is in the way.
+#[test]
+fn what_is_in_the_way_of_a_unix_socket_is_named() {
+    let _guard = hang_guard("in the way");
+    let path = socket_path("in-the-way");
+    let address = format!("unix:{}", path.display());
+    let refused = |what: &str| {
+        assert_refused(
+            command().args(["--listen", &address, "--admin", "none"]),
+            &[&address, what],
+        );
+    };
+    std::fs::write(&path, "precious").unwrap();
+    refused("a regular file is there");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    refused("a directory is there");
+    std::fs::remove_dir(&path).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
+    refused("a symbolic link is there");
+    std::fs::remove_file(&path).unwrap();
+    let mut missing = command();
+    missing.args(["--listen", "unix:/nowhere/at/all", "--admin", "none"]);
+    assert_refused(&mut missing, &["there is no directory /nowhere/at"]);
+    let mut file = command();
+    file.args(["--listen", "unix:/dev/null/x", "--admin", "none"]);
+    assert_refused(&mut file, &["/dev/null is no directory"]);
+}
+
+#[test]
+fn directory_without_permission_is_named() {
+    let _guard = hang_guard("permission");
+    let directory = socket_path("locked");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o500)).unwrap();
+    let address = format!("unix:{}/socket", directory.display());
+    let probe = std::fs::write(directory.join("probe"), "");
+    if probe.is_ok() {
+        eprintln!("SKIPPED directory_without_permission_is_named: root may write anywhere");
+    } else {
+        let mut command = command();
+        command.args(["--listen", &address, "--admin", "none"]);
+        assert_refused(&mut command, &["no permission", &directory.display().to_string()]);
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn address_given_twice_is_named() {
+    let _guard = hang_guard("twice");
+    let twice = ["--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"];
+    assert_refused(command().args(twice), &["127.0.0.1:1 is given twice"]);
+}
+
+#[test]
+fn sockets_that_nobody_passed_are_exit_code_2() {
+    let _guard = hang_guard("no sockets passed");
+    let mut shell = Command::new("sh");
+    let script = "export LISTEN_FDS=3 LISTEN_PID=$$; exec \"$0\" --admin none 3<&- 4<&- 5<&-";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_heist")]);
+    prepare(&mut shell);
+    assert_refused(&mut shell, &["LISTEN_FDS", "unset"]);
+}
+
+/// Failure: an empty RUST_LOG, which a unit file easily sets, silences the log.
+#[test]
+fn empty_filter_is_that_of_an_unset_one() {
+    let _guard = hang_guard("empty RUST_LOG");
+    let mut command = command();
+    command.args(["--listen", "127.0.0.1:0", "--admin", "none"]).env("RUST_LOG", "");
+    let program = Program::spawn(&mut command);
+    program.signal(Signal::TERM);
+    assert!(program.wait().stderr.contains("draining"));
 }
 
 #[test]
