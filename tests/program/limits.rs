@@ -36,6 +36,6 @@ fn connection_beyond_the_bound_waits_for_an_end_and_is_then_served() {
         let open =
             ["active", "idle"].map(|state| figures.value("heist_connections", &[("state", state)]));
         assert!(open[0] + open[1] <= 32.0, "{open:?}");
-        assert_eq!(figures.value("heist_fd_limit", &[]), 64.0);
+        assert_eq!(figures.value("process_max_fds", &[]), 64.0);
     }
 }

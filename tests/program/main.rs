@@ -5,6 +5,7 @@ mod bodies;
 mod child;
 mod client;
 mod draining;
+mod figures;
 mod flags;
 mod limits;
 mod pages;

@@ -44,7 +44,7 @@ use parking_lot::Mutex;
 use crate::server::Metrics;
 use family::{Label, Labelled, Sink, write};
 use page::{Page, Part};
-use process::Process;
+use process::{Process, cpu_time};
 use recorder::Bridge;
 use runtime::RuntimeFigures;
 
@@ -150,6 +150,7 @@ impl Exporter {
 
 impl Shown {
     fn write_process(&self, sink: &mut dyn Sink) {
+        write(process::CPU, &[Labelled { labels: Vec::new(), figures: &cpu_time() }], sink);
         // More than half of a page's time is the kernel's, for its own counts.
         if !process::PROCESS.iter().any(|family| sink.takes(&family.about)) {
             return;
