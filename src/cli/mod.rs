@@ -14,6 +14,7 @@ mod relay;
 mod reload;
 mod respond;
 mod routes;
+mod served;
 mod signals;
 mod sockets;
 #[cfg(test)]

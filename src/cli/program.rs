@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use heist::Runtime;
+use heist::server::http::Http;
 use heist::server::{self, Address, Listener, Server};
 use hyper::service::service_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,13 +17,14 @@ use super::admin::{Admin, AdminError};
 use super::app::App;
 use super::handover::{self, HandoverError};
 use super::logging::{self, FilterError, Logging};
-use super::memory;
+use super::memory::Crowd;
 use super::notices::Notices;
 use super::notify::{self, Watchdog};
 use super::options::Options;
 use super::relay::Relay;
 use super::reload::Reloads;
 use super::routes::Routes;
+use super::served::Watched;
 use super::signals::{Signals, Stop, Stopper};
 use super::sockets::{SocketError, Sockets};
 use super::units;
@@ -151,18 +153,18 @@ fn serve(
     runtime: &Runtime,
     app: &Arc<App>,
     stopper: &Arc<Stopper>,
-) -> Result<Arc<Server>, server::StartError> {
+) -> Result<Arc<Server>, StartError> {
     let stopper = Arc::clone(stopper);
     let routes = Routes::new(app, options.public_metrics);
+    let service = service_fn(move |request| routes.decide(request).answer());
     let builder = Server::builder()
         .name("http")
         .limits(options.limits.to_limits())
         .on_listener_lost(move |_, _| stopper.listener_failed())
-        .http(service_fn(move |request| routes.decide(request).answer()));
+        .serve(Watched::new(Http::new(service), Crowd::look_after().map_err(StartError::Thread)?));
     let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
     let server = Arc::new(builder.start_on(runtime.handle())?);
     app.show(&server);
-    memory::look_after(&server);
     Ok(server)
 }
 

@@ -8,6 +8,7 @@ mod draining;
 mod figures;
 mod flags;
 mod limits;
+mod memory;
 mod pages;
 mod prometheus;
 mod restarting;
