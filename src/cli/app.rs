@@ -1,7 +1,7 @@
 //! What the routes and the admin listener share: the state of the program, and its figures.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use heist::Handle;
 use heist::Server;
@@ -9,6 +9,8 @@ use heist::export::Exporter;
 use metrics::{counter, describe_counter};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_appender::non_blocking::ErrorCounter;
+
+use super::access::{self, Writer};
 
 /// The program, as those who ask it see it.
 pub(crate) struct App {
@@ -18,6 +20,8 @@ pub(crate) struct App {
     exporter: Exporter,
     recorder: PrometheusHandle,
     dropped_lines: ErrorCounter,
+    /// Of the access log, if there is one.
+    dropped_requests: OnceLock<ErrorCounter>,
 }
 
 impl App {
@@ -27,6 +31,7 @@ impl App {
         // It fails if there is one: then the page shows what is ours, and not what goes there.
         let _ = metrics::set_global_recorder(recorder);
         describe_counter!(DROPPED_LINES, "Log lines dropped because they came too fast.");
+        access::describe_figures();
         let exporter = Exporter::new();
         exporter.runtime(RUNTIME, &runtime);
         Arc::new(App {
@@ -35,7 +40,14 @@ impl App {
             exporter,
             recorder: handle,
             dropped_lines,
+            dropped_requests: OnceLock::new(),
         })
+    }
+
+    /// Shows how many lines the access log dropped.
+    pub(crate) fn show_access_log(&self, writer: &Writer) {
+        // There is one at most.
+        let _ = self.dropped_requests.set(writer.dropped_lines());
     }
 
     /// Shows the figures of `server`, too.
@@ -57,6 +69,9 @@ impl App {
     /// The page for Prometheus: heist's figures, and whatever else was counted through `metrics`.
     pub(crate) fn metrics(&self) -> String {
         counter!(DROPPED_LINES).absolute(self.dropped_lines.dropped_lines() as u64);
+        if let Some(dropped) = self.dropped_requests.get() {
+            counter!(access::DROPPED).absolute(dropped.dropped_lines() as u64);
+        }
         self.exporter.publish();
         let mut page = self.recorder.render();
         page.push_str(&self.exporter.render_unbridged());

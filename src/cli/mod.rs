@@ -1,7 +1,9 @@
 //! The command line: what happens from the first argument to the exit code.
 
+mod access;
 mod admin;
 mod app;
+mod failures;
 mod handover;
 mod limits;
 mod logging;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use heist::server::Address;
 
+use super::access;
 use super::limits::LimitOptions;
 use super::units;
 
@@ -47,6 +49,15 @@ pub(crate) struct Options {
     /// How log lines look; RUST_LOG chooses which ones there are
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
+
+    /// Append one line for each request to this file; `-` for standard output, none if not given.
+    /// SIGUSR1 opens it again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_log: Option<PathBuf>,
+
+    /// How the lines of --access-log look
+    #[arg(long, value_name = "FORMAT", default_value = "common")]
+    pub(crate) access_log_format: access::Format,
 
     #[command(flatten)]
     pub(crate) limits: LimitOptions,

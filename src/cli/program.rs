@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use heist::Runtime;
 use heist::server::http::Http;
-use heist::server::{self, Address, Listener, Server};
+use heist::server::{self, Address, Listener, Serve, Server};
 use hyper::service::service_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::access::{AccessLog, AccessLogError, Writer};
 use super::admin::{Admin, AdminError};
 use super::app::App;
+use super::failures::Failures;
 use super::handover::{self, HandoverError};
 use super::logging::{self, FilterError, Logging};
 use super::memory::Crowd;
@@ -24,7 +26,7 @@ use super::options::Options;
 use super::relay::Relay;
 use super::reload::Reloads;
 use super::routes::Routes;
-use super::served::Watched;
+use super::served::{Recorded, Recorder, Watched};
 use super::signals::{Signals, Stop, Stopper};
 use super::sockets::{SocketError, Sockets};
 use super::units;
@@ -36,6 +38,7 @@ pub(crate) struct Program {
     signals: Signals,
     relay: Relay,
     logging: Logging,
+    access: Option<Writer>,
     runtime: Runtime,
     app: Arc<App>,
     server: Arc<Server>,
@@ -61,21 +64,46 @@ impl Program {
         let notices = Notices::install().map_err(StartError::Signals)?;
         let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
         let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
+        let access = options.access_log.as_deref();
+        let access = access.map(|path| AccessLog::open(path, options.access_log_format));
+        let access = access.transpose()?;
 
         let logging = Logging::start(filter, options.log_format);
         let runtime = runtime(&options)?;
         let app = App::new(runtime.handle().clone(), logging.dropped_lines());
-        let server = serve(&options, sockets.public, &runtime, &app, &stopper)?;
+        let mut reloads = Reloads::default();
+        let (lines, access) = access.map(|access| access.start(&mut reloads)).unzip();
+        access.iter().for_each(|writer| app.show_access_log(writer));
+        let crowd = Crowd::look_after().map_err(StartError::Thread)?;
+        let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
+        let service = {
+            let routes = Routes::new(&app, options.public_metrics);
+            let service = service_fn(move |request| routes.decide(request).answer());
+            Watched::new(Http::new(Recorded::new(service, &recorder)), &recorder, crowd)
+        };
+        let server = serve(&options, sockets.public, &runtime, service, &stopper)?;
+        app.show(&server);
         let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
         announce(&server, admin.as_ref(), &runtime);
         relay.start(duplicates).map_err(StartError::Thread)?;
-        notices.start(Reloads::default()).map_err(StartError::Thread)?;
+        notices.start(reloads).map_err(StartError::Thread)?;
         let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
         match inherited.and_then(|mut inherited| inherited.predecessor()) {
             Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned)?,
             None => notify::ready(),
         }
-        Ok(Program { options, signals, relay, logging, runtime, app, server, admin, watchdog })
+        Ok(Program {
+            options,
+            signals,
+            relay,
+            logging,
+            access,
+            runtime,
+            app,
+            server,
+            admin,
+            watchdog,
+        })
     }
 
     /// Serves until there is a reason to stop, and ends.
@@ -121,6 +149,8 @@ impl Program {
         if let Some(admin) = self.admin {
             admin.end();
         }
+        // After the last request, and before the log that its errors go to.
+        drop(self.access);
         let dropped_lines = self.logging.end();
         say(format_args!("heist stopped: {report}; {dropped_lines} log lines dropped"));
         if left.threads_left > 0 {
@@ -151,21 +181,17 @@ fn serve(
     options: &Options,
     listeners: Vec<Listener>,
     runtime: &Runtime,
-    app: &Arc<App>,
+    service: impl Serve,
     stopper: &Arc<Stopper>,
-) -> Result<Arc<Server>, StartError> {
+) -> Result<Arc<Server>, server::StartError> {
     let stopper = Arc::clone(stopper);
-    let routes = Routes::new(app, options.public_metrics);
-    let service = service_fn(move |request| routes.decide(request).answer());
     let builder = Server::builder()
         .name("http")
         .limits(options.limits.to_limits())
         .on_listener_lost(move |_, _| stopper.listener_failed())
-        .serve(Watched::new(Http::new(service), Crowd::look_after().map_err(StartError::Thread)?));
+        .serve(service);
     let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
-    let server = Arc::new(builder.start_on(runtime.handle())?);
-    app.show(&server);
-    Ok(server)
+    Ok(Arc::new(builder.start_on(runtime.handle())?))
 }
 
 /// Raises the soft limit on descriptors to the hard one.
@@ -216,6 +242,8 @@ pub(crate) enum StartError {
     Inherited(#[from] HandoverError),
     #[error(transparent)]
     Bind(#[from] SocketError),
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
     #[error("HEIST_WORKERS is {0}, and there may be at most {most}; correct or unset it", most = units::MOST_WORKERS)]
     Workers(usize),
     #[error("cannot keep a second descriptor of the listening sockets: {0}")]

@@ -1,33 +1,71 @@
-//! What is watched of connections: around the HTTP server.
+//! What is recorded of connections and requests: around the HTTP server, and around its service.
+//!
+//! ```text
+//! Watched   one connection: it is counted, and its end is known
+//!   Http      hyper, and what the server refuses by itself
+//!     Recorded  one request: from the call of the service to the end of the answer's body
+//!       routes
+//! ```
+//!
+//! A request whose answer ends in order is recorded then. One that breaks off is kept in its
+//! [`Connection`] until that has ended, which is at once, and which says why.
 
+use std::cell::Cell;
 use std::future::Future;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::thread;
+use std::time::Instant;
 
-use heist::server::{Accepted, Ending, HttpMetrics, Refusal, Serve, Shared};
+use bytes::Buf;
+use heist::server::http::{Body, BodyError};
+use heist::server::{Accepted, Ending, HttpMetrics, Peer, Refusal, Serve, Shared};
+use hyper::body::{Frame, SizeHint};
+use hyper::header::HeaderValue;
+use hyper::service::Service;
+use hyper::{Method, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
 
+use super::access::{Entry, Head, Lines, REQUEST_ID, well_formed_id};
+use super::failures::Failures;
 use super::memory::Crowd;
+
+/// Where records go.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    /// `None` without an access log.
+    pub(crate) lines: Option<Lines>,
+    pub(crate) failures: Arc<Failures>,
+}
 
 /// Serves by `H`, and watches its connections.
 pub(crate) struct Watched<H> {
     http: H,
+    recorder: Recorder,
     crowd: Arc<Crowd>,
 }
 
 impl<H> Watched<H> {
-    /// Watches what `http` serves.
-    pub(crate) fn new(http: H, crowd: Arc<Crowd>) -> Watched<H> {
-        Watched { http, crowd }
+    /// Watches what `http` serves, whose service is [`Recorded`].
+    pub(crate) fn new(http: H, recorder: &Recorder, crowd: Arc<Crowd>) -> Watched<H> {
+        Watched { http, recorder: recorder.clone(), crowd }
     }
 }
 
 impl<H: Serve> Serve for Watched<H> {
     fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<H> {
         let present = self.crowd.enter();
-        let served = self.http.serve(accepted);
+        let connection = Connection::new(&self.recorder, Some(accepted.peer.clone()));
+        let served = opening(&connection, || self.http.serve(accepted));
         async move {
-            // It goes after what serves: the memory that this took is free before.
+            // They go in the opposite order, after what serves: what it leaves is looked at, and
+            // the memory that it took is free before the connection counts as gone.
             let _present = present;
-            served.await
+            let mut end = End { connection, ending: None };
+            let ending = served.await;
+            end.ending = Some(ending);
+            ending
         }
     }
 
@@ -43,3 +81,307 @@ impl<H: Serve> Serve for Watched<H> {
         self.http.http_metrics()
     }
 }
+
+/// Tells the connection that it has ended, by a drop if nothing else says so.
+struct End {
+    connection: Arc<Connection>,
+    ending: Option<Ending>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let unknown = if thread::panicking() { Ending::Panicked } else { Ending::Cut };
+        self.connection.ended(self.ending.unwrap_or(unknown));
+    }
+}
+
+/// What the requests of one connection share.
+struct Connection {
+    recorder: Recorder,
+    /// `None` if nothing will tell how it ends.
+    peer: Option<Peer>,
+    /// Holding this = the right to change it. Only the connection's task does, but for a body that is
+    /// dropped elsewhere.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// A request that broke off, until it is known why.
+    broken: Option<Entry>,
+    /// The last request failed, and the log has it.
+    failed: bool,
+}
+
+impl Connection {
+    fn new(recorder: &Recorder, peer: Option<Peer>) -> Arc<Connection> {
+        Arc::new(Connection { recorder: recorder.clone(), peer, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is over, in order or not.
+    fn record(&self, entry: Entry, in_order: bool) {
+        let failed = !in_order || entry.status.is_none_or(|status| status >= 400);
+        let known = in_order || self.peer.is_none();
+        {
+            let mut state = self.state();
+            state.failed = failed;
+            if !known {
+                state.broken = Some(entry);
+                return;
+            }
+        }
+        self.write(&entry, failed);
+    }
+
+    fn write(&self, entry: &Entry, failed: bool) {
+        if let Some(lines) = &self.recorder.lines {
+            lines.write(entry);
+        }
+        if failed {
+            self.recorder.failures.request(entry);
+        }
+    }
+
+    /// The connection is over.
+    fn ended(&self, ending: Ending) {
+        let state = std::mem::take(&mut *self.state());
+        if let Some(broken) = state.broken {
+            return self.write(&Entry { outcome: ending.label(), ..broken }, true);
+        }
+        let Some(peer) = &self.peer else { return };
+        if !state.failed && is_failure(ending) {
+            self.recorder.failures.connection(peer, ending.label());
+        }
+    }
+}
+
+/// Whether a connection that ends like this, outside of a request, is worth a line. One that idles,
+/// or that its peer resets when nothing is under way, is not.
+fn is_failure(ending: Ending) -> bool {
+    matches!(
+        ending,
+        Ending::HeaderTimeout
+            | Ending::BodyTimeout
+            | Ending::WriteTimeout
+            | Ending::TooSlow
+            | Ending::Memory
+            | Ending::Protocol
+            | Ending::Panicked
+    )
+}
+
+thread_local! {
+    /// The connection that is being opened on this thread. Set while [`Watched`] calls the server
+    /// inside it, which clones the service for the connection: so each knows the other.
+    static OPENING: Cell<Option<Arc<Connection>>> = const { Cell::new(None) };
+}
+
+fn opening<T>(connection: &Arc<Connection>, open: impl FnOnce() -> T) -> T {
+    OPENING.set(Some(Arc::clone(connection)));
+    let opened = open();
+    // If the service was not cloned, the next connection must not get it.
+    OPENING.take();
+    opened
+}
+
+/// A service whose requests are recorded. Each connection has a clone.
+pub(crate) struct Recorded<S> {
+    service: S,
+    connection: Arc<Connection>,
+}
+
+impl<S> Recorded<S> {
+    pub(crate) fn new(service: S, recorder: &Recorder) -> Recorded<S> {
+        Recorded { service, connection: Connection::new(recorder, None) }
+    }
+}
+
+impl<S: Clone> Clone for Recorded<S> {
+    fn clone(&self) -> Recorded<S> {
+        let connection = OPENING.take();
+        let connection =
+            connection.unwrap_or_else(|| Connection::new(&self.connection.recorder, None));
+        Recorded { service: self.service.clone(), connection }
+    }
+}
+
+impl<S, B> Service<Request<Body>> for Recorded<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = BodyError>,
+    B: hyper::body::Body,
+{
+    type Response = Response<RecordedBody<B>>;
+    type Error = BodyError;
+    type Future = Answering<S::Future>;
+
+    fn call(&self, request: Request<Body>) -> Answering<S::Future> {
+        let exchange = Some(Exchange::begin(&self.connection, &request));
+        Answering { future: self.service.call(request), exchange }
+    }
+}
+
+/// One request that is being answered. Dropping it records it.
+struct Exchange {
+    connection: Arc<Connection>,
+    began: Instant,
+    /// `None` once recorded.
+    entry: Option<Entry>,
+    /// The answer has come to its end, or there will be none for a reason that is known.
+    in_order: bool,
+}
+
+impl Exchange {
+    fn begin(connection: &Arc<Connection>, request: &Request<Body>) -> Exchange {
+        let began = Instant::now();
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let head = Head::new(method, uri, request.version());
+        let head = match &connection.recorder.lines {
+            Some(_) => head.with_headers(headers),
+            // A name that nobody else knows would help nobody.
+            None => Head { request_id: well_formed_id(headers), ..head },
+        };
+        let entry = Some(Entry {
+            peer: request.body().peer().clone(),
+            head: Some(head),
+            status: None,
+            bytes: 0,
+            took: began.elapsed(),
+            outcome: COMPLETE,
+        });
+        Exchange { connection: Arc::clone(connection), began, entry, in_order: false }
+    }
+
+    fn entry(&mut self) -> &mut Entry {
+        self.entry.as_mut().expect("only the drop takes it")
+    }
+
+    fn is_head(&self) -> bool {
+        let head = self.entry.as_ref().and_then(|entry| entry.head.as_ref());
+        head.is_some_and(|head| head.method == Method::HEAD)
+    }
+
+    /// The name of the request for its answer, if there is an access log to look it up in.
+    fn id_for_the_answer(&self) -> Option<HeaderValue> {
+        self.connection.recorder.lines.as_ref()?;
+        let id = self.entry.as_ref()?.request_id()?;
+        HeaderValue::from_str(id).ok()
+    }
+
+    /// The server answers in place of the service, which could not read the body.
+    fn refused(&mut self, error: &BodyError) {
+        let (status, outcome) = match error {
+            BodyError::TooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_long"),
+            BodyError::Stalled { .. } => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            BodyError::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
+            _ => (StatusCode::BAD_REQUEST, "body_broken"),
+        };
+        self.in_order = true;
+        let entry = self.entry();
+        (entry.status, entry.outcome) = (Some(status.as_u16()), outcome);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        if let Some(entry) = self.entry.take() {
+            let outcome = if self.in_order { entry.outcome } else { BROKEN };
+            self.connection.record(Entry { took, outcome, ..entry }, self.in_order);
+        }
+    }
+}
+
+pin_project! {
+    /// The answer to one request.
+    pub(crate) struct Answering<F> {
+        #[pin]
+        future: F,
+        // `None` once answered.
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, BodyError>>,
+    B: hyper::body::Body,
+{
+    type Output = Result<Response<RecordedBody<B>>, BodyError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.future.poll(cx));
+        let mut exchange = this.exchange.take().expect("a future is not polled after it is ready");
+        Poll::Ready(match answer {
+            Err(error) => {
+                exchange.refused(&error);
+                Err(error)
+            }
+            Ok(mut response) => {
+                exchange.entry().status = Some(response.status().as_u16());
+                if let Some(id) = exchange.id_for_the_answer() {
+                    response.headers_mut().insert(REQUEST_ID, id);
+                }
+                Ok(response.map(|body| RecordedBody::new(body, exchange)))
+            }
+        })
+    }
+}
+
+pin_project! {
+    /// The body of an answer, whose bytes and end are recorded.
+    pub(crate) struct RecordedBody<B> {
+        #[pin]
+        body: B,
+        exchange: Exchange,
+    }
+}
+
+impl<B: hyper::body::Body> RecordedBody<B> {
+    fn new(body: B, mut exchange: Exchange) -> RecordedBody<B> {
+        // The answer to HEAD has none, whatever the service gave it.
+        exchange.in_order = body.is_end_stream() || exchange.is_head();
+        RecordedBody { body, exchange }
+    }
+}
+
+impl<B: hyper::body::Body> hyper::body::Body for RecordedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
+        match &frame {
+            None => this.exchange.in_order = true,
+            Some(Err(_)) => {}
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Buf::remaining);
+                this.exchange.entry().bytes += length as u64;
+                this.exchange.in_order |= this.body.is_end_stream();
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The answer has gone to the connection as a whole.
+const COMPLETE: &str = "complete";
+
+/// It has not, and nothing tells why.
+const BROKEN: &str = "broken";

@@ -12,7 +12,8 @@ use crate::client::Client;
 #[test]
 fn figures_of_the_program_are_those_in_the_manual() {
     let _guard = hang_guard("figures");
-    let program = Program::start(&[]);
+    // With a log that can be opened again, so that all of the program is there.
+    let program = Program::start(&["--access-log", "/dev/null"]);
     assert_eq!(program.connect().get("/nowhere").status, 404);
     let page = Client::connect(program.admin()).get("/metrics");
     let page = exposition::parse(page.text()).unwrap();

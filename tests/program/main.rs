@@ -1,5 +1,6 @@
 //! The program `heist` as its users see it: the real binary, over real sockets and signals.
 
+mod access;
 mod admin;
 mod bodies;
 mod child;
