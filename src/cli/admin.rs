@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heist::server::{Listener, Server, StartError, http};
+use heist::server::{Limits, Listener, Server, StartError, http};
 use heist::{Builder, Runtime, time};
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -32,7 +32,9 @@ impl Admin {
         let runtime = builder.start()?;
         let app = Arc::clone(app);
         let service = service_fn(move |request| answer(Arc::clone(&app), request));
-        let server = Server::builder().name("admin").listen(listener).http(service);
+        // On a busy machine its own thread waits for a CPU, too, and that is when it is asked most.
+        let limits = Limits { shed: false, ..Limits::default() };
+        let server = Server::builder().name("admin").limits(limits).listen(listener).http(service);
         let server = server.start_on(runtime.handle())?;
         Ok(Admin { server, runtime })
     }
@@ -148,6 +150,18 @@ mod tests {
         while !self::held(address).is_empty() {}
         admin.end();
         assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
+    }
+
+    /// Failure 127: the admin listener answers 503 in the overload that it is to explain.
+    #[test]
+    fn admin_listener_sheds_nothing() {
+        let runtime = Builder::new().ignore_environment().workers(1).start().unwrap();
+        let (lines, _writer) = tracing_appender::non_blocking(std::io::sink());
+        let app = App::new(runtime.handle().clone(), lines.error_counter());
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let admin = Admin::start(listener, &app).unwrap();
+        assert!(!admin.server.shared().limits().shed);
+        admin.end();
     }
 
     /// Blocks a worker until what this returns is dropped.
