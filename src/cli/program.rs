@@ -26,7 +26,7 @@ use super::options::Options;
 use super::relay::Relay;
 use super::reload::Reloads;
 use super::routes::Routes;
-use super::served::{Recorded, Recorder, Watched};
+use super::served::{self, Recorded, Recorder, Watched};
 use super::signals::{Signals, Stop, Stopper};
 use super::sockets::{SocketError, Sockets};
 use super::units;
@@ -79,7 +79,8 @@ impl Program {
         let service = {
             let routes = Routes::new(&app, options.public_metrics);
             let service = service_fn(move |request| routes.decide(request).answer());
-            Watched::new(Http::new(Recorded::new(service, &recorder)), &recorder, crowd)
+            let http = Http::new(Recorded::new(service, &recorder)).on_refused(served::refused);
+            Watched::new(http, &recorder, crowd)
         };
         let server = serve(&options, sockets.public, &runtime, service, &stopper)?;
         app.show(&server);

@@ -11,12 +11,12 @@
 //! [`Connection`] until that has ended, which is at once, and which says why.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use heist::server::http::{Body, BodyError};
@@ -57,13 +57,16 @@ impl<H: Serve> Serve for Watched<H> {
     fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<H> {
         let present = self.crowd.enter();
         let connection = Connection::new(&self.recorder, Some(accepted.peer.clone()));
-        let served = opening(&connection, || self.http.serve(accepted));
+        let served = within(&connection, || self.http.serve(accepted));
         async move {
             // They go in the opposite order, after what serves: what it leaves is looked at, and
             // the memory that it took is free before the connection counts as gone.
             let _present = present;
-            let mut end = End { connection, ending: None };
-            let ending = served.await;
+            let mut end = End { connection: Arc::clone(&connection), ending: None };
+            let ending = {
+                let mut served = pin!(served);
+                poll_fn(|cx| within(&connection, || served.as_mut().poll(cx))).await
+            };
             end.ending = Some(ending);
             ending
         }
@@ -146,6 +149,14 @@ impl Connection {
         }
     }
 
+    /// The server answers a request with `status` in place of the service.
+    fn refused(&self, status: StatusCode) {
+        let Some(peer) = self.peer.clone() else { return };
+        self.state().failed = true;
+        let (status, took) = (Some(status.as_u16()), Duration::ZERO);
+        self.write(&Entry { peer, head: None, status, bytes: 0, took, outcome: REFUSED }, true);
+    }
+
     /// The connection is over.
     fn ended(&self, ending: Ending) {
         let state = std::mem::take(&mut *self.state());
@@ -175,17 +186,37 @@ fn is_failure(ending: Ending) -> bool {
 }
 
 thread_local! {
-    /// The connection that is being opened on this thread. Set while [`Watched`] calls the server
-    /// inside it, which clones the service for the connection: so each knows the other.
-    static OPENING: Cell<Option<Arc<Connection>>> = const { Cell::new(None) };
+    /// The connection whose task is polled on this thread. What [`Watched`] calls inside it, and
+    /// knows nothing of it, finds it here: the clone of the service that is made for the connection,
+    /// and the server when it refuses a request.
+    static CURRENT: Cell<Option<Arc<Connection>>> = const { Cell::new(None) };
 }
 
-fn opening<T>(connection: &Arc<Connection>, open: impl FnOnce() -> T) -> T {
-    OPENING.set(Some(Arc::clone(connection)));
-    let opened = open();
-    // If the service was not cloned, the next connection must not get it.
-    OPENING.take();
-    opened
+/// Calls `inner` with `connection` as the current one, also if it panics.
+fn within<T>(connection: &Arc<Connection>, inner: impl FnOnce() -> T) -> T {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            CURRENT.take();
+        }
+    }
+    CURRENT.set(Some(Arc::clone(connection)));
+    let _leave = Leave;
+    inner()
+}
+
+fn current() -> Option<Arc<Connection>> {
+    let current = CURRENT.take();
+    CURRENT.set(current.clone());
+    current
+}
+
+/// Records a request that the server answers in place of the service: the hook of
+/// [`Http::on_refused`](heist::server::http::Http::on_refused).
+pub(crate) fn refused(status: StatusCode) {
+    if let Some(connection) = current() {
+        connection.refused(status);
+    }
 }
 
 /// A service whose requests are recorded. Each connection has a clone.
@@ -202,9 +233,8 @@ impl<S> Recorded<S> {
 
 impl<S: Clone> Clone for Recorded<S> {
     fn clone(&self) -> Recorded<S> {
-        let connection = OPENING.take();
         let connection =
-            connection.unwrap_or_else(|| Connection::new(&self.connection.recorder, None));
+            current().unwrap_or_else(|| Connection::new(&self.connection.recorder, None));
         Recorded { service: self.service.clone(), connection }
     }
 }
@@ -385,3 +415,6 @@ const COMPLETE: &str = "complete";
 
 /// It has not, and nothing tells why.
 const BROKEN: &str = "broken";
+
+/// The server has answered in place of the service.
+const REFUSED: &str = "refused";

@@ -265,6 +265,29 @@ fn requests_that_fail_are_in_both_logs_with_the_reason() {
     assert!(!lines[2].contains(" complete "), "{}", lines[2]);
 }
 
+/// Failure 125: what the server refuses by itself, before any route sees it, is in no log.
+#[test]
+fn requests_that_the_server_itself_refuses_have_a_line() {
+    let _guard = hang_guard("refusals");
+    let path = LogPath::new("refusals");
+    let mut program = program(&path, &["--max-body", "1KiB"]);
+    let long = format!("X: {}\r\n", "x".repeat(20_000));
+    let refusals = [("no colon\r\n", 400), (&long, 431), ("Content-Length: 1025\r\n", 413)];
+    for (count, (fields, status)) in (1..).zip(refusals) {
+        let mut client = program.connect();
+        client.send(format!("POST /upload HTTP/1.1\r\nHost: t\r\n{fields}\r\n"));
+        assert_eq!(client.response().status, status);
+        let line = &path.lines(count)[count - 1];
+        assert!(line.contains(&format!(" {status} 0 ")) && line.contains(" refused "), "{line}");
+        let line = program.error_line_with("a request failed");
+        assert!(line.contains(&format!("status={status}")), "{line}");
+        assert!(line.contains("outcome=\"refused\""), "{line}");
+    }
+    program.signal(Signal::TERM);
+    // One line each.
+    assert!(!program.wait().stderr.contains("failed"));
+}
+
 /// Failure: an answer that its peer did not take to its end looks like a whole one.
 #[test]
 fn answer_that_breaks_off_is_no_complete_line() {
@@ -318,7 +341,15 @@ fn request_over_a_unix_socket_has_a_line() {
     let (log, path) = (LogPath::new("unix"), crate::starting::socket_path("access"));
     let address = format!("unix:{}", path.display());
     let mut command = command();
-    command.args(["--listen", &address, "--admin", "none", "--access-log", log.text()]);
+    command.args([
+        "--listen",
+        &address,
+        "--admin",
+        "none",
+        "--no-shed",
+        "--access-log",
+        log.text(),
+    ]);
     let program = Program::spawn(&mut command);
     assert_eq!(Client::connect_unix(&path).get("/").status, 200);
     assert!(log.lines(1)[0].starts_with("unix - - ["));

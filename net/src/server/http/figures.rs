@@ -1,7 +1,7 @@
 //! What is counted of requests, by each worker on its own cache lines.
 
 use std::time::Duration;
-use std::{array, iter};
+use std::{array, fmt, iter};
 
 use heist_scheduler::Handle;
 use heist_scheduler::figures::{Count, Histogram, Scale, Snapshot, Stripes};
@@ -11,7 +11,25 @@ use crate::server::HttpMetrics;
 
 /// The figures of one server.
 #[derive(Debug)]
-pub(super) struct Figures(Stripes<Tally>);
+pub(super) struct Figures {
+    tallies: Stripes<Tally>,
+    refused: Option<RefusedHook>,
+}
+
+/// Told of each request that is answered in place of the service.
+pub(super) struct RefusedHook(Box<dyn Fn(StatusCode) + Send + Sync>);
+
+impl RefusedHook {
+    pub(super) fn new(hook: impl Fn(StatusCode) + Send + Sync + 'static) -> RefusedHook {
+        RefusedHook(Box::new(hook))
+    }
+}
+
+impl fmt::Debug for RefusedHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefusedHook")
+    }
+}
 
 /// What one worker counts.
 #[derive(Debug)]
@@ -36,18 +54,18 @@ impl Default for Tally {
 }
 
 impl Figures {
-    pub(super) fn new(runtime: &Handle) -> Figures {
-        Figures(Stripes::new(runtime))
+    pub(super) fn new(runtime: &Handle, refused: Option<RefusedHook>) -> Figures {
+        Figures { tallies: Stripes::new(runtime), refused }
     }
 
     /// A request came to the service, or to be refused.
     pub(super) fn begin(&self) {
-        self.0.with(|tally| tally.begun.add(1));
+        self.tallies.with(|tally| tally.begun.add(1));
     }
 
     /// The request that began was answered.
     pub(super) fn end(&self, status: StatusCode, took: Duration) {
-        self.0.with(|tally| {
+        self.tallies.with(|tally| {
             tally.ended.add(1);
             tally.codes[index(status)].add(1);
             tally.time.record_time(took);
@@ -56,7 +74,7 @@ impl Figures {
 
     /// The request that began will not be answered.
     pub(super) fn abandon(&self) {
-        self.0.with(|tally| {
+        self.tallies.with(|tally| {
             tally.ended.add(1);
             tally.abandoned.add(1);
         });
@@ -64,26 +82,34 @@ impl Figures {
 
     /// Something that never became a request was answered.
     pub(super) fn refuse(&self, status: StatusCode) {
-        self.0.with(|tally| tally.codes[index(status)].add(1));
+        self.tallies.with(|tally| tally.codes[index(status)].add(1));
+        self.tell_refused(status);
+    }
+
+    /// Tells the hook of a request that is answered in place of the service, and counted elsewhere.
+    pub(super) fn tell_refused(&self, status: StatusCode) {
+        if let Some(RefusedHook(hook)) = &self.refused {
+            hook(status);
+        }
     }
 
     /// All of it. Among the codes only those that came up; 0 stands for requests whose answer did
     /// not come to begin, as the peer went away or the service panicked.
     pub(super) fn metrics(&self) -> HttpMetrics {
         // The ends before the beginnings: what is read late must not make the difference negative.
-        let ended = self.0.sum(|tally| tally.ended.get());
-        let in_flight = self.0.sum(|tally| tally.begun.get()).saturating_sub(ended);
+        let ended = self.tallies.sum(|tally| tally.ended.get());
+        let in_flight = self.tallies.sum(|tally| tally.begun.get()).saturating_sub(ended);
         let mut request_time = Snapshot::new(Scale::Time);
-        self.0.each(|tally| request_time.add(&tally.time));
+        self.tallies.each(|tally| request_time.add(&tally.time));
         HttpMetrics::new(self.requests(), in_flight, request_time)
     }
 
     fn requests(&self) -> Vec<(u16, u64)> {
         let mut counts = vec![0_u64; CODES];
-        self.0.each(|tally| {
+        self.tallies.each(|tally| {
             counts.iter_mut().zip(&tally.codes).for_each(|(sum, count)| *sum += count.get());
         });
-        let abandoned = self.0.sum(|tally| tally.abandoned.get());
+        let abandoned = self.tallies.sum(|tally| tally.abandoned.get());
         let all = iter::once((0, abandoned)).chain((FIRST_CODE..).zip(counts));
         all.filter(|&(_, count)| count > 0).collect()
     }
@@ -105,7 +131,7 @@ mod tests {
     #[test]
     fn codes_at_both_ends_are_counted_and_requests_in_flight_are_the_difference() {
         let runtime = crate::Runtime::new().unwrap();
-        let figures = Figures::new(runtime.handle());
+        let figures = Figures::new(runtime.handle(), None);
         for code in [100, 200, 200, 999] {
             figures.begin();
             figures.end(StatusCode::from_u16(code).unwrap(), Duration::from_micros(3));

@@ -91,7 +91,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let outcome = match this.work.project() {
-            WorkProjection::Refused { status } => Err(*status),
+            WorkProjection::Refused { status } => {
+                let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
+                exchange.conversation().figures().tell_refused(*status);
+                Err(*status)
+            }
             WorkProjection::Service { future } => ready!(future.poll(cx)).map_err(|error| {
                 let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
                 status_of_failure(exchange.conversation(), error.into().as_ref())

@@ -89,14 +89,14 @@ use std::sync::Arc;
 
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 
 pub use body::{Body, BodyError};
 
 use super::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
 use connection::Connection;
 use conversation::Conversation;
-use figures::Figures;
+use figures::{Figures, RefusedHook};
 use gate::Gate;
 use transport::Transport;
 
@@ -127,6 +127,7 @@ use transport::Transport;
 /// several.
 pub struct Http<S> {
     service: S,
+    refused: Option<RefusedHook>,
     started: Option<Started>,
 }
 
@@ -139,7 +140,18 @@ struct Started {
 impl<S> Http<S> {
     /// To be served by [`Builder::serve`], which is what [`Builder::http`] does.
     pub fn new(service: S) -> Http<S> {
-        Http { service, started: None }
+        Http { service, refused: None, started: None }
+    }
+
+    /// Calls `hook` with the status of each request that is answered in place of the service: one
+    /// that is malformed, too long, or shed. The service sees nothing of those.
+    ///
+    /// It is called in a poll of the connection's task, once the answer is decided, and must not
+    /// block. A panic in it ends that connection alone.
+    #[must_use = "the server is consumed"]
+    pub fn on_refused(mut self, hook: impl Fn(StatusCode) + Send + Sync + 'static) -> Http<S> {
+        self.refused = Some(RefusedHook::new(hook));
+        self
     }
 
     fn started(&self) -> &Started {
@@ -173,7 +185,7 @@ where
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
-        let figures = Arc::new(Figures::new(server.runtime()));
+        let figures = Arc::new(Figures::new(server.runtime(), self.refused.take()));
         self.started = Some(Started { hyper: bounded(server.limits()), figures });
     }
 
