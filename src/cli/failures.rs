@@ -14,8 +14,8 @@ use super::access::{Entry, Head};
 
 /// Logs failures, as many as there may be.
 pub(crate) struct Failures {
-    /// Holding this = the right to say whether there is a line left. Nobody waits for it: a failure
-    /// that finds it taken is counted as one too many.
+    /// Holding this = the right to say whether there is a line left. No thread waits for it: a
+    /// failure that finds it taken is counted as one too many.
     minute: Mutex<Minute>,
     /// Not logged since the last line. Relaxed: a number that publishes nothing else.
     unlogged: AtomicU64,
@@ -93,7 +93,7 @@ const UNLOGGED: &str = "heist_failures_unlogged_total";
 mod tests {
     use super::*;
 
-    /// Failure 122: whoever sends bad requests fills the disk with the lines about them.
+    /// Failure 122: a flood of bad requests fills the disk with the lines about them.
     #[test]
     fn flood_of_failures_is_60_lines_a_minute_and_the_rest_is_counted() {
         let (failures, start) = (Failures::new(), Instant::now());

@@ -44,7 +44,7 @@ pub(crate) struct Crowd {
 pub(crate) struct Present(Arc<Crowd>);
 
 impl Crowd {
-    /// A crowd of nobody, and where it rings when most of it has left.
+    /// An empty crowd, and where it rings when most of it has left.
     fn new() -> (Arc<Crowd>, Receiver<()>) {
         let (bell, rung) = sync_channel(1);
         let (present, most) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -32,7 +32,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = admin)]
     admin: Admin,
 
-    /// Answer /metrics on the addresses of --listen, too, where anybody can read it
+    /// Answer /metrics on the addresses of --listen, too, where every client can read it
     #[arg(long)]
     pub(crate) public_metrics: bool,
 
@@ -106,7 +106,7 @@ impl Command {
     /// Reads arguments, the first of which is the program's name.
     ///
     /// A value may begin with a hyphen: `-1` is then refused as a value, with what was expected, and
-    /// not as an option that nobody knows. That of a path is taken as it is.
+    /// not as an unknown option. That of a path is taken as it is.
     fn read<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Command, clap::Error> {

@@ -54,8 +54,8 @@ impl Program {
         let filter = logging::filter()?;
         check_environment()?;
         raise_descriptor_limit();
-        // Before this process opens a descriptor: a promise of LISTEN_FDS that nobody kept would be
-        // one of its own.
+        // Before this process opens a descriptor: a promise of LISTEN_FDS that was not kept
+        // would be one of its own.
         let mut inherited = handover::inherited()?;
         // Before anything that takes time: until then the default actions are in force, which kill.
         let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;

@@ -111,7 +111,7 @@ struct Connection {
 #[derive(Default)]
 struct State {
     /// A request that broke off, until it is known why.
-    broken: Option<Entry>,
+    broken: Option<Box<Entry>>,
     /// The last request failed, and the log has it.
     failed: bool,
 }
@@ -126,7 +126,7 @@ impl Connection {
     }
 
     /// A request is over, in order or not.
-    fn record(&self, entry: Entry, in_order: bool) {
+    fn record(&self, entry: Box<Entry>, in_order: bool) {
         let failed = !in_order || entry.status.is_none_or(|status| status >= 400);
         let known = in_order || self.peer.is_none();
         {
@@ -160,8 +160,9 @@ impl Connection {
     /// The connection is over.
     fn ended(&self, ending: Ending) {
         let state = std::mem::take(&mut *self.state());
-        if let Some(broken) = state.broken {
-            return self.write(&Entry { outcome: ending.label(), ..broken }, true);
+        if let Some(mut broken) = state.broken {
+            broken.outcome = ending.label();
+            return self.write(&broken, true);
         }
         let Some(peer) = &self.peer else { return };
         if !state.failed && is_failure(ending) {
@@ -258,8 +259,9 @@ where
 struct Exchange {
     connection: Arc<Connection>,
     began: Instant,
-    /// `None` once recorded.
-    entry: Option<Entry>,
+    /// `None` once recorded. In a box: hyper keeps room for an answer and a body in each connection,
+    /// which most of the time has neither.
+    entry: Option<Box<Entry>>,
     /// The answer has come to its end, or there will be none for a reason that is known.
     in_order: bool,
 }
@@ -274,14 +276,14 @@ impl Exchange {
             // A name that nobody else knows would help nobody.
             None => Head { request_id: well_formed_id(headers), ..head },
         };
-        let entry = Some(Entry {
+        let entry = Some(Box::new(Entry {
             peer: request.body().peer().clone(),
             head: Some(head),
             status: None,
             bytes: 0,
             took: began.elapsed(),
             outcome: COMPLETE,
-        });
+        }));
         Exchange { connection: Arc::clone(connection), began, entry, in_order: false }
     }
 
@@ -318,9 +320,12 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.began.elapsed();
-        if let Some(entry) = self.entry.take() {
-            let outcome = if self.in_order { entry.outcome } else { BROKEN };
-            self.connection.record(Entry { took, outcome, ..entry }, self.in_order);
+        if let Some(mut entry) = self.entry.take() {
+            entry.took = took;
+            if !self.in_order {
+                entry.outcome = BROKEN;
+            }
+            self.connection.record(entry, self.in_order);
         }
     }
 }

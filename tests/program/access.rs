@@ -174,7 +174,7 @@ fn log_file_is_opened_again_by_sigusr1_and_sighup() {
 #[test]
 fn slow_writer_loses_lines_that_are_counted_and_holds_up_no_request() {
     let _guard = hang_guard("slow writer");
-    // Nobody reads on after the greeting.
+    // The test does not read on after the greeting.
     let program = Program::start(&["--access-log", "-"]);
     let mut client = program.connect();
     while program.figures().value("heist_access_log_dropped_total", &[]) == 0.0 {
@@ -307,7 +307,7 @@ fn answer_that_breaks_off_is_no_complete_line() {
     assert!(!line.contains(" complete "), "{line}");
 }
 
-/// Failure 122: whoever sends bad requests fills the disk with the lines about them.
+/// Failure 122: a flood of bad requests fills the disk with the lines about them.
 #[test]
 fn flood_of_refusals_leaves_few_lines() {
     let _guard = hang_guard("flood of refusals");

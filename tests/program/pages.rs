@@ -120,7 +120,7 @@ fn metrics_are_well_formed_and_count_what_happened() {
     assert_eq!(again("heist_http_requests_total", &[("code", "200")]), 4.0);
 }
 
-/// Failure: anybody on the internet reads how busy the server is, and by whom.
+/// Failure: every client on the internet reads how busy the server is.
 #[test]
 fn metrics_are_public_only_if_asked_for() {
     let _guard = hang_guard("public metrics");
