@@ -215,7 +215,17 @@ fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
     let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.url()));
     let curl = curl(&server.addresses()[0]);
     say(format_args!("heist serving on {} ({workers}){admin}; try: {curl}", urls.join(", ")));
-    tracing::info!(addresses = ?server.addresses(), limits = ?server.shared().limits(), "serving");
+    let limits = server.shared().limits();
+    tracing::info!(addresses = ?server.addresses(), ?limits, "serving");
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = limits.connections;
+    if connections as u64 >= descriptors {
+        tracing::warn!(
+            connections,
+            descriptors,
+            "--max-connections is beyond the limit on open files: raise ulimit -n or LimitNOFILE="
+        );
+    }
 }
 
 /// What to open in a browser; a Unix socket has no such thing, so it is named as it was given.

@@ -198,7 +198,11 @@ fn log_that_cannot_be_written_to_is_counted_and_said_once() {
 #[test]
 fn log_that_cannot_be_opened_is_exit_code_2() {
     let _guard = hang_guard("no access log");
-    for path in ["/nowhere/at/all", "/tmp"] {
+    let pipe = LogPath::new("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe.0).status().unwrap();
+    assert!(made.success());
+    // A pipe without a reader would hold up the start.
+    for path in ["/nowhere/at/all", "/tmp", pipe.text()] {
         let mut command = command();
         command.args(["--listen", "127.0.0.1:0", "--admin", "none", "--access-log", path]);
         let outcome = run(&mut command);

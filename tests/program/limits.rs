@@ -39,3 +39,15 @@ fn connection_beyond_the_bound_waits_for_an_end_and_is_then_served() {
         assert_eq!(figures.value("process_max_fds", &[]), 64.0);
     }
 }
+
+/// Failure: the cap on connections is never reached, as descriptors run out first.
+#[test]
+fn bound_beyond_the_descriptors_is_warned_of() {
+    let _guard = hang_guard("bound beyond descriptors");
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 64 && exec \"$0\" --listen 127.0.0.1:0 --max-connections 64";
+    command.args(["-c", &format!("{script} --admin none"), env!("CARGO_BIN_EXE_heist")]);
+    prepare(&mut command);
+    let mut program = Program::spawn(&mut command);
+    assert!(program.error_line_with("--max-connections is beyond").contains("descriptors=64"));
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::counter;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::WRITE_ERRORS;
 
@@ -92,8 +93,15 @@ impl Write for Output {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Addresses and request targets are not for everybody to read.
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    // Addresses and request targets are for few to read. A pipe that nothing reads from is an error
+    // here, and would otherwise hold up the start without a word.
+    let flags = OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    // The writer waits for a reader that is slow.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - flags)?;
+    Ok(file)
 }
 
 fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
