@@ -233,10 +233,8 @@ fn requests_of_a_drain_are_in_the_log() {
 fn requests_that_fail_are_in_both_logs_with_the_reason() {
     let _guard = hang_guard("failures");
     let path = LogPath::new("failures");
-    let limits = ["--header-timeout", "200ms", "--body-timeout", "200ms"];
-    let mut program = program(&path, &limits);
-    let line = program.connect().get("/nowhere").status;
-    assert_eq!(line, 404);
+    let mut program = program(&path, &["--body-timeout", "200ms"]);
+    assert_eq!(program.connect().get("/nowhere").status, 404);
     let line = program.error_line_with("a request failed");
     assert!(line.contains("status=404") && line.contains("GET /nowhere"), "{line}");
     assert!(line.contains("peer=127.0.0.1:"), "{line}");
@@ -255,18 +253,23 @@ fn requests_that_fail_are_in_both_logs_with_the_reason() {
     let line = program.error_line_with("a request failed");
     assert!(line.contains("POST /upload"), "{line}");
 
-    // The head stands still, and one that is none.
-    let mut slow = program.connect();
-    slow.send("GET / HT");
-    slow.assert_closed();
-    let line = program.error_line_with("a connection failed");
-    assert!(line.contains("outcome=\"header_timeout\""), "{line}");
-
     let lines = path.lines(3);
     assert!(lines[0].contains("\"GET /nowhere HTTP/1.1\" 404 "), "{}", lines[0]);
     assert!(lines[1].contains("\"POST /upload HTTP/1.1\" 408 0 "), "{}", lines[1]);
     assert!(lines[1].contains(" body_timeout "), "{}", lines[1]);
     assert!(!lines[2].contains(" complete "), "{}", lines[2]);
+}
+
+#[test]
+fn connection_that_a_limit_ends_outside_of_a_request_has_a_line() {
+    let _guard = hang_guard("slow head");
+    let mut program = Program::start(&["--header-timeout", "200ms"]);
+    let mut slow = program.connect();
+    slow.send("GET / HT");
+    slow.assert_closed();
+    let line = program.error_line_with("a connection failed");
+    assert!(line.contains("outcome=\"header_timeout\""), "{line}");
+    assert!(line.contains("peer=127.0.0.1:"), "{line}");
 }
 
 /// Failure 125: what the server refuses by itself, before any route sees it, is in no log.
