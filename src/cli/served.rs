@@ -11,8 +11,8 @@
 //! [`Connection`] until that has ended, which is at once, and which says why.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread;
@@ -29,7 +29,7 @@ use pin_project_lite::pin_project;
 
 use super::access::{Entry, Head, Lines, REQUEST_ID, well_formed_id};
 use super::failures::Failures;
-use super::memory::Crowd;
+use super::memory::{Crowd, Present};
 
 /// Where records go.
 #[derive(Clone)]
@@ -58,18 +58,7 @@ impl<H: Serve> Serve for Watched<H> {
         let present = self.crowd.enter();
         let connection = Connection::new(&self.recorder, Some(accepted.peer.clone()));
         let served = within(&connection, || self.http.serve(accepted));
-        async move {
-            // They go in the opposite order, after what serves: what it leaves is looked at, and
-            // the memory that it took is free before the connection counts as gone.
-            let _present = present;
-            let mut end = End { connection: Arc::clone(&connection), ending: None };
-            let ending = {
-                let mut served = pin!(served);
-                poll_fn(|cx| within(&connection, || served.as_mut().poll(cx))).await
-            };
-            end.ending = Some(ending);
-            ending
-        }
+        Watching { served, end: End { connection, ending: None }, _present: present }
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -82,6 +71,31 @@ impl<H: Serve> Serve for Watched<H> {
 
     fn http_metrics(&self) -> Option<HttpMetrics> {
         self.http.http_metrics()
+    }
+}
+
+pin_project! {
+    /// The future that serves one connection. No `async` block: that would have room for what it
+    /// captures and for where it pins it.
+    ///
+    /// The fields go in their order: what serves, then the look at what it left, and when its memory
+    /// is free the connection counts as gone.
+    struct Watching<F> {
+        #[pin]
+        served: F,
+        end: End,
+        _present: Present,
+    }
+}
+
+impl<F: Future<Output = Ending>> Future for Watching<F> {
+    type Output = Ending;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self.project();
+        let ending = ready!(within(&this.end.connection, || this.served.poll(cx)));
+        this.end.ending = Some(ending);
+        Poll::Ready(ending)
     }
 }
 
