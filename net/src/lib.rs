@@ -81,6 +81,7 @@
 #![deny(unsafe_code)]
 
 mod accept;
+mod buffers;
 mod driver;
 mod env;
 #[cfg(feature = "export")]

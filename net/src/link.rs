@@ -16,7 +16,7 @@ use heist_scheduler::coop;
 
 use crate::meter::Meter;
 use crate::source::restoring;
-use crate::{driver, sys};
+use crate::{buffers, driver, sys};
 
 /// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
 /// [split](crate::split) stream have in common.
@@ -107,8 +107,11 @@ impl Link {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
+        buffers::to_read(buffers, |buffers| {
+            // The room of this one call: what fills it is no short read.
+            let length = buffers.iter().map(|buffer| buffer.len()).sum();
+            self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
+        })
     }
 
     /// One read of at most `length` bytes by `read`. Asking for none is answered without a look at
@@ -172,17 +175,19 @@ impl Link {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_write_with(cx, length, |socket| socket.write_vectored(buffers))
+        let buffers = buffers::to_write(buffers);
+        // The first of them is not empty.
+        self.poll_write_with(cx, buffers.len(), |socket| socket.write_vectored(&buffers))
     }
 
+    /// One write by `write`; of none, that is 0 `items`, without a look at the socket.
     fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
-        length: usize,
+        items: usize,
         write: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if length == 0 {
+        if items == 0 {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));

@@ -143,7 +143,8 @@ impl<F> Connected<F> {
         self.link.write_all(bytes).await
     }
 
-    /// Writes from several buffers with one system call, as [`write`](Self::write) does from one.
+    /// Writes from several buffers with one system call, as [`write`](Self::write) does from one. A list
+    /// of empty buffers gives 0 at once.
     ///
     /// Cancel-safe.
     ///
@@ -164,7 +165,8 @@ impl<F> Connected<F> {
         self.link.poll_read(cx, buffer)
     }
 
-    /// As [`poll_read`](Self::poll_read), into several buffers with one system call.
+    /// As [`poll_read`](Self::poll_read), into several buffers with one system call. 0 means that the
+    /// peer has finished sending, or that all buffers are empty.
     pub fn poll_read_vectored(
         &mut self,
         cx: &mut Context<'_>,

@@ -3,6 +3,7 @@
 //! What a backing socket must do:
 //! - every call returns at once: `WouldBlock` where it would have waited, `Interrupted` where a
 //!   signal came first;
+//! - a write to a peer that has gone is an error, and never a signal;
 //! - a TCP socket has `SO_OOBINLINE` set, or a byte of urgent data would end a read early and
 //!   strand what follows it (the short-read rule counts on this), and `TCP_NODELAY`, since the
 //!   callers batch;
@@ -11,7 +12,7 @@
 //!
 //! A further kind of socket (a simulated one) becomes a variant here and changes nothing outside.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,7 +22,7 @@ use std::path::Path;
 use heist_reactor::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{Domain, SockRef};
 
 /// A connected, or connecting, stream socket.
@@ -83,11 +84,9 @@ impl Stream {
         Ok(read.len())
     }
 
+    /// Reads into at most as many buffers as [`buffers`](crate::buffers) says.
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&mut &*stream).read_vectored(buffers),
-            Stream::Unix(stream) => (&mut &*stream).read_vectored(buffers),
-        }
+        Ok(rustix::io::readv(self, buffers)?)
     }
 
     /// Looks at the next bytes and leaves them in the socket.
@@ -107,11 +106,11 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, LAST)?)
     }
 
+    /// Writes from at most as many buffers as [`buffers`](crate::buffers) says.
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => (&mut &*stream).write_vectored(buffers),
-            Stream::Unix(stream) => (&mut &*stream).write_vectored(buffers),
-        }
+        // `writev` would raise SIGPIPE where the peer has gone.
+        let mut control = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(self, buffers, &mut control, SendFlags::NOSIGNAL)?)
     }
 
     /// Shuts one or both directions down. A peer that is gone already is no error: there is nothing

@@ -1,0 +1,87 @@
+//! Lists of buffers, as one system call takes them.
+//!
+//! A call takes 1,024 buffers at most, and reads or writes no bytes where all of these are empty. That 0
+//! would be taken for the end of the stream, or for a socket that takes nothing. So empty buffers do not
+//! count towards the bound.
+
+use std::borrow::Cow;
+use std::io::{IoSlice, IoSliceMut};
+
+/// What one call writes from: up to [`MOST`] buffers, of which the first is not empty; none if all of
+/// `buffers` are empty.
+pub(crate) fn to_write<'b, 'a>(buffers: &'b [IoSlice<'a>]) -> Cow<'b, [IoSlice<'a>]> {
+    let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
+    let buffers = &buffers[empty..];
+    match buffers.get(..MOST) {
+        None => buffers.into(),
+        Some(first) if first.iter().all(|buffer| !buffer.is_empty()) => first.into(),
+        Some(_) => {
+            let full = buffers.iter().filter(|buffer| !buffer.is_empty());
+            full.take(MOST).copied().collect()
+        }
+    }
+}
+
+/// Has `read` fill what one call reads into: as [`to_write`].
+pub(crate) fn to_read<R>(
+    buffers: &mut [IoSliceMut<'_>],
+    read: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
+) -> R {
+    let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
+    let buffers = &mut buffers[empty..];
+    match buffers.get(..MOST) {
+        None => read(buffers),
+        Some(first) if first.iter().all(|buffer| !buffer.is_empty()) => read(&mut buffers[..MOST]),
+        Some(_) => {
+            let full = buffers.iter_mut().filter(|buffer| !buffer.is_empty());
+            let mut full: Vec<_> = full.take(MOST).map(|it| IoSliceMut::new(it)).collect();
+            read(&mut full)
+        }
+    }
+}
+
+/// `IOV_MAX` of Linux and the BSDs.
+const MOST: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of `empty` empty buffers and one full one after the other, over and over, are taken.
+    fn taken(empty: usize, full: usize) -> (usize, usize) {
+        let one = std::iter::repeat_n(IoSlice::new(b""), empty).chain([IoSlice::new(b"x")]);
+        let all: Vec<_> = std::iter::repeat_n(one, full).flatten().collect();
+        let bytes = |buffers: &[IoSlice<'_>]| buffers.iter().map(|buffer| buffer.len()).sum();
+        let list = to_write(&all);
+        (list.len(), bytes(&list))
+    }
+
+    #[test]
+    fn empty_buffers_do_not_count_towards_the_bound() {
+        assert_eq!(taken(0, 0), (0, 0));
+        assert_eq!(taken(0, 1023), (1023, 1023));
+        assert_eq!(taken(0, 1025), (1024, 1024));
+        assert_eq!(taken(5000, 1), (1, 1));
+        assert_eq!(taken(5000, 2), (2, 2));
+        assert_eq!(taken(1, 5000), (1024, 1024));
+        assert_eq!(to_write(&[IoSlice::new(b""); 5000]).len(), 0);
+    }
+
+    #[test]
+    fn room_is_chosen_as_what_is_written_is() {
+        for (empty, full) in [(0, 0), (0, 1023), (0, 1025), (5000, 1), (5000, 2), (1, 5000)] {
+            let mut room = vec![0; full];
+            let mut none = vec![[0; 0]; empty * full];
+            let mut none = none.iter_mut();
+            let mut all = Vec::new();
+            for byte in room.chunks_mut(1) {
+                all.extend(none.by_ref().take(empty).map(|none| IoSliceMut::new(none)));
+                all.push(IoSliceMut::new(byte));
+            }
+            let got = to_read(&mut all, |list| {
+                (list.len(), list.iter().map(|buffer| buffer.len()).sum::<usize>())
+            });
+            assert_eq!(got, taken(empty, full));
+        }
+    }
+}
