@@ -12,18 +12,28 @@
 //!
 //! A further kind of socket (a simulated one) becomes a variant here and changes nothing outside.
 
+use std::borrow::Cow;
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix;
+use std::os::unix::ffi::OsStrExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 use heist_reactor::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use socket2::{Domain, SockRef};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 /// A connected, or connecting, stream socket.
 pub enum Stream {
@@ -43,8 +53,8 @@ impl Stream {
         Stream::tcp(mio::net::TcpStream::from_std(stream))
     }
 
-    pub(crate) fn connect_unix(path: &Path) -> io::Result<Stream> {
-        Ok(Stream::Unix(mio::net::UnixStream::connect(path)?))
+    pub(crate) fn connect_unix(address: &unix::net::SocketAddr) -> io::Result<Stream> {
+        Ok(Stream::Unix(mio::net::UnixStream::connect_addr(address)?))
     }
 
     pub(crate) fn pair_unix() -> io::Result<(Stream, Stream)> {
@@ -212,7 +222,11 @@ pub struct TcpListener(mio::net::TcpListener);
 
 impl TcpListener {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::new(mio::net::TcpListener::bind(address)?)
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
     }
 
     pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
@@ -252,8 +266,8 @@ impl AsFd for TcpListener {
 pub struct UnixListener(mio::net::UnixListener);
 
 impl UnixListener {
-    pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
-        Ok(UnixListener(mio::net::UnixListener::bind(path)?))
+    pub(crate) fn bind(address: &unix::net::SocketAddr) -> io::Result<UnixListener> {
+        UnixListener::from_std(bind_unix(address)?.into())
     }
 
     pub(crate) fn from_std(listener: unix::net::UnixListener) -> io::Result<UnixListener> {
@@ -314,6 +328,43 @@ impl AsFd for Listener {
     }
 }
 
+/// A Unix socket that listens on `address`, in blocking mode.
+pub(crate) fn bind_unix(address: &unix::net::SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(unix_path(address))?)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// The address of `path`, which is a name of the abstract namespace if it begins with a NUL.
+pub(crate) fn unix_address(path: &Path) -> io::Result<unix::net::SocketAddr> {
+    match path.as_os_str().as_bytes() {
+        [0, name @ ..] => abstract_address(name),
+        _ => unix::net::SocketAddr::from_pathname(path),
+    }
+}
+
+/// The address of a name in the abstract namespace.
+#[cfg(target_os = "linux")]
+pub(crate) fn abstract_address(name: &[u8]) -> io::Result<unix::net::SocketAddr> {
+    unix::net::SocketAddr::from_abstract_name(name)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn abstract_address(_name: &[u8]) -> io::Result<unix::net::SocketAddr> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names of sockets"))
+}
+
+/// The reverse of [`unix_address`]; empty for an address without a name.
+pub(crate) fn unix_path(address: &unix::net::SocketAddr) -> Cow<'_, Path> {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = address.as_abstract_name() {
+        let bytes = [b"\0", name].concat();
+        return PathBuf::from(OsString::from_vec(bytes)).into();
+    }
+    address.as_pathname().unwrap_or(Path::new("")).into()
+}
+
 /// Whether another connection waits at `listener`. This costs a fraction of an accept that finds
 /// none, for which Linux makes a socket first.
 pub(crate) fn somebody_waits(listener: &impl AsFd) -> bool {
@@ -327,6 +378,10 @@ fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)
 }
+
+/// How many connections wait for an accept. The kernel lowers it to its own bound
+/// (`net.core.somaxconn`, 4,096 since Linux 5.4).
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// More is to come: only the end, here. Where the system cannot be told, the end takes a packet.
 #[cfg(target_os = "linux")]

@@ -37,12 +37,25 @@ pub type UnixStream = Connected<Unix>;
 impl Listening<Unix> {
     /// Listens on `path`, which must not exist.
     ///
+    /// A path that begins with a NUL is a name of Linux's abstract namespace. 4,096 connections wait for
+    /// an accept, or fewer if the system says so.
+    ///
     /// # Errors
     ///
     /// What the system says (`AddrInUse` if the file exists), and [`NoDriver`](crate::NoDriver)
     /// outside of a runtime.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        UnixListener::new(sys::UnixListener::bind(path.as_ref())?)
+        UnixListener::bind_addr(&sys::unix_address(path.as_ref())?)
+    }
+
+    /// As [`bind`](UnixListener::bind), on an address as the standard library has it:
+    /// `SocketAddr::from_abstract_name` makes one of an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        UnixListener::new(sys::UnixListener::bind(address)?)
     }
 
     /// Takes over a listening socket, and sets it to non-blocking mode.
@@ -56,7 +69,8 @@ impl Listening<Unix> {
 }
 
 impl Connected<Unix> {
-    /// Connects to the listener at `path`.
+    /// Connects to the listener at `path`; one that begins with a NUL is a name of Linux's abstract
+    /// namespace.
     ///
     /// Cancel-safe: dropping the future closes the socket.
     ///
@@ -67,8 +81,41 @@ impl Connected<Unix> {
     /// again later.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         driver::proceed().await;
-        let socket = sys::Stream::connect_unix(path.as_ref())?;
-        UnixStream::connected(socket).await
+        UnixStream::connect_now(&sys::unix_address(path.as_ref())?).await
+    }
+
+    /// As [`connect`](UnixStream::connect), to an address as the standard library has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixStream::connect).
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use heist_net::{Runtime, UnixListener, UnixStream};
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use std::os::unix::net::SocketAddr;
+    ///
+    /// let runtime = Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let name = format!("heist-example-{}", std::process::id());
+    ///     let address = SocketAddr::from_abstract_name(name)?;
+    ///     let listener = UnixListener::bind_addr(&address)?;
+    ///     let mut client = UnixStream::connect_addr(&address).await?;
+    ///     client.write_all(b"hello").await?;
+    ///     let (mut stream, _) = listener.accept().await?;
+    ///     stream.read_exact(&mut [0; 5]).await
+    /// })?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
+        driver::proceed().await;
+        UnixStream::connect_now(address).await
+    }
+
+    async fn connect_now(address: &SocketAddr) -> io::Result<UnixStream> {
+        UnixStream::connected(sys::Stream::connect_unix(address)?).await
     }
 
     /// Two connected ends.

@@ -512,3 +512,25 @@ fn accept_loops_spend_their_budget() {
         assert!(most <= BUDGET, "{most} accepts in one poll, by_poll {by_poll}");
     }
 }
+
+/// Failure: the 130th connection waits for an accept that it does not need.
+#[test]
+fn more_than_128_connections_wait_for_an_accept() {
+    run(async {
+        let bound: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .map_or(128, |text| text.trim().parse().unwrap());
+        let crowd = bound.min(500);
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for number in 0..crowd as u32 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(&number.to_le_bytes()).await.unwrap();
+            clients.push(client);
+        }
+        for _ in 0..crowd {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 4]).await.unwrap();
+        }
+    });
+}
