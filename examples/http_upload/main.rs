@@ -123,5 +123,9 @@ fn greeting(address: &Address) -> String {
             "ready; try: curl --unix-socket {} --form file=@README.md http://localhost/upload",
             path.display()
         ),
+        Address::Abstract(name) => format!(
+            "ready; try: curl --abstract-unix-socket {} --form file=@README.md http://localhost/upload",
+            String::from_utf8_lossy(name)
+        ),
     }
 }

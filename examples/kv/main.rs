@@ -134,6 +134,9 @@ fn greet(address: &Address) -> io::Result<()> {
     let hint = match address {
         Address::Tcp(address) => format!("redis-cli -p {}", address.port()),
         Address::Unix(path) => format!("redis-cli -s {}", path.display()),
+        Address::Abstract(name) => {
+            format!("socat - ABSTRACT-CONNECT:{}", String::from_utf8_lossy(name))
+        }
     };
     writeln!(io::stdout(), "kv serving on {address}; try: {hint}")
 }

@@ -17,7 +17,7 @@ use super::units;
 /// How to serve.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Listen on IP:PORT, [IPv6]:PORT or unix:PATH; may be given more than once. Port 0 lets the
+    /// Listen on IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME; may be given more than once. Port 0 lets the
     /// system choose one, which is then printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(crate) listen: Vec<Address>,

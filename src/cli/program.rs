@@ -232,7 +232,7 @@ fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
 pub(super) fn url(address: &Address) -> String {
     match address {
         Address::Tcp(address) => format!("http://{address}/"),
-        Address::Unix(_) => address.to_string(),
+        Address::Unix(_) | Address::Abstract(_) => address.to_string(),
     }
 }
 
@@ -241,6 +241,10 @@ fn curl(address: &Address) -> String {
     match address {
         Address::Tcp(_) => format!("curl {}", url(address)),
         Address::Unix(path) => format!("curl --unix-socket {} http://localhost/", path.display()),
+        Address::Abstract(name) => {
+            let name = String::from_utf8_lossy(name);
+            format!("curl --abstract-unix-socket {name} http://localhost/")
+        }
     }
 }
 

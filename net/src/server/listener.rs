@@ -1,15 +1,17 @@
 //! Addresses to listen on, and binding them, before any thread runs.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::socket_file::{self, SocketFile};
+use crate::sys;
 
 /// What can be listened on.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -18,6 +20,20 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket, by the path of its file.
     Unix(PathBuf),
+    /// A Unix socket without a file, by its name in Linux's abstract namespace, without the NUL that
+    /// the kernel puts before it. As text it begins with `@`: `unix:@name`. A file of that name is
+    /// `unix:./@name`.
+    Abstract(Vec<u8>),
+}
+
+impl Address {
+    /// The address of the Unix socket at `path`, which names no file if it begins with a NUL.
+    fn of_unix(path: &Path) -> Address {
+        match path.as_os_str().as_bytes() {
+            [0, name @ ..] => Address::Abstract(name.to_vec()),
+            _ => Address::Unix(path.to_owned()),
+        }
+    }
 }
 
 impl FromStr for Address {
@@ -25,8 +41,11 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, ParseAddressError> {
         match text.strip_prefix("unix:") {
-            Some("") => Err(ParseAddressError),
-            Some(path) => Ok(Address::Unix(path.into())),
+            Some("" | "@" | "\0") => Err(ParseAddressError),
+            Some(path) => Ok(match path.strip_prefix('@') {
+                Some(name) => Address::Abstract(name.into()),
+                None => Address::of_unix(path.as_ref()),
+            }),
             None => text.parse().map(Address::Tcp).map_err(|_| ParseAddressError),
         }
     }
@@ -34,14 +53,21 @@ impl FromStr for Address {
 
 /// A text names no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected IP:PORT, [IPv6]:PORT or unix:PATH")]
+#[error("expected IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME")]
 pub struct ParseAddressError;
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) if path.as_os_str().as_bytes().starts_with(b"@") => {
+                write!(f, "unix:./{}", path.display())
+            }
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            // A NUL inside shows as the one in front does.
+            Address::Abstract(name) => {
+                write!(f, "unix:@{}", String::from_utf8_lossy(name).replace('\0', "@"))
+            }
         }
     }
 }
@@ -73,9 +99,10 @@ impl fmt::Debug for Address {
 /// ```
 #[derive(Debug)]
 pub struct Listener {
+    // Before the socket: the file goes while the socket listens.
+    file: Option<SocketFile>,
     socket: Socket,
     address: Address,
-    file: Option<SocketFile>,
 }
 
 impl Listener {
@@ -88,29 +115,32 @@ impl Listener {
     ///
     /// [`BindError`], with what the system says.
     pub fn tcp(address: SocketAddr) -> Result<Listener, BindError> {
-        let bound = || {
-            let socket = bind_tcp(address)?;
-            Listener::new(socket, None)
-        };
-        bound().map_err(|source| BindError { address: Address::Tcp(address), source })
+        Listener::bind(&Address::Tcp(address))
     }
 
     /// Listens on a Unix socket at `path`.
     ///
-    /// A socket file that nobody answers on is replaced: it was left by a process that was killed.
+    /// The file of a socket that refuses connections is replaced: it was left by a process that was
+    /// killed. Of several processes that start at once, one listens and the others get an error; a
+    /// lock (`flock`) of the directory, held for the moment, sees to it.
     /// The file is removed when the listener is dropped, unless another process has put its own in
     /// the place since, or [`keep_file`](Listener::keep_file) says otherwise.
     ///
+    /// A path that begins with a NUL is a name of Linux's abstract namespace, as
+    /// [`Address::Abstract`] is; there is no file then.
+    ///
     /// # Errors
     ///
-    /// [`BindError`], with what the system says.
+    /// [`BindError`], with what the system says: `AddrInUse` if another socket listens there, or if
+    /// the directory of an abandoned file cannot be locked; `ResourceBusy` if another program keeps that
+    /// lock for 10 s.
     pub fn unix(path: impl AsRef<Path>) -> Result<Listener, BindError> {
-        let path = path.as_ref();
-        let bound = || {
-            let socket = bind_unix(path)?;
-            Listener::new(socket, Some(SocketFile::new(path)?))
-        };
-        bound().map_err(|source| BindError { address: Address::Unix(path.to_owned()), source })
+        Listener::bind(&Address::of_unix(path.as_ref()))
+    }
+
+    fn at_path(path: &Path) -> io::Result<Listener> {
+        let (socket, file) = socket_file::bind(path)?;
+        Ok(Listener { file: Some(file), socket, address: Address::Unix(path.to_owned()) })
     }
 
     /// Listens on `address`, of whichever family it is.
@@ -119,10 +149,12 @@ impl Listener {
     ///
     /// As [`tcp`](Listener::tcp) and [`unix`](Listener::unix).
     pub fn bind(address: &Address) -> Result<Listener, BindError> {
-        match address {
-            Address::Tcp(address) => Listener::tcp(*address),
-            Address::Unix(path) => Listener::unix(path),
-        }
+        let bound = match address {
+            Address::Tcp(address) => bind_tcp(*address).and_then(Listener::new),
+            Address::Unix(path) => Listener::at_path(path),
+            Address::Abstract(name) => bind_abstract(name).and_then(Listener::new),
+        };
+        bound.map_err(|source| BindError { address: address.clone(), source })
     }
 
     /// Takes over a socket that listens already, of either family: inherited from the process that
@@ -137,17 +169,18 @@ impl Listener {
         if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"));
         }
-        Listener::new(socket, None)
+        Listener::new(socket)
     }
 
-    fn new(socket: Socket, file: Option<SocketFile>) -> io::Result<Listener> {
+    /// A listener without a file of its own.
+    fn new(socket: Socket) -> io::Result<Listener> {
         let local = socket.local_addr()?;
-        let address = match (local.as_socket(), local.as_pathname(), &file) {
-            (Some(address), _, _) => Address::Tcp(address),
-            (None, _, Some(file)) => Address::Unix(file.path.clone()),
-            (None, path, None) => Address::Unix(path.unwrap_or(Path::new("")).to_owned()),
+        let address = match (local.as_socket(), abstract_name(&local)) {
+            (Some(address), _) => Address::Tcp(address),
+            (None, Some(name)) => Address::Abstract(name.to_owned()),
+            (None, None) => Address::Unix(local.as_pathname().unwrap_or(Path::new("")).to_owned()),
         };
-        Ok(Listener { socket, address, file })
+        Ok(Listener { file: None, socket, address })
     }
 
     /// Leaves the file of a Unix socket where it is in the end, for a successor that has the same
@@ -203,71 +236,25 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(sys::BACKLOG)?;
     Ok(socket)
 }
 
-fn bind_unix(path: &Path) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    let address = SockAddr::unix(path)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            fs::remove_file(path)?;
-            socket.bind(&address)?;
-        }
-        outcome => outcome?,
+/// The name in the abstract namespace, if there is one.
+fn abstract_name(address: &SockAddr) -> Option<&[u8]> {
+    #[cfg(target_os = "linux")]
+    return address.as_abstract_namespace();
+    #[cfg(not(target_os = "linux"))]
+    return None;
+}
+
+/// Listens under a name of Linux's abstract namespace.
+fn bind_abstract(name: &[u8]) -> io::Result<Socket> {
+    if name.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the name is empty"));
     }
-    socket.listen(BACKLOG)?;
-    Ok(socket)
+    sys::bind_unix(&sys::abstract_address(name)?)
 }
-
-/// Whether `path` is a socket that refuses connections. Without blocking: a living listener with a
-/// full backlog would keep us waiting, and says `WouldBlock` instead.
-fn is_abandoned(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = || {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        socket.connect(&SockAddr::unix(path)?)
-    };
-    is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-/// The file of a Unix socket, removed when this is dropped; unless another process has put its own
-/// in the place since.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-    keep: bool,
-}
-
-impl SocketFile {
-    fn new(path: &Path) -> io::Result<SocketFile> {
-        Ok(SocketFile { path: path.to_owned(), identity: identity(path)?, keep: false })
-    }
-
-    pub(super) fn keep(&mut self) {
-        self.keep = true;
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if !self.keep && identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // It is not needed any more; failing to remove it breaks nothing.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let file = fs::symlink_metadata(path)?;
-    Ok((file.dev(), file.ino()))
-}
-
-/// The kernel lowers it to its own bound.
-const BACKLOG: i32 = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -275,10 +262,11 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written_alike() {
-        for text in ["127.0.0.1:8000", "[::1]:0", "unix:/run/heist.sock"] {
+        let unix = ["unix:/run/heist.sock", "unix:@name", "unix:@a/../@b", "unix:./@file"];
+        for text in ["127.0.0.1:8000", "[::1]:0"].into_iter().chain(unix) {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for bad in ["", "localhost", "8000", "unix:", "1.2.3.4"] {
+        for bad in ["", "localhost", "8000", "unix:", "unix:@", "1.2.3.4"] {
             assert!(bad.parse::<Address>().is_err(), "{bad} was accepted");
         }
     }

@@ -84,6 +84,7 @@ mod place;
 mod serving;
 mod shared;
 mod socket;
+mod socket_file;
 mod visit;
 
 use std::fmt;

@@ -7,8 +7,8 @@ use heist_reactor::{Direction, Interest, Kind, Source};
 use heist_scheduler::Handle;
 use socket2::Socket as Bound;
 
-use super::listener::SocketFile;
 use super::peer::Peer;
+use super::socket_file::SocketFile;
 use crate::driver::{self, Driver, NoDriver};
 use crate::stream::uninterrupted;
 use crate::sys;
@@ -16,11 +16,11 @@ use crate::sys;
 /// A listening socket under a runtime. Dropping it takes it from the event queue and closes the
 /// descriptor, and does no more to the socket: somebody else may have another descriptor of it.
 pub(super) struct Socket {
+    // Before the socket: the file goes while the socket listens.
+    file: Option<SocketFile>,
     source: Source<sys::Listener>,
     /// Somebody waited behind the one that was accepted last.
     crowded: bool,
-    // Behind the socket: the file goes when nobody listens any more.
-    file: Option<SocketFile>,
 }
 
 impl Socket {
@@ -32,7 +32,7 @@ impl Socket {
         let driver = Driver::of(runtime).ok_or(NoDriver::NoQueue)?;
         let listener = sys::Listener::from_bound(bound)?;
         let source = driver.attach(listener, Interest::Read, Kind::Other)?;
-        Ok(Socket { source, crowded: false, file })
+        Ok(Socket { file, source, crowded: false })
     }
 
     /// Leaves the file where it is in the end.

@@ -38,7 +38,9 @@ fn serve_once(listener: &Listener, answer: &[u8]) {
     let fd = listener.as_fd().try_clone_to_owned().unwrap();
     match listener.address() {
         Address::Tcp(_) => converse(TcpListener::from(fd).accept().unwrap().0, answer),
-        Address::Unix(_) => converse(UnixListener::from(fd).accept().unwrap().0, answer),
+        Address::Unix(_) | Address::Abstract(_) => {
+            converse(UnixListener::from(fd).accept().unwrap().0, answer)
+        }
     }
 }
 

@@ -1,0 +1,252 @@
+//! The files of Unix sockets: made, replaced where their socket has gone, and removed in the end.
+//!
+//! Between `bind` and `listen` a socket refuses connections, as one does whose process was killed. And
+//! between the look at a file and its removal another process may put its own in the place. So a process
+//! that makes such a file holds a lock of its directory from before the look until the socket listens.
+//! The lock is the kernel's (`flock`), which ends with the process and leaves no file behind.
+//!
+//! To remove its own file a process needs no lock: it does so while its socket still listens, and what
+//! listens is not replaced. Until the socket is closed, the number of its file (inode) is not given to
+//! another, either.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::sys::BACKLOG;
+
+/// Listens at `path`, where no file is or that of a socket that has gone.
+pub(super) fn bind(path: &Path) -> io::Result<(Socket, SocketFile)> {
+    if path.as_os_str().is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
+    }
+    let locked = lock(path, LOOKS)?;
+    bind_locked(path, locked.as_ref())
+}
+
+/// As [`bind`]; replaces nothing if `locked` is none.
+fn bind_locked(path: &Path, locked: Option<&File>) -> io::Result<(Socket, SocketFile)> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+            if locked.is_none() {
+                return Err(io::Error::new(error.kind(), CANNOT_REPLACE));
+            }
+            fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        outcome => outcome?,
+    }
+    let file = SocketFile { path: path.to_owned(), identity: identity(path)?, keep: false };
+    socket.listen(BACKLOG)?;
+    Ok((socket, file))
+}
+
+/// The right to make and replace sockets in the directory of `path`, until it is dropped; `None` where
+/// this process may not have it or the file system has no locks. Looks `looks` times whether it is free.
+fn lock(path: &Path, looks: usize) -> io::Result<Option<File>> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let directory = match File::open(directory) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+        opened => opened?,
+    };
+    for _ in 0..looks {
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(directory)),
+            // heist holds it for a few system calls. A program that is stopped, or locks directories
+            // for its own ends, must not hold up the start without a word.
+            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(BETWEEN_LOOKS),
+            Err(_) => return Ok(None),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, HELD))
+}
+
+/// Whether `path` is a socket that refuses connections. Without blocking: a living listener with a
+/// full backlog would keep us waiting, and says `WouldBlock` instead.
+fn is_abandoned(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
+    is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// The file of a Unix socket, removed when this is dropped; unless another process has put its own
+/// in the place since. The owner drops it before it closes the socket.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    keep: bool,
+}
+
+impl SocketFile {
+    pub(super) fn keep(&mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if !self.keep && identity(&self.path).is_ok_and(|now| now == self.identity) {
+            // It is not needed any more; failing to remove it breaks nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+const CANNOT_REPLACE: &str = "the file of a socket that has gone is in the place, and cannot be \
+                              replaced safely, as its directory cannot be locked: remove the file";
+const HELD: &str = "another process keeps the lock (flock) of the directory";
+
+/// 10 s in all.
+const LOOKS: usize = 5_000;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Barrier, Mutex};
+
+    use super::*;
+    use crate::server::Listener;
+
+    const RACERS: usize = 8;
+
+    /// A path for a socket of this process, removed at the end.
+    struct SocketPath(PathBuf);
+
+    impl SocketPath {
+        fn new(name: &str) -> SocketPath {
+            let file = format!("heist-file-{}-{name}.sock", std::process::id());
+            SocketPath(std::env::temp_dir().join(file))
+        }
+    }
+
+    impl Drop for SocketPath {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    /// Leaves at `path` what a process that was killed leaves.
+    fn abandon(path: &Path) {
+        let _ = fs::remove_file(path);
+        drop(UnixListener::bind(path).unwrap());
+    }
+
+    /// Whether a connection to `path` comes to `listener`.
+    fn is_reached(listener: &Listener, path: &Path) -> bool {
+        let client = UnixStream::connect(path).unwrap();
+        let socket = socket2::SockRef::from(listener);
+        socket.set_nonblocking(true).unwrap();
+        let accepted = socket.accept().is_ok();
+        drop(client);
+        accepted
+    }
+
+    /// Failure: of two that start at once, each takes the other's fresh file for an abandoned one and
+    /// removes it.
+    #[test]
+    fn one_of_many_that_start_at_once_listens() {
+        let path = SocketPath::new("start");
+        for round in 0..300 {
+            match round % 2 {
+                0 => abandon(&path.0),
+                _ => drop(fs::remove_file(&path.0)),
+            }
+            let (start, winners) = (Barrier::new(RACERS), Mutex::new(Vec::new()));
+            thread::scope(|scope| {
+                for _ in 0..RACERS {
+                    scope.spawn(|| {
+                        start.wait();
+                        match Listener::unix(&path.0) {
+                            Ok(listener) => winners.lock().unwrap().push(listener),
+                            Err(error) => {
+                                assert_eq!(
+                                    error.source.kind(),
+                                    io::ErrorKind::AddrInUse,
+                                    "{error}"
+                                );
+                            }
+                        }
+                    });
+                }
+            });
+            let winners = winners.into_inner().unwrap();
+            assert_eq!(winners.len(), 1, "in round {round}");
+            assert!(is_reached(&winners[0], &path.0), "in round {round}");
+        }
+    }
+
+    /// Failure: what ends removes the file of what begins meanwhile.
+    #[test]
+    fn end_of_one_does_not_remove_the_file_of_the_next() {
+        let path = SocketPath::new("end");
+        let (start, served) = (Barrier::new(RACERS), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..RACERS {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..200 {
+                        let Ok(listener) = Listener::unix(&path.0) else { continue };
+                        assert!(path.0.exists());
+                        assert_eq!(UnixStream::connect(&path.0).map(drop).ok(), Some(()));
+                        served.fetch_add(1, Ordering::Relaxed);
+                        drop(listener);
+                    }
+                });
+            }
+        });
+        assert!(served.into_inner() >= RACERS);
+        assert!(!path.0.exists());
+    }
+
+    /// Failure: a program that keeps the lock of the directory holds up the start for ever.
+    #[test]
+    fn lock_that_another_program_keeps_is_an_error() {
+        let directory = SocketPath::new("held");
+        fs::create_dir(&directory.0).unwrap();
+        let path = directory.0.join("it.sock");
+        let held = lock(&path, 1).unwrap();
+        assert!(held.is_some());
+        assert_eq!(lock(&path, 2).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(held);
+        drop(Listener::unix(&path).unwrap());
+        fs::remove_dir(&directory.0).unwrap();
+    }
+
+    /// Failure: where a directory cannot be locked, a file is replaced that may be another's fresh one.
+    #[test]
+    fn nothing_is_replaced_without_the_lock() {
+        let path = SocketPath::new("unlocked");
+        drop(bind_locked(&path.0, None).unwrap());
+        abandon(&path.0);
+        let error = bind_locked(&path.0, None).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains("remove the file"), "{error}");
+        assert!(path.0.exists());
+        // With it, what was abandoned is replaced.
+        assert!(is_reached(&Listener::unix(&path.0).unwrap(), &path.0));
+    }
+}
