@@ -87,7 +87,7 @@ fn connected<F: Family>(
 
 impl<F: Family> AsFd for Listening<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.io().as_fd()
+        self.source.io().lend()
     }
 }
 

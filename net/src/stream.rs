@@ -36,7 +36,8 @@ pub type Stream = Connected<Any>;
 /// `hyper::rt`.
 ///
 /// Options of the socket that have no method here are set through [`AsFd`], with the crate
-/// `socket2`:
+/// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped, which never waits.
+///
 ///
 /// ```
 /// use heist_net::{Runtime, TcpListener, TcpStream};
@@ -257,7 +258,7 @@ impl Stream {
 
 impl<F> AsFd for Connected<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket().as_fd()
+        self.socket().lend()
     }
 }
 

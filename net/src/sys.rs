@@ -7,6 +7,7 @@
 //! - a TCP socket has `SO_OOBINLINE` set, or a byte of urgent data would end a read early and
 //!   strand what follows it (the short-read rule counts on this), and `TCP_NODELAY`, since the
 //!   callers batch;
+//! - closing it never waits, whatever `SO_LINGER` says;
 //! - a listener is set up once: on Linux an accepted socket inherits both options, so accepting
 //!   costs one system call.
 //!
@@ -28,6 +29,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_reactor::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -37,20 +39,20 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 /// A connected, or connecting, stream socket.
 pub enum Stream {
-    Tcp(mio::net::TcpStream),
+    Tcp(mio::net::TcpStream, Foreign),
     Unix(mio::net::UnixStream),
 }
 
 impl Stream {
     /// Begins to connect to `address`; the socket becomes writable when that has an outcome.
     pub(crate) fn connect_tcp(address: SocketAddr) -> io::Result<Stream> {
-        Stream::tcp(mio::net::TcpStream::connect(address)?)
+        Stream::tcp(mio::net::TcpStream::connect(address)?, Foreign::no())
     }
 
     /// Takes over a socket that was made elsewhere.
     pub(crate) fn from_std_tcp(stream: std::net::TcpStream) -> io::Result<Stream> {
         stream.set_nonblocking(true)?;
-        Stream::tcp(mio::net::TcpStream::from_std(stream))
+        Stream::tcp(mio::net::TcpStream::from_std(stream), Foreign::yes())
     }
 
     pub(crate) fn connect_unix(address: &unix::net::SocketAddr) -> io::Result<Stream> {
@@ -67,15 +69,23 @@ impl Stream {
         Ok(Stream::Unix(mio::net::UnixStream::from_std(stream)))
     }
 
-    fn tcp(stream: mio::net::TcpStream) -> io::Result<Stream> {
+    fn tcp(stream: mio::net::TcpStream, foreign: Foreign) -> io::Result<Stream> {
         set_tcp_options(&stream)?;
-        Ok(Stream::Tcp(stream))
+        Ok(Stream::Tcp(stream, foreign))
+    }
+
+    /// The descriptor, for code that may do anything to the socket.
+    pub(crate) fn lend(&self) -> BorrowedFd<'_> {
+        if let Stream::Tcp(_, foreign) = self {
+            foreign.note();
+        }
+        self.as_fd()
     }
 
     /// Which rule tells that the socket is drained.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Stream::Tcp(_) => Kind::Stream,
+            Stream::Tcp(..) => Kind::Stream,
             // Ancillary data ends a read of a Unix socket early, with bytes still behind it.
             Stream::Unix(_) => Kind::Other,
         }
@@ -127,7 +137,7 @@ impl Stream {
     /// left to shut.
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let outcome = match self {
-            Stream::Tcp(stream) => stream.shutdown(how),
+            Stream::Tcp(stream, _) => stream.shutdown(how),
             Stream::Unix(stream) => stream.shutdown(how),
         };
         match outcome {
@@ -139,7 +149,7 @@ impl Stream {
     /// The error that the kernel keeps for the socket (`SO_ERROR`), which this clears.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         match self {
-            Stream::Tcp(stream) => stream.take_error(),
+            Stream::Tcp(stream, _) => stream.take_error(),
             Stream::Unix(stream) => stream.take_error(),
         }
     }
@@ -162,7 +172,7 @@ impl Stream {
     /// What it is called in messages.
     pub(crate) fn family(&self) -> &'static str {
         match self {
-            Stream::Tcp(_) => "Tcp",
+            Stream::Tcp(..) => "Tcp",
             Stream::Unix(_) => "Unix",
         }
     }
@@ -170,27 +180,27 @@ impl Stream {
     pub(crate) fn unix_peer(&self) -> io::Result<unix::net::SocketAddr> {
         match self {
             Stream::Unix(stream) => stream.peer_addr(),
-            Stream::Tcp(_) => Err(Errno::AFNOSUPPORT.into()),
+            Stream::Tcp(..) => Err(Errno::AFNOSUPPORT.into()),
         }
     }
 
     pub(crate) fn unix_local(&self) -> io::Result<unix::net::SocketAddr> {
         match self {
             Stream::Unix(stream) => stream.local_addr(),
-            Stream::Tcp(_) => Err(Errno::AFNOSUPPORT.into()),
+            Stream::Tcp(..) => Err(Errno::AFNOSUPPORT.into()),
         }
     }
 
     pub(crate) fn tcp_peer(&self) -> io::Result<SocketAddr> {
         match self {
-            Stream::Tcp(stream) => stream.peer_addr(),
+            Stream::Tcp(stream, _) => stream.peer_addr(),
             Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
         }
     }
 
     pub(crate) fn tcp_local(&self) -> io::Result<SocketAddr> {
         match self {
-            Stream::Tcp(stream) => stream.local_addr(),
+            Stream::Tcp(stream, _) => stream.local_addr(),
             Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
         }
     }
@@ -199,9 +209,67 @@ impl Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Tcp(stream, _) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
         }
+    }
+}
+
+/// `SO_LINGER` with a time above zero does one thing: it has `close` wait for the peer, also on a
+/// non-blocking socket. A worker must not wait, so it takes the option back, and the kernel sends what is
+/// left behind the close as it does otherwise. A time of zero, which asks for a reset, stays.
+impl Drop for Stream {
+    #[inline]
+    fn drop(&mut self) {
+        if let Stream::Tcp(socket, foreign) = self
+            && foreign.is_noted()
+        {
+            forget_linger(socket);
+        }
+    }
+}
+
+/// Whether code outside of this crate may have set options of a TCP socket, so that they must be looked
+/// at. No other socket costs a system call for it.
+///
+/// Set by whatever lends the descriptor, or takes over a socket that was made elsewhere; never cleared;
+/// read when a stream is dropped and when a listener has accepted.
+///
+/// Relaxed: what drops a stream comes after all other uses of it, by the rules of ownership. What accepts
+/// a connection with a listener's option comes after the call that set it, by the kernel's lock of that
+/// socket, and that call after the descriptor was lent.
+#[derive(Debug)]
+pub struct Foreign(AtomicBool);
+
+impl Foreign {
+    const fn no() -> Foreign {
+        Foreign(AtomicBool::new(false))
+    }
+
+    const fn yes() -> Foreign {
+        Foreign(AtomicBool::new(true))
+    }
+
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What holds for a connection of a listener for which this does.
+    fn inherited(&self) -> Foreign {
+        Foreign(AtomicBool::new(self.is_noted()))
+    }
+}
+
+#[cold]
+fn forget_linger(socket: &impl AsFd) {
+    let socket = SockRef::from(socket);
+    if socket.linger().is_ok_and(|time| time.is_some_and(|time| !time.is_zero())) {
+        // If it fails, close waits: there is nothing better to do.
+        let _ = socket.set_linger(None);
     }
 }
 
@@ -215,10 +283,13 @@ pub trait Accept: AsFd {
 
     /// Where it listens.
     fn local(&self) -> io::Result<Self::Address>;
+
+    /// The descriptor, for code that may do anything to the socket.
+    fn lend(&self) -> BorrowedFd<'_>;
 }
 
 /// A TCP socket that accepts.
-pub struct TcpListener(mio::net::TcpListener);
+pub struct TcpListener(mio::net::TcpListener, Foreign);
 
 impl TcpListener {
     pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -226,17 +297,17 @@ impl TcpListener {
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
+        TcpListener::new(socket.into(), Foreign::no())
     }
 
     pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        TcpListener::new(mio::net::TcpListener::from_std(listener))
+        TcpListener::new(listener, Foreign::yes())
     }
 
-    fn new(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
+    fn new(listener: std::net::TcpListener, foreign: Foreign) -> io::Result<TcpListener> {
+        listener.set_nonblocking(true)?;
         set_tcp_options(&listener)?;
-        Ok(TcpListener(listener))
+        Ok(TcpListener(mio::net::TcpListener::from_std(listener), foreign))
     }
 }
 
@@ -248,11 +319,16 @@ impl Accept for TcpListener {
         // Elsewhere the options are not inherited.
         #[cfg(not(target_os = "linux"))]
         set_tcp_options(&stream)?;
-        Ok((Stream::Tcp(stream), peer))
+        Ok((Stream::Tcp(stream, self.1.inherited()), peer))
     }
 
     fn local(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+
+    fn lend(&self) -> BorrowedFd<'_> {
+        self.1.note();
+        self.as_fd()
     }
 }
 
@@ -287,6 +363,10 @@ impl Accept for UnixListener {
     fn local(&self) -> io::Result<unix::net::SocketAddr> {
         self.0.local_addr()
     }
+
+    fn lend(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
 }
 
 impl AsFd for UnixListener {
@@ -302,11 +382,15 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Takes over a socket that listens.
+    /// Takes over a socket that listens. `SO_LINGER` with a time is taken back.
     pub(crate) fn from_bound(socket: socket2::Socket) -> io::Result<Listener> {
         match socket.domain()? {
             Domain::UNIX => UnixListener::from_std(socket.into()).map(Listener::Unix),
-            _ => TcpListener::from_std(socket.into()).map(Listener::Tcp),
+            _ => {
+                // Once, so that a server's connections need not be looked at one by one.
+                forget_linger(&socket);
+                TcpListener::new(socket.into(), Foreign::no()).map(Listener::Tcp)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::family::Tcp;
 use crate::listening::Listening;
@@ -148,6 +149,20 @@ impl Connected<Tcp> {
     /// What the system says.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket().options().tcp_nodelay()
+    }
+
+    /// Has the connection reset when it is closed, rather than ended behind what was written: what was
+    /// not sent by then is lost, and no port waits for stragglers (`SO_LINGER` with a time of zero).
+    ///
+    /// `SO_LINGER` with a longer time, set by other means, has no effect: on its own it only has `close`
+    /// wait, and a socket is closed without, so that its worker need not. The system sends what was
+    /// written in either case.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        self.socket().options().set_linger(Some(Duration::ZERO))
     }
 
     /// Chooses whether small writes are sent at once (`TCP_NODELAY`); they are unless this says no.

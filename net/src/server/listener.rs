@@ -81,6 +81,9 @@ impl fmt::Debug for Address {
 /// A socket that listens and is not yet under a runtime, so that it can be bound before any thread
 /// is started and before privileges are given up.
 ///
+/// A server takes back `SO_LINGER` with a time when it starts, which its connections would inherit: to
+/// close one never waits.
+///
 /// To hand it to another process, duplicate its descriptor before the server takes it. A server
 /// that ends closes its own descriptor and nothing else: it never shuts the socket down, so whoever
 /// has another descriptor of it goes on accepting, and no connection in the backlog is lost.
