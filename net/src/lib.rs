@@ -87,6 +87,7 @@ mod env;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod family;
+mod happy_eyeballs;
 #[cfg(feature = "hyper")]
 #[allow(unsafe_code)]
 mod hyper;

@@ -4,15 +4,18 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
-use heist_scheduler::{AbortHandle, task};
+use heist_scheduler::time::{Instant, timeout_at};
+use heist_scheduler::{AbortHandle, Handle, task};
 
-use crate::driver;
+use crate::{driver, happy_eyeballs};
 
 /// A place to connect to, as people write it: a host and a port.
 ///
 /// Made of `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
-/// address stands in brackets in the first form, and without them in the second.
+/// address stands in brackets in the first form, and with or without them in the second. It may have a
+/// zone, as `fe80::1%eth0` has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target(Form);
 
@@ -54,25 +57,33 @@ enum Form {
 /// ```
 pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
     let target = target.into();
-    driver::proceed().await;
-    let addresses = target.look_up().await.and_then(|addresses| match addresses.is_empty() {
-        true => Err(io::Error::new(io::ErrorKind::NotFound, "it has no address")),
-        false => Ok(addresses),
-    });
+    let addresses = find(&target).await;
     addresses.map_err(|source| ConnectError::NotFound { target, source }.into())
+}
+
+async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
+    driver::proceed().await;
+    match target.look_up().await? {
+        none if none.is_empty() => {
+            Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+        }
+        addresses => Ok(addresses),
+    }
 }
 
 /// Why there is no connection to a [`Target`].
 ///
 /// It is the inner error of the [`io::Error`] that [`resolve`] and
-/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return, whose kind is that of the last
-/// thing that went wrong.
+/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return. Its kind is
+/// [`TimedOut`](io::ErrorKind::TimedOut) if that is why an address was not connected to, and otherwise
+/// that of the last one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// It makes no sense, does not exist or has no address; or it could not be looked up, since
     /// name servers do not answer or as many look-ups wait already as may. A look-up that was not begun
-    /// has the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy).
+    /// has the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), and one that the time of the
+    /// connection was too short for, [`TimedOut`](io::ErrorKind::TimedOut).
     #[error("cannot find the address of {target}: {source}")]
     NotFound {
         /// What was looked up.
@@ -85,7 +96,9 @@ pub enum ConnectError {
     NotConnected {
         /// What was to be connected to.
         target: Target,
-        /// The addresses that were tried, in this order, and what the system said.
+        /// Its addresses in the order of the attempts, and what the system said. Those that had not
+        /// answered or were not tried when the time was up have the kind
+        /// [`TimedOut`](io::ErrorKind::TimedOut).
         attempts: Vec<(SocketAddr, io::Error)>,
     },
 }
@@ -95,42 +108,38 @@ impl From<ConnectError> for io::Error {
         let kind = match &error {
             ConnectError::NotFound { source, .. } => source.kind(),
             ConnectError::NotConnected { attempts, .. } => {
-                attempts.last().map_or(io::ErrorKind::NotFound, |(_, error)| error.kind())
+                let mut kinds = attempts.iter().rev().map(|(_, error)| error.kind());
+                let late = kinds.clone().find(|kind| *kind == io::ErrorKind::TimedOut);
+                late.or(kinds.next()).unwrap_or(io::ErrorKind::NotFound)
             }
         };
         io::Error::new(kind, error)
     }
 }
 
-/// Connects to one of the addresses of `target` after the other until one takes it.
+/// Connects to one of the addresses of `target` by `connect`, within `time`.
 pub(crate) async fn connect<T, F>(
     target: Target,
+    time: Duration,
     connect: impl FnMut(SocketAddr) -> F,
 ) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
 {
-    let addresses = resolve(target.clone()).await?;
-    let connected = first(addresses, connect).await;
-    connected.map_err(|attempts| ConnectError::NotConnected { target, attempts }.into())
-}
-
-/// What `connect` makes of the first address that it succeeds with, or why it does with none.
-async fn first<T, F>(
-    addresses: Vec<SocketAddr>,
-    mut connect: impl FnMut(SocketAddr) -> F,
-) -> Result<T, Vec<(SocketAddr, io::Error)>>
-where
-    F: Future<Output = io::Result<T>>,
-{
-    let mut attempts = Vec::new();
-    for address in addresses {
-        match connect(address).await {
-            Ok(connected) => return Ok(connected),
-            Err(error) => attempts.push((address, error)),
+    // Outside a runtime the first thing that is tried says so.
+    let start = Handle::try_current().map_or(Instant::ZERO, |runtime| runtime.clock().now());
+    let deadline = start + time;
+    let addresses = match timeout_at(deadline, find(&target)).await {
+        Ok(Ok(addresses)) => addresses,
+        Ok(Err(source)) => return Err(ConnectError::NotFound { target, source }.into()),
+        Err(_) => {
+            let what = "the time was up before it was looked up";
+            let source = io::Error::new(io::ErrorKind::TimedOut, what);
+            return Err(ConnectError::NotFound { target, source }.into());
         }
-    }
-    Err(attempts)
+    };
+    let connected = happy_eyeballs::connect(&addresses, deadline, connect).await;
+    connected.map_err(|attempts| ConnectError::NotConnected { target, attempts }.into())
 }
 
 impl Target {
@@ -138,9 +147,12 @@ impl Target {
     fn address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Form::Text(text) => text.parse().ok(),
-            Form::Pair(host, port) => {
-                host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, *port))
-            }
+            Form::Pair(host, port) => match host.parse::<IpAddr>() {
+                Ok(ip) => Some(SocketAddr::new(ip, *port)),
+                // With a zone that is a number. The resolver knows the names of zones.
+                Err(_) if host.contains(':') => format!("[{host}]:{port}").parse().ok(),
+                Err(_) => None,
+            },
             Form::Address(address) => Some(*address),
         }
     }
@@ -189,13 +201,18 @@ impl fmt::Display for Target {
 
 impl From<&str> for Target {
     fn from(text: &str) -> Target {
-        Target(Form::Text(text.to_owned()))
+        text.to_owned().into()
     }
 }
 
 impl From<String> for Target {
     fn from(text: String) -> Target {
-        Target(Form::Text(text))
+        // The resolver takes an address with a zone only without its brackets.
+        let (host, port) = text.rsplit_once(':').unwrap_or_default();
+        match (unbracketed(host), port.parse()) {
+            (Some(address), Ok(port)) => Target(Form::Pair(address.to_owned(), port)),
+            _ => Target(Form::Text(text)),
+        }
     }
 }
 
@@ -213,6 +230,10 @@ impl From<(&str, u16)> for Target {
 
 impl From<(String, u16)> for Target {
     fn from((host, port): (String, u16)) -> Target {
+        let host = match unbracketed(&host) {
+            Some(address) => address.to_owned(),
+            None => host,
+        };
         Target(Form::Pair(host, port))
     }
 }
@@ -221,6 +242,12 @@ impl From<SocketAddr> for Target {
     fn from(address: SocketAddr) -> Target {
         Target(Form::Address(address))
     }
+}
+
+/// The IPv6 address that `host` has in brackets.
+fn unbracketed(host: &str) -> Option<&str> {
+    let inside = host.strip_prefix('[')?.strip_suffix(']')?;
+    inside.contains(':').then_some(inside)
 }
 
 fn each(attempts: &[(SocketAddr, io::Error)]) -> String {
@@ -242,11 +269,16 @@ mod tests {
             (Target::from("127.0.0.1:80"), "127.0.0.1:80"),
             (Target::from("[::1]:80"), "[::1]:80"),
             (Target::from(("::1", 80)), "[::1]:80"),
+            (Target::from(("[::1]", 80)), "[::1]:80"),
+            (Target::from("[fe80::1%7]:80"), "[fe80::1%7]:80"),
+            (Target::from(("fe80::1%7", 80)), "[fe80::1%7]:80"),
+            (Target::from(("[fe80::1%7]", 80)), "[fe80::1%7]:80"),
         ] {
             assert_eq!(target.address(), address.parse().ok());
             assert_eq!(target.to_string(), address);
         }
-        for name in ["localhost:80", "localhost", ""] {
+        for name in ["localhost:80", "localhost", "", "[localhost]:80", "[::1]", "[fe80::1%lo]:80"]
+        {
             assert_eq!(Target::from(name).address(), None);
         }
     }
@@ -258,7 +290,8 @@ mod tests {
             let port = address.port();
             ready(if port == taking { Ok(port) } else { Err(refused()) })
         };
-        let mut future = pin!(first(addresses.to_vec(), connect));
+        let connected = happy_eyeballs::connect(&addresses, Instant::FAR_FUTURE, connect);
+        let mut future = pin!(connected);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => panic!("nothing here waits"),
@@ -287,5 +320,14 @@ mod tests {
             refused()
         );
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn error_of_a_late_address_is_that_of_all() {
+        let mut attempts = try_three(0).unwrap_err();
+        attempts[1].1 = io::ErrorKind::TimedOut.into();
+        let target = ("host", 80).into();
+        let error = io::Error::from(ConnectError::NotConnected { target, attempts });
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -81,12 +81,13 @@ impl Connected<Tcp> {
     }
 
     /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does,
-    /// and tries one after the other, in the order in which the system wants them tried.
+    /// and tries them as RFC 8305 says, in the order in which the system wants them tried, but with the
+    /// families in turn. The next attempt begins when the one before it has failed, or after 250 ms; the
+    /// first that succeeds wins, and the others are dropped.
     ///
-    /// There is no limit of time but the system's, which is minutes for each address: put a
-    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
-    /// closes the socket, and takes a look-up that waits for a thread out of its queue; a look-up
-    /// under way keeps its thread until it is over.
+    /// All of it, with the look-up, takes 30 s at most; [`connect_timeout`](Self::connect_timeout) takes
+    /// another time. Cancel-safe: dropping the future closes the sockets, and takes a look-up that waits
+    /// for a thread out of its queue; a look-up under way keeps its thread until it is over.
     ///
     /// # Errors
     ///
@@ -111,7 +112,23 @@ impl Connected<Tcp> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn connect_to(target: impl Into<Target>) -> io::Result<TcpStream> {
-        resolve::connect(target.into(), TcpStream::connect).await
+        TcpStream::connect_timeout(target, CONNECT_TIME).await
+    }
+
+    /// As [`connect_to`](Self::connect_to), but gives up after `timeout`; never for [`Duration::MAX`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_to`](Self::connect_to).
+    ///
+    /// # Panics
+    ///
+    /// As [`connect_to`](Self::connect_to).
+    pub async fn connect_timeout(
+        target: impl Into<Target>,
+        timeout: Duration,
+    ) -> io::Result<TcpStream> {
+        resolve::connect(target.into(), timeout, TcpStream::connect).await
     }
 
     /// Takes over a connected socket, and sets it to non-blocking mode, `TCP_NODELAY` and
@@ -180,3 +197,6 @@ impl From<TcpStream> for Stream {
         Stream::of_any(tcp)
     }
 }
+
+/// What all of [`TcpStream::connect_to`] may take.
+const CONNECT_TIME: Duration = Duration::from_secs(30);

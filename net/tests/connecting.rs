@@ -4,7 +4,9 @@ mod common;
 
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
+use std::net::ToSocketAddrs;
 use std::task::Poll;
+use std::time::Duration;
 
 use common::{blocking_pair, guarded, run};
 use heist_net::{Builder, ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
@@ -37,6 +39,32 @@ fn refusal_says_what_was_tried() {
             panic!("{error:?}")
         };
         assert_eq!(attempts.iter().map(|(address, _)| *address).collect::<Vec<_>>(), [address]);
+    });
+}
+
+/// Failure: a time-out has to be put around each connection, and says nothing of the addresses.
+#[test]
+fn time_that_is_up_is_an_error_that_names_the_addresses() {
+    run(async {
+        let target = Target::from("127.0.0.1:9");
+        let error = TcpStream::connect_timeout(target, Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let expected = "cannot connect to 127.0.0.1:9: 127.0.0.1:9: the time was up before";
+        assert!(error.to_string().starts_with(expected), "{error}");
+    });
+}
+
+/// Failure: an address in brackets, or with a zone, is looked up as a name.
+#[test]
+fn addresses_in_brackets_and_with_zones_are_found() {
+    run(async {
+        assert_eq!(resolve(("[::1]", 80)).await.unwrap(), ["[::1]:80".parse().unwrap()]);
+        // Where the system knows the zone.
+        let Ok(known) = ("fe80::1%lo", 80).to_socket_addrs() else { return };
+        let known: Vec<_> = known.collect();
+        assert_eq!(resolve(("fe80::1%lo", 80)).await.unwrap(), known);
+        assert_eq!(resolve(("[fe80::1%lo]", 80)).await.unwrap(), known);
+        assert_eq!(resolve("[fe80::1%lo]:80").await.unwrap(), known);
     });
 }
 
