@@ -39,7 +39,7 @@ fn no_write_to_a_peer_that_has_gone_raises_a_signal() {
     if let Ok(way) = std::env::var(WAY) {
         let default = Arc::new(AtomicBool::new(true));
         signal_hook::flag::register_conditional_default(SIGPIPE, default).unwrap();
-        return write_to_nobody(&way);
+        return write_after_the_end(&way);
     }
     for way in WAYS {
         let test = "no_write_to_a_peer_that_has_gone_raises_a_signal";
@@ -50,7 +50,7 @@ fn no_write_to_a_peer_that_has_gone_raises_a_signal() {
     }
 }
 
-fn write_to_nobody(way: &str) {
+fn write_after_the_end(way: &str) {
     run(async {
         let (unix, far) = UnixStream::pair().unwrap();
         drop(far);

@@ -74,7 +74,7 @@ fn lock(path: &Path, looks: usize) -> io::Result<Option<File>> {
 }
 
 /// Whether `path` is a socket that refuses connections. Without blocking: a living listener with a
-/// full backlog would keep us waiting, and says `WouldBlock` instead.
+/// full backlog would have this one wait, and says `WouldBlock` instead.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = || {
