@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::slice;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -97,22 +98,30 @@ impl Future for HyperSleep {
 impl Sleep for HyperSleep {}
 
 impl<F> Connected<F> {
-    /// As `Read::poll_read`, and says how many bytes it was.
-    pub(crate) fn poll_read_cursor(
+    /// As `Read::poll_read`, but only the front of what was read is hyper's: `keep` looks at all of
+    /// it, and may change it, and says how much that is. Returns how much was read, and kept.
+    pub(crate) fn poll_read_kept(
         &self,
         cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<usize>> {
+        cursor: &mut ReadBufCursor<'_>,
+        keep: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Poll<io::Result<(usize, usize)>> {
         // SAFETY: the memory is only given to `read_uninit`, which writes initialized bytes to its
-        // front and leaves the rest as it is, so nothing in it is made uninitialized.
+        // front and leaves the rest as it is, and that front to `keep` as bytes. So nothing in it is
+        // made uninitialized.
         let unfilled = unsafe { cursor.as_mut() };
         let length = unfilled.len();
         let count =
             ready!(self.link().poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
+        let front = &mut unfilled[..count];
         // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
-        // front of what is unfilled.
-        unsafe { cursor.advance(count) };
-        Poll::Ready(Ok(count))
+        // front of what is unfilled; `MaybeUninit<u8>` has the layout of `u8`; and the borrow of
+        // `front` is exclusive for as long as the slice lives.
+        let read = unsafe { slice::from_raw_parts_mut(front.as_mut_ptr().cast::<u8>(), count) };
+        let kept = keep(read).min(count);
+        // SAFETY: no more than `count` bytes, which are initialized, as above.
+        unsafe { cursor.advance(kept) };
+        Poll::Ready(Ok((count, kept)))
     }
 }
 
@@ -120,9 +129,9 @@ impl<F> Read for Connected<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        cursor: ReadBufCursor<'_>,
+        mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_read_cursor(cx, cursor).map_ok(drop)
+        self.poll_read_kept(cx, &mut cursor, |read| read.len()).map_ok(drop)
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Bytes of a request's head. By default 16 KiB.
     pub header_bytes: usize,
+    /// Bytes of a request's target, which is a part of its head; hyper takes 65,534 at most. By
+    /// default 8 KiB.
+    pub target_bytes: usize,
     /// Header lines of a request. By default 100.
     pub headers: usize,
     /// Bytes of a request's body. By default 1 MiB.
@@ -79,6 +82,7 @@ impl Default for Limits {
             limit_loopback: false,
             header_timeout: Duration::from_secs(15),
             header_bytes: 16 * 1024,
+            target_bytes: 8 * 1024,
             headers: 100,
             max_body: 1024 * 1024,
             body_timeout: Duration::from_secs(30),

@@ -7,7 +7,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 
 use crate::client::GET;
-use crate::site::{Failure, Hello, Reply, Site, reply};
+use crate::site::{Failure, Hello, Reply, Site};
 
 #[test]
 fn ambiguous_framing_is_refused_and_ends_the_connection() {
@@ -32,27 +32,30 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
     let mut client = site.connect();
     client.send("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
     assert_eq!(client.answer().code, 400);
+    // Until then the server hears it out.
+    drop(client);
     assert_eq!(hello.calls(), 0);
     assert_eq!(site.answered(400), framings.len() as u64 + 1);
     assert_eq!(site.closed(Ending::Protocol), framings.len() as u64 + 1);
 }
 
-/// Two lengths of different kinds: only the chunks count, and the service sees no other length.
+/// Failure: two lengths of different kinds, and two servers that believe different ones.
 #[test]
-fn length_beside_chunks_is_not_believed_by_anybody() {
-    let site = Site::new(service_fn(async |request: Request<Body>| {
-        let lengths = request.headers().get_all("content-length").iter().count();
-        Ok::<_, Failure>(reply(lengths.to_string()))
-    }));
+fn length_beside_chunks_is_refused() {
+    let hello = Hello::default();
+    let site = Site::new(hello.clone());
     for framing in [
         "content-length: 4\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 4",
+        "transfer-encoding: chunked\r\ncontent-length: abc",
     ] {
         let mut client = site.connect();
-        client.send(format!("POST / HTTP/1.1\r\nhost: test\r\n{framing}\r\n\r\n0\r\n\r\n"));
+        client.send(format!("POST / HTTP/1.1\r\nhost: test\r\n{framing}\r\n\r\n0\r\n\r\n{GET}"));
         let answer = client.answer();
-        assert_eq!((answer.code, &answer.body[..]), (200, &b"0"[..]), "{framing}");
+        assert_eq!((answer.code, answer.closes()), (400, true), "{framing}");
+        assert!(client.rest().is_empty(), "{framing}");
     }
+    assert_eq!(hello.calls(), 0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod bodies;
 mod client;
 mod deadlines;
 mod drain;
+mod guard;
 mod heads;
 mod services;
 mod site;

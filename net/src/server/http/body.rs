@@ -94,10 +94,9 @@ impl Body {
         self.conversation.peer()
     }
 
-    /// hyper's own body, without any of the bounds.
+    /// hyper's own body, with no other bound than the server's `max_body`.
     pub fn into_incoming(mut self) -> Incoming {
-        // From here on nobody can tell whether it is read to its end: only a close will wait for
-        // what may still come.
+        // Only a close waits for what may still come.
         if !std::mem::replace(&mut self.finished, true) {
             self.conversation.leave_unread();
         }
@@ -147,8 +146,19 @@ impl Body {
         self.conversation.body_ended(Instant::of_poll());
     }
 
+    /// What the service is told of an error of hyper's: if the guard has found the fault, that
+    /// says more.
+    fn broken(&self, error: hyper::Error) -> BodyError {
+        match self.conversation.fault() {
+            Fault::BodyTooLong => BodyError::TooLong { limit: self.conversation.limits().max_body },
+            _ => BodyError::Broken(error),
+        }
+    }
+
     fn fail(&self, error: BodyError) -> BodyError {
-        self.conversation.set_fault(error.fault());
+        if self.conversation.fault() == Fault::None {
+            self.conversation.set_fault(error.fault());
+        }
         error
     }
 }
@@ -182,7 +192,7 @@ impl hyper::body::Body for Body {
                 self.finish();
                 None
             }
-            Some(Err(error)) => Some(Err(self.fail(error.into()))),
+            Some(Err(error)) => Some(Err(self.fail(self.broken(error)))),
             Some(Ok(frame)) => {
                 let admitted = self.admit(&frame).map_err(|error| self.fail(error));
                 if self.is_end_stream() {

@@ -2,18 +2,19 @@
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use heist_scheduler::time::{Instant, Timer};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use hyper::rt::{Read, Write};
+use hyper::rt::Write;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
 use super::conversation::{Conversation, Phase};
+use super::transport::Transport;
 use crate::server::{Ending, Place};
 
 /// What watches over hyper's part of a connection.
@@ -29,36 +30,65 @@ pub(super) struct Connection {
     before_drain: Option<u64>,
 }
 
+/// What a poll came to.
+enum Step {
+    Over(Ending),
+    /// hyper has finished. It has shut the transport down, unless a request asked for an upgrade.
+    Served,
+}
+
 impl Connection {
     pub(super) fn new(conversation: Arc<Conversation>, place: Place) -> Connection {
         Connection { conversation, place, timer: Timer::new(), before_drain: None }
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run<T, S, B>(mut self, served: http1::Connection<T, S>) -> Ending
+    pub(super) async fn run<S, B>(mut self, mut served: http1::Connection<Transport, S>) -> Ending
     where
-        T: Read + Write + Unpin,
         S: HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let ending = {
-            let mut served = pin!(served);
-            poll_fn(|cx| self.poll(cx, served.as_mut())).await
-            // The socket is closed here, before the place is free for another one.
+        let ending = match poll_fn(|cx| self.poll(cx, Pin::new(&mut served))).await {
+            Step::Over(ending) => {
+                drop(served);
+                ending
+            }
+            Step::Served => {
+                let transport = served.into_parts().io;
+                match transport.is_closed() {
+                    true => self.ending(Ok(())),
+                    false => self.close(Box::new(transport)).await,
+                }
+            }
         };
+        // The socket is closed by here, before the place is free for another one.
         self.place.leave(ending);
         ending
     }
 
-    fn poll<T, S, B>(
+    /// Closes a transport that hyper has left open, as it does after a request that asked for an
+    /// upgrade.
+    async fn close(&mut self, mut transport: Box<Transport>) -> Ending {
+        poll_fn(|cx| {
+            let now = Instant::of_poll();
+            self.conversation.enter_poll(now);
+            match Pin::new(&mut *transport).poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(self.ending(Ok(()))),
+                Poll::Ready(Err(_)) => Poll::Ready(Ending::Lost),
+                Poll::Pending => self.poll_deadline(cx, now),
+            }
+        })
+        .await
+    }
+
+    fn poll<S, B>(
         &mut self,
         cx: &mut Context<'_>,
-        mut served: Pin<&mut http1::Connection<T, S>>,
-    ) -> Poll<Ending>
+        mut served: Pin<&mut http1::Connection<Transport, S>>,
+    ) -> Poll<Step>
     where
-        T: Read + Write + Unpin,
         S: HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body + 'static,
@@ -73,10 +103,10 @@ impl Connection {
                 served.as_mut().graceful_shutdown();
             }
         }
-        let outcome = served.poll(cx);
-        match outcome {
-            Poll::Ready(outcome) => Poll::Ready(self.ending(outcome)),
-            Poll::Pending => self.poll_deadline(cx, now),
+        match served.poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Step::Served),
+            Poll::Ready(Err(error)) => Poll::Ready(Step::Over(self.ending(Err(error)))),
+            Poll::Pending => self.poll_deadline(cx, now).map(Step::Over),
         }
     }
 

@@ -70,6 +70,9 @@ pub(super) enum Fault {
     BodyTooSlow,
     BodyMalformed,
     BodyLost,
+    TrailersTooLarge,
+    HeadRefused,
+    HeadLost,
     TakesTooSlowly,
     OverBudget,
 }
@@ -177,6 +180,15 @@ impl Conversation {
         self.left_unread.load(Relaxed)
     }
 
+    /// What came is answered with `status` though it never became a request.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        self.figures.refuse(status);
+        self.set_fault(match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::BodyTooLong,
+            _ => Fault::HeadRefused,
+        });
+    }
+
     /// The answer to come is to be the last one.
     pub(super) fn close_next(&self) {
         self.closing.store(true, Relaxed);
@@ -246,8 +258,10 @@ impl Fault {
             Fault::None | Fault::BodyTooLong => None,
             Fault::BodyStalled => Some(Ending::BodyTimeout),
             Fault::BodyTooSlow | Fault::TakesTooSlowly => Some(Ending::TooSlow),
-            Fault::BodyMalformed => Some(Ending::Protocol),
-            Fault::BodyLost => Some(Ending::Lost),
+            Fault::BodyMalformed | Fault::TrailersTooLarge | Fault::HeadRefused => {
+                Some(Ending::Protocol)
+            }
+            Fault::BodyLost | Fault::HeadLost => Some(Ending::Lost),
             Fault::OverBudget => Some(Ending::Memory),
         }
     }
@@ -258,7 +272,21 @@ impl Fault {
             Fault::BodyTooLong => Some(StatusCode::PAYLOAD_TOO_LARGE),
             Fault::BodyStalled | Fault::BodyTooSlow => Some(StatusCode::REQUEST_TIMEOUT),
             Fault::BodyMalformed | Fault::BodyLost => Some(StatusCode::BAD_REQUEST),
-            Fault::None | Fault::TakesTooSlowly | Fault::OverBudget => None,
+            Fault::TrailersTooLarge => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Fault::None
+            | Fault::HeadRefused
+            | Fault::HeadLost
+            | Fault::TakesTooSlowly
+            | Fault::OverBudget => None,
+        }
+    }
+
+    /// Of a body that the guard refuses with `status`.
+    pub(super) fn of_body(status: StatusCode) -> Fault {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::BodyTooLong,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Fault::TrailersTooLarge,
+            _ => Fault::BodyMalformed,
         }
     }
 }
@@ -271,13 +299,16 @@ const PHASES: [Phase; 5] =
     [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering];
 
 /// Each at the place of its number.
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 11] = [
     Fault::None,
     Fault::BodyTooLong,
     Fault::BodyStalled,
     Fault::BodyTooSlow,
     Fault::BodyMalformed,
     Fault::BodyLost,
+    Fault::TrailersTooLarge,
+    Fault::HeadRefused,
+    Fault::HeadLost,
     Fault::TakesTooSlowly,
     Fault::OverBudget,
 ];

@@ -29,14 +29,12 @@ impl<S> Gate<S> {
     }
 
     /// What to refuse a request with, if it must be.
-    fn refusal(&self, body: &Incoming) -> Option<StatusCode> {
+    fn refusal(&self) -> Option<StatusCode> {
         let server = self.conversation.server();
-        if server.sheds() {
+        server.sheds().then(|| {
             server.count_shed();
-            return Some(StatusCode::SERVICE_UNAVAILABLE);
-        }
-        let too_long = body.size_hint().lower() > server.limits().max_body;
-        too_long.then_some(StatusCode::PAYLOAD_TOO_LARGE)
+            StatusCode::SERVICE_UNAVAILABLE
+        })
     }
 }
 
@@ -52,7 +50,7 @@ where
     fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
         let receiving = !request.body().is_end_stream();
         let exchange = Some(Exchange::begin(&self.conversation, receiving));
-        if let Some(status) = self.refusal(request.body()) {
+        if let Some(status) = self.refusal() {
             if receiving {
                 self.conversation.leave_unread();
             }

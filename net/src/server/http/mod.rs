@@ -78,6 +78,7 @@ mod connection;
 mod conversation;
 mod figures;
 mod gate;
+mod guard;
 mod pace;
 mod reply;
 mod transport;
@@ -224,6 +225,8 @@ fn bounded(limits: &Limits) -> http1::Builder {
     let mut hyper = http1::Builder::new();
     hyper
         .header_read_timeout(None)
+        // The guard ends the input behind the last message that is in order.
+        .half_close(true)
         .max_headers(limits.headers)
         .max_header_size(limits.header_bytes)
         .max_buf_size(BUFFER_BYTES.max(limits.header_bytes));

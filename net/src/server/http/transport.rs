@@ -1,5 +1,5 @@
-//! The socket as hyper sees it: with bounds on the peer that does not take its answers, and a close
-//! that does not destroy the last one.
+//! The socket as hyper sees it: behind the guard, with bounds on the peer that does not take its
+//! answers, and with a close that does not destroy the last one.
 //!
 //! A socket that is closed while it holds unread bytes answers with a reset, and a reset can make
 //! the peer throw away what it has not read yet: the very 413 that explains the close. So after
@@ -17,6 +17,7 @@ use heist_scheduler::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use super::conversation::{Conversation, Fault, Phase};
+use super::guard::{End, Guard};
 use super::pace::Pace;
 use crate::Stream;
 
@@ -24,12 +25,18 @@ use crate::Stream;
 pub(super) struct Transport {
     stream: Stream,
     conversation: Arc<Conversation>,
+    guard: Guard,
     /// How fast the peer takes the answer to request number `request`.
     pace: Pace,
     request: u64,
-    /// What the server's budget was charged with for bytes that wait to be written.
+    /// What the server's budget was charged with, for bytes that wait to be written and for what
+    /// the guard holds.
     charged: usize,
+    charged_held: usize,
+    /// What goes out when hyper has finished.
+    last_words: Vec<u8>,
     linger: Option<Linger>,
+    closed: bool,
 }
 
 /// What is left of the patience after the last answer. Its time is the connection's deadline.
@@ -41,8 +48,23 @@ struct Linger {
 
 impl Transport {
     pub(super) fn new(stream: Stream, conversation: Arc<Conversation>) -> Transport {
-        let pace = Pace::default();
-        Transport { stream, conversation, pace, request: 0, charged: 0, linger: None }
+        Transport {
+            stream,
+            conversation,
+            guard: Guard::default(),
+            pace: Pace::default(),
+            request: 0,
+            charged: 0,
+            charged_held: 0,
+            last_words: Vec::new(),
+            linger: None,
+            closed: false,
+        }
+    }
+
+    /// Whether it has been shut down, and what the peer still sent was heard out.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Makes of what a write came to what hyper is told.
@@ -95,23 +117,83 @@ impl Transport {
         self.charge(wanted)
     }
 
-    /// Makes the server's budget hold `bytes` for this connection.
+    /// Makes the server's budget hold `bytes` for what waits to be written.
     fn charge(&mut self, bytes: usize) -> io::Result<()> {
-        let budget = self.conversation.server().buffered();
-        if let Some(less) = self.charged.checked_sub(bytes) {
-            if less > 0 {
-                budget.shrink(less);
-            }
-        } else if budget.try_grow(bytes - self.charged).is_err() {
-            return Err(self.fault(Fault::OverBudget, "the server buffers too much already"));
+        match self.conversation.server().buffered().change(self.charged, bytes) {
+            Ok(()) => self.charged = bytes,
+            Err(_) => return Err(self.over_budget()),
         }
-        self.charged = bytes;
         Ok(())
+    }
+
+    /// Makes the server's budget hold what the guard holds.
+    fn charge_held(&mut self) -> io::Result<()> {
+        let held = self.guard.memory();
+        if held == self.charged_held {
+            return Ok(());
+        }
+        match self.conversation.server().buffered().change(self.charged_held, held) {
+            Ok(()) => self.charged_held = held,
+            Err(_) => return Err(self.over_budget()),
+        }
+        Ok(())
+    }
+
+    fn over_budget(&self) -> io::Error {
+        self.fault(Fault::OverBudget, "the server buffers too much already")
     }
 
     fn fault(&self, fault: Fault, message: &'static str) -> io::Error {
         self.conversation.set_fault(fault);
         io::Error::other(message)
+    }
+
+    /// Reads into the memory of the guard.
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut memory = [MaybeUninit::uninit(); READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut memory);
+        let read = self.stream.poll_read_kept(cx, &mut buffer.unfilled(), |read| read.len());
+        match ready!(read)? {
+            (0, _) => self.guard.finish(),
+            _ => {
+                self.guard.hold(buffer.filled(), self.conversation.limits());
+                self.charge_held()?;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing more passes: for hyper that is the end of the input, unless it is in the middle of a
+    /// body that is refused.
+    fn end(&mut self, end: End) -> io::Result<()> {
+        match end {
+            End::Finished => {}
+            End::InHead => self.conversation.set_fault(Fault::HeadLost),
+            End::Refused { refusal, is_head } => {
+                // Once: hyper may ask again.
+                if self.last_words.is_empty() && self.linger.is_none() {
+                    let peer = self.conversation.peer();
+                    tracing::debug!(%peer, status = %refusal.status, %refusal, "a request is refused");
+                    self.last_words = refusal.response(!is_head);
+                    self.conversation.refuse(refusal.status);
+                }
+            }
+            End::Broken(refusal) => {
+                self.conversation.set_fault(Fault::of_body(refusal.status));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.last_words.is_empty() {
+            let written = self.stream.poll_write(cx, &self.last_words);
+            let length = self.last_words.len();
+            let count = ready!(self.wrote(written, || length))?;
+            self.last_words.drain(..count);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Shuts the sending direction down, once.
@@ -121,9 +203,12 @@ impl Transport {
         }
         self.stream.shutdown(Shutdown::Write)?;
         self.conversation.enter(Phase::Lingering, Instant::of_poll());
+        let refused = matches!(self.guard.end(), Some(End::Refused { .. } | End::Broken(_)));
+        // Where memory is short, there is no answer that a reset could destroy.
+        let over_budget = self.conversation.fault() == Fault::OverBudget;
         self.linger = Some(Linger {
-            bytes_left: self.conversation.limits().linger_bytes,
-            expected: self.conversation.left_unread(),
+            bytes_left: if over_budget { 0 } else { self.conversation.limits().linger_bytes },
+            expected: refused || self.conversation.left_unread(),
         });
         Ok(())
     }
@@ -151,31 +236,58 @@ impl Transport {
 
 /// Reads something and drops it; says how many bytes it was.
 fn poll_discard(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let mut memory = [MaybeUninit::uninit(); DISCARD_SIZE];
-    stream.poll_read_cursor(cx, ReadBuf::uninit(&mut memory).unfilled())
+    let mut memory = [MaybeUninit::uninit(); READ_SIZE];
+    let mut buffer = ReadBuf::uninit(&mut memory);
+    stream.poll_read_kept(cx, &mut buffer.unfilled(), |_| 0).map_ok(|(read, _)| read)
 }
 
 impl Read for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        cursor: ReadBufCursor<'_>,
+        mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if ready!(self.stream.poll_read_cursor(cx, cursor))? > 0 {
-            self.conversation.received();
+        let this = self.get_mut();
+        loop {
+            let ready = this.guard.ready();
+            if !ready.is_empty() {
+                let count = ready.len().min(cursor.remaining());
+                cursor.put_slice(&ready[..count]);
+                this.guard.pass(count);
+                return Poll::Ready(this.charge_held());
+            }
+            if let Some(end) = this.guard.end() {
+                return Poll::Ready(this.end(end));
+            }
+            if this.guard.holds() {
+                // It may have come before the answer was out.
+                this.conversation.received();
+                ready!(this.poll_hold(cx))?;
+                continue;
+            }
+            let Transport { stream, guard, conversation, .. } = this;
+            let keep = |read: &mut [u8]| guard.admit(read, conversation.limits());
+            match ready!(stream.poll_read_kept(cx, &mut cursor, keep))? {
+                (0, _) => guard.finish(),
+                (_, kept) => {
+                    conversation.received();
+                    this.charge_held()?;
+                    if kept > 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
         }
-        Poll::Ready(Ok(()))
     }
 }
 
 impl Write for Transport {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = self.stream.poll_write(cx, bytes);
-        self.wrote(outcome, || bytes.len())
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -183,8 +295,11 @@ impl Write for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_last_words(cx))?;
         self.begin_linger()?;
-        self.poll_linger(cx).map(Ok)
+        ready!(self.poll_linger(cx));
+        self.closed = true;
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -203,8 +318,9 @@ impl Write for Transport {
 
 impl Drop for Transport {
     fn drop(&mut self) {
-        self.conversation.server().buffered().shrink(self.charged);
+        self.conversation.server().buffered().shrink(self.charged + self.charged_held);
     }
 }
 
-const DISCARD_SIZE: usize = 8 * 1024;
+/// How much is read at once where hyper does not take it.
+const READ_SIZE: usize = 8 * 1024;
