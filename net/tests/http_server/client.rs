@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// A blocking socket, and what was read from it beyond the last answer.
 pub(crate) struct Client {
@@ -138,6 +138,11 @@ impl Client {
         let looked = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).unwrap();
         looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Closes the connection with a reset.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     pub(crate) fn stop_sending(&self) {

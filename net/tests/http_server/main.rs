@@ -10,6 +10,7 @@ mod client;
 mod deadlines;
 mod drain;
 mod guard;
+mod half_close;
 mod heads;
 mod services;
 mod site;

@@ -114,7 +114,7 @@ fn request_that_its_peer_gave_up_is_counted_and_no_longer_in_flight() {
     site.settle();
     let metrics = site.server.metrics();
     assert_eq!((metrics.connections_active, metrics.http.unwrap().in_flight), (1, 1));
-    drop(client);
+    client.reset();
     assert_eq!(site.closed(Ending::Lost), 1);
     assert_eq!((site.answered(0), site.server.metrics().http.unwrap().in_flight), (1, 0));
     go.send(()).unwrap();

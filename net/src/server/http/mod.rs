@@ -225,7 +225,7 @@ fn bounded(limits: &Limits) -> http1::Builder {
     let mut hyper = http1::Builder::new();
     hyper
         .header_read_timeout(None)
-        // The guard ends the input behind the last message that is in order.
+        // The transport watches for a reset while a service works; an end of the input is none.
         .half_close(true)
         .max_headers(limits.headers)
         .max_header_size(limits.header_bytes)

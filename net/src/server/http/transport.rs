@@ -290,7 +290,17 @@ impl Write for Transport {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// hyper has nothing left to write. While a service works on an answer, and hyper has the whole
+    /// request, this looks at what comes next: a reset ends the service, and the end of the input
+    /// does not. One read's worth is held, no more.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let serving = self.conversation.phase() == Phase::Serving;
+        if serving
+            && self.guard.is_between_messages()
+            && let Poll::Ready(Err(error)) = self.poll_hold(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         Poll::Ready(Ok(()))
     }
 

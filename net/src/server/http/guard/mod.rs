@@ -136,6 +136,11 @@ impl Guard {
         self.held.capacity()
     }
 
+    /// Whether hyper has all of the messages that came, and more may come.
+    pub(super) fn is_between_messages(&self) -> bool {
+        matches!(self.at, At::Head) && self.held.is_empty() && self.end.is_none()
+    }
+
     /// Looks at what follows on what was checked, and returns how much of it may pass.
     fn check(&mut self, bytes: &mut [u8], limits: &Limits) -> usize {
         // Where the message begins that the next byte belongs to, if it begins in `bytes`.
