@@ -9,6 +9,7 @@ mod bodies;
 mod client;
 mod deadlines;
 mod drain;
+mod expect;
 mod guard;
 mod half_close;
 mod heads;

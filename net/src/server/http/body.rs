@@ -95,6 +95,9 @@ impl Body {
     }
 
     /// hyper's own body, with no other bound than the server's `max_body`.
+    ///
+    /// Whether it is still to be read cannot be told then: a service that begins its answer before
+    /// it reads gets no body from a client that waits for `100 Continue`.
     pub fn into_incoming(mut self) -> Incoming {
         // Only a close waits for what may still come.
         if !std::mem::replace(&mut self.finished, true) {
@@ -181,6 +184,7 @@ impl hyper::body::Body for Body {
         if let Err(error) = self.check_length() {
             return Poll::Ready(Some(Err(self.fail(error))));
         }
+        self.conversation.read_body();
         let Poll::Ready(frame) = self.poll_incoming(cx) else {
             return self.poll_stalled(cx).map(|error| Some(Err(self.fail(error))));
         };

@@ -40,8 +40,21 @@ pub(super) struct Conversation {
     receiving: AtomicBool,
     /// The body was given up, and the peer may still be sending it. Written like `receiving`.
     left_unread: AtomicBool,
+    /// An [`Expectation`]. Set by the gate, raised by the body, cleared by the transport.
+    expectation: AtomicU8,
     /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
     fault: AtomicU8,
+}
+
+/// What the present request says of `100 Continue`, until the first byte in answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Expectation {
+    None,
+    /// The peer may wait for it before it sends the body.
+    Continue,
+    /// So it does, and the service has begun to read the body.
+    Read,
 }
 
 /// What a connection is doing.
@@ -91,6 +104,7 @@ impl Conversation {
             closing: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            expectation: AtomicU8::new(Expectation::None as u8),
             fault: AtomicU8::new(Fault::None as u8),
         })
     }
@@ -144,9 +158,9 @@ impl Conversation {
         }
     }
 
-    /// A request came, with a body to receive or none. Returns when that was: in a poll that
-    /// serves several, the end of the one before.
-    pub(super) fn begin_request(&self, receiving: bool) -> Instant {
+    /// A request came, with a body to receive or none, and that may wait for `100 Continue`.
+    /// Returns when that was: in a poll that serves several, the end of the one before.
+    pub(super) fn begin_request(&self, receiving: bool, expects: bool) -> Instant {
         let mut since = self.now();
         if self.phase() == Phase::Idle {
             since = since.max(self.since());
@@ -155,6 +169,8 @@ impl Conversation {
         self.requests.store(self.requests.load(Relaxed) + 1, Relaxed);
         self.receiving.store(receiving, Relaxed);
         self.left_unread.store(false, Relaxed);
+        let expectation = if expects { Expectation::Continue } else { Expectation::None };
+        self.expectation.store(expectation as u8, Relaxed);
         self.fault.store(Fault::None as u8, Relaxed);
         since
     }
@@ -178,6 +194,39 @@ impl Conversation {
 
     pub(super) fn left_unread(&self) -> bool {
         self.left_unread.load(Relaxed)
+    }
+
+    /// Whether nothing went out yet in answer to a request that may wait for `100 Continue`.
+    pub(super) fn expects(&self) -> bool {
+        self.expectation.load(Relaxed) != Expectation::None as u8
+    }
+
+    /// The service reads the body.
+    pub(super) fn read_body(&self) {
+        if self.expects() {
+            // It may run in another task: an answer that has begun meanwhile is left alone.
+            let (waits, reads) = (Expectation::Continue as u8, Expectation::Read as u8);
+            let _ = self.expectation.compare_exchange(waits, reads, Relaxed, Relaxed);
+        }
+    }
+
+    /// Whether a final answer that begins now leaves a body to be read for which the peer waits to
+    /// be asked: the service reads it already, or has kept it and is content with the request.
+    pub(super) fn keeps_body_for_later(&self, is_success: bool) -> bool {
+        let reads = self.expectation.load(Relaxed) == Expectation::Read as u8;
+        self.expects() && self.receiving.load(Relaxed) && (reads || is_success)
+    }
+
+    /// Whether a final answer that is made now leaves it open whether the body comes: the peer may
+    /// wait to be asked for it, and will not be.
+    pub(super) fn leaves_body_unasked(&self, is_success: bool) -> bool {
+        let ended = !self.receiving.load(Relaxed) && !self.left_unread();
+        self.expects() && !ended && !self.keeps_body_for_later(is_success)
+    }
+
+    /// The first byte in answer to the request goes out.
+    pub(super) fn begin_answer(&self) {
+        self.expectation.store(Expectation::None as u8, Relaxed);
     }
 
     /// What came is answered with `status` though it never became a request.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue, RETRY_AFTER};
 use hyper::service::Service;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
 
 use super::body::Body;
@@ -38,6 +38,14 @@ impl<S> Gate<S> {
     }
 }
 
+/// Whether the peer may wait for `100 Continue` before it sends the body. As hyper sees it, which
+/// sends that.
+fn expects_continue(request: &Request<Incoming>) -> bool {
+    let last = request.headers().get_all(EXPECT).iter().next_back();
+    let expects = last.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    expects && request.version() > Version::HTTP_10
+}
+
 impl<S, B> Service<Request<Incoming>> for Gate<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
@@ -49,7 +57,8 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
         let receiving = !request.body().is_end_stream();
-        let exchange = Some(Exchange::begin(&self.conversation, receiving));
+        let expects = receiving && expects_continue(&request);
+        let exchange = Some(Exchange::begin(&self.conversation, receiving, expects));
         if let Some(status) = self.refusal() {
             if receiving {
                 self.conversation.leave_unread();
@@ -124,7 +133,7 @@ fn answer<B>(
     outcome: Result<Response<B>, StatusCode>,
     mut exchange: Exchange,
 ) -> Response<Reply<B>> {
-    let closing = exchange.conversation().closing();
+    let closing = is_last(exchange.conversation(), &outcome);
     exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
     let mut response = match outcome {
         Ok(response) => response.map(|body| Reply::new(Some(body), exchange)),
@@ -134,6 +143,13 @@ fn answer<B>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Whether the connection ends with this answer: the server drains, or the peer was not asked for
+/// the body that it announced and is free to send it or not, so what comes next may be either.
+fn is_last<B>(conversation: &Conversation, outcome: &Result<Response<B>, StatusCode>) -> bool {
+    let is_success = outcome.as_ref().is_ok_and(|response| response.status().is_success());
+    conversation.closing() || conversation.leaves_body_unasked(is_success)
 }
 
 /// The answer in place of a service. Only overload leaves the connection as it was: a new one would

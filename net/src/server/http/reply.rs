@@ -20,10 +20,14 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins, with a body to receive or none.
-    pub(super) fn begin(conversation: &Arc<Conversation>, receiving: bool) -> Exchange {
+    /// Begins, with a body to receive or none, for which the peer may wait to be asked.
+    pub(super) fn begin(
+        conversation: &Arc<Conversation>,
+        receiving: bool,
+        expects: bool,
+    ) -> Exchange {
         conversation.figures().begin();
-        let began = conversation.begin_request(receiving);
+        let began = conversation.begin_request(receiving, expects);
         Exchange { conversation: Arc::clone(conversation), began, status: None }
     }
 

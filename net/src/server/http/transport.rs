@@ -33,6 +33,11 @@ pub(super) struct Transport {
     /// the guard holds.
     charged: usize,
     charged_held: usize,
+    /// hyper has written nothing since it last had nothing left to write: what it writes next is
+    /// the front of a message.
+    at_front: bool,
+    /// What goes out before hyper writes any more: a part of [`CONTINUE`].
+    interim: &'static [u8],
     /// What goes out when hyper has finished.
     last_words: Vec<u8>,
     linger: Option<Linger>,
@@ -56,6 +61,8 @@ impl Transport {
             request: 0,
             charged: 0,
             charged_held: 0,
+            at_front: true,
+            interim: &[],
             last_words: Vec::new(),
             linger: None,
             closed: false,
@@ -186,6 +193,28 @@ impl Transport {
         Ok(())
     }
 
+    /// hyper begins to write a message: if that is a final answer to a request that waits for
+    /// `100 Continue`, and its body is still to be read, this says so first.
+    fn before_message(&mut self, front: &[u8]) {
+        let is_final = !front.starts_with(b"HTTP/1.1 1");
+        let is_success = front.get(9) == Some(&b'2');
+        if self.at_front && is_final && self.conversation.keeps_body_for_later(is_success) {
+            self.interim = CONTINUE;
+        }
+        self.conversation.begin_answer();
+    }
+
+    /// Writes what is to go out before hyper writes any more.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let written = self.stream.poll_write(cx, self.interim);
+            let length = self.interim.len();
+            let count = ready!(self.wrote(written, || length))?;
+            self.interim = &self.interim[count..];
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.last_words.is_empty() {
             let written = self.stream.poll_write(cx, &self.last_words);
@@ -294,6 +323,7 @@ impl Write for Transport {
     /// request, this looks at what comes next: a reset ends the service, and the end of the input
     /// does not. One read's worth is held, no more.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.at_front = true;
         let serving = self.conversation.phase() == Phase::Serving;
         if serving
             && self.guard.is_between_messages()
@@ -321,6 +351,12 @@ impl Write for Transport {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.conversation.expects() {
+            let front = buffers.iter().find(|buffer| !buffer.is_empty());
+            self.before_message(front.map_or(&[], |front| &front[..]));
+        }
+        self.at_front = false;
+        ready!(self.poll_interim(cx))?;
         let outcome = self.stream.poll_write_vectored(cx, buffers);
         self.wrote(outcome, || buffers.iter().map(|buffer| buffer.len()).sum())
     }
@@ -334,3 +370,5 @@ impl Drop for Transport {
 
 /// How much is read at once where hyper does not take it.
 const READ_SIZE: usize = 8 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
