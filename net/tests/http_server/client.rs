@@ -40,6 +40,10 @@ impl Client {
         Client { stream, ahead: Vec::new() }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.write(bytes.as_ref()).unwrap();
     }

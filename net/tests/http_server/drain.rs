@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use heist_net::server::Ending;
-use heist_net::server::http::Body;
+use heist_net::server::http::{Body, Draining};
+use heist_scheduler::spawn;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
@@ -136,4 +137,46 @@ fn half_a_head_may_be_finished_during_the_drain() {
     assert_eq!((answer.code, answer.closes()), (200, true));
     drained.wait();
     assert_eq!(site.closed(Ending::Drained), 1);
+}
+
+/// Failure: a service whose answer lasts holds up the drain, since it does not learn of it.
+#[test]
+fn service_that_waits_for_the_drain_ends_with_it() {
+    let site = Site::new(service_fn(async |request: Request<Body>| {
+        let draining = request.extensions().get::<Draining>().unwrap().clone();
+        assert!(!draining.has_begun());
+        let other = spawn(draining.clone());
+        draining.await;
+        other.await.unwrap();
+        Ok::<_, Failure>(reply("drained"))
+    }));
+    let mut client = site.connect();
+    client.send(GET);
+    site.settle();
+    assert!(client.is_quiet());
+    let drained = Drain::begin(&site);
+    let answer = client.answer();
+    assert_eq!((&answer.body[..], answer.closes()), (&b"drained"[..], true));
+    drained.wait();
+}
+
+/// Failure: who waits for the drain of a connection that has ended waits for ever.
+#[test]
+fn wait_for_the_drain_ends_with_the_connection() {
+    let (sender, ended) = channel();
+    let site = Site::new(service_fn(move |request: Request<Body>| {
+        let (draining, sender) =
+            (request.extensions().get::<Draining>().unwrap().clone(), sender.clone());
+        drop(spawn(async move {
+            draining.await;
+            sender.send(()).unwrap();
+        }));
+        async { Ok::<_, Failure>(reply("waiting")) }
+    }));
+    let mut client = site.connect();
+    assert_eq!(client.get().code, 200);
+    site.settle();
+    assert!(ended.try_recv().is_err());
+    drop(client);
+    ended.recv_timeout(Duration::from_secs(60)).expect("the wait ends");
 }

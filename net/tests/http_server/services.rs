@@ -165,6 +165,18 @@ fn time_of_a_request_goes_from_the_call_to_the_end_of_the_answer() {
     assert_eq!((http.request_time.count(), http.request_time.sum()), (1, 3.0));
 }
 
+/// Failure: a service cannot see who asks it behind layers that know only requests.
+#[test]
+fn request_brings_its_peer_along() {
+    let site = Site::new(service_fn(async |request: Request<Body>| {
+        let peer = request.extensions().get::<Peer>().map(Peer::to_string);
+        Ok::<_, Failure>(reply(peer.unwrap_or_default()))
+    }));
+    let mut client = site.connect();
+    let address = client.address().to_string();
+    assert_eq!(client.get().body, address.as_bytes());
+}
+
 #[test]
 fn service_knows_its_peer_and_may_be_one_of_hyper_alone() {
     async fn theirs(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -115,6 +115,7 @@ impl Connection {
         let serving = self.conversation.phase() == Phase::Serving;
         self.before_drain = Some(self.conversation.requests() - u64::from(serving));
         self.conversation.close_next();
+        self.conversation.drain_signal().ring();
     }
 
     /// Waits until the connection has been as it is for too long.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 
+use super::draining::DrainSignal;
 use super::figures::Figures;
 use crate::server::{Ending, Limits, Peer, Place, Shared};
 
@@ -44,6 +45,8 @@ pub(super) struct Conversation {
     expectation: AtomicU8,
     /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
     fault: AtomicU8,
+    /// Who waits for the drain. Rung by the connection's task, and by the end of the transport.
+    drain_signal: DrainSignal,
 }
 
 /// What the present request says of `100 Continue`, until the first byte in answer to it.
@@ -106,6 +109,7 @@ impl Conversation {
             left_unread: AtomicBool::new(false),
             expectation: AtomicU8::new(Expectation::None as u8),
             fault: AtomicU8::new(Fault::None as u8),
+            drain_signal: DrainSignal::default(),
         })
     }
 
@@ -227,6 +231,10 @@ impl Conversation {
     /// The first byte in answer to the request goes out.
     pub(super) fn begin_answer(&self) {
         self.expectation.store(Expectation::None as u8, Relaxed);
+    }
+
+    pub(super) fn drain_signal(&self) -> &DrainSignal {
+        &self.drain_signal
     }
 
     /// What came is answered with `status` though it never became a request.

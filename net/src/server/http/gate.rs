@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::body::Body;
 use super::conversation::Conversation;
+use super::draining::Draining;
 use super::reply::{Exchange, Reply};
 
 /// The service of one connection.
@@ -65,7 +66,9 @@ where
             }
             return Answering { work: Work::Refused { status }, exchange };
         }
-        let request = request.map(|body| Body::new(body, Arc::clone(&self.conversation)));
+        let mut request = request.map(|body| Body::new(body, Arc::clone(&self.conversation)));
+        request.extensions_mut().insert(self.conversation.peer().clone());
+        request.extensions_mut().insert(Draining::new(Arc::clone(&self.conversation)));
         Answering { work: Work::Service { future: self.service.call(request) }, exchange }
     }
 }

@@ -76,6 +76,7 @@
 mod body;
 mod connection;
 mod conversation;
+mod draining;
 mod figures;
 mod gate;
 mod guard;
@@ -93,6 +94,7 @@ use hyper::service::Service;
 use hyper::{Request, Response, StatusCode};
 
 pub use body::{Body, BodyError};
+pub use draining::Draining;
 
 use super::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
 use connection::Connection;

@@ -365,6 +365,7 @@ impl Write for Transport {
 impl Drop for Transport {
     fn drop(&mut self) {
         self.conversation.server().buffered().shrink(self.charged + self.charged_held);
+        self.conversation.drain_signal().ring();
     }
 }
 
