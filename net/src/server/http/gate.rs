@@ -136,6 +136,10 @@ fn answer<B>(
     outcome: Result<Response<B>, StatusCode>,
     mut exchange: Exchange,
 ) -> Response<Reply<B>> {
+    let outcome = outcome.and_then(|response| match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => Err(switched(exchange.conversation())),
+        _ => Ok(response),
+    });
     let closing = is_last(exchange.conversation(), &outcome);
     exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
     let mut response = match outcome {
@@ -146,6 +150,14 @@ fn answer<B>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Upgrades are not built: without this hyper would take the connection for another protocol's and
+/// drop it.
+fn switched(conversation: &Conversation) -> StatusCode {
+    let peer = conversation.peer();
+    tracing::error!(%peer, "a service answers 101, and upgrades are not supported: 501 instead");
+    StatusCode::NOT_IMPLEMENTED
 }
 
 /// Whether the connection ends with this answer: the server drains, or the peer was not asked for
