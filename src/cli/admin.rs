@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::app::App;
-use super::respond::{respond, text};
+use super::respond::{not_allowed, options, respond, text};
 
 /// The admin listener, while it answers.
 #[derive(Debug)]
@@ -72,7 +72,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     Ok(match request.uri().path() {
-        _ if !reads => text(StatusCode::METHOD_NOT_ALLOWED, "only to be read\n"),
+        "/" | "/metrics" | "/healthz" | "/readyz" if !reads => not_allowed("GET, HEAD"),
+        // Only `OPTIONS` gets here with it.
+        "*" => options("GET, HEAD, OPTIONS"),
         "/" => text(StatusCode::OK, INDEX),
         "/metrics" => respond(StatusCode::OK, heist::export::CONTENT_TYPE, app.metrics()),
         "/healthz" => health(&app).await,

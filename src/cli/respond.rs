@@ -10,6 +10,24 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<
     respond(status, TEXT, text)
 }
 
+/// The response to a method that is not for a path, of which `allowed` are.
+pub(crate) fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path\n");
+    allowing(allowed, response)
+}
+
+/// The response to `OPTIONS *`: what methods there are on this server.
+pub(crate) fn options(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    allowing(allowed, response)
+}
+
+fn allowing(methods: &'static str, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
 /// A response with `content`.
 pub(crate) fn respond(
     status: StatusCode,

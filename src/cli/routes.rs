@@ -9,7 +9,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::app::App;
-use super::respond::{respond, text};
+use super::respond::{not_allowed, options, respond, text};
 use super::upload;
 
 /// All routes. A clone of them serves one connection.
@@ -46,6 +46,8 @@ impl Routes {
             "/echo" if sends => Decision::Echo(request),
             "/upload" if sends => Decision::Upload(request.into_body()),
             "/echo" | "/upload" => Decision::Page(not_allowed("POST")),
+            // Only `OPTIONS` gets here with it.
+            "*" => Decision::Page(options("GET, HEAD, POST, OPTIONS")),
             path => Decision::Page(match self.page(path) {
                 Some(page) if reads => page,
                 Some(_) => not_allowed("GET, HEAD"),
@@ -102,12 +104,6 @@ async fn upload(body: Body) -> Result<Response<Reply>, BodyError> {
         "seconds": receipt.took.as_secs_f64(),
     });
     Ok(respond(StatusCode::OK, "application/json", format!("{json}\n")).map(Either::Left))
-}
-
-fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path\n");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-    response
 }
 
 const INDEX: &str = "\

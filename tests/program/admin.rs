@@ -16,7 +16,10 @@ fn admin_listener_answers_what_operators_ask() {
     assert!(admin.get("/").text().contains("/metrics"));
     assert_eq!(admin.get("/upload").status, 404);
     admin.send("POST /metrics HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(admin.response().status, 405);
+    let response = admin.response();
+    assert_eq!((response.status, response.headers["allow"].as_str()), (405, "GET, HEAD"));
+    admin.send("DELETE /nowhere HTTP/1.1\r\nHost: t\r\n\r\n");
+    assert_eq!(admin.response().status, 404);
     let figures = program.figures();
     assert_eq!(figures.value("heist_build_info", &[]), 1.0);
     assert_eq!(figures.value("heist_connections_accepted_total", &[("server", "http")]), 0.0);

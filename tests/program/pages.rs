@@ -58,6 +58,10 @@ fn wrong_method_is_told_the_right_ones() {
         assert_eq!((response.status, response.headers["allow"].as_str()), (405, allowed));
     }
     assert_eq!(program.connect().get("/nowhere").status, 404);
+    let mut client = program.connect();
+    client.send("OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n");
+    let (status, headers) = client.head();
+    assert_eq!((status, headers["allow"].as_str()), (204, "GET, HEAD, POST, OPTIONS"));
 }
 
 #[test]
