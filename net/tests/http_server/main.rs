@@ -13,6 +13,7 @@ mod expect;
 mod guard;
 mod half_close;
 mod heads;
+mod raw;
 mod services;
 mod site;
 mod takers;
