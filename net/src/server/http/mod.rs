@@ -5,12 +5,12 @@
 //! 1. The server accepts a connection and gives it to [`Http`], which makes a task's future of it:
 //!    hyper on a transport of ours, and around both a watch over time and the drain
 //!    (`connection`).
-//! 2. hyper reads the head from the transport and refuses what is malformed or too long. Time for
-//!    the head is counted from its first byte, or from the accept; between requests a connection
-//!    may idle longer.
-//! 3. The request passes a gate. While the server is overloaded it is answered `503`, if its body
-//!    says that it is too long `413`; otherwise the service is called, with a [`Body`] that is
-//!    bounded in length and in time.
+//! 2. A guard in the transport reads the head, and the framing of the body, before hyper does, and
+//!    refuses what is malformed, ambiguous or too long. Time for the head is counted from its first
+//!    byte, or from the accept; between requests a connection may idle longer.
+//! 3. The request passes a gate. While the server is overloaded it is answered `503`; otherwise the
+//!    service is called, with a [`Body`] that is bounded in length and in time. In the request's
+//!    extensions it finds the [`Peer`](super::Peer) and a signal of the drain, [`Draining`].
 //! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
 //!    little, and charges what waits to the server's budget.
 //! 5. After the last answer of a connection, what the peer still sends is read and thrown away for
@@ -22,20 +22,50 @@
 //!
 //! | what the peer does | what it gets |
 //! |---|---|
-//! | sends a head too long, or of too many fields | `431` |
+//! | sends a target that is too long | `414` |
+//! | sends a head too long, or of too many fields; or such a trailer section | `431` |
 //! | sends something malformed | `400` |
+//! | sends a body in another transfer coding than `chunked`, or `CONNECT` | `501` |
+//! | speaks another version than 1.x | `505` |
 //! | sends no whole head in time, or nothing for too long between requests | the close |
 //! | announces or sends a body that is too long | `413` |
 //! | sends the body with a long pause, or slowly | `408` |
 //! | reads nothing for a while, or slowly | the close |
-//! | closes its sending side before it has the answer | the close; the service's future is dropped |
+//! | closes its sending side behind a whole request | the whole answer, then the close |
+//! | closes its sending side in a head, or in a body | the close, or `400` |
+//! | resets the connection | the close; the service's future is dropped |
 //!
-//! A request that announces its length in two ways is read as chunks, and the service does not get
-//! to see the other length. One whose lengths contradict each other is malformed.
+//! Requests that came before a refused one are answered first. The refusal says `connection:
+//! close` and why, in a line of plain text. `docs/http-conformance.md` lists what is answered to
+//! some hundreds of inputs, by which section of the RFCs, and what nginx and node answer.
 //!
-//! `413` and `408` are what the peer gets if the service fails when reading the [`Body`] fails, so
-//! pass its errors on. Any other error of a service is logged and answered `500`. A panic of it
-//! ends its connection and no other.
+//! Strict where leniency has been used for attacks: a request has one valid `Host` field (HTTP/1.0
+//! may have none), and one length. One with `Content-Length` and `Transfer-Encoding`, or with two
+//! lengths, is malformed, and so is a line of a chunk or a trailer section that ends in LF alone.
+//! Lenient where it has not: a line of a head may end in LF alone, empty lines may stand before a
+//! request, and a minor version above 1 is read as 1. A line of HTTP/0.9, which has no version, is
+//! malformed; a version that is written out and not 1.x is answered `505`. `CONNECT` asks for a
+//! tunnel, of which no resource here is the end, so `501` and not `405`. The asterisk form of a target
+//! comes with `OPTIONS` alone, and gets to the service, as the path `*`.
+//!
+//! The rest of a body that hyper has begun to read can no longer be refused in place of the
+//! service: `400`, `413`, `408` and `431` are what the peer gets if the service fails when reading
+//! the [`Body`] fails, so pass its errors on. Any other error of a service is logged and answered
+//! `500`. A panic of it ends its connection and no other.
+//!
+//! # What ends a service's future
+//!
+//! It is dropped when the connection is reset, when an answer cannot be written or is not taken in
+//! time, and at the end of a drain's grace. That the peer has finished sending does not end it: such a
+//! peer waits for its answer (RFC 9112 9.6). A peer that is gone without a reset is noticed when the
+//! answer is written. While a request's body is not read to its end, or more requests have come, a
+//! reset is noticed when that is read.
+//!
+//! # `100 Continue`
+//!
+//! A peer that waits to be asked for its body is asked when the service first reads it. It is also
+//! asked before a successful answer begins whose service still has the [`Body`], such as an echo.
+//! Otherwise it is not asked, and that answer is the connection's last, since the body may come or not.
 //!
 //! # When the server drains
 //!
@@ -46,7 +76,7 @@
 //!
 //! # Not here
 //!
-//! HTTP/2, and upgrades to other protocols.
+//! HTTP/2, and upgrades to other protocols: a service's `101` is logged and replaced by `501`.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -108,7 +138,7 @@ use transport::Transport;
 /// The service is cloned for each connection, and called for one request of it after the other.
 /// It is unmodified but for its request's body, which is a [`Body`]: those that are generic over
 /// the body work as they are. One that insists on [`Incoming`](hyper::body::Incoming) can be
-/// given it, without the bounds of a [`Body`]:
+/// given it, without the bounds of a [`Body`] but the server's `max_body`:
 ///
 /// ```
 /// # use http_body_util::Empty;
