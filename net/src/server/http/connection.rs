@@ -43,14 +43,17 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run<S, B>(mut self, mut served: http1::Connection<Transport, S>) -> Ending
+    pub(super) async fn run<S, B>(
+        mut self,
+        mut served: Box<http1::Connection<Transport, S>>,
+    ) -> Ending
     where
         S: HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let ending = match poll_fn(|cx| self.poll(cx, Pin::new(&mut served))).await {
+        let ending = match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
             Step::Over(ending) => {
                 drop(served);
                 ending

@@ -210,7 +210,8 @@ where
         let conversation = Conversation::new(&place, peer, Arc::clone(figures));
         let transport = Transport::new(stream, Arc::clone(&conversation));
         let gate = Gate::new(self.service.clone(), Arc::clone(&conversation));
-        let served = hyper.serve_connection(transport, gate);
+        // In a box: a future holds each argument that it moves twice, and this one is large.
+        let served = Box::new(hyper.serve_connection(transport, gate));
         async move {
             let connection = Connection::new(conversation, place);
             connection.run(served).await

@@ -50,7 +50,8 @@ enum At {
     Head,
     /// In a body, so many bytes before its end.
     Sized(u64),
-    Chunked(Chunks),
+    /// In a box, as most bodies are not, and each connection would hold the room for it.
+    Chunked(Box<Chunks>),
 }
 
 /// Why nothing more passes.
@@ -202,7 +203,7 @@ impl At {
         match framing {
             Framing::Sized(0) => At::Head,
             Framing::Sized(length) => At::Sized(length),
-            Framing::Chunked => At::Chunked(Chunks::new(limits)),
+            Framing::Chunked => At::Chunked(Box::new(Chunks::new(limits))),
         }
     }
 }

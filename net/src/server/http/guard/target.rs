@@ -65,8 +65,13 @@ pub(super) fn is_host(value: &[u8]) -> bool {
             (is_ip_literal(&rest[..end]), &rest[end + 1..])
         }
         _ => {
-            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            (end > 0 && is_name(&value[..end]), &value[end..])
+            let first = |is: fn(u8) -> bool| value.iter().position(|&byte| is(byte));
+            let plain = first(|byte| !is_unreserved_or_delimiter(byte)).unwrap_or(value.len());
+            let end = match value.get(plain) {
+                None | Some(b':') => plain,
+                Some(_) => first(|byte| byte == b':').unwrap_or(value.len()),
+            };
+            (end > 0 && (end == plain || is_name(&value[..end])), &value[end..])
         }
     };
     is_valid
@@ -110,7 +115,25 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
 }
 
 fn is_unreserved_or_delimiter(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    UNRESERVED_OR_DELIMITER[usize::from(byte)]
+}
+
+const UNRESERVED_OR_DELIMITER: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=");
+
+/// A table of letters, digits and `others`: one look a byte, in what each request has.
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
 }
 
 #[cfg(test)]
