@@ -1,0 +1,23 @@
+//! hyper behind heist's server: its limits, its guard, and its watch over time.
+
+use std::time::Duration;
+
+use heist::server::{Limits, Listener, Server, http};
+use hyper::Request;
+use hyper::service::service_fn;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (workers, address) = heist_peers::arguments();
+    let runtime = heist::Builder::new().workers(workers).start()?;
+    let service = service_fn(|request: Request<http::Body>| {
+        heist_peers::web::hello(request.map(http::Body::into_incoming))
+    });
+    let limits = Limits { shed: false, ..Limits::default() };
+    let server = Server::builder().listen(Listener::tcp(address)?).limits(limits).http(service);
+    let _server = server.start_on(runtime.handle())?;
+    runtime.block_on(async {
+        loop {
+            heist::time::sleep(Duration::from_secs(3600)).await;
+        }
+    })
+}
