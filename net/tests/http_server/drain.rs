@@ -160,7 +160,7 @@ fn service_that_waits_for_the_drain_ends_with_it() {
     drained.wait();
 }
 
-/// Failure: who waits for the drain of a connection that has ended waits for ever.
+/// Failure: a task that waits for the drain of a connection that has ended waits for ever.
 #[test]
 fn wait_for_the_drain_ends_with_the_connection() {
     let (sender, ended) = channel();

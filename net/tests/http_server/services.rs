@@ -165,7 +165,7 @@ fn time_of_a_request_goes_from_the_call_to_the_end_of_the_answer() {
     assert_eq!((http.request_time.count(), http.request_time.sum()), (1, 3.0));
 }
 
-/// Failure: a service cannot see who asks it behind layers that know only requests.
+/// Failure: behind layers that know only requests, a service cannot see its peer.
 #[test]
 fn request_brings_its_peer_along() {
     let site = Site::new(service_fn(async |request: Request<Body>| {

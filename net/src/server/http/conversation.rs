@@ -45,7 +45,7 @@ pub(super) struct Conversation {
     expectation: AtomicU8,
     /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
     fault: AtomicU8,
-    /// Who waits for the drain. Rung by the connection's task, and by the end of the transport.
+    /// The tasks that wait for the drain. Rung by the connection's task, and by the end of the transport.
     drain_signal: DrainSignal,
 }
 

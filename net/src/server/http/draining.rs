@@ -93,10 +93,10 @@ impl fmt::Debug for Draining {
     }
 }
 
-/// Who waits for the drain on one connection.
+/// The tasks that wait for the drain on one connection.
 #[derive(Debug, Default)]
 pub(super) struct DrainSignal {
-    /// Holding this is the right to change who waits. No waker is cloned, called or dropped under it.
+    /// Holding this is the right to change the list. No waker is cloned, called or dropped under it.
     waiting: Mutex<Waiting>,
 }
 
@@ -145,7 +145,7 @@ impl DrainSignal {
         drop(waker);
     }
 
-    /// Wakes all, and keeps nobody waiting from now on.
+    /// Wakes all, and lets no task wait from now on.
     pub(super) fn ring(&self) {
         let waiting = mem::replace(&mut *self.waiting.lock(), Waiting::Over);
         if let Waiting::For(wakers) = waiting {
