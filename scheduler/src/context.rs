@@ -347,6 +347,11 @@ pub(crate) fn restore() {
     look_at_worker(Local::restore);
 }
 
+/// How many operations are left of the budget of the current poll; `None` off the workers.
+pub(crate) fn operations_left() -> Option<u32> {
+    look_at_worker(Local::operations_left)
+}
+
 /// Spends one operation if one is left.
 pub(crate) fn charge() {
     look_at_worker(Local::charge);

@@ -55,6 +55,23 @@ pub fn restore() {
     context::restore();
 }
 
+/// How many operations are left of the current poll's budget; `None` off the workers, where it is
+/// unlimited.
+///
+/// Compared before and after the poll of a future, it tells whether one of heist's waits in it was
+/// ready: those that were pending have spent nothing.
+///
+/// ```
+/// use heist_scheduler::coop;
+///
+/// assert_eq!(coop::operations_left(), None);
+/// ```
+#[inline]
+#[must_use]
+pub fn operations_left() -> Option<u32> {
+    context::operations_left()
+}
+
 /// As [`poll_proceed`], but spends nothing: for what cannot be put off once it is ready, and is
 /// [charged](charge) then.
 #[inline]

@@ -191,6 +191,11 @@ impl Local {
         self.budget.set(self.budget.get().saturating_add(1).min(self.core.budget));
     }
 
+    /// How many operations are left of the budget.
+    pub(crate) fn operations_left(&self) -> u32 {
+        self.budget.get()
+    }
+
     /// Takes an operation from the budget if one is left.
     pub(crate) fn charge(&self) {
         self.budget.set(self.budget.get().saturating_sub(1));

@@ -15,6 +15,7 @@
 //! | [`Place::Worker`] | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |
 //! | [`Place::Monitor`] | the monitor's look: the same | the monitor looks again |
 //! | [`Place::BlockingThread`] | a thread of the blocking pool | the thread takes the next work |
+//! | [`Place::Hook`] | what a caller of [`contain_hook`] names | the caller goes on without its result |
 //!
 //! The event queue calls wakers as well, in the poll that lets go of a source or ends a drain early: all
 //! of them, and then that poll gets the panic.
@@ -39,6 +40,8 @@ pub(crate) enum Place {
     Worker,
     Monitor,
     BlockingThread,
+    /// Foreign code of a crate above this one.
+    Hook(&'static str),
 }
 
 impl fmt::Display for Place {
@@ -52,6 +55,7 @@ impl fmt::Display for Place {
             Place::Worker => "the turn of a worker",
             Place::Monitor => "the monitor",
             Place::BlockingThread => "a thread of the blocking pool",
+            Place::Hook(name) => name,
         })
     }
 }
@@ -84,6 +88,21 @@ pub(crate) fn contain<R>(place: Place, code: impl FnOnce() -> R) -> Option<R> {
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
     while contain(Place::Waker, || wakers.by_ref().for_each(Waker::wake)).is_none() {}
+}
+
+/// Runs foreign code whose panic must not end the calling task; `None` if it panicked.
+///
+/// A panic is counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics) of the current
+/// runtime, if there is one, and logged with `place`, which names the code. Call it with no lock held.
+///
+/// ```
+/// use heist_scheduler::task;
+///
+/// let answer = task::contain_hook("the hook of an example", || 42);
+/// assert_eq!(answer, Some(42));
+/// ```
+pub fn contain_hook<R>(place: &'static str, code: impl FnOnce() -> R) -> Option<R> {
+    contain(Place::Hook(place), code)
 }
 
 /// Drops wakers, of whatever tasks.

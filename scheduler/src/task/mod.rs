@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_task::{Runnable, ScheduleInfo};
 
-pub use crate::panics::wake_all;
+pub use crate::panics::{contain_hook, wake_all};
 pub use crate::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
