@@ -105,6 +105,7 @@ mod stream;
 mod sys;
 mod tcp;
 mod unix;
+mod wakers;
 
 pub use accept::{AcceptErrorKind, accept_error_kind};
 pub use driver::{Driver, NoDriver};

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use heist_scheduler::{coop, task};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::room::{Room, Ticket};
+use crate::wakers::Fresh;
 
 /// Sends messages to the protocol of one connection; made by
 /// [`Connection::inbox`](super::Connection::inbox). Clones send to the same connection.
@@ -26,16 +29,18 @@ impl<M> Sender<M> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if as many wait as may: the connection has more to do than it can, or
-    /// its peer does not read. [`SendError::Closed`] if it has ended.
+    /// [`SendError::Full`] if as many wait as may, those counted that [`send`](Sender::send) waits to
+    /// send: the connection has more to do than it can, or its peer does not read.
+    /// [`SendError::Closed`] if it has ended.
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
         self.0.try_put(message)
     }
 
     /// Sends `message`, and waits for room if need be.
     ///
-    /// Cancel-safe: dropped before it completes, it has sent nothing. Where many wait, the order in
-    /// which they get room is not fixed.
+    /// Where many wait, they get room in the order in which they were first polled, and each is woken
+    /// when there is room for it. Cancel-safe: dropped before it completes, it has sent nothing, and
+    /// the next one has its place. One that was woken keeps its place until it is polled or dropped.
     ///
     /// # Errors
     ///
@@ -107,8 +112,8 @@ impl<M> fmt::Debug for SendError<M> {
 pub struct Sending<'a, M> {
     inbox: &'a Inbox<M>,
     message: Option<M>,
-    /// Names this future's waker among those that wait for room.
-    ticket: Option<u64>,
+    /// Names this future among those that wait for room, while it does.
+    ticket: Option<Ticket>,
 }
 
 impl<M> Future for Sending<'_, M> {
@@ -135,7 +140,7 @@ impl<M> Unpin for Sending<'_, M> {}
 impl<M> Drop for Sending<'_, M> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.inbox.state.lock().senders.retain(|(other, _)| *other != ticket);
+            self.inbox.leave(ticket);
         }
     }
 }
@@ -147,20 +152,24 @@ impl<M> fmt::Debug for Sending<'_, M> {
 }
 
 /// What the senders and the connection share.
+///
+/// One lock guards all of it, and each operation holds it once for each decision: there is no order of
+/// two operations that a single thread cannot bring about. A loom model would find nothing more.
+/// Wakers and messages are foreign code: they are cloned, called and dropped without the lock.
 pub(super) struct Inbox<M> {
     state: Mutex<State<M>>,
     bound: usize,
 }
 
 struct State<M> {
+    /// With the places given in `room` never more than the bound, and as many if a sender waits.
     messages: VecDeque<M>,
     /// The connection's, while it waits for a message.
     receiver: Option<Waker>,
-    /// Those of the senders that wait for room, with their tickets.
-    senders: Vec<(u64, Waker)>,
-    next_ticket: u64,
+    room: Room,
     /// A sender wants the connection to end.
     aborted: bool,
+    /// All tickets are void. Never taken back.
     closed: bool,
 }
 
@@ -178,43 +187,50 @@ impl<M> Inbox<M> {
         let state = State {
             messages: VecDeque::new(),
             receiver: None,
-            senders: Vec::new(),
-            next_ticket: 0,
+            room: Room::default(),
             aborted: false,
             closed: false,
         };
         Inbox { state: Mutex::new(state), bound: bound.max(1) }
     }
 
-    /// Takes the oldest message, or stores the connection's waker. Wakes all senders that wait for
-    /// room, of which one may be gone already, and the others find out.
+    /// Takes the oldest message, and gives its place to the first sender that waits; or stores the
+    /// connection's waker.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken<M>> {
-        let mut state = self.state.lock();
-        if state.aborted {
-            return Poll::Ready(Taken::Abort);
-        }
-        let Some(message) = state.messages.pop_front() else {
-            let old = state.wait(cx);
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.aborted {
+                return Poll::Ready(Taken::Abort);
+            }
+            if let Some(message) = state.messages.pop_front() {
+                let next = state.room.give();
+                drop(state);
+                task::wake_all(next);
+                return Poll::Ready(Taken::Message(message));
+            }
+            if fresh.put_in(&mut state.receiver) {
+                return Poll::Pending;
+            }
             drop(state);
-            drop(old);
-            return Poll::Pending;
-        };
-        let senders = mem::take(&mut state.senders);
-        drop(state);
-        wake(senders);
-        Poll::Ready(Taken::Message(message))
+            fresh.make();
+        }
     }
 
     /// Whether a sender wants the connection to end; if not, stores its waker. Leaves the messages.
     pub(super) fn poll_abort(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.aborted {
-            return Poll::Ready(());
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.aborted {
+                return Poll::Ready(());
+            }
+            if fresh.put_in(&mut state.receiver) {
+                return Poll::Pending;
+            }
+            drop(state);
+            fresh.make();
         }
-        let old = state.wait(cx);
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
     fn abort(&self) {
@@ -222,9 +238,7 @@ impl<M> Inbox<M> {
         state.aborted = true;
         let receiver = state.receiver.take();
         drop(state);
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
+        task::wake_all(receiver);
     }
 
     /// Refuses all messages from now on, and drops those that wait.
@@ -232,72 +246,94 @@ impl<M> Inbox<M> {
         let mut state = self.state.lock();
         state.closed = true;
         let messages = mem::take(&mut state.messages);
-        let senders = mem::take(&mut state.senders);
+        let senders = state.room.close();
         let receiver = state.receiver.take();
-        // Destructors and wakers are foreign code: they run without the lock.
         drop(state);
+        task::wake_all(senders);
         drop((messages, receiver));
-        wake(senders);
     }
 
     fn try_put(&self, message: M) -> Result<(), SendError<M>> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.closed {
             return Err(SendError::Closed(message));
         }
-        if state.messages.len() >= self.bound {
+        if !state.has_room(self.bound) {
             return Err(SendError::Full(message));
         }
-        state.messages.push_back(message);
-        let receiver = state.receiver.take();
-        drop(state);
-        if let Some(receiver) = receiver {
-            receiver.wake();
-        }
+        put(state, message);
         Ok(())
     }
 
-    /// As `try_put`, but if there is no room the task will be woken when there may be.
+    /// As `try_put`, but if there is no room the task is woken once there is a place for it, which
+    /// `ticket` names meanwhile.
     fn put_or_wait(
         &self,
         message: M,
-        ticket: &mut Option<u64>,
+        ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Result<(), SendError<M>> {
-        let message = match self.try_put(message) {
-            Err(SendError::Full(message)) => message,
-            outcome => return outcome,
-        };
-        self.state.lock().wait_for_room(ticket, cx);
-        // Room that came before the waker was stored has woken nobody: look again.
-        self.try_put(message)
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.closed {
+                *ticket = None;
+                return Err(SendError::Closed(message));
+            }
+            let waits = match *ticket {
+                Some(waiting) if state.room.has_place(waiting) => {
+                    state.room.take_place(waiting);
+                    *ticket = None;
+                    put(state, message);
+                    return Ok(());
+                }
+                Some(waiting) => fresh.put_in(state.room.waker(waiting)),
+                None if state.has_room(self.bound) => {
+                    put(state, message);
+                    return Ok(());
+                }
+                None => match fresh.take() {
+                    Some(waker) => {
+                        *ticket = Some(state.room.wait(waker));
+                        true
+                    }
+                    None => false,
+                },
+            };
+            drop(state);
+            if waits {
+                return Err(SendError::Full(message));
+            }
+            fresh.make();
+        }
+    }
+
+    /// A sender waits no longer.
+    fn leave(&self, ticket: Ticket) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        let (waker, next) = state.room.leave(ticket);
+        drop(state);
+        task::wake_all(next);
+        drop(waker);
     }
 }
 
 impl<M> State<M> {
-    /// Stores the connection's waker. Returns what is to be dropped without the lock.
-    fn wait(&mut self, cx: &Context<'_>) -> Option<Waker> {
-        match self.receiver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            true => None,
-            false => self.receiver.replace(cx.waker().clone()),
-        }
-    }
-
-    fn wait_for_room(&mut self, ticket: &mut Option<u64>, cx: &mut Context<'_>) {
-        let ticket = *ticket.get_or_insert_with(|| {
-            self.next_ticket += 1;
-            self.next_ticket
-        });
-        let waker = cx.waker().clone();
-        match self.senders.iter_mut().find(|(other, _)| *other == ticket) {
-            Some((_, old)) => *old = waker,
-            None => self.senders.push((ticket, waker)),
-        }
+    /// Whether there is a place that no sender was given.
+    fn has_room(&self, bound: usize) -> bool {
+        self.messages.len() + self.room.given() < bound
     }
 }
 
-fn wake(senders: Vec<(u64, Waker)>) {
-    task::wake_all(senders.into_iter().map(|(_, waker)| waker));
+/// Adds a message that has a place, and wakes the connection without the lock.
+fn put<M>(mut state: MutexGuard<'_, State<M>>, message: M) {
+    state.messages.push_back(message);
+    let receiver = state.receiver.take();
+    drop(state);
+    task::wake_all(receiver);
 }
 
 #[cfg(test)]
@@ -386,8 +422,141 @@ mod tests {
             let mut send = Box::pin(sender.send(2));
             assert!(send.as_mut().poll(cx).is_pending());
         }
-        assert!(inbox.state.lock().senders.is_empty());
         assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(1)));
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    }
+
+    /// A sender that waits, and how often it was woken.
+    struct Waits<'a> {
+        sending: Pin<Box<Sending<'a, u32>>>,
+        count: Arc<Count>,
+    }
+
+    impl Waits<'_> {
+        fn poll(&mut self) -> Poll<Result<(), SendError<u32>>> {
+            let waker = Waker::from(Arc::clone(&self.count));
+            self.sending.as_mut().poll(&mut Context::from_waker(&waker))
+        }
+
+        fn woken(&self) -> usize {
+            self.count.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// So many senders behind a full inbox, with the messages 0 and up.
+    fn crowd(sender: &Sender<u32>, count: u32) -> Vec<Waits<'_>> {
+        while sender.try_send(u32::MAX).is_ok() {}
+        (0..count)
+            .map(|n| {
+                let mut waits = Waits { sending: Box::pin(sender.send(n)), count: Arc::default() };
+                assert!(waits.poll().is_pending());
+                waits
+            })
+            .collect()
+    }
+
+    fn woken(crowd: &[Waits<'_>]) -> Vec<usize> {
+        crowd.iter().map(Waits::woken).collect()
+    }
+
+    /// Failure: each message that was taken woke all senders that waited.
+    #[test]
+    fn each_place_wakes_one_sender_and_the_first() {
+        let (inbox, sender, _, waker) = inbox(4);
+        let cx = &mut Context::from_waker(&waker);
+        let mut crowd = crowd(&sender, 10);
+        for _ in 0..3 {
+            assert!(inbox.poll_take(cx).is_ready());
+        }
+        assert_eq!(woken(&crowd), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+        // The places are theirs, whoever is polled first.
+        assert_eq!(sender.try_send(99), Err(SendError::Full(99)));
+        assert!(crowd[9].poll().is_pending());
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(u32::MAX)));
+        for n in [2, 0, 3, 1] {
+            assert_eq!(crowd[n].poll(), Poll::Ready(Ok(())));
+        }
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(2)));
+        assert_eq!(woken(&crowd), [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
+    }
+
+    /// Failure: a sender that was woken and left took the place with it.
+    #[test]
+    fn sender_that_leaves_hands_its_place_on() {
+        let (inbox, sender, _, waker) = inbox(1);
+        let cx = &mut Context::from_waker(&waker);
+        let mut crowd = crowd(&sender, 4);
+        drop(crowd.remove(1));
+        assert!(inbox.poll_take(cx).is_ready());
+        drop(crowd.remove(0));
+        assert_eq!(woken(&crowd), [1, 0]);
+        drop(crowd.remove(0));
+        assert_eq!(woken(&crowd), [1]);
+        drop(crowd);
+        // None waits: the place is free.
+        assert_eq!(sender.try_send(7), Ok(()));
+        assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(7)));
+    }
+
+    #[test]
+    fn end_wakes_each_sender_once_and_voids_the_places() {
+        let (inbox, sender, _, waker) = inbox(2);
+        let mut crowd = crowd(&sender, 5);
+        assert!(inbox.poll_take(&mut Context::from_waker(&waker)).is_ready());
+        inbox.close();
+        assert_eq!(woken(&crowd), [1; 5]);
+        drop(crowd.remove(0));
+        drop(crowd.remove(2));
+        assert_eq!(crowd[0].poll(), Poll::Ready(Err(SendError::Closed(1))));
+    }
+
+    /// Failure: 8,000 senders took 1.2 s, as each message woke all that were left.
+    #[test]
+    fn crowd_of_senders_is_polled_twice_each() {
+        const SENDERS: u32 = 8_000;
+        let (inbox, sender, _, waker) = inbox(64);
+        let cx = &mut Context::from_waker(&waker);
+        let mut crowd = crowd(&sender, SENDERS);
+        let (mut next, mut wakes) = (0, 0);
+        while inbox.poll_take(cx).is_ready() {
+            // All that were woken are in order, from the first that has not sent.
+            while crowd.get(next).is_some_and(|waits| waits.woken() > 0) {
+                wakes += crowd[next].woken();
+                assert_eq!(crowd[next].poll(), Poll::Ready(Ok(())));
+                next += 1;
+            }
+        }
+        assert_eq!((next, wakes), (SENDERS as usize, SENDERS as usize));
+    }
+
+    /// Failure: wakers that were displaced or left behind were dropped under the lock of the inbox.
+    #[test]
+    fn wakers_are_dropped_without_the_lock() {
+        struct Asks(Sender<u32>, Arc<Count>);
+        impl Wake for Asks {
+            fn wake(self: Arc<Self>) {}
+        }
+        impl Drop for Asks {
+            fn drop(&mut self) {
+                let locked = self.0.0.state.is_locked();
+                assert!(!locked, "dropped under the lock");
+                self.1.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (inbox, sender, dropped, _) = inbox(1);
+        let asks = || Waker::from(Arc::new(Asks(sender.clone(), Arc::clone(&dropped))));
+        let poll = |sending: &mut Pin<Box<Sending<'_, u32>>>| {
+            sending.as_mut().poll(&mut Context::from_waker(&asks())).is_pending()
+        };
+        assert!(inbox.poll_take(&mut Context::from_waker(&asks())).is_pending());
+        assert!(inbox.poll_abort(&mut Context::from_waker(&asks())).is_pending());
+        sender.try_send(1).unwrap();
+        let (mut first, mut second) = (Box::pin(sender.send(2)), Box::pin(sender.send(3)));
+        // Each displaces the waker of the poll before.
+        assert!(poll(&mut first) && poll(&mut first) && poll(&mut second));
+        drop(second);
+        inbox.close();
+        drop(first);
+        assert_eq!(dropped.0.load(Ordering::Relaxed), 5);
     }
 }

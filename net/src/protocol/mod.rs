@@ -113,6 +113,7 @@ mod marks;
 mod output;
 mod receiving;
 mod rehearsal;
+mod room;
 mod round;
 mod scratch;
 mod sending;
