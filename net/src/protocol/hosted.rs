@@ -200,8 +200,7 @@ where
     P: Protocol,
 {
     /// A connection that is the whole of its task, so that this keeps what is known of its place.
-    pub(crate) fn alone(mut accepted: Accepted, begin: B) -> Hosted<B, P> {
-        accepted.place.stay_in_task();
+    pub(crate) fn alone(accepted: Accepted, begin: B) -> Hosted<B, P> {
         Hosted::New(Some(Box::new((begin, accepted))))
     }
 

@@ -3,6 +3,7 @@
 //! At the bound nobody accepts: the kernel's backlog holds who comes, and the end of a connection
 //! wakes the acceptors. When the server drains, acceptors and connections are woken once each. One
 //! lock for all of it, taken when a connection begins and ends, never for what happens in between.
+//! Wakers are cloned, called and dropped without it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -22,6 +23,7 @@ use super::ending::{Ending, Refusal};
 use super::limits::Limits;
 use super::peer::Origin;
 use super::visit::{Holder, Visit};
+use crate::wakers::Fresh;
 
 /// All connections of a server.
 pub(super) struct Connections {
@@ -55,14 +57,22 @@ struct State {
 
 /// One connection.
 struct Open {
-    /// Its task; until that has been polled, a waker that does nothing.
-    task: Waker,
+    /// Its task; `None` until that has been polled, and while the drain calls it.
+    task: Option<Waker>,
     origin: Option<Origin>,
     visit: Visit,
 }
 
 /// Each connection has one: it is part of what an idle connection takes.
 const _: () = assert!(Chunks::<Open>::PLACE_BYTES <= 32);
+
+/// Of which connection a waker is.
+#[derive(Clone, Copy)]
+enum WokenAs {
+    Task(usize),
+    /// A part of its task.
+    Part(usize),
+}
 
 #[derive(Default)]
 struct Acceptor {
@@ -143,14 +153,20 @@ impl Connections {
     /// Waits until there is room for a connection, or the server drains. The task is woken by the
     /// latter even after it was told that there is room.
     pub(super) fn poll_room(&self, acceptor: usize, cx: &mut Context<'_>) -> Poll<Admission> {
-        let mut state = self.state.lock();
-        if state.draining {
-            return Poll::Ready(Admission::Draining);
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.draining {
+                return Poll::Ready(Admission::Draining);
+            }
+            let full = state.open.len() >= self.bound;
+            let ended = state.counts.ended();
+            if state.acceptors[acceptor].stay(full, &mut fresh) {
+                return if full { Poll::Pending } else { Poll::Ready(Admission::Open { ended }) };
+            }
+            drop(state);
+            fresh.make();
         }
-        let full = state.open.len() >= self.bound;
-        let ended = state.counts.ended();
-        state.acceptors[acceptor].stay(full, cx);
-        if full { Poll::Pending } else { Poll::Ready(Admission::Open { ended }) }
     }
 
     /// Waits until more than `ended` connections have ended.
@@ -160,18 +176,24 @@ impl Connections {
         ended: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Waited> {
-        let mut state = self.state.lock();
-        if state.draining {
-            return Poll::Ready(Waited::Draining);
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.draining {
+                return Poll::Ready(Waited::Draining);
+            }
+            if state.counts.ended() != ended {
+                return Poll::Ready(Waited::Ended);
+            }
+            if state.open.is_empty() {
+                return Poll::Ready(Waited::Nobody);
+            }
+            if state.acceptors[acceptor].stay(true, &mut fresh) {
+                return Poll::Pending;
+            }
+            drop(state);
+            fresh.make();
         }
-        if state.counts.ended() != ended {
-            return Poll::Ready(Waited::Ended);
-        }
-        if state.open.is_empty() {
-            return Poll::Ready(Waited::Nobody);
-        }
-        state.acceptors[acceptor].stay(true, cx);
-        Poll::Pending
     }
 
     /// Counts a connection in, for its place and its task; returns its number.
@@ -193,17 +215,18 @@ impl Connections {
             *count += 1;
         }
         state.counts.accepted += 1;
-        let open = Open { task: Waker::noop().clone(), origin, visit: Visit::new(now) };
+        let open = Open { task: None, origin, visit: Visit::new(now) };
         Ok(state.open.insert(open))
     }
 
-    /// Takes a connection back that could not begin after all.
+    /// Takes a connection back that could not begin after all. Its place is free for another, also at
+    /// a listener that waits.
     pub(super) fn withdraw(&self, key: usize) {
         let mut state = self.state.lock();
         let open = state.open.remove(key);
         state.forget(open.origin);
         state.counts.accepted -= 1;
-        let wakers = state.drainers_if_gone();
+        let wakers = state.told_of_a_free_place();
         drop(state);
         wake(wakers);
     }
@@ -211,21 +234,21 @@ impl Connections {
     /// Notes the task to wake when the server drains, and when it cuts.
     pub(super) fn set_task(&self, key: usize, task: &Waker) {
         let task = task.clone();
-        let old = mem::replace(&mut self.state.lock().open[key].task, task);
+        let old = self.state.lock().open[key].task.replace(task);
         drop(old);
     }
 
     /// Sees to it that `waker` is woken when the server drains.
     pub(super) fn set_part(&self, key: usize, waker: &Waker) {
+        let part = waker.clone();
         let mut state = self.state.lock();
-        let open = &state.open[key];
-        let told_already = open.task.will_wake(waker);
-        let old = match told_already {
-            true => state.take_part(key),
-            false => state.parts.insert(key, waker.clone()),
+        let told_already = state.open[key].task.as_ref().is_some_and(|task| task.will_wake(waker));
+        let (old, unused) = match told_already {
+            true => (state.take_part(key), Some(part)),
+            false => (state.parts.insert(key, part), None),
         };
         drop(state);
-        drop(old);
+        drop((old, unused));
     }
 
     /// When the connection was accepted.
@@ -246,12 +269,10 @@ impl Connections {
         state.forget(open.origin);
         state.counts.closed[open.visit.ending().unwrap_or(Ending::Cut) as usize] += 1;
         state.times.record_time(now - open.visit.since());
-        let mut wakers = state.drainers_if_gone();
-        wakers.extend(state.acceptors.iter_mut().filter_map(|(_, acceptor)| acceptor.stop()));
+        let wakers = state.told_of_a_free_place();
         drop(state);
-        // A waker may run code of its owner's when it is dropped.
-        drop((open, part));
         wake(wakers);
+        drop((open, part));
     }
 
     /// Whether the server has begun to drain.
@@ -266,7 +287,9 @@ impl Connections {
         self.cut.load(Ordering::Acquire)
     }
 
-    /// Tells everybody that the server ends. Once; further calls do nothing.
+    /// Tells acceptors and connections that the server ends. Once; further calls do nothing.
+    ///
+    /// The wakers of connections are taken out, called, and put back: the cut needs them again.
     pub(super) fn begin_draining(&self) {
         let mut state = self.state.lock();
         if mem::replace(&mut state.draining, true) {
@@ -274,34 +297,66 @@ impl Connections {
         }
         self.draining.store(true, Ordering::Release);
         state.before = Some(state.counts.clone());
-        let mut wakers: Vec<_> =
-            state.acceptors.iter().filter_map(|(_, acceptor)| acceptor.waker.clone()).collect();
-        wakers.extend(state.connection_wakers().cloned());
+        // From now on an acceptor finds the drain begun and waits no more.
+        let acceptors: Vec<_> =
+            state.acceptors.iter_mut().filter_map(|(_, acceptor)| acceptor.waker.take()).collect();
+        let connections = state.take_connections();
         drop(state);
-        wake(wakers);
+        wake(acceptors);
+        task::wake_all(connections.iter().map(|(_, waker)| waker.clone()));
+        self.put_back(connections);
+    }
+
+    /// Puts wakers of connections back where they were, unless there is another one or the connection
+    /// has ended.
+    ///
+    /// Where the number belongs to another connection by now, that one replaces the waker in the first
+    /// poll of its task; until then, calling it does no harm.
+    fn put_back(&self, connections: Vec<(WokenAs, Waker)>) {
+        let mut left = Vec::new();
+        let mut state = self.state.lock();
+        // A cut that came meanwhile has not found these.
+        let cut = self.is_cut();
+        for (whose, waker) in connections {
+            let unplaced = if cut { Some(waker) } else { state.put_back(whose, waker) };
+            left.extend(unplaced);
+        }
+        drop(state);
+        if cut {
+            wake(left);
+        }
     }
 
     /// Waits until no connection and no acceptor is left.
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.is_gone() {
-            return Poll::Ready(());
+        let mut fresh = Fresh::of(cx);
+        loop {
+            let mut state = self.state.lock();
+            if state.is_gone() {
+                return Poll::Ready(());
+            }
+            if state.drainers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = fresh.take() {
+                state.drainers.push(waker);
+                return Poll::Pending;
+            }
+            drop(state);
+            fresh.make();
         }
-        if !state.drainers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.drainers.push(cx.waker().clone());
-        }
-        Poll::Pending
     }
 
     /// Has every connection that is left dropped by its worker. Returns how many they are, by age.
     pub(super) fn cut(&self, now: Instant) -> Ages {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         self.cut.store(true, Ordering::Release);
         let mut ages = Ages::default();
         state.open.iter().for_each(|(_, open)| ages.count(now - open.visit.since()));
-        let wakers: Vec<_> = state.connection_wakers().cloned().collect();
+        // From now on a task finds the cut at its next poll, so none is woken again.
+        let connections = state.take_connections();
         drop(state);
-        wake(wakers);
+        wake(connections.into_iter().map(|(_, waker)| waker).collect());
         ages
     }
 
@@ -338,8 +393,29 @@ impl Connections {
 }
 
 impl State {
-    fn connection_wakers(&self) -> impl Iterator<Item = &Waker> {
-        self.open.iter().map(|(_, open)| &open.task).chain(self.parts.values())
+    /// Takes the wakers of all connections.
+    fn take_connections(&mut self) -> Vec<(WokenAs, Waker)> {
+        let keys: Vec<_> = self.open.iter().map(|(key, _)| key).collect();
+        let mut taken = Vec::with_capacity(keys.len() + self.parts.len());
+        for key in keys {
+            taken.extend(self.open[key].task.take().map(|waker| (WokenAs::Task(key), waker)));
+        }
+        taken.extend(self.parts.drain().map(|(key, waker)| (WokenAs::Part(key), waker)));
+        taken
+    }
+
+    /// Puts a waker back that was taken, or returns it if its place is gone or filled.
+    fn put_back(&mut self, whose: WokenAs, waker: Waker) -> Option<Waker> {
+        let (WokenAs::Task(key) | WokenAs::Part(key)) = whose;
+        let Some(open) = self.open.get_mut(key) else { return Some(waker) };
+        match whose {
+            WokenAs::Task(_) if open.task.is_none() => open.task = Some(waker),
+            WokenAs::Part(_) if !self.parts.contains_key(&key) => {
+                self.parts.insert(key, waker);
+            }
+            WokenAs::Task(_) | WokenAs::Part(_) => return Some(waker),
+        }
+        None
     }
 
     fn take_part(&mut self, key: usize) -> Option<Waker> {
@@ -352,6 +428,13 @@ impl State {
 
     fn is_gone(&self) -> bool {
         self.open.is_empty() && self.acceptors.is_empty()
+    }
+
+    /// Whom to wake now that a connection is gone: acceptors that wait, and drains if it was the last.
+    fn told_of_a_free_place(&mut self) -> Vec<Waker> {
+        let mut wakers = self.drainers_if_gone();
+        wakers.extend(self.acceptors.iter_mut().filter_map(|(_, acceptor)| acceptor.stop()));
+        wakers
     }
 
     fn drainers_if_gone(&mut self) -> Vec<Waker> {
@@ -374,17 +457,17 @@ impl State {
 }
 
 impl Acceptor {
-    /// It goes on waiting, also for the end of a connection if it `waits` for that.
-    fn stay(&mut self, waits: bool, cx: &Context<'_>) {
+    /// It goes on waiting, also for the end of a connection if it `waits` for that. Returns whether its
+    /// waker is stored.
+    #[must_use = "without its waker it is not woken"]
+    fn stay(&mut self, waits: bool, fresh: &mut Fresh<'_>) -> bool {
         self.waits = waits;
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
+        fresh.put_in(&mut self.waker)
     }
 
-    /// Whom to wake now that a connection has ended.
+    /// Whom to wake now that a connection has ended. Woken, it stores its waker again.
     fn stop(&mut self) -> Option<Waker> {
-        mem::replace(&mut self.waits, false).then(|| self.waker.clone()).flatten()
+        if mem::replace(&mut self.waits, false) { self.waker.take() } else { None }
     }
 }
 

@@ -247,7 +247,7 @@ pub trait Serve: Send + Sync + 'static {
     /// counted here. Who wraps another service is asked in its stead, and the other one is not: so
     /// what that one makes may be polled by any task.
     #[doc(hidden)]
-    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static
+    fn task(self: Arc<Self>, mut accepted: Accepted) -> impl Future<Output: Send> + Send + 'static
     where
         Self: Sized,
     {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 
 use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
@@ -22,9 +23,29 @@ use crate::driver;
 /// a place is free.
 pub struct Place {
     stay: Stay,
-    /// Names the waker that is woken when the server drains; 0 for none. The server holds a clone,
-    /// which keeps the waker's data alive, so no other waker can have the same name.
-    registered: usize,
+    /// Names the waker that is woken when the server drains. The server holds a clone, which keeps
+    /// the waker's data alive, so no other waker can have the same name.
+    registered: Option<Name>,
+}
+
+/// Tells wakers apart as [`Waker::will_wake`] does: the address of the data, which may be null, and the
+/// table of functions.
+#[derive(Clone, Copy)]
+struct Name {
+    data: usize,
+    table: &'static RawWakerVTable,
+}
+
+impl Name {
+    #[inline]
+    fn of(waker: &Waker) -> Name {
+        Name { data: waker.data().addr(), table: waker.vtable() }
+    }
+
+    #[inline]
+    fn is_of(self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.table, waker.vtable())
+    }
 }
 
 /// A place without what only those need who ask to be woken when the server drains: the task that
@@ -42,8 +63,8 @@ impl Place {
     pub(super) fn new(server: &Arc<Shared>, key: usize) -> Place {
         let server = Arc::clone(server);
         let key = u32::try_from(key).expect("there are never 2^32 sockets in a process");
-        let stay = Stay { server, key, holder: Holder::OneOfTwo, busy: false, ending: None };
-        Place { stay, registered: 0 }
+        let stay = Stay { server, key, holder: Holder::Sole, busy: false, ending: None };
+        Place { stay, registered: None }
     }
 
     /// Whether the server drains. If not, the task is woken, once, when it begins to; only the task
@@ -54,12 +75,13 @@ impl Place {
         if self.is_draining() {
             return Poll::Ready(());
         }
-        let name = name(cx.waker());
-        if self.registered == name {
+        if self.registered.is_some_and(|name| name.is_of(cx.waker())) {
             return Poll::Pending;
         }
+        // The server drops its clone of the other one now.
+        self.registered = None;
         self.stay.set_part(cx.waker());
-        self.registered = name;
+        self.registered = Some(Name::of(cx.waker()));
         // The drain may have begun between the look and the lock.
         if self.is_draining() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -104,15 +126,12 @@ impl Place {
         self.stay.ending = Some(ending);
     }
 
-    /// The task's half of the connection's entry, for a task that the place may leave.
-    pub(super) fn seat(&self) -> Seat {
+    /// The task's half of the connection's entry, for a task that the place may leave. Without one the
+    /// place alone holds the entry: where it stays in its task, and where it never gets to one.
+    pub(super) fn seat(&mut self) -> Seat {
+        self.stay.holder = Holder::OneOfTwo;
         let Stay { server, key, .. } = &self.stay;
         Seat { server: Arc::clone(server), key: *key, polling: false, ending: None }
-    }
-
-    /// Of a place that stays in the connection's task: no second holder is to be waited for.
-    pub(crate) fn stay_in_task(&mut self) {
-        self.stay.holder = Holder::Sole;
     }
 
     /// The task of a waker begins to serve the connection. If it comes no further, it panicked.
@@ -185,11 +204,6 @@ impl fmt::Debug for Place {
             .field("busy", &self.stay.busy)
             .finish_non_exhaustive()
     }
-}
-
-/// Tells wakers apart: two that are alive and have the same data wake the same.
-fn name(waker: &Waker) -> usize {
-    waker.data().addr()
 }
 
 pin_project_lite::pin_project! {

@@ -1,5 +1,7 @@
 //! What a server keeps of each connection: when it came, and how far its end has come.
 
+use std::num::NonZeroU64;
+
 use heist_scheduler::time::Instant;
 
 use super::ending::Ending;
@@ -11,9 +13,10 @@ use super::ending::Ending;
 /// |---|---|
 /// | 8 to 63 | when it came, to 256 ns |
 /// | 7 | one of two [holders](Holder) has gone |
-/// | 0 to 6 | 0, or one more than the [`Ending`] that the first of them told |
+/// | 6 | always set: the word is never 0, so that an `Option` of what has one takes no more room |
+/// | 0 to 5 | 0, or one more than the [`Ending`] that the first of them told |
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Visit(u64);
+pub(super) struct Visit(NonZeroU64);
 
 /// Who keeps a connection counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,35 +27,38 @@ pub(super) enum Holder {
     Sole,
 }
 
+const _: () = assert!(Ending::ALL.len() < Visit::ENDING as usize);
+
 impl Visit {
     pub(super) fn new(now: Instant) -> Visit {
-        Visit(now.as_nanos() & !Visit::LOWEST)
+        Visit(Visit::ALWAYS | now.as_nanos() & !Visit::LOWEST)
     }
 
     pub(super) fn since(self) -> Instant {
-        Instant::from_nanos(self.0 & !Visit::LOWEST)
+        Instant::from_nanos(self.0.get() & !Visit::LOWEST)
     }
 
     /// The ending that was told first.
     pub(super) fn ending(self) -> Option<Ending> {
-        let told = (self.0 & Visit::ENDING).checked_sub(1)?;
+        let told = (self.0.get() & Visit::ENDING).checked_sub(1)?;
         Ending::ALL.get(told as usize).copied()
     }
 
     /// A holder leaves and may tell of an ending. Returns whether it was the last one.
     #[must_use = "the last one ends it"]
     pub(super) fn leave(&mut self, holder: Holder, ending: Option<Ending>) -> bool {
-        if self.0 & Visit::ENDING == 0 {
+        if self.0.get() & Visit::ENDING == 0 {
             self.0 |= ending.map_or(0, |ending| ending as u64 + 1);
         }
-        let last = holder == Holder::Sole || self.0 & Visit::ONE_HAS_GONE != 0;
+        let last = holder == Holder::Sole || self.0.get() & Visit::ONE_HAS_GONE != 0;
         self.0 |= Visit::ONE_HAS_GONE;
         last
     }
 
     const LOWEST: u64 = 0xff;
     const ONE_HAS_GONE: u64 = 0x80;
-    const ENDING: u64 = 0x7f;
+    const ALWAYS: NonZeroU64 = NonZeroU64::new(0x40).expect("a constant that is not 0");
+    const ENDING: u64 = 0x3f;
 }
 
 #[cfg(test)]
