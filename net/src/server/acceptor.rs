@@ -9,6 +9,9 @@
 //!   this server has no connection that could end, whoever waits is taken with a descriptor that
 //!   was kept in reserve and closed at once, rather than left to wait for ever;
 //! - the listener is broken: the acceptor ends, and says so.
+//!
+//! Code of others runs here: hooks, [`Serve::task`], [`Serve::refusal`], and whatever is logged to. A
+//! panic in it is [contained](task::contain_hook), so it costs one connection at most, not the listener.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -135,7 +138,8 @@ impl<S: Serve> Acceptor<S> {
     /// Gives the connection a place and a task, or refuses it.
     fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
         let server = self.server();
-        if server.sheds() {
+        // A hook that panics has not said that anything is to be refused.
+        if task::contain_hook("the hook overloaded_by", || server.sheds()) == Some(true) {
             self.refuse(&socket, Refusal::Overload);
             return Ok(());
         }
@@ -155,16 +159,22 @@ impl<S: Serve> Acceptor<S> {
         };
         stream.set_meter(Arc::clone(server.meter()));
         let accepted = Accepted { stream, peer, place: Place::new(server, key) };
-        let task = Arc::clone(&self.serve).task(accepted);
-        // Nobody waits for it. If the runtime refuses it, it is dropped here.
-        drop(task::Builder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task));
+        // The place, which is dropped where no task comes about, says that the connection has ended.
+        task::contain_hook("Serve::task", || {
+            let task = Arc::clone(&self.serve).task(accepted);
+            // Its outcome is counted by its place. If the runtime refuses it, it is dropped here.
+            drop(
+                task::Builder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task),
+            );
+        });
         Ok(())
     }
 
     /// Closes the connection, with a word if there is one to say.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
         self.server().connections.count_refusal(refusal);
-        let Some(words) = self.serve.refusal(refusal) else { return };
+        let words = task::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
+        let Some(words) = words.flatten() else { return };
         // A peer that takes no words, or not all of them, is not waited for.
         let _ = socket.write(words);
         let _ = socket.shutdown(std::net::Shutdown::Write);
@@ -176,17 +186,21 @@ impl<S: Serve> Acceptor<S> {
     async fn endure(&mut self, error: io::Error) -> ControlFlow<()> {
         self.server().connections.count_accept_error(accept_error_name(&error));
         match accept_error_kind(&error) {
-            AcceptErrorKind::Connection => tracing::debug!(%error, "a connection was lost"),
+            AcceptErrorKind::Connection => log(|| tracing::debug!(%error, "a connection was lost")),
             AcceptErrorKind::Exhausted => {
-                tracing::debug!(%error, address = %self.address, "cannot accept for now");
+                log(|| {
+                    tracing::debug!(%error, address = %self.address, "cannot accept for now");
+                });
                 self.wait_for_resources().await;
             }
             AcceptErrorKind::Fatal if self.server().runtime().is_shutting_down() => {
                 return ControlFlow::Break(());
             }
             AcceptErrorKind::Fatal => {
-                tracing::error!(%error, address = %self.address, "a listener failed");
-                (self.lost)(&self.address, &error);
+                log(|| tracing::error!(%error, address = %self.address, "a listener failed"));
+                task::contain_hook("the hook on_listener_lost", || {
+                    (self.lost)(&self.address, &error);
+                });
                 return ControlFlow::Break(());
             }
         }
@@ -223,9 +237,16 @@ impl<S: Serve> Acceptor<S> {
         match poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await {
             Poll::Pending => {}
             Poll::Ready(Ok((socket, _))) => self.refuse(&socket, Refusal::Exhausted),
-            Poll::Ready(Err(error)) => tracing::debug!(%error, "the reserve did not help"),
+            Poll::Ready(Err(error)) => {
+                log(|| tracing::debug!(%error, "the reserve did not help"));
+            }
         }
     }
+}
+
+/// Logs; who listens to what is logged is foreign code.
+fn log(code: impl FnOnce()) {
+    task::contain_hook("a log of the acceptor", code);
 }
 
 /// A descriptor to be given up when there are no others.

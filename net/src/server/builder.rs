@@ -1,13 +1,15 @@
 //! Settings of a server, and its start.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 
-use heist_scheduler::{Handle, task};
+use heist_scheduler::Handle;
+use heist_scheduler::task::{self, JoinHandle};
 
 use super::acceptor::{Acceptor, ListenerLost};
+use super::berth::Berth;
 use super::ending::Ending;
 use super::limits::Limits;
 use super::listener::{Address, Listener};
@@ -116,7 +118,8 @@ impl<S> Builder<S> {
     ///
     /// The server bounds how many there are and counts their bytes, and it ends a connection whose
     /// future was not woken for [`Limits::idle_timeout`], be it that the peer sends nothing or that
-    /// it takes nothing. The rest is up to the future: how long a message may be and may take, and
+    /// it takes nothing. Before that it polls the future some more times, in case something has come
+    /// that it was not woken for yet. The rest is up to the future: how long a message may be and may take, and
     /// how slow its peer may be (put a [`timeout`](heist_scheduler::time::timeout) around each).
     /// It is not told when the server drains, and is dropped at the end of the grace; with
     /// [`accepted`](Builder::accepted) it can be told.
@@ -153,7 +156,7 @@ impl<S: Serve> Builder<S> {
     ///
     /// # Errors
     ///
-    /// [`StartError`]: outside of a runtime, without a listener, or what the system says.
+    /// [`StartError`]: outside of a runtime, and as [`start_on`](Builder::start_on).
     pub fn start(self) -> Result<Server, StartError> {
         let runtime = Handle::try_current().ok_or(StartError::OutsideRuntime)?;
         self.start_on(&runtime)
@@ -163,7 +166,8 @@ impl<S: Serve> Builder<S> {
     ///
     /// # Errors
     ///
-    /// [`StartError`]: without a listener, or what the system says.
+    /// [`StartError`]: without a listener, what the system says, or that the runtime takes no task. Then
+    /// nothing was started, and the listeners are closed.
     pub fn start_on(self, runtime: &Handle) -> Result<Server, StartError> {
         let Builder { name, listeners, limits, lost, overloaded, mut serve } = self;
         if listeners.is_empty() {
@@ -180,14 +184,40 @@ impl<S: Serve> Builder<S> {
         serve.start(&shared);
         let serve = Arc::new(serve);
         let addresses = sockets.iter().map(|(_, address)| address.clone()).collect();
-        for (socket, address) in sockets {
+        let berths = acceptor_tasks(runtime, shared.name(), &sockets)?;
+        for ((socket, address), berth) in sockets.into_iter().zip(berths) {
             let serve = Arc::clone(&serve);
-            let acceptor = Acceptor::new(socket, address, serve, &shared, Arc::clone(&lost));
-            let task = task::Builder::new().name(format!("{} acceptor", shared.name()));
-            drop(task.spawn_on(runtime, acceptor.run()));
+            berth.fill(Acceptor::new(socket, address, serve, &shared, Arc::clone(&lost)));
         }
         Ok(Server::new(shared, addresses, move || serve.http_metrics()))
     }
+}
+
+/// Spawns a task for the acceptor of each socket; each waits at its berth. All of them, or none.
+fn acceptor_tasks<S: Serve>(
+    runtime: &Handle,
+    server: &str,
+    sockets: &[(Socket, Address)],
+) -> Result<Vec<Arc<Berth<Acceptor<S>>>>, StartError> {
+    let name: Arc<str> = format!("{server} acceptor").into();
+    let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+    let mut berths = Vec::new();
+    for (_, address) in sockets {
+        let berth = Berth::new();
+        let waits = Arc::clone(&berth);
+        let task = task::Builder::new().name(Arc::clone(&name)).spawn_on(runtime, async move {
+            let acceptor: Acceptor<S> = poll_fn(|cx| waits.poll_take(cx)).await;
+            acceptor.run().await;
+        });
+        // At this berth it waits until it is given something: it has ended only if it was not taken.
+        if task.is_finished() {
+            tasks.iter().for_each(JoinHandle::abort);
+            return Err(StartError::Refused { address: address.clone() });
+        }
+        tasks.push(task);
+        berths.push(berth);
+    }
+    Ok(berths)
 }
 
 impl<S> fmt::Debug for Builder<S> {
@@ -210,6 +240,14 @@ pub enum StartError {
     /// There is nothing to accept from.
     #[error("a server needs a listener: give it one by `listen`")]
     NoListener,
+    /// The runtime took no task to accept with.
+    #[error(
+        "no task to accept on {address}: the runtime shuts down, or has as many tasks as `max_tasks`"
+    )]
+    Refused {
+        /// Where it was to listen.
+        address: Address,
+    },
     /// A socket could not be put under the runtime.
     #[error("cannot accept on {address}: {source}")]
     Listen {

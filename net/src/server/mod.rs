@@ -69,6 +69,7 @@
 //! is dropped.
 
 mod acceptor;
+mod berth;
 mod budget;
 mod builder;
 mod connections;

@@ -9,6 +9,7 @@ mod admission;
 mod deadlines;
 mod draining;
 mod exhaustion;
+mod hooks;
 mod limits;
 mod serving;
 mod stage;

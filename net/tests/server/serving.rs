@@ -15,7 +15,7 @@ use heist_net::{Runtime, Stream};
 use crate::common::{GUARD, runtime};
 use crate::stage::{Client, Echo, Stage, echo, server, until};
 
-async fn echo_bytes(mut stream: Stream) -> std::io::Result<()> {
+pub(crate) async fn echo_bytes(mut stream: Stream) -> std::io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer).await? {

@@ -1,0 +1,120 @@
+//! Code of others in the acceptor, and a start that the runtime refuses.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use heist_net::server::{Accepted, Address, Ending, Limits, Peer, Refusal, Serve, StartError};
+use heist_net::{Builder, Runtime, Server};
+
+use crate::common::runtime;
+use crate::stage::{Client, Echo, echo, listener, server, until};
+
+fn caught(runtime: &Runtime) -> u64 {
+    runtime.handle().metrics().caught_panics
+}
+
+/// Failure: a hook that panicked once ended the listener, and its own hook was not called.
+#[test]
+fn hook_that_panics_does_not_end_the_listener() {
+    let runtime = runtime();
+    let asked = AtomicUsize::new(0);
+    let server = Server::builder()
+        .listen(listener())
+        .overloaded_by(move |_| {
+            assert_ne!(asked.fetch_add(1, Ordering::SeqCst), 0, "a hook (expected)");
+            false
+        })
+        .protocol(|_: &Peer| Echo::default())
+        .start_on(runtime.handle())
+        .unwrap();
+    for _ in 0..2 {
+        Client::new(&server).ask("hello\n");
+    }
+    assert_eq!(caught(&runtime), 1);
+}
+
+/// Panics wherever the acceptor calls it, but for the first time that it is to make a task.
+struct Panics(AtomicUsize);
+
+impl Serve for Panics {
+    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+        async move {
+            let Accepted { stream, place, .. } = accepted;
+            let _ = crate::serving::echo_bytes(stream).await;
+            drop(place);
+            Ending::Finished
+        }
+    }
+
+    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+        assert_ne!(self.0.fetch_add(1, Ordering::SeqCst), 0, "no task (expected)");
+        self.serve(accepted)
+    }
+
+    fn refusal(&self, _: Refusal) -> Option<&'static [u8]> {
+        panic!("no words (expected)")
+    }
+}
+
+/// Failure: a service that panicked while its task was made left its place taken, and no listener.
+#[test]
+fn service_that_panics_in_the_acceptor_gives_its_place_back() {
+    let runtime = runtime();
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let server =
+        server(limits).serve(Panics(AtomicUsize::new(0))).start_on(runtime.handle()).unwrap();
+    Client::new(&server).assert_closed();
+    let mut client = Client::new(&server);
+    client.ask("hello");
+    assert_eq!((caught(&runtime), server.metrics().accepted), (1, 2));
+    drop(client);
+    until(|| server.metrics().closed_by(Ending::Cut) == 2);
+}
+
+/// Failure: a service that panicked over what to say to a refused peer ended the listener.
+#[test]
+fn refusal_that_panics_is_one_without_words() {
+    let runtime = runtime();
+    let limits = Limits { per_address: 1, limit_loopback: true, ..Limits::default() };
+    let server =
+        server(limits).serve(Panics(AtomicUsize::new(1))).start_on(runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello");
+    for _ in 0..2 {
+        Client::new(&server).assert_closed();
+    }
+    until(|| server.metrics().refused_for(Refusal::PerAddress) == 2);
+    assert_eq!(caught(&runtime), 2);
+}
+
+/// Failure: a server whose acceptor the runtime refused started all the same, and nothing listened.
+#[test]
+fn start_without_a_task_for_each_listener_is_an_error_and_leaves_nothing() {
+    let runtime = Builder::new().ignore_environment().workers(1).max_tasks(2).start().unwrap();
+    drop(runtime.spawn(std::future::pending::<()>()));
+    let second = listener();
+    let address = second.address().clone();
+    // There is a task for the first one.
+    let started = echo(Limits::default()).listen(second).start_on(runtime.handle());
+    let Err(StartError::Refused { address: refused }) = started else { panic!("{started:?}") };
+    assert_eq!(refused, address);
+    let Address::Tcp(tcp) = address else { panic!("{address}") };
+    let connected = std::net::TcpStream::connect(tcp);
+    assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    // The task of the first one is gone, too.
+    until(|| runtime.handle().metrics().tasks_alive == 1);
+    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    assert!(!server.addresses().is_empty());
+}
+
+/// Failure: as above, where the runtime has shut down.
+#[test]
+fn start_on_a_runtime_that_has_shut_down_is_an_error() {
+    let runtime = runtime();
+    let handle = runtime.handle().clone();
+    assert_eq!(runtime.shutdown(crate::common::GUARD).tasks_left, 0);
+    let started = echo(Limits::default()).start_on(&handle);
+    assert!(started.is_err(), "{started:?}");
+}
