@@ -55,11 +55,16 @@ impl<P: Protocol> Connection<P> {
         Poll::Ready(self.reason())
     }
 
+    /// What the peer has not taken is charged as that of an open connection is, and has as much right
+    /// to be there.
     fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
         let step = ready!(coop::poll_step(cx));
         match self.send_backlog(step.now(), cx) {
             Ok(sent) => self.host.count(step, 0, sent),
             Err(error) => return Poll::Ready(Err(Closed::lost(error))),
+        }
+        if let Err(stop) = self.account() {
+            return Poll::Ready(Err(stop.into_reason()));
         }
         if self.backlog() == 0 {
             return Poll::Ready(Ok(()));
@@ -77,23 +82,26 @@ impl<P: Protocol> Connection<P> {
         drain.is_some_and(|_| matches!(self.source.io().peek(&mut [0]), Ok(1..)))
     }
 
-    /// Discards input until the peer has closed, or time or patience is over.
+    /// Discards input until the peer has closed, or time or patience is over. Both are looked at
+    /// before each read, however few reads a poll has: the budget of operations may end it at any.
     fn poll_peer_closed(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
         let limit = self.bounds().linger_bytes;
-        let mut discarded = self.kept().discarded;
-        while discarded <= limit {
+        while self.kept().discarded <= limit {
             let step = ready!(coop::poll_step(cx));
+            if self.timer.deadline().is_some_and(|deadline| deadline <= step.now()) {
+                return Poll::Ready(Ok(()));
+            }
             let Poll::Ready(drain) =
                 driver::open(self.source.poll_drain_alone(Direction::Read, cx))?
             else {
-                self.kept().discarded = discarded;
                 return self.timer.poll_elapsed(cx).map(Ok);
             };
             match uninterrupted(|| self.discard()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Ok(count) if count > 0 => {
+                    drop(drain);
                     self.host.count(step, count, 0);
-                    discarded += count;
+                    self.kept().discarded += count;
                 }
                 outcome => return Poll::Ready(outcome.map(drop)),
             }

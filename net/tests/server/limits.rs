@@ -1,6 +1,7 @@
 //! The bounds that an open connection meets, in virtual time.
 
 use std::convert::Infallible;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use heist_net::Server;
@@ -159,4 +160,90 @@ fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
         client.expect(&format!("{part}\n"));
     }
     until(|| server.metrics().buffered_bytes == 0);
+}
+
+/// Writes so many bytes for the first that come, and closes.
+struct Last(usize);
+
+impl Protocol for Last {
+    type Message = Infallible;
+
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        cx.output().resize(self.0, b'x');
+        cx.close();
+        Ok(input.len())
+    }
+}
+
+/// Failure: what a closing connection had still to send was outside of the budget, without bound.
+#[test]
+fn output_of_a_closing_connection_is_charged() {
+    let runtime = runtime();
+    let limits = Limits { buffered_bytes: 1 << 20, ..Limits::default() };
+    let server = server(limits).protocol(|_: &Peer| Last(64 << 20));
+    let server = server.start_on(runtime.handle()).unwrap();
+    let mut clients: Vec<_> = (0..4).map(|_| Client::new(&server)).collect();
+    clients.iter_mut().for_each(|client| client.send("x"));
+    until(|| server.metrics().closed_by(Ending::Memory) == 4);
+    assert_eq!(server.metrics().buffered_bytes, 0);
+}
+
+/// Failure: as above; and the charge ends with what it was for, not with the connection.
+#[test]
+fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
+    let runtime = runtime();
+    let limits = Limits { linger_timeout: crate::common::GUARD, ..Limits::default() };
+    let server = server(limits).protocol(|_: &Peer| Last(16 << 20));
+    let server = server.start_on(runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.send("x");
+    until(|| server.metrics().buffered_bytes >= 1 << 20);
+    assert_eq!(client.rest().len(), 16 << 20);
+    // It lingers: this side has not closed.
+    until(|| server.metrics().buffered_bytes == 0);
+    assert_eq!(server.metrics().closed_by(Ending::Finished), 0);
+}
+
+/// Sends for as long as somebody reads.
+fn flood(client: &Client) -> std::thread::JoinHandle<()> {
+    let mut stream = client.0.try_clone().unwrap();
+    std::thread::spawn(move || while stream.write_all(&[7; 64 * 1024]).is_ok() {})
+}
+
+/// Failure: bytes that were discarded were not counted where the budget of operations ended the poll,
+/// so that the connection lingered for as long as the peer sent.
+#[test]
+fn linger_bytes_bound_what_is_discarded_with_any_budget_of_operations() {
+    for operations in [128, 3, 2, 1] {
+        let stage = Stage::with_budget(operations);
+        let limits = Limits { linger_bytes: 256 * 1024, ..Limits::default() };
+        let server = server(limits).protocol(|_: &Peer| Last(1));
+        let server = server.start_on(stage.runtime.handle()).unwrap();
+        let flood = flood(&Client::new(&server));
+        until(|| closed(&server, Ending::Finished));
+        assert!(server.metrics().bytes_read < 1 << 20, "{operations}");
+        flood.join().unwrap();
+    }
+}
+
+/// Failure: nor was the time looked at as long as there was something to discard.
+#[test]
+fn linger_timeout_ends_a_flood_with_any_budget_of_operations() {
+    for operations in [128, 2, 1] {
+        let stage = Stage::with_budget(operations);
+        let limits = Limits { linger_bytes: usize::MAX, ..Limits::default() };
+        let server = server(limits).protocol(|_: &Peer| Last(1));
+        let server = server.start_on(stage.runtime.handle()).unwrap();
+        let mut client = Client::new(&server);
+        client.ask("x");
+        // The end of the answer has come: the connection lingers.
+        assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
+        stage.pass(Duration::ZERO);
+        stage.pass_unseen(seconds(6), || {
+            client.0.set_nonblocking(true).unwrap();
+            while client.0.write(&[7; 64 * 1024]).is_ok() {}
+        });
+        until(|| closed(&server, Ending::Finished));
+        assert_eq!(server.metrics().bytes_read, 1, "{operations}");
+    }
 }

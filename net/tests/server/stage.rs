@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use heist_net::protocol::{self, Context, Protocol};
@@ -79,10 +80,44 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Stage {
+        Stage::with_budget(128)
+    }
+
+    /// One whose polls may do so many operations.
+    pub(crate) fn with_budget(operations: u32) -> Stage {
         let (clock, hand) = Clock::manual();
-        let runtime =
-            heist_net::Builder::new().ignore_environment().workers(1).clock(clock).start().unwrap();
+        let builder = heist_net::Builder::new().ignore_environment().workers(1).clock(clock);
+        let runtime = builder.budget(operations).start().unwrap();
         Stage { runtime, hand }
+    }
+
+    /// Moves the clock, and does no more.
+    pub(crate) fn advance(&self, time: Duration) {
+        self.hand.advance(time);
+    }
+
+    /// Lets time pass while the worker is held up, and has `meanwhile` done.
+    pub(crate) fn pass_unseen(&self, time: Duration, meanwhile: impl FnOnce()) {
+        // Of the second long poll the worker learns that it is to take few events at a time.
+        self.hold(|| self.hand.advance(Duration::from_millis(1)));
+        self.hold(|| {
+            meanwhile();
+            self.hand.advance(time);
+        });
+    }
+
+    /// Holds the worker up while `meanwhile` runs.
+    pub(crate) fn hold(&self, meanwhile: impl FnOnce()) {
+        let (release, released) = mpsc::channel::<()>();
+        let (hold, held) = mpsc::channel();
+        let holds = self.runtime.spawn(async move {
+            hold.send(()).unwrap();
+            let _ = released.recv();
+        });
+        held.recv().unwrap();
+        meanwhile();
+        drop(release);
+        self.runtime.block_on(holds).unwrap();
     }
 
     /// Lets time pass, and everything happen that is due then.
