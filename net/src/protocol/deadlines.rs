@@ -4,13 +4,14 @@
 //! only if it brings something nearer. When the timer fires, this looks what is due, which mostly
 //! is nothing, and sets it to whatever comes first.
 
+use std::ops::Range;
 use std::task;
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
-use super::connection::Connection;
+use super::connection::{Connection, Flow};
 use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
@@ -69,8 +70,20 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if let Some(reason) = self.overdue(round.now) {
+        let late_input = self.overdue(round.now, INPUT);
+        // What came in time counts, though the event that tells of it is still to be taken from the
+        // queue. The task comes back until it is.
+        let unread = late_input.is_some() && self.has_unread();
+        if let Some(reason) = late_input.filter(|_| !unread) {
             return Err(End::at_once(reason));
+        }
+        if let Some(reason) = self.overdue(round.now, OUTPUT) {
+            return Err(End::at_once(reason));
+        }
+        if unread {
+            self.hear_of_the_drain(round, cx);
+            round.unfinished = true;
+            return Ok(());
         }
         let next = self.next_deadline(round.now);
         let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
@@ -89,10 +102,15 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// The limit that was passed, if one was.
-    fn overdue(&self, now: Instant) -> Option<Closed> {
-        let passed = |(at, reason): (Instant, fn() -> Closed)| (at <= now).then(reason);
-        self.limit_times(now).into_iter().find_map(passed)
+    /// The limit among these that was passed, if one was.
+    fn overdue(&self, now: Instant, limits: Range<usize>) -> Option<Closed> {
+        let passed = |(at, reason): &(Instant, fn() -> Closed)| (*at <= now).then(reason);
+        self.limit_times(now)[limits].iter().find_map(passed)
+    }
+
+    /// Whether there is input that this would read, had it heard of it.
+    pub(super) fn has_unread(&self) -> bool {
+        self.flow == Flow::Running && matches!(self.source.io().peek(&mut [0]), Ok(1..))
     }
 
     fn next_deadline(&self, now: Instant) -> Instant {
@@ -101,7 +119,7 @@ impl<P: Protocol> Connection<P> {
         self.deadline.min(draining).min(limit.unwrap_or(Instant::FAR_FUTURE))
     }
 
-    /// When each limit is reached if nothing happens before.
+    /// When each limit is reached if nothing happens before: those of [`INPUT`], then of [`OUTPUT`].
     fn limit_times(&self, now: Instant) -> [(Instant, fn() -> Closed); 5] {
         let limits = self.bounds();
         let mut times: [(Instant, fn() -> Closed); 5] = [
@@ -126,6 +144,12 @@ impl<P: Protocol> Connection<P> {
         times
     }
 }
+
+/// The limits that input keeps from being reached.
+const INPUT: Range<usize> = 0..3;
+
+/// The others.
+const OUTPUT: Range<usize> = 3..5;
 
 /// How long a peer may take for `bytes` at `rate` bytes a second, with a grace to begin with.
 fn allowance(grace: Duration, bytes: usize, rate: u32) -> Duration {

@@ -133,6 +133,10 @@ impl<P: Protocol> Connection<P> {
         if !round.fed && round.now < self.drain_time(round.now) {
             return Ok(());
         }
+        if !round.fed && self.has_unread() {
+            round.unfinished = true;
+            return Ok(());
+        }
         let busy = round.fed || self.backlog() > 0;
         self.drain = if busy { Drain::ToldBusy } else { Drain::ToldIdle };
         self.protocol.draining(&mut round.context());

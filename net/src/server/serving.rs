@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use heist_scheduler::coop;
 use heist_scheduler::time::{Instant, Timer};
 
 use super::ending::Ending;
@@ -160,7 +161,7 @@ where
         accepted: Accepted,
     ) -> impl Future<Output = Ending> + Send + 'static + use<H, F> {
         let Accepted { stream, peer, place } = accepted;
-        Handling { future: (self.0)(stream, peer), idle: Timer::new(), place }
+        Handling { future: (self.0)(stream, peer), idle: Timer::new(), looks: 0, place }
     }
 }
 
@@ -207,6 +208,8 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         idle: Timer,
+        // How often it was polled since its time was over, and nothing came.
+        looks: u8,
         // Behind the future, which owns the stream.
         place: Place,
     }
@@ -217,17 +220,33 @@ impl<F: Future<Output = io::Result<()>>> Future for Handling<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
         let this = self.project();
-        // The timer was set at the poll before: if it has elapsed, nothing came in between.
-        if this.idle.poll_elapsed(cx).is_ready() {
-            return Poll::Ready(Ending::IdleTimeout);
-        }
+        let over = this.idle.poll_elapsed(cx).is_ready();
+        let before = coop::operations_left();
         if let Poll::Ready(outcome) = this.future.poll(cx) {
             return Poll::Ready(ending(&outcome, this.place.is_draining()));
         }
+        // The timer was set at the poll before. If it has elapsed and nothing is ready now, either
+        // nothing came in between, or the event that tells of it is still to be taken from the queue.
+        if over && coop::operations_left() == before {
+            if *this.looks == LOOKS {
+                return Poll::Ready(Ending::IdleTimeout);
+            }
+            *this.looks += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *this.looks = 0;
         this.idle.set(Some(Instant::of_poll() + this.place.server().limits().idle_timeout));
-        this.idle.poll_elapsed(cx).map(|()| Ending::IdleTimeout)
+        if this.idle.poll_elapsed(cx).is_ready() {
+            // Not idle yet: the poll itself has taken as long as that.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
+
+/// After so many turns a worker has polled the event queue twice, whatever else it has to do.
+const LOOKS: u8 = 128;
 
 fn ending(outcome: &io::Result<()>, draining: bool) -> Ending {
     match outcome {

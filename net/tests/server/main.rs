@@ -10,6 +10,7 @@ mod deadlines;
 mod draining;
 mod exhaustion;
 mod hooks;
+mod idling;
 mod limits;
 mod serving;
 mod stage;

@@ -1,0 +1,136 @@
+//! What came in time is never taken for nothing.
+
+use std::future::Future;
+use std::io::Write;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use heist_net::protocol::Closed;
+use heist_net::server::{Ending, Limits};
+use heist_net::{Connection, Server, UnixStream};
+
+use crate::serving::echo_bytes;
+use crate::stage::{Client, Echo, Stage, echo, server, until};
+
+/// More than a worker takes out of the event queue at once: the events of some are still there when
+/// the timers of all have fired.
+const CROWD: usize = 300;
+
+fn nobody_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Client::new(server)).collect();
+    for client in &mut crowd {
+        client.0.set_nodelay(true).unwrap();
+        client.ask("hello\n");
+        client.send(first);
+    }
+    until(|| server.metrics().bytes_read == (CROWD * (6 + first.len())) as u64);
+    stage.pass_unseen(Duration::from_secs(61), || {
+        for client in &mut crowd {
+            client.send(second);
+        }
+    });
+    for client in &mut crowd {
+        client.expect(&format!("{first}{second}"));
+    }
+    for ending in [Ending::IdleTimeout, Ending::HeaderTimeout, Ending::TooSlow] {
+        assert_eq!(server.metrics().closed_by(ending), 0, "{ending:?}");
+    }
+}
+
+/// Failure: the idle time was over before the event was taken from the queue that bytes had come.
+#[test]
+fn protocol_whose_bytes_came_in_time_is_not_idle() {
+    let stage = Stage::new();
+    let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
+    nobody_is_closed(&stage, &server, "", "in time\n");
+}
+
+/// Failure: as above, for the time of a message.
+#[test]
+fn message_whose_end_came_in_time_is_whole() {
+    let stage = Stage::new();
+    let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
+    nobody_is_closed(&stage, &server, "in ", "time\n");
+}
+
+/// Where no worker comes to take the event: `before` has come, and `late` comes
+/// before the deadline, of which the connection's task hears first.
+fn is_not_late(before: &str, late: &str) {
+    let stage = Stage::new();
+    let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+    stage.hold(|| {
+        stage.runtime.block_on(async {
+            let near = UnixStream::from_std(near).unwrap();
+            let mut connection = pin!(Connection::new(near, Echo::default()));
+            let mut poll = || {
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(connection.as_mut().poll(cx).is_pending());
+            };
+            far.write_all(before.as_bytes()).unwrap();
+            poll();
+            far.write_all(late.as_bytes()).unwrap();
+            stage.advance(Duration::from_secs(61));
+            poll();
+            poll();
+        });
+    });
+}
+
+/// Failure: the idle time, or that of a message, was over as the event was still in the queue.
+#[test]
+fn protocol_looks_at_the_socket_before_it_is_idle() {
+    is_not_late("", "in time\n");
+    is_not_late("in ", "time\n");
+}
+
+#[test]
+fn protocol_is_idle_when_nothing_has_come() {
+    let stage = Stage::new();
+    let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+    stage.hold(|| {
+        stage.runtime.block_on(async {
+            let near = UnixStream::from_std(near).unwrap();
+            let mut connection = pin!(Connection::new(near, Echo::default()));
+            let cx = &mut Context::from_waker(Waker::noop());
+            assert!(connection.as_mut().poll(cx).is_pending());
+            stage.advance(Duration::from_secs(61));
+            let polled = connection.as_mut().poll(cx);
+            assert!(matches!(polled, Poll::Ready(Closed::IdleTimeout)), "{polled:?}");
+        });
+    });
+}
+
+/// Failure: a handler was not asked whether anything had come once its timer had fired.
+#[test]
+fn handler_whose_bytes_came_in_time_is_not_idle() {
+    let stage = Stage::new();
+    let server = server(Limits::default())
+        .handler(|stream, _peer| echo_bytes(stream))
+        .start_on(stage.runtime.handle())
+        .unwrap();
+    nobody_is_closed(&stage, &server, "", "in time\n");
+}
+
+/// Failure: a drain took a connection for idle whose request had come.
+#[test]
+fn drain_answers_what_came_before_it() {
+    let stage = Stage::new();
+    let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Client::new(&server)).collect();
+    crowd.iter_mut().for_each(|client| client.ask("hello\n"));
+    let drain = server.drain(Duration::from_secs(60));
+    stage.pass_unseen(Duration::from_secs(10), || {
+        for client in &mut crowd {
+            client.send("in time\n");
+        }
+        // Begins the drain.
+        let mut drain = pin!(drain);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let _inside = stage.runtime.handle().enter();
+        assert!(drain.as_mut().poll(cx).is_pending());
+    });
+    for client in &mut crowd {
+        assert_eq!(client.rest(), "in time\n");
+    }
+}
