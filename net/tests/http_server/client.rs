@@ -162,4 +162,4 @@ impl Answer {
 
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
-const GUARD: Duration = Duration::from_secs(60);
+pub(crate) const GUARD: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ mod order;
 
 mod answers;
 mod bodies;
+mod charges;
 mod client;
 mod deadlines;
 mod drain;
@@ -13,6 +14,7 @@ mod expect;
 mod guard;
 mod half_close;
 mod heads;
+mod idling;
 mod raw;
 mod services;
 mod site;

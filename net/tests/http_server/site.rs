@@ -57,8 +57,19 @@ impl Site {
         limits: Limits,
         serve: impl Serve,
     ) -> Site {
+        Site::with_budget(128, overloaded, limits, serve)
+    }
+
+    /// One whose polls may do so many operations.
+    pub(crate) fn with_budget(
+        operations: u32,
+        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+        limits: Limits,
+        serve: impl Serve,
+    ) -> Site {
         let (clock, hand) = Clock::manual();
-        let runtime = Builder::new().ignore_environment().workers(1).clock(clock).start().unwrap();
+        let builder = Builder::new().ignore_environment().workers(1).clock(clock);
+        let runtime = builder.budget(operations).start().unwrap();
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let server = Server::builder()
             .listen(listener)
@@ -97,6 +108,35 @@ impl Site {
         self.settle();
         self.hand.advance(Duration::from_secs(seconds));
         self.settle();
+    }
+
+    /// Moves the clock, and does no more.
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.hand.advance(Duration::from_secs(seconds));
+    }
+
+    /// Moves the time while the worker is held up, and has `meanwhile` done.
+    pub(crate) fn pass_unseen(&self, seconds: u64, meanwhile: impl FnOnce()) {
+        // Of the second long poll the worker learns that it is to take few events at a time.
+        self.hold(|| self.hand.advance(Duration::from_millis(1)));
+        self.hold(|| {
+            meanwhile();
+            self.hand.advance(Duration::from_secs(seconds));
+        });
+    }
+
+    /// Holds the worker up while `meanwhile` runs.
+    pub(crate) fn hold(&self, meanwhile: impl FnOnce()) {
+        let (release, released) = channel::<()>();
+        let (hold, held) = channel();
+        let holds = self.runtime.spawn(async move {
+            hold.send(()).unwrap();
+            let _ = released.recv();
+        });
+        held.recv().unwrap();
+        meanwhile();
+        drop(release);
+        self.runtime.block_on(holds).unwrap();
     }
 
     pub(crate) fn closed(&self, ending: Ending) -> u64 {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use heist_scheduler::time::{Instant, Timer};
@@ -39,6 +39,8 @@ pub struct Body {
     /// The end of the longest pause that is allowed. Armed by the first wait, and only looked at
     /// while waiting.
     pause: Timer,
+    /// The transport was told to look for bytes since that has passed.
+    looked: bool,
     finished: bool,
 }
 
@@ -78,6 +80,7 @@ impl Body {
             conversation,
             pace: Pace::default(),
             pause: Timer::new(),
+            looked: false,
         }
     }
 
@@ -119,8 +122,17 @@ impl Body {
         let patience = self.conversation.limits().body_timeout;
         if self.pace.wait(now) {
             self.pause.set(Some(now + patience));
+            self.looked = false;
         }
-        self.pause.poll_elapsed(cx).map(|()| BodyError::Stalled { patience })
+        ready!(self.pause.poll_elapsed(cx));
+        // What came in time counts, though the event that tells of it is still to be taken from the
+        // queue. The task comes back until it is.
+        if !std::mem::replace(&mut self.looked, true) || self.conversation.has_unread() {
+            self.conversation.order_look();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(BodyError::Stalled { patience })
     }
 
     /// Whether a frame may be passed on.

@@ -106,11 +106,27 @@ impl Connection {
                 served.as_mut().graceful_shutdown();
             }
         }
-        match served.poll(cx) {
+        let mut outcome = served.as_mut().poll(cx);
+        if outcome.is_pending() && self.is_over(now) && self.conversation.waits_for_bytes() {
+            // What came in time counts, though the event that tells of it is still to be taken from
+            // the queue. The task comes back until it is.
+            self.conversation.order_look();
+            outcome = served.poll(cx);
+            if outcome.is_pending() && self.conversation.has_unread() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        match outcome {
             Poll::Ready(Ok(())) => Poll::Ready(Step::Served),
             Poll::Ready(Err(error)) => Poll::Ready(Step::Over(self.ending(Err(error)))),
             Poll::Pending => self.poll_deadline(cx, now).map(Step::Over),
         }
+    }
+
+    /// Whether the connection has been as it is for too long.
+    fn is_over(&self, now: Instant) -> bool {
+        now >= self.conversation.deadline().0
     }
 
     /// From now on the next answer is the last.
@@ -132,7 +148,11 @@ impl Connection {
             return Poll::Pending;
         }
         self.timer.set(Some(deadline));
-        self.timer.poll_elapsed(cx).map(|()| self.elapsed(deadline, ending))
+        if self.timer.poll_elapsed(cx).is_ready() {
+            // It has passed since the poll began: the next one looks what came until then.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// Whether the timer will wake this task at the deadline, or before it to look again.
@@ -140,15 +160,6 @@ impl Connection {
         match self.timer.deadline() {
             Some(alarm) => alarm <= deadline && self.timer.rests_for(now, cx),
             None => deadline == Instant::FAR_FUTURE,
-        }
-    }
-
-    /// The timer says that the deadline has passed: since the poll began, or because the runtime
-    /// ends, with which every wait does.
-    fn elapsed(&self, deadline: Instant, ending: Option<Ending>) -> Ending {
-        match self.place.server().runtime().clock().now() >= deadline {
-            true => ending.unwrap_or_else(|| self.ending(Ok(()))),
-            false => Ending::Cut,
         }
     }
 

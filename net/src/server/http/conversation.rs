@@ -41,6 +41,11 @@ pub(super) struct Conversation {
     receiving: AtomicBool,
     /// The body was given up, and the peer may still be sending it. Written like `receiving`.
     left_unread: AtomicBool,
+    /// The transport is to look whether bytes wait that no event has told of yet. Set where time is
+    /// over, cleared by the transport.
+    look: AtomicBool,
+    /// What it saw. Cleared with each order to look.
+    unread: AtomicBool,
     /// An [`Expectation`]. Set by the gate, raised by the body, cleared by the transport.
     expectation: AtomicU8,
     /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
@@ -107,6 +112,8 @@ impl Conversation {
             closing: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
+            look: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             expectation: AtomicU8::new(Expectation::None as u8),
             fault: AtomicU8::new(Fault::None as u8),
             drain_signal: DrainSignal::default(),
@@ -160,6 +167,32 @@ impl Conversation {
             Phase::Idle => self.enter(Phase::Head, self.now()),
             Phase::Head | Phase::Serving | Phase::Lingering => {}
         }
+    }
+
+    /// Whether what happens next is that bytes come, or that their time is over.
+    pub(super) fn waits_for_bytes(&self) -> bool {
+        self.blocked.load(Relaxed) == NO_TIME
+            && matches!(self.phase(), Phase::Fresh | Phase::Idle | Phase::Head)
+    }
+
+    /// Has the transport look for bytes when it is next asked for some and has none.
+    pub(super) fn order_look(&self) {
+        self.unread.store(false, Relaxed);
+        self.look.store(true, Relaxed);
+    }
+
+    /// Whether the transport is to look; once for each order.
+    pub(super) fn take_order(&self) -> bool {
+        self.look.load(Relaxed) && self.look.swap(false, Relaxed)
+    }
+
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Relaxed);
+    }
+
+    /// Whether bytes were seen that wait to be read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread.load(Relaxed)
     }
 
     /// A request came, with a body to receive or none, and that may wait for `100 Continue`.

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
@@ -83,6 +84,8 @@ impl Transport {
         match outcome {
             Poll::Ready(Ok(count)) => Poll::Ready(self.moved(count).map(|()| count)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // That the task's turn is over says nothing of the peer.
+            Poll::Pending if is_put_off() => Poll::Pending,
             Poll::Pending => match self.blocked(wanted()) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),
@@ -170,6 +173,44 @@ impl Transport {
         Poll::Ready(Ok(()))
     }
 
+    /// Passes on to hyper what came, as far as the guard lets it.
+    fn poll_pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let ready = self.guard.ready();
+            if !ready.is_empty() {
+                let count = ready.len().min(cursor.remaining());
+                cursor.put_slice(&ready[..count]);
+                self.guard.pass(count);
+                return Poll::Ready(self.charge_held());
+            }
+            if let Some(end) = self.guard.end() {
+                return Poll::Ready(self.end(end));
+            }
+            if self.guard.holds() {
+                // It may have come before the answer was out.
+                self.conversation.received();
+                ready!(self.poll_hold(cx))?;
+                continue;
+            }
+            let Transport { stream, guard, conversation, .. } = &mut *self;
+            let keep = |read: &mut [u8]| guard.admit(read, conversation.limits());
+            match ready!(stream.poll_read_kept(cx, &mut cursor, keep))? {
+                (0, _) => guard.finish(),
+                (_, kept) => {
+                    conversation.received();
+                    self.charge_held()?;
+                    if kept > 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+
     /// Nothing more passes: for hyper that is the end of the input, unless it is in the middle of a
     /// body that is refused.
     fn end(&mut self, end: End) -> io::Result<()> {
@@ -255,12 +296,19 @@ impl Transport {
                     linger.bytes_left = linger.bytes_left.saturating_sub(count);
                 }
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                Poll::Pending if linger.expected => return Poll::Pending,
+                Poll::Pending if linger.expected || is_put_off() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(()),
             }
         }
         Poll::Ready(())
     }
+}
+
+/// Whether what is pending was not tried, as the poll has used up its budget of operations. The task
+/// was woken to try again.
+#[cold]
+fn is_put_off() -> bool {
+    coop::operations_left() == Some(0)
 }
 
 /// Reads something and drops it; says how many bytes it was.
@@ -274,39 +322,15 @@ impl Read for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
+        cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        loop {
-            let ready = this.guard.ready();
-            if !ready.is_empty() {
-                let count = ready.len().min(cursor.remaining());
-                cursor.put_slice(&ready[..count]);
-                this.guard.pass(count);
-                return Poll::Ready(this.charge_held());
-            }
-            if let Some(end) = this.guard.end() {
-                return Poll::Ready(this.end(end));
-            }
-            if this.guard.holds() {
-                // It may have come before the answer was out.
-                this.conversation.received();
-                ready!(this.poll_hold(cx))?;
-                continue;
-            }
-            let Transport { stream, guard, conversation, .. } = this;
-            let keep = |read: &mut [u8]| guard.admit(read, conversation.limits());
-            match ready!(stream.poll_read_kept(cx, &mut cursor, keep))? {
-                (0, _) => guard.finish(),
-                (_, kept) => {
-                    conversation.received();
-                    this.charge_held()?;
-                    if kept > 0 {
-                        return Poll::Ready(Ok(()));
-                    }
-                }
-            }
+        let read = this.poll_pass(cx, cursor);
+        if read.is_pending() && this.conversation.take_order() {
+            let unread = matches!(this.stream.socket().peek(&mut [0]), Ok(1..));
+            this.conversation.set_unread(unread);
         }
+        read
     }
 }
 
