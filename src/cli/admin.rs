@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
     }
 
-    /// Failure 127: the admin listener answers 503 in the overload that it is to explain.
+    /// Failure: the admin listener answers 503 in the overload that it is to explain.
     #[test]
     fn admin_listener_sheds_nothing() {
         let runtime = Builder::new().ignore_environment().workers(1).start().unwrap();

@@ -93,7 +93,7 @@ const UNLOGGED: &str = "heist_failures_unlogged_total";
 mod tests {
     use super::*;
 
-    /// Failure 122: a flood of bad requests fills the disk with the lines about them.
+    /// Failure: a flood of bad requests fills the disk with the lines about them.
     #[test]
     fn flood_of_failures_is_60_lines_a_minute_and_the_rest_is_counted() {
         let (failures, start) = (Failures::new(), Instant::now());

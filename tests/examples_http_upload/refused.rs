@@ -26,7 +26,9 @@ fn what_is_no_form_is_told_how_to_send_one() {
     let server = Server::start(&[]);
     for content_type in ["", "content-type: text/plain\r\n", "content-type: multipart/mixed\r\n"] {
         let mut client = server.connect();
-        client.send(format!("POST /upload HTTP/1.1\r\n{content_type}content-length: 2\r\n\r\nhi"));
+        client.send(format!(
+            "POST /upload HTTP/1.1\r\nhost: t\r\n{content_type}content-length: 2\r\n\r\nhi"
+        ));
         assert_refused(&client.response(), 415, "curl --form");
     }
     let mut client = server.connect();

@@ -8,7 +8,7 @@ use heist_tests::{exposition, hang_guard};
 use crate::child::Program;
 use crate::client::Client;
 
-/// Failure 120: a figure that is in no manual, or one in the manual that is not there.
+/// Failure: a figure that is in no manual, or one in the manual that is not there.
 #[test]
 fn figures_of_the_program_are_those_in_the_manual() {
     let _guard = hang_guard("figures");

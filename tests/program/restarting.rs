@@ -204,7 +204,7 @@ fn start_on(listener: &TcpListener) -> Program {
     Program::spawn(&mut shell)
 }
 
-/// Failure 126: a stop loses requests that are on their way, or wait for the next process.
+/// Failure: a stop loses requests that are on their way, or wait for the next process.
 #[test]
 fn twenty_stops_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("stops");
@@ -232,7 +232,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
     assert_nothing_lost(&counted);
 }
 
-/// Failure 126, of hand-overs: with a client that takes any lost answer for a failure.
+/// Failure of hand-overs: with a client that takes any lost answer for a failure.
 #[test]
 fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("counted hand-overs");

@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(object["traceparent"], serde_json::Value::Null);
     }
 
-    /// Failure 121: a client writes lines of its own into the log.
+    /// Failure: a client writes lines of its own into the log.
     #[test]
     fn nothing_that_a_client_sends_ends_a_field_or_a_line() {
         let all: Vec<u8> = (0..=255).collect();
