@@ -94,7 +94,7 @@ impl Drop for Scope {
             true => thread.leave(self.number),
             false => (thread.leave_all_from(self.number), true),
         });
-        // Runs the code of whoever dropped the last handle, so not under a borrow.
+        // The last handle may go with it, and foreign code with that, so not under a borrow.
         drop(left);
         if !in_order {
             guards_out_of_order();

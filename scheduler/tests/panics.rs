@@ -374,7 +374,7 @@ fn a_guard_that_is_forgotten_in_a_task_does_not_keep_the_worker_from_ending() {
     assert!(stopped.load(Ordering::SeqCst));
 }
 
-/// The text of a panic gets to whoever joins, whatever caught it on the way.
+/// The joiner gets what the task panicked with, whatever caught it on the way.
 #[test]
 fn joiner_gets_the_payload() {
     let runtime = runtime(1);

@@ -287,7 +287,7 @@ impl Exchange {
         let head = Head::new(method, uri, request.version());
         let head = match &connection.recorder.lines {
             Some(_) => head.with_headers(headers),
-            // A name that nobody else knows would help nobody.
+            // A name that no other program knows would help no reader.
             None => Head { request_id: well_formed_id(headers), ..head },
         };
         let entry = Some(Box::new(Entry {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::child::{Program, command, run};
 use crate::client::Client;
 
-/// A path for a log that is nobody else's, removed in the end.
+/// A path for a log of one test, removed in the end.
 struct LogPath(PathBuf);
 
 impl LogPath {

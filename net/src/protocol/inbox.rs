@@ -469,7 +469,7 @@ mod tests {
             assert!(inbox.poll_take(cx).is_ready());
         }
         assert_eq!(woken(&crowd), [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
-        // The places are theirs, whoever is polled first.
+        // The places are theirs, in whatever order they are polled.
         assert_eq!(sender.try_send(99), Err(SendError::Full(99)));
         assert!(crowd[9].poll().is_pending());
         assert_eq!(inbox.poll_take(cx), Poll::Ready(Taken::Message(u32::MAX)));

@@ -1,7 +1,7 @@
 //! Who waits for room in an inbox: senders, first come first served.
 //!
 //! A free place is given to one sender, the first, which alone is woken. It keeps the place until it
-//! uses it or leaves, and whoever comes later finds none: so one place costs one wake, and nobody
+//! uses it or leaves, and a sender that comes later finds none: so one place costs one wake, and no sender
 //! overtakes. Each operation takes constant time. All of it is behind the lock of the inbox, and
 //! wakers come out of it to be called or dropped without that.
 
@@ -84,7 +84,7 @@ impl Room {
         (self.remove(ticket), None)
     }
 
-    /// Nobody gets a place any more. Returns whom to wake, in order; all tickets are void.
+    /// No sender gets a place any more. Returns the wakers, in order; all tickets are void.
     #[must_use = "those that wait are to be woken"]
     pub(super) fn close(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();

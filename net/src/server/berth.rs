@@ -2,7 +2,7 @@
 //!
 //! A server starts whole or not at all. So the tasks of all its acceptors are spawned first, each of
 //! which waits at a berth; only when the runtime has taken all of them do they get their acceptors.
-//! Where it refuses one, the sockets are closed by whoever starts the server, before that returns.
+//! Where it refuses one, the caller that starts the server closes the sockets before it returns.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

@@ -17,7 +17,7 @@ use crate::site::{Hello, Site, measure};
 const CROWD: usize = 200;
 
 /// Of each connection `first` has come, and `second` comes while the worker is held up for so long.
-fn nobody_is_closed(site: &Site, first: &str, seconds: u64, second: &str, body: &str) {
+fn no_connection_is_closed(site: &Site, first: &str, seconds: u64, second: &str, body: &str) {
     let mut crowd: Vec<_> = (0..CROWD).map(|_| site.connect()).collect();
     for client in &mut crowd {
         client.send(first);
@@ -40,20 +40,20 @@ fn nobody_is_closed(site: &Site, first: &str, seconds: u64, second: &str, body: 
 /// Failure: the idle time was over before the event was taken from the queue that bytes had come.
 #[test]
 fn request_that_came_in_time_finds_its_connection_open() {
-    nobody_is_closed(&Site::new(Hello::default()), GET, 61, GET, "hello");
+    no_connection_is_closed(&Site::new(Hello::default()), GET, 61, GET, "hello");
 }
 
 /// Failure: as above, for the first request.
 #[test]
 fn first_request_that_came_in_time_is_answered() {
-    nobody_is_closed(&Site::new(Hello::default()), "", 16, GET, "hello");
+    no_connection_is_closed(&Site::new(Hello::default()), "", 16, GET, "hello");
 }
 
 /// Failure: as above, for the time of a head.
 #[test]
 fn head_whose_end_came_in_time_is_whole() {
     let (first, second) = GET.split_at(20);
-    nobody_is_closed(&Site::new(Hello::default()), first, 16, second, "hello");
+    no_connection_is_closed(&Site::new(Hello::default()), first, 16, second, "hello");
 }
 
 /// Failure: as above, for a pause of a body.
@@ -62,7 +62,7 @@ fn body_that_came_in_time_has_not_stalled() {
     let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n";
     // Of the rate, the time is counted until the body is read.
     let limits = Limits { min_receive_rate: 0, ..Limits::default() };
-    nobody_is_closed(&Site::with(limits, service_fn(measure)), head, 31, "body", "4");
+    no_connection_is_closed(&Site::with(limits, service_fn(measure)), head, 31, "body", "4");
 }
 
 type Served = Pin<Box<dyn Future<Output = Ending> + Send>>;

@@ -17,7 +17,7 @@ use crate::stage::{Client, Echo, Stage, echo, server, until};
 /// the timers of all have fired.
 const CROWD: usize = 300;
 
-fn nobody_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
+fn no_connection_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
     let mut crowd: Vec<_> = (0..CROWD).map(|_| Client::new(server)).collect();
     for client in &mut crowd {
         client.0.set_nodelay(true).unwrap();
@@ -43,7 +43,7 @@ fn nobody_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
 fn protocol_whose_bytes_came_in_time_is_not_idle() {
     let stage = Stage::new();
     let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
-    nobody_is_closed(&stage, &server, "", "in time\n");
+    no_connection_is_closed(&stage, &server, "", "in time\n");
 }
 
 /// Failure: as above, for the time of a message.
@@ -51,7 +51,7 @@ fn protocol_whose_bytes_came_in_time_is_not_idle() {
 fn message_whose_end_came_in_time_is_whole() {
     let stage = Stage::new();
     let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
-    nobody_is_closed(&stage, &server, "in ", "time\n");
+    no_connection_is_closed(&stage, &server, "in ", "time\n");
 }
 
 /// Where no worker comes to take the event: `before` has come, and `late` comes
@@ -109,7 +109,7 @@ fn handler_whose_bytes_came_in_time_is_not_idle() {
         .handler(|stream, _peer| echo_bytes(stream))
         .start_on(stage.runtime.handle())
         .unwrap();
-    nobody_is_closed(&stage, &server, "", "in time\n");
+    no_connection_is_closed(&stage, &server, "", "in time\n");
 }
 
 /// Failure: a drain took a connection for idle whose request had come.

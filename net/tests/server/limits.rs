@@ -204,7 +204,7 @@ fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
     assert_eq!(server.metrics().closed_by(Ending::Finished), 0);
 }
 
-/// Sends for as long as somebody reads.
+/// Sends for as long as the server reads.
 fn flood(client: &Client) -> std::thread::JoinHandle<()> {
     let mut stream = client.0.try_clone().unwrap();
     std::thread::spawn(move || while stream.write_all(&[7; 64 * 1024]).is_ok() {})
