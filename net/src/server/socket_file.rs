@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -57,9 +57,11 @@ fn lock(path: &Path, looks: usize) -> io::Result<Option<File>> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let directory = match File::open(directory) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
-        opened => opened?,
+    // Only a directory: the opening of a pipe would wait for its other end.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = match rustix::fs::open(directory, flags, Mode::empty()) {
+        Err(Errno::ACCESS) => return Ok(None),
+        opened => File::from(opened?),
     };
     for _ in 0..looks {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
