@@ -34,7 +34,7 @@ pub(crate) struct LimitOptions {
     max_header_bytes: usize,
 
     /// Most header lines of a request
-    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = units::positive)]
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = units::header_lines)]
     max_headers: usize,
 
     /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB; with 0 only empty ones

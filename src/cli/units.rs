@@ -38,9 +38,18 @@ pub(crate) fn positive(text: &str) -> Result<usize, String> {
 /// Reads how many threads there are to be: each is a stack and a queue, so a number that no machine
 /// has a use for is a mistake.
 pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    up_to(MOST_WORKERS, text)
+}
+
+/// Reads how many header lines a request may have: the parser has no room for more.
+pub(crate) fn header_lines(text: &str) -> Result<usize, String> {
+    up_to(heist::server::Limits::MOST_HEADERS, text)
+}
+
+fn up_to(most: usize, text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number) if (1..=MOST_WORKERS).contains(&number) => Ok(number),
-        _ => Err(format!("expected a whole number from 1 to {MOST_WORKERS}")),
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from 1 to {most}")),
     }
 }
 

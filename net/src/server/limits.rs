@@ -37,7 +37,7 @@ pub struct Limits {
     /// Bytes of a request's target, which is a part of its head; hyper takes 65,534 at most. By
     /// default 8 KiB.
     pub target_bytes: usize,
-    /// Header lines of a request. By default 100.
+    /// Header lines of a request, at most [`MOST_HEADERS`](Limits::MOST_HEADERS). By default 100.
     pub headers: usize,
     /// Bytes of a request's body. By default 1 MiB.
     pub max_body: u64,
@@ -71,6 +71,12 @@ pub struct Limits {
     /// When the server drains, how long a connection that was used or accepted just before may
     /// still send one more request: it may be on its way. By default 1 s.
     pub drain_linger: Duration,
+}
+
+impl Limits {
+    /// The most header lines that a request may have, whatever [`headers`](Limits::headers) says: so
+    /// many find room in an [`http::HeaderMap`](https://docs.rs/http/1/http/header/struct.HeaderMap.html).
+    pub const MOST_HEADERS: usize = 24_576;
 }
 
 impl Default for Limits {

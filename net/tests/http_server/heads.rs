@@ -39,6 +39,22 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
     assert_eq!(site.closed(Ending::Protocol), framings.len() as u64 + 1);
 }
 
+/// Failure: room for as many lines as the limit said was made at once, and more than a map of headers
+/// takes made its maker panic.
+#[test]
+fn limit_on_lines_beyond_what_can_be_held_is_one_that_can() {
+    let limits = Limits { headers: usize::MAX, header_bytes: 256 * 1024, ..Limits::default() };
+    let site = Site::with(limits, Hello::default());
+    let lines =
+        |count: usize| format!("GET / HTTP/1.1\r\nhost: t\r\n{}\r\n", "a:\r\n".repeat(count));
+    let mut client = site.connect();
+    client.send(lines(1_000));
+    assert_eq!(client.answer().code, 200);
+    let mut client = site.connect();
+    client.send(lines(Limits::MOST_HEADERS));
+    assert_eq!(client.answer().code, 431);
+}
+
 /// Failure: two lengths of different kinds, and two servers that believe different ones.
 #[test]
 fn length_beside_chunks_is_refused() {

@@ -260,7 +260,7 @@ fn bounded(limits: &Limits) -> http1::Builder {
         .header_read_timeout(None)
         // The transport watches for a reset while a service works; an end of the input is none.
         .half_close(true)
-        .max_headers(limits.headers)
+        .max_headers(limits.headers.min(Limits::MOST_HEADERS))
         .max_header_size(limits.header_bytes)
         .max_buf_size(BUFFER_BYTES.max(limits.header_bytes));
     hyper

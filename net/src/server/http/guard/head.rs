@@ -60,11 +60,13 @@ enum Outcome {
 
 fn parse(bytes: &[u8], limits: &Limits) -> Outcome {
     let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
-    if limits.headers <= FEW_HEADERS {
-        return parse_into(&mut few[..limits.headers], bytes, limits);
+    let most = limits.headers.min(Limits::MOST_HEADERS);
+    if most <= FEW_HEADERS {
+        return parse_into(&mut few[..most], bytes, limits);
     }
     let mut many = Vec::new();
-    many.resize_with(limits.headers, MaybeUninit::uninit);
+    // No line is shorter than three bytes.
+    many.resize_with(most.min(bytes.len() / 3 + 1), MaybeUninit::uninit);
     parse_into(&mut many, bytes, limits)
 }
 
