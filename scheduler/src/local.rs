@@ -32,7 +32,7 @@ pub(crate) struct Local {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Calling {
     /// What becomes runnable was woken by the running task.
-    Nobody,
+    RunningTask,
     /// A batch of timers fired: their tasks go to the deque, and one decision about waking others
     /// is made after all of them.
     Timers,
@@ -59,7 +59,7 @@ impl Local {
             core,
             index,
             queue,
-            calling: Cell::new(Calling::Nobody),
+            calling: Cell::new(Calling::RunningTask),
             budget: Cell::new(0),
             now: Cell::new(now),
             spare_timer: Cell::new(None),
@@ -124,7 +124,7 @@ impl Local {
         }
         let calling = self.calling.get();
         task.metadata().stamp_wake(WakeStamp::new(self.now.get(), calling == Calling::Events));
-        if calling != Calling::Nobody {
+        if calling != Calling::RunningTask {
             self.queue.push(task);
             return Pushed::Queued;
         }

@@ -91,7 +91,7 @@ impl Worker {
     fn recover(&mut self) {
         self.remote().counters.recoveries.add(1);
         self.remote().end_poll();
-        self.local.calling.set(Calling::Nobody);
+        self.local.calling.set(Calling::RunningTask);
         self.get_up();
         self.dispatch(Calling::Events);
     }
@@ -276,7 +276,7 @@ impl Worker {
         self.end_batch();
         self.local.calling.set(calling);
         panics::wake_all(self.wakers.drain(..));
-        self.local.calling.set(Calling::Nobody);
+        self.local.calling.set(Calling::RunningTask);
         self.local.wake_others_behind_next(false);
     }
 

@@ -215,14 +215,14 @@ impl<S: Serve> Acceptor<S> {
         let waited = poll_fn(|cx| {
             match connections.poll_end(self.post.number, self.ended, cx) {
                 // With nobody to wait for and nothing in reserve, only time can help.
-                Poll::Ready(Waited::Nobody) if !self.reserve.is_there() => {}
+                Poll::Ready(Waited::NoConnection) if !self.reserve.is_there() => {}
                 Poll::Ready(waited) => return Poll::Ready(waited),
                 Poll::Pending => {}
             }
             pause.poll_elapsed(cx).map(|()| Waited::Ended)
         })
         .await;
-        if waited == Waited::Nobody {
+        if waited == Waited::NoConnection {
             self.turn_one_away().await;
         }
         self.reserve.refill();

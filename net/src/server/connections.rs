@@ -104,7 +104,7 @@ pub(super) enum Admission {
 pub(super) enum Waited {
     Ended,
     /// There is no connection whose end could be waited for.
-    Nobody,
+    NoConnection,
     Draining,
 }
 
@@ -186,7 +186,7 @@ impl Connections {
                 return Poll::Ready(Waited::Ended);
             }
             if state.open.is_empty() {
-                return Poll::Ready(Waited::Nobody);
+                return Poll::Ready(Waited::NoConnection);
             }
             if state.acceptors[acceptor].stay(true, &mut fresh) {
                 return Poll::Pending;

@@ -62,7 +62,7 @@ fn end_that_came_before_the_wait_is_not_waited_for() {
     assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::Ended));
     assert!(connections.poll_end(acceptor, 1, &mut cx).is_pending());
     leave(&connections, keys[1], Ending::Finished);
-    assert_eq!(connections.poll_end(acceptor, 2, &mut cx), Poll::Ready(Waited::Nobody));
+    assert_eq!(connections.poll_end(acceptor, 2, &mut cx), Poll::Ready(Waited::NoConnection));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn withdrawn_place_wakes_the_acceptors_that_wait() {
     assert!(connections.poll_end(acceptor, 0, &mut cx).is_pending());
     connections.withdraw(key);
     assert_eq!(count.get(), 2);
-    assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::Nobody));
+    assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::NoConnection));
 }
 
 /// Calls back when it is called and when it is dropped.
