@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::future::pending;
-use std::io;
+use std::io::{self, Write};
 
 use heist::Server;
 use heist::net::Stream;
@@ -17,7 +17,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     heist::Runtime::new()?.block_on(async {
         let server =
             Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
-        eprintln!("echoing on {}", server.addresses()[0]);
+        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        let _ = writeln!(io::stderr(), "echoing on {}", server.addresses()[0]);
         pending().await
     })
 }

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::pending;
+use std::io::{self, Write};
 
 use bytes::Bytes;
 use heist::Server;
@@ -23,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = Listener::tcp(address)?;
     heist::Runtime::new()?.block_on(async {
         let server = Server::builder().listen(listener).http(service_fn(hello)).start()?;
-        eprintln!("serving on http://{}/", server.addresses()[0]);
+        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
         pending().await
     })
 }

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     builder.start()?.block_on(async {
         let server =
             Server::builder().listen(listener).limits(limits).protocol(|_| Plaintext).start()?;
-        eprintln!("serving on http://{}/", server.addresses()[0]);
+        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
         pending().await
     })
 }

@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --example start_end
-//! cargo run --example start_end -- --clients 500 --pause 3
+//! cargo run --example start_end -- --clients 500      # in about a second, too
 //! ```
 //!
 //! Read it from [`run`] down. It shows the whole life of a connection with `async` sockets: bind,
@@ -11,11 +11,10 @@
 //! waits for a socket or for the time is parked, its worker goes to the next one, and a worker with
 //! nothing to do sleeps in the kernel. The last line tells what that cost.
 
-#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
-
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -39,7 +38,8 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("start_end: {error}");
+            // If that fails, nothing is left to be told of it, and `eprintln!` would panic.
+            let _ = writeln!(io::stderr(), "start_end: {error}");
             ExitCode::FAILURE
         }
     }
@@ -64,7 +64,8 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         server.abort();
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
-    println!("{} clients in {:.2?}, {:.0?} of CPU", options.clients, start.elapsed(), cpu_time()?);
+    let (clients, elapsed, cpu_time) = (options.clients, start.elapsed(), cpu_time()?);
+    say(format_args!("{clients} clients in {elapsed:.2?}, {cpu_time:.0?} of CPU"))?;
     Ok(())
 }
 
@@ -97,7 +98,7 @@ async fn client(address: SocketAddr, number: u32) -> io::Result<()> {
     stream.write_all(&number.to_be_bytes()).await?;
     let mut word = [0; 5];
     stream.read_exact(&mut word).await?;
-    println!("client {number}: {}", String::from_utf8_lossy(&word));
+    say(format_args!("client {number}: {}", String::from_utf8_lossy(&word)))?;
     // The server closes by dropping its stream; then `read` returns 0.
     let mut rest = Vec::new();
     loop {
@@ -106,8 +107,17 @@ async fn client(address: SocketAddr, number: u32) -> io::Result<()> {
             count => rest.extend_from_slice(&word[..count]),
         }
     }
-    println!("client {number}: {}", String::from_utf8_lossy(&rest));
-    Ok(())
+    say(format_args!("client {number}: {}", String::from_utf8_lossy(&rest)))
+}
+
+/// Prints a line. `println!` would panic where that fails. Here a reader that has gone, such as
+/// `head`, ends the program, and any other failure is an error.
+fn say(line: fmt::Arguments<'_>) -> io::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => Err(io::Error::other(format!("cannot write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// What all threads of this process have used so far, in the kernel and out of it.

@@ -35,8 +35,9 @@
 //! - Who stops early, because a buffer is full, sets the bit again: the next look finds it.
 //!
 //! In code, the first two are `Source::poll_drain` and `Drain::drained`, the third is `Pending`, the
-//! last is to drop the `Drain`. See `receive` in `echo.rs`, the heart of this example. `race.rs` is
-//! about the end: what becomes of those who register while the queue is closed.
+//! last is to drop the `Drain`. See `receive` in `echo.rs`, the heart of this example: it reads into
+//! the spare capacity of a buffer. `race.rs` is about the end: what becomes of those who register
+//! while the queue is closed. It also says why a registered socket is never cloned.
 //!
 //! # Who runs what
 //!
@@ -44,15 +45,14 @@
 //! wake a connection is to run it, on the thread that had the event, which takes the forty lines of
 //! `task.rs`. With a scheduler it is to put it into a line of tasks; that is the rest of heist.
 
-#![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
-
 mod client;
 mod echo;
 mod race;
 mod task;
 
-use std::io;
-use std::process::ExitCode;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::{self, ExitCode};
 use std::task::Waker;
 use std::thread;
 
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     match echo_to_many(&options).and_then(|()| close_under_many(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("event_queue: {error}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
@@ -107,17 +107,17 @@ fn echo_to_many(options: &Options) -> io::Result<()> {
         served.map(|()| harvests)
     })?;
     let sum = |count: fn(&Tally) -> usize| harvests.iter().map(count).sum::<usize>();
-    println!(
+    say(format_args!(
         "{} connections echoed {} KiB each: {} events ({} stale, {} with nothing new)",
         clients * usize::from(options.threads),
         options.kib,
         sum(|tally| tally.events),
         sum(|tally| tally.stale),
         sum(|tally| tally.spurious),
-    );
+    ))?;
     let by_thread: Vec<_> = harvests.iter().map(|tally| tally.events.to_string()).collect();
-    println!("events by thread: {}; sources left: {}", by_thread.join(" "), queue.sources());
-    Ok(())
+    let (by_thread, left) = (by_thread.join(" "), queue.sources());
+    say(format_args!("events by thread: {by_thread}; sources left: {left}"))
 }
 
 /// What one waiting thread has seen.
@@ -154,11 +154,27 @@ fn close_under_many(options: &Options) -> io::Result<()> {
         refused += race.refused;
     }
     let races = options.races;
-    println!("{races} closes raced with registrations: {told} were told, {refused} refused");
-    Ok(())
+    say(format_args!(
+        "{races} closes raced with registrations: {told} were told, {refused} refused"
+    ))
 }
 
 /// Waits for a thread; its panic goes on here.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Prints a line. `println!` would panic where that fails. Here a reader that has gone, such as
+/// `head`, ends the program, and any other failure is an error.
+fn say(line: fmt::Arguments<'_>) -> io::Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => Err(io::Error::other(format!("cannot write to standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Tells of an error. If that fails, nothing is left to be told of it, and `eprintln!` would panic.
+fn complain(error: &io::Error) {
+    let _ = writeln!(io::stderr(), "event_queue: {error}");
 }

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use heist::reactor::Closed;
 
+use crate::complain;
+
 /// Something that owns sources and goes as far as it can whenever it is called.
 pub(crate) trait Job: Send + 'static {
     /// Pending if a waker is left with a source; ready if this was the end.
@@ -67,7 +69,7 @@ impl<J: Job> Task<J> {
 fn report(end: io::Result<()>) {
     match end {
         Err(error) if !error.get_ref().is_some_and(|inner| inner.is::<Closed>()) => {
-            eprintln!("event_queue: {error}");
+            complain(&error);
         }
         _ => {}
     }

@@ -2,6 +2,7 @@
 
 mod event_queue;
 mod example;
+mod output;
 mod peer_probe;
 mod start_end;
 

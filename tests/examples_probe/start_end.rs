@@ -24,6 +24,20 @@ fn clients_wait_together_and_waiting_costs_no_cpu() {
 }
 
 #[test]
+fn five_hundred_clients_are_all_served() {
+    let _guard = hang_guard("start_end");
+    let outcome = run("start_end", ["--clients", "500"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    let lines: std::collections::HashSet<&str> = outcome.stdout.lines().collect();
+    for number in 1..=500 {
+        for word in ["start", "end"] {
+            assert!(lines.contains(&*format!("client {number}: {word}")), "{number}: {word}");
+        }
+    }
+    assert_eq!(lines.len(), 1001);
+}
+
+#[test]
 fn bad_input_is_refused_in_a_line() {
     let _guard = hang_guard("start_end");
     for arguments in [["--clients", "0"], ["--clients", "ten"], ["--pause", "-1"]] {
