@@ -1,10 +1,12 @@
 //! The server: a listener and its connections, each run by whichever thread has its event.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::task::{Context, Poll, ready};
 
 use heist::reactor::{Direction, Interest, Kind, Queue, Source};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, read};
 
 use crate::task::{self, Job};
 
@@ -58,28 +60,28 @@ impl Echo {
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Clears the ready bit, or leaves the waker and pends: here is the re-arming.
         let drain = ready!(self.source.poll_drain(Direction::Read, cx))?;
-        let mut chunk = [0; 16 * 1024];
         while self.unsent.len() < FULL {
-            match self.source.io().read(&mut chunk) {
+            // The kernel writes where the bytes stay: behind what is unsent, into capacity that was
+            // never filled with zeros. The call needs some, or its 0 would look like the end.
+            self.unsent.reserve(CHUNK);
+            let space = self.unsent.capacity() - self.unsent.len();
+            match read(self.source.io(), spare_capacity(&mut self.unsent)) {
                 Ok(0) => {
                     self.input_ended = true;
                     break;
                 }
-                Ok(count) => {
-                    self.unsent.extend_from_slice(&chunk[..count]);
-                    // A short read from a stream is as good as `WouldBlock`, and spares one call.
-                    if count < chunk.len() && drain.short_read_drains() {
-                        drain.drained();
-                        return Poll::Ready(Ok(()));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A short read from a stream is as good as `WouldBlock`, and spares one call.
+                Ok(count) if count < space && drain.short_read_drains() => {
                     drain.drained();
                     return Poll::Ready(Ok(()));
                 }
-                // A signal came, which says nothing about the socket.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                // A full read, or a signal, which says nothing about the socket.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    drain.drained();
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
         // The buffer is full and there may be more: dropping the `Drain` sets the ready bit again.
@@ -115,3 +117,6 @@ impl Job for Echo {
 
 /// How many bytes a connection holds before it stops reading.
 const FULL: usize = 64 * 1024;
+
+/// The least that a read has space for.
+const CHUNK: usize = 16 * 1024;

@@ -2,7 +2,7 @@
 //! be told of the close: none may wait for ever.
 
 use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker, ready};
@@ -47,17 +47,26 @@ pub(crate) fn run(threads: u16) -> io::Result<Race> {
     Ok(Race { told, refused: threads * EACH - registered })
 }
 
-/// Sockets that never become ready: clones of one whose peer says nothing.
-fn silent_sockets() -> io::Result<(UnixStream, Vec<UnixStream>)> {
-    let (near, far) = UnixStream::pair()?;
-    near.set_nonblocking(true)?;
-    let clones = (0..EACH).map(|_| near.try_clone()).collect::<io::Result<_>>()?;
-    Ok((far, clones))
+/// Sockets that never have anything to read, as no address leads to them.
+///
+/// Each is a socket of its own, and none is a clone. `try_clone` (`dup`) makes a second descriptor of
+/// the same open file description, and a registration with epoll lives as long as that does. Closing
+/// the registered descriptor while a clone is open leaves the registration in the kernel, where
+/// nothing can remove it any more. Its events still come, with a token that may by then name another
+/// source. Owners that share a socket share one descriptor, in an `Arc`.
+fn silent_sockets() -> io::Result<Vec<UnixDatagram>> {
+    (0..EACH)
+        .map(|_| {
+            let socket = UnixDatagram::unbound()?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        })
+        .collect()
 }
 
 /// Registers them, and returns how many the queue took.
 fn register_all(
-    (_far, sockets): (UnixStream, Vec<UnixStream>),
+    sockets: Vec<UnixDatagram>,
     queue: &Queue,
     told: &Arc<AtomicUsize>,
 ) -> io::Result<usize> {
@@ -77,7 +86,7 @@ fn register_all(
 
 /// A source that waits for the queue to be closed, at the latest.
 struct Waiting {
-    source: Source<UnixStream>,
+    source: Source<UnixDatagram>,
     told: Arc<AtomicUsize>,
 }
 

@@ -46,3 +46,17 @@ fn bad_input_is_refused_in_a_line() {
         assert!(outcome.stderr.starts_with("error: "), "{outcome:?}");
     }
 }
+
+/// A clone shares the open file that epoll registers, which therefore outlives the close of either.
+#[test]
+fn no_socket_is_cloned() {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/event_queue");
+    for file in std::fs::read_dir(sources).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            assert!(!line.contains("try_clone"), "{}: {line}", path.display());
+        }
+    }
+}
