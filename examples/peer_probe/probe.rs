@@ -43,7 +43,7 @@ pub(crate) struct Report {
     pub(crate) pieces: Option<usize>,
     /// When each [`Stage`] was reached, since the connecting began.
     pub(crate) reached: [Option<Duration>; Stage::ALL.len()],
-    /// `None` if it came to the last stage.
+    /// `None` if it came to the last stage, or has no pieces to unchoke us for.
     pub(crate) failure: Option<String>,
 }
 
@@ -53,8 +53,13 @@ pub(crate) struct Probe {
     info_hash: InfoHash,
     id: PeerId,
     pieces: Pieces,
+    /// Whether a whole message came behind the handshake.
+    heard: bool,
+    /// Whether a part of a message is there.
+    inside: bool,
     start: Instant,
-    timeout: Duration,
+    /// When the time for everything is up.
+    end: Instant,
     report: Report,
     events: Sender<Event>,
 }
@@ -64,9 +69,9 @@ pub(crate) struct Probe {
 enum State {
     /// Our handshake is on its way; the peer's comes back.
     Handshake,
-    /// A bitfield, or a `have` from those who send none. `unchoked` if the peer was that generous
-    /// before it told what it has.
-    Pieces { unchoked: bool },
+    /// A bitfield, or a `have` from a peer that sends none; one without pieces may send neither.
+    /// `unchoked` is when the peer unchoked us, if it did before it told what it has.
+    Pieces { unchoked: Option<Instant> },
     /// We said that we are interested.
     Unchoke,
     /// Nothing more.
@@ -100,8 +105,10 @@ impl Probe {
             info_hash,
             id,
             pieces: Pieces::none_of(pieces),
+            heard: false,
+            inside: false,
             start: Instant::ZERO,
-            timeout: Duration::ZERO,
+            end: Instant::ZERO,
             report,
             events,
         }
@@ -111,7 +118,7 @@ impl Probe {
     /// `timeout` from then on.
     pub(crate) fn connected(mut self, start: Instant, timeout: Duration) -> Probe {
         self.start = start;
-        self.timeout = timeout;
+        self.end = start + timeout;
         self
     }
 
@@ -121,21 +128,28 @@ impl Probe {
         self.tell(Event::Ended(self.report.clone()));
     }
 
-    fn reach(&mut self, stage: Stage, cx: &Context<'_>) {
-        self.report.reached[stage as usize] = Some(cx.now() - self.start);
+    fn reach(&mut self, stage: Stage, at: Instant) {
+        // Workers read the clock each for itself, so the next event may seem a little older.
+        let last = self.report.reached.into_iter().flatten().max().unwrap_or_default();
+        self.report.reached[stage as usize] = Some(last.max(at - self.start));
         self.tell(Event::Reached(stage));
     }
 
+    fn has_reached(&self, stage: Stage) -> bool {
+        self.report.reached[stage as usize].is_some()
+    }
+
     fn tell(&self, event: Event) {
-        // Nobody listens any more only when the program is at its end.
+        // The receiver is gone only at the end of the program.
         let _ = self.events.send(event);
     }
 
     fn on_handshake(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
         let Some(id) = wire::read_handshake(input, &self.info_hash)? else { return Ok(0) };
         self.report.client = Some(wire::client(&id));
-        self.reach(Stage::Greeted, cx);
-        self.state = State::Pieces { unchoked: false };
+        self.reach(Stage::Greeted, cx.now());
+        self.state = State::Pieces { unchoked: None };
+        cx.set_deadline(Some(self.end.min(cx.now() + TIME_FOR_PIECES)));
         Ok(wire::HANDSHAKE)
     }
 
@@ -143,6 +157,7 @@ impl Probe {
         let Some((message, length)) = wire::read_message(input, self.pieces.total())? else {
             return Ok(0);
         };
+        self.heard = true;
         match message {
             Message::Bitfield(bits) => {
                 self.pieces.replace(bits)?;
@@ -150,6 +165,10 @@ impl Probe {
             }
             Message::Have(piece) => {
                 self.pieces.add(piece)?;
+                self.on_pieces(cx);
+            }
+            Message::HaveEvery(piece) => {
+                self.pieces.set_every(piece);
                 self.on_pieces(cx);
             }
             Message::Unchoke => self.on_unchoke(cx),
@@ -160,22 +179,26 @@ impl Probe {
     }
 
     fn on_pieces(&mut self, cx: &mut Context<'_>) {
-        self.report.pieces = Some(self.pieces.count());
-        if let State::Pieces { unchoked } = self.state {
-            self.reach(Stage::Known, cx);
+        let State::Pieces { unchoked } = self.state else { return };
+        if !self.has_reached(Stage::Known) {
+            self.reach(Stage::Known, cx.now());
+        }
+        // Without pieces there is nothing to be interested in, until a `have` comes.
+        if self.pieces.count() > 0 {
             cx.write(wire::INTERESTED);
+            cx.set_deadline(Some(self.end));
             self.state = State::Unchoke;
-            if unchoked {
+            if unchoked.is_some() {
                 self.on_unchoke(cx);
             }
         }
     }
 
     fn on_unchoke(&mut self, cx: &mut Context<'_>) {
-        match self.state {
-            State::Pieces { .. } => self.state = State::Pieces { unchoked: true },
+        match &mut self.state {
+            State::Pieces { unchoked } => *unchoked = Some(cx.now()),
             State::Unchoke => {
-                self.reach(Stage::Unchoked, cx);
+                self.reach(Stage::Unchoked, cx.now());
                 self.state = State::Done;
                 cx.abort();
             }
@@ -185,7 +208,21 @@ impl Probe {
 
     fn on_choke(&mut self) {
         if let State::Pieces { unchoked } = &mut self.state {
-            *unchoked = false;
+            *unchoked = None;
+        }
+    }
+
+    /// No more will come. That is a result if the peer only told of no pieces: it has none, and needs
+    /// no bitfield to say so (BEP 3).
+    fn stop(&mut self, may_be_empty: bool, failure: String) {
+        match self.state {
+            State::Pieces { unchoked } if may_be_empty => {
+                if let Some(at) = unchoked {
+                    self.reach(Stage::Unchoked, at);
+                }
+                self.state = State::Done;
+            }
+            _ => self.report.failure = Some(failure),
         }
     }
 }
@@ -194,41 +231,59 @@ impl Protocol for Probe {
     type Message = Infallible;
 
     fn opened(&mut self, cx: &mut Context<'_>) {
-        self.reach(Stage::Connected, cx);
+        self.reach(Stage::Connected, cx.now());
         cx.write(&wire::handshake(&self.info_hash, &self.id));
         // One for everything, so a peer that sends a byte a minute does not get more time.
-        cx.set_deadline(Some(self.start + self.timeout));
+        cx.set_deadline(Some(self.end));
     }
 
     /// Takes one message; the engine calls again while there are more, so that everything that
     /// came in one segment is dealt with in one turn.
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
-        match self.state {
+        let taken = match self.state {
             State::Handshake => self.on_handshake(input, cx),
             _ => self.on_message(input, cx),
-        }
+        }?;
+        self.inside = taken == 0;
+        Ok(taken)
     }
 
     fn deadline(&mut self, cx: &mut Context<'_>) {
-        self.report.failure = Some(format!("timed out {}", self.state.waiting()));
+        if self.inside && cx.now() < self.end {
+            // It may be a bitfield that is on its way.
+            cx.set_deadline(Some(self.end));
+            return;
+        }
+        let failure = format!("timed out {}", self.state.waiting());
+        self.stop(self.heard || !self.inside, failure);
         cx.abort();
     }
 
     fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
         let inside = if rest.is_empty() { "" } else { " inside a message," };
-        let waiting = self.state.waiting();
-        self.report.failure = Some(format!("it closed the connection,{inside} {waiting}"));
+        let failure = format!("it closed the connection,{inside} {}", self.state.waiting());
+        self.stop(self.heard && rest.is_empty(), failure);
         cx.abort();
     }
 
     fn closed(&mut self, reason: &Closed) {
         if self.state != State::Done && self.report.failure.is_none() {
-            self.report.failure = Some(match reason {
-                Closed::Protocol(error) => error.to_string(),
-                Closed::Lost(error) => format!("{error}, {}", self.state.waiting()),
-                other => other.to_string(),
-            });
+            match reason {
+                Closed::Lost(error) => {
+                    let failure = format!("{error}, {}", self.state.waiting());
+                    self.stop(self.heard && !self.inside, failure);
+                }
+                Closed::Protocol(error) => self.report.failure = Some(error.to_string()),
+                other => self.report.failure = Some(other.to_string()),
+            }
+        }
+        if self.state == State::Done || self.has_reached(Stage::Known) {
+            self.report.pieces = Some(self.pieces.count());
         }
         self.tell(Event::Ended(self.report.clone()));
     }
 }
+
+/// How long a peer may take to tell of its pieces, if it has any. Clients send their bitfield right
+/// behind their handshake.
+const TIME_FOR_PIECES: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 
-use crate::probe::Report;
+use crate::probe::{Report, Stage};
 use crate::torrent::Torrent;
 
 /// A line for each peer, and one for all.
@@ -16,6 +16,11 @@ pub(crate) fn table(torrent: &Torrent, reports: &[Report]) -> String {
     table.set_header(["peer", "client", "pieces", "connect", "handshake", "bitfield", "result"]);
     for report in reports {
         let [connected, greeted, known, unchoked] = report.reached.map(seconds);
+        let result = match (&report.failure, report.pieces) {
+            (Some(failure), _) => failure.clone(),
+            (None, Some(0)) => "no pieces".into(),
+            (None, _) => format!("unchoked {unchoked}"),
+        };
         table.add_row([
             report.address.to_string(),
             report.client.clone().unwrap_or_default(),
@@ -23,7 +28,7 @@ pub(crate) fn table(torrent: &Torrent, reports: &[Report]) -> String {
             connected,
             greeted,
             known,
-            report.failure.clone().unwrap_or(format!("unchoked {unchoked}")),
+            result,
         ]);
     }
     for column in 2..6 {
@@ -31,8 +36,17 @@ pub(crate) fn table(torrent: &Torrent, reports: &[Report]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let unchoked = reports.iter().filter(|report| report.failure.is_none()).count();
-    format!("{table}\n{}: {unchoked} of {} peers unchoked us", torrent.name, reports.len())
+    format!("{table}\n{}: {}", torrent.name, summary(reports))
+}
+
+fn summary(reports: &[Report]) -> String {
+    let count = |is: fn(&Report) -> bool| reports.iter().filter(|report| is(report)).count();
+    let unchoked = count(|report| report.reached[Stage::Unchoked as usize].is_some());
+    let unchoked = format!("{unchoked} of {} peers unchoked us", reports.len());
+    match count(|report| report.pieces == Some(0)) {
+        0 => unchoked,
+        empty => format!("{unchoked}, {empty} had no pieces"),
+    }
 }
 
 pub(crate) fn json(torrent: &Torrent, reports: &[Report]) -> Value {

@@ -16,7 +16,9 @@ pub(crate) enum Message<'a> {
     Unchoke,
     Have(u32),
     Bitfield(&'a [u8]),
-    /// Of a kind that does not matter here, or that nobody has heard of yet.
+    /// `have all` or `have none` (BEP 6). We do not offer that extension, but the meaning is clear.
+    HaveEvery(bool),
+    /// Of a kind that does not matter here, or is not known yet.
     Other,
 }
 
@@ -62,6 +64,7 @@ pub(crate) fn read_message(
             Message::Have(u32::from_be_bytes(piece))
         }
         Some((5, bits)) => Message::Bitfield(bits),
+        Some((kind @ (14 | 15), [])) => Message::HaveEvery(*kind == 14),
         Some((0 | 1, _)) => return Err("its `choke` or `unchoke` has a payload".into()),
         Some(_) => Message::Other,
     };
@@ -94,13 +97,25 @@ impl Pieces {
         self.bits.iter().map(|byte| byte.count_ones() as usize).sum()
     }
 
+    pub(crate) fn set_every(&mut self, has: bool) {
+        let spare = self.spare();
+        self.bits.fill(if has { 0xff } else { 0 });
+        if let Some(last) = self.bits.last_mut() {
+            *last <<= spare;
+        }
+    }
+
+    /// How many bits of the last byte stand for no piece.
+    fn spare(&self) -> usize {
+        self.bits.len() * 8 - self.total
+    }
+
     pub(crate) fn replace(&mut self, bits: &[u8]) -> Result<(), Error> {
         let expected = self.bits.len();
         if bits.len() != expected {
             return Err(format!("its bitfield has {} bytes, not {expected}", bits.len()).into());
         }
-        let spare = expected * 8 - self.total;
-        if bits.last().is_some_and(|last| (last.trailing_zeros() as usize) < spare) {
+        if bits.last().is_some_and(|last| (last.trailing_zeros() as usize) < self.spare()) {
             return Err("its bitfield has pieces beyond the last".into());
         }
         self.bits.copy_from_slice(bits);

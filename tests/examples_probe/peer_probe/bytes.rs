@@ -117,24 +117,91 @@ fn what_is_wrong_is_said_at_the_first_byte_that_is_wrong() {
 
 #[test]
 fn time_is_for_all_of_it_and_what_it_waited_for_is_said() {
-    let steps = [
+    let pieces = message(5, &[0xff, 0, 0]);
+    let cases = [
         (vec![], "timed out waiting for its handshake"),
-        (handshake(), "timed out waiting for its bitfield"),
-        (message(5, &[0; 3]), "timed out waiting to be unchoked"),
+        (handshake()[..67].to_vec(), "timed out waiting for its handshake"),
+        ([handshake(), pieces[..6].to_vec()].concat(), "timed out waiting for its bitfield"),
+        ([handshake(), pieces].concat(), "timed out waiting to be unchoked"),
     ];
-    for last in 0..steps.len() {
+    for (bytes, expected) in cases {
         let (mut rehearsal, inbox) = rehearse();
-        for (bytes, _) in &steps[..=last] {
-            rehearsal.receive(bytes);
-            rehearsal.pass(Duration::from_secs(10));
+        rehearsal.receive(&bytes);
+        for _ in 1..TIMEOUT.as_secs() {
+            rehearsal.pass(Duration::from_secs(1));
+            // Keep-alives do not lengthen it.
+            rehearsal.receive(if expected.ends_with("unchoked") { &[0; 4] } else { b"" });
         }
-        // Whoever keeps alive does not live longer.
-        rehearsal.receive(if last == 0 { b"" } else { &[0; 4] });
-        rehearsal.pass(TIMEOUT - Duration::from_secs(10 * (last as u64 + 1) + 1));
-        assert!(rehearsal.closed().is_none());
+        assert!(rehearsal.closed().is_none(), "{expected}");
         rehearsal.pass(Duration::from_secs(1));
-        assert_eq!(report(&inbox).failure.unwrap(), steps[last].1);
+        assert_eq!(report(&inbox).failure.unwrap(), expected);
     }
+}
+
+/// Failure: a peer without pieces, which needs no bitfield to say so, was "timed out".
+#[test]
+fn peer_without_pieces_is_a_result() {
+    let cases: [(&str, Vec<u8>, bool); 9] = [
+        ("silence", vec![], false),
+        ("keep-alives", vec![0; 8], false),
+        ("an extended handshake", message(20, b"\0d1:md11:ut_metadatai1eee"), false),
+        ("unchoke", message(1, b""), true),
+        ("unchoke and choke", [message(1, b""), message(0, b"")].concat(), false),
+        ("have none", message(15, b""), false),
+        ("a bitfield of none", message(5, &[0; 3]), false),
+        ("a port", message(9, &[0x1a, 0xe1]), false),
+        ("a keep-alive and half of one", vec![0; 6], false),
+    ];
+    for (name, bytes, unchoked) in cases {
+        let (mut rehearsal, inbox) = rehearse();
+        rehearsal.pass(Duration::from_secs(2));
+        rehearsal.receive(&[handshake(), bytes].concat());
+        rehearsal.pass(Duration::from_secs(9));
+        assert!(rehearsal.closed().is_none(), "{name}: a bitfield may be on its way");
+        rehearsal.pass(TIMEOUT);
+        let report = report(&inbox);
+        assert_eq!((report.failure, report.pieces), (None, Some(0)), "{name}");
+        let at = unchoked.then_some(Duration::from_secs(2));
+        assert_eq!(report.reached[3], at, "{name}");
+        assert_eq!(rehearsal.take_output().len(), 68, "{name}: nothing there is of interest");
+    }
+}
+
+#[test]
+fn peer_that_leaves_after_it_told_of_no_pieces_is_a_result() {
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(&[handshake(), message(20, b"\0de")].concat());
+    rehearsal.close_input();
+    let report = report(&inbox);
+    assert_eq!((report.failure, report.pieces), (None, Some(0)));
+}
+
+#[test]
+fn late_pieces_count_while_there_is_time() {
+    let told: [(Vec<u8>, usize); 3] =
+        [(message(4, &[0; 4]), 1), (message(14, b""), PIECES), (message(5, &[0, 0, 8]), 1)];
+    for (bytes, pieces) in told {
+        let (mut rehearsal, inbox) = rehearse();
+        rehearsal.receive(&[handshake(), message(15, b""), message(1, b"")].concat());
+        rehearsal.pass(Duration::from_secs(9));
+        rehearsal.receive(&bytes);
+        let report = report(&inbox);
+        assert_eq!((report.failure, report.pieces), (None, Some(pieces)));
+    }
+}
+
+/// Failure: the wait for a bitfield ends while a long one is arriving.
+#[test]
+fn bitfield_that_arrives_slowly_has_all_the_time_there_is() {
+    let (mut rehearsal, inbox) = rehearse();
+    rehearsal.receive(&handshake());
+    for byte in message(5, &[0xff, 0, 0]) {
+        rehearsal.pass(Duration::from_secs(4));
+        rehearsal.receive(&[byte]);
+    }
+    rehearsal.receive(&message(1, b""));
+    let report = report(&inbox);
+    assert_eq!((report.failure, report.pieces), (None, Some(8)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bytes;
 mod daemons;
 mod input;
+mod leechers;
 mod real;
 mod scripted;
 
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::example::run;
+use crate::example::{Outcome, run};
 
 /// A torrent of as many pieces as [`PIECES`] says, without trackers, and its info-hash.
 fn torrent() -> (Vec<u8>, [u8; 20]) {
@@ -42,6 +43,10 @@ impl Told {
         arguments.extend(options.iter().map(AsRef::as_ref));
         let outcome = run("peer_probe", arguments);
         assert_eq!(outcome.stderr, "", "{outcome:?}");
+        Told::in_outcome(&outcome)
+    }
+
+    fn in_outcome(outcome: &Outcome) -> Told {
         let json = serde_json::from_str(&outcome.stdout);
         let told = Told(json.unwrap_or_else(|error| panic!("{error}: {outcome:?}")));
         let any = told.peers().iter().any(|peer| peer["error"].is_null());
@@ -65,6 +70,14 @@ impl Told {
         let times = ["connected", "handshake", "bitfield", "unchoked"];
         let times: Vec<_> = times.iter().map(|time| peer[time].as_f64().unwrap()).collect();
         assert!(times.is_sorted(), "{peer}");
+    }
+
+    /// It answered, and has nothing to unchoke for.
+    fn assert_without_pieces(&self, address: SocketAddr) {
+        let peer = self.of(address);
+        assert!(peer["error"].is_null(), "{peer}");
+        assert_eq!(peer["pieces"], 0, "{peer}");
+        assert!(peer["handshake"].is_f64(), "{peer}");
     }
 
     fn assert_failed(&self, address: SocketAddr, why: &str) {

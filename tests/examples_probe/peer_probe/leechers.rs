@@ -1,0 +1,71 @@
+//! Peers without pieces, which may leave out the bitfield (BEP 3).
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use heist_tests::hang_guard;
+use tempfile::TempDir;
+
+use super::scripted::{answer, handshake, message, peer, reset};
+use super::{Told, torrent, write_torrent};
+use crate::example::run;
+
+/// Failure: "timed out waiting for its bitfield".
+#[test]
+fn leecher_is_a_result_and_no_time_out() {
+    let _guard = hang_guard("peer_probe: leechers");
+    let (_, hash) = torrent();
+    let hello = handshake(&hash);
+    let with = |bytes: Vec<u8>| answer([hello.clone(), bytes].concat());
+    let dripping = {
+        let hello = hello.clone();
+        peer(move |mut stream| {
+            stream.write_all(&hello).unwrap();
+            while stream.write_all(&[0]).is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        })
+    };
+    let leaving = {
+        let bytes = [hello.clone(), message(20, b"\0de")].concat();
+        peer(move |mut stream| {
+            stream.write_all(&bytes).unwrap();
+            reset(stream);
+        })
+    };
+    let leechers = [
+        (with(vec![]), false),
+        (with(vec![0; 4]), false),
+        (with(message(20, b"\0d1:md11:ut_metadatai1eee")), false),
+        (with(message(15, b"")), false),
+        (with(message(1, b"")), true),
+        (with(message(5, &[0; 3])), false),
+        (dripping, false),
+    ];
+    let folder = TempDir::new().unwrap();
+    let peers = leechers.iter().map(|(address, _)| *address).chain([leaving]);
+    let options: Vec<_> = peers.map(|address| format!("--peer={address}")).collect();
+    let path = write_torrent(folder.path());
+    let told = Told::by(&path, &[&options[..], &["--timeout=3".into()]].concat());
+    for (address, unchoked) in leechers {
+        told.assert_without_pieces(address);
+        assert_eq!(told.of(address)["unchoked"].is_f64(), unchoked);
+    }
+    // The reset may overtake what was sent before it.
+    assert_ne!(told.of(leaving)["error"], "timed out waiting for its bitfield");
+}
+
+#[test]
+fn table_says_that_a_leecher_has_no_pieces() {
+    let _guard = hang_guard("peer_probe: a leecher in the table");
+    let leecher = answer(handshake(&torrent().1));
+    let folder = TempDir::new().unwrap();
+    let path = write_torrent(folder.path());
+    let peer = format!("--peer={leecher}");
+    let outcome = run("peer_probe", [path.as_os_str(), peer.as_ref(), "--timeout=1".as_ref()]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{outcome:?}");
+    assert!(outcome.stdout.contains("0/21"), "{outcome:?}");
+    assert!(outcome.stdout.contains("no pieces"), "{outcome:?}");
+    assert!(outcome.stdout.contains("0 of 1 peers unchoked us, 1 had no pieces"), "{outcome:?}");
+}
