@@ -200,11 +200,9 @@ async fn find_peers(
 }
 
 async fn ask(url: String, campaign: Arc<Campaign>) -> Result<Vec<SocketAddr>, Error> {
-    let asked = tracker::peers(&url, &campaign.torrent, &campaign.id);
-    match timeout(campaign.timeout, asked).await {
-        Ok(answer) => answer.map_err(|error| format!("tracker {url}: {error}").into()),
-        Err(_elapsed) => Err(format!("tracker {url}: no answer in {:?}", campaign.timeout).into()),
-    }
+    let Campaign { torrent, id, timeout, .. } = &*campaign;
+    let answer = tracker::peers(&url, torrent, id, *timeout).await;
+    answer.map_err(|error| format!("tracker {url}: {error}").into())
 }
 
 /// Probes one peer after the other until none is left. As many of these run as peers are to be

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use bendy::decoding::{Decoder, Object};
+use bendy::decoding::{Decoder, DictDecoder, Object};
 use bytes::Bytes;
 use heist::net::TcpStream;
 use heist::protocol::Error;
+use heist::time::timeout;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, Uri};
@@ -14,18 +16,19 @@ use hyper::{Request, StatusCode, Uri};
 use crate::torrent::{DEPTH, Torrent};
 use crate::wire::PeerId;
 
-/// The peers that the tracker at `url` knows.
+/// The peers that the tracker at `url` knows, if it names them within `time`.
 pub(crate) async fn peers(
     url: &str,
     torrent: &Torrent,
     id: &PeerId,
+    time: Duration,
 ) -> Result<Vec<SocketAddr>, Error> {
-    let answer = announce(url, torrent, id, "started").await?;
-    let mut peers = parse(&answer)?;
-    // Ourselves, and what cannot be connected to.
+    let answer = timeout(time, announce(url, torrent, id, "started")).await;
+    let mut peers = parse(&answer.map_err(|_elapsed| format!("no answer in {time:?}"))??)?;
+    // This program itself, and what cannot be connected to.
     peers.retain(|peer| peer.port() != PORT && peer.port() != 0);
-    // Or it would send others to us, who only asked. Whether it hears that is its own affair.
-    let _ = announce(url, torrent, id, "stopped").await;
+    // Or it would send others here. A tracker that does not answer this has named its peers anyway.
+    let _ = timeout(time.min(TIME_TO_LEAVE), announce(url, torrent, id, "stopped")).await;
     Ok(peers)
 }
 
@@ -82,29 +85,33 @@ fn parse(answer: &[u8]) -> Result<Vec<SocketAddr>, Error> {
     while let Some((key, value)) = root.next_pair()? {
         match (key, value) {
             (b"failure reason", Object::Bytes(reason)) => {
-                return Err(format!("it refused: {}", String::from_utf8_lossy(reason)).into());
+                let reason = String::from_utf8_lossy(&reason[..reason.len().min(MAX_REASON)]);
+                return Err(format!("it refused: {reason}").into());
             }
             (b"peers", Object::Bytes(compact)) => peers.extend(unpack::<4, 6>(compact)?),
             (b"peers6", Object::Bytes(compact)) => peers.extend(unpack::<16, 18>(compact)?),
             (b"peers", Object::List(mut list)) => {
-                while let Some(Object::Dict(mut peer)) = list.next_object()? {
-                    let (mut ip, mut port) = (None::<IpAddr>, 0);
-                    while let Some((key, value)) = peer.next_pair()? {
-                        match (key, value) {
-                            (b"ip", Object::Bytes(text)) => {
-                                ip = std::str::from_utf8(text)?.parse().ok();
-                            }
-                            (b"port", Object::Integer(digits)) => port = digits.parse()?,
-                            _ => {}
-                        }
-                    }
-                    peers.extend(ip.map(|ip| SocketAddr::new(ip, port)));
+                while let Some(Object::Dict(peer)) = list.next_object()? {
+                    peers.extend(read_peer(peer)?);
                 }
             }
             _ => {}
         }
     }
     Ok(peers)
+}
+
+/// An entry of a list; `None` if it has no address to connect to.
+fn read_peer(mut peer: DictDecoder<'_, '_>) -> Result<Option<SocketAddr>, Error> {
+    let (mut ip, mut port) = (None::<IpAddr>, None::<u16>);
+    while let Some((key, value)) = peer.next_pair()? {
+        match (key, value) {
+            (b"ip", Object::Bytes(text)) => ip = String::from_utf8_lossy(text).parse().ok(),
+            (b"port", Object::Integer(digits)) => port = digits.parse().ok(),
+            _ => {}
+        }
+    }
+    Ok(ip.zip(port).map(SocketAddr::from))
 }
 
 /// Addresses of `IP` bytes and a port, `PEER` bytes together, one after the other.
@@ -123,8 +130,14 @@ where
     Ok(peers.iter().map(address).collect())
 }
 
-/// Where we say we listen, since we must say something: the port of `discard`, where nobody is.
+/// The port that an announce must name, though nothing listens here: that of `discard`.
 const PORT: u16 = 9;
 
 /// More than any tracker says.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// As much of a refusal as is worth reading, in bytes.
+const MAX_REASON: usize = 400;
+
+/// How long a tracker may take to hear that this program has left.
+const TIME_TO_LEAVE: Duration = Duration::from_secs(5);
