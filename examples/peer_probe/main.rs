@@ -129,7 +129,7 @@ fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
     let mut reports = watch(&inbox, peers.len());
     reports.sort_by_key(|report| report.address);
     match options.json {
-        true => println!("{:#}", report::json(&campaign.torrent, &reports)),
+        true => println!("{}", report::json(&campaign.torrent, &reports)),
         false => println!("{}", report::table(&campaign.torrent, &reports)),
     }
     Ok(reports)
@@ -266,6 +266,7 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// Says on standard error what went wrong, much of which may be the words of others.
 fn complain(what: &str) {
-    eprintln!("peer_probe: {what}");
+    eprintln!("peer_probe: {}", report::printable(what));
 }

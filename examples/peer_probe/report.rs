@@ -1,5 +1,6 @@
 //! What was found out, for people and for programs.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
@@ -17,13 +18,13 @@ pub(crate) fn table(torrent: &Torrent, reports: &[Report]) -> String {
     for report in reports {
         let [connected, greeted, known, unchoked] = report.reached.map(seconds);
         let result = match (&report.failure, report.pieces) {
-            (Some(failure), _) => failure.clone(),
+            (Some(failure), _) => printable(failure),
             (None, Some(0)) => "no pieces".into(),
             (None, _) => format!("unchoked {unchoked}"),
         };
         table.add_row([
             report.address.to_string(),
-            report.client.clone().unwrap_or_default(),
+            printable(report.client.as_deref().unwrap_or_default()),
             report.pieces.map_or_else(String::new, |have| format!("{have}/{}", torrent.pieces)),
             connected,
             greeted,
@@ -36,7 +37,7 @@ pub(crate) fn table(torrent: &Torrent, reports: &[Report]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{table}\n{}: {}", torrent.name, summary(reports))
+    format!("{table}\n{}: {}", printable(&torrent.name), summary(reports))
 }
 
 fn summary(reports: &[Report]) -> String {
@@ -49,12 +50,25 @@ fn summary(reports: &[Report]) -> String {
     }
 }
 
-pub(crate) fn json(torrent: &Torrent, reports: &[Report]) -> Value {
+/// One JSON document, in ASCII: foreign text has its true characters when it is read again, and
+/// none that a terminal acts on before.
+pub(crate) fn json(torrent: &Torrent, reports: &[Report]) -> String {
     let hash: String = torrent.info_hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
+    let document = json!({
         "torrent": { "name": torrent.name, "info_hash": hash, "pieces": torrent.pieces },
         "peers": reports.iter().map(peer).collect::<Vec<_>>(),
-    })
+    });
+    let mut ascii = String::new();
+    for character in format!("{document:#}").chars() {
+        match character {
+            '\n' | ' '..='~' => ascii.push(character),
+            // Of a string, since all around them is ASCII. serde_json escapes what is below a space.
+            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }),
+        }
+    }
+    ascii
 }
 
 fn peer(report: &Report) -> Value {
@@ -74,4 +88,11 @@ fn peer(report: &Report) -> Value {
 
 fn seconds(time: Option<Duration>) -> String {
     time.map_or_else(String::new, |time| format!("{:.3} s", time.as_secs_f64()))
+}
+
+/// `text` from elsewhere as it may go to a terminal: control and format characters, such as line
+/// feeds, escape sequences and changes of the writing direction, are escaped, and backslashes doubled.
+pub(crate) fn printable(text: &str) -> String {
+    // Quotes do no harm.
+    text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod daemons;
+mod foreign;
 mod input;
 mod leechers;
 mod real;
