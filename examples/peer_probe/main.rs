@@ -24,10 +24,13 @@
 //! - `wire.rs`: bytes to messages and back, and everything that can be wrong with them.
 //! - `tracker.rs`: hyper's client over heist's sockets.
 //! - `torrent.rs`: the file. `report.rs`: the table and the JSON.
-//! - this file: who is probed, how many at once, and the progress meanwhile.
+//! - `campaign.rs`: how many are probed at once. `descriptors.rs`: how many may be.
+//! - this file: which peers are probed, and the progress meanwhile.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
+mod campaign;
+mod descriptors;
 mod probe;
 mod report;
 mod torrent;
@@ -36,22 +39,22 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use clap::Parser;
-use heist::net::{TcpStream, resolve};
-use heist::protocol::{Connection, Error, Limits};
-use heist::time::{Instant, timeout};
+use futures_util::stream::{self, StreamExt};
+use heist::net::resolve;
+use heist::protocol::Error;
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::probe::{Event, Probe, Report, Stage};
+use crate::campaign::Campaign;
+use crate::probe::{Event, Report, Stage};
 use crate::torrent::Torrent;
-use crate::wire::PeerId;
 
 /// Asks many BitTorrent peers at once whether they are there.
 #[derive(Parser)]
@@ -68,9 +71,10 @@ struct Options {
     /// How many seconds a peer has for everything; real ones unchoke others every ten
     #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// How many peers are probed at the same time
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
-    at_once: u16,
+    /// How many peers are probed at the same time; by default and at most as many as the limit on
+    /// open files allows (`ulimit -Hn`: the soft limit is raised to the hard one)
+    #[arg(long, value_name = "PEERS")]
+    at_once: Option<NonZero<usize>>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -112,21 +116,19 @@ fn read_torrent(options: &Options) -> Result<Torrent, Error> {
 }
 
 fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     let runtime = heist::Runtime::new()?;
-    let campaign = Arc::new(Campaign::new(options, torrent));
-    let peers = runtime.block_on(find_peers(options, &campaign))?;
+    let at_once = at_once(options);
+    let campaign = Arc::new(Campaign::new(torrent, Duration::from_secs(options.timeout)));
+    let peers = runtime.block_on(find_peers(options, &campaign, at_once));
     if peers.is_empty() {
         return Err("there is nobody to probe".into());
     }
     let (events, inbox) = mpsc::channel();
-    let queue = Arc::new(Mutex::new(peers.clone()));
-    for _ in 0..peers.len().min(options.at_once.into()) {
-        runtime.spawn(probe_next(Arc::clone(&campaign), Arc::clone(&queue), events.clone()));
-    }
-    // The tasks have the other senders: when the last is gone, the inbox ends.
-    drop(events);
-    let mut reports = watch(&inbox, peers.len());
+    let count = peers.len();
+    // The tasks have all senders: when the last is gone, the inbox ends.
+    runtime.spawn(Arc::clone(&campaign).run(peers, at_once, events));
+    let mut reports = watch(&inbox, count);
     reports.sort_by_key(|report| report.address);
     match options.json {
         true => println!("{}", report::json(&campaign.torrent, &reports)),
@@ -135,103 +137,50 @@ fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
     Ok(reports)
 }
 
-/// What all probes share.
-struct Campaign {
-    torrent: Torrent,
-    id: PeerId,
-    timeout: Duration,
-    limits: Arc<Limits>,
-}
-
-impl Campaign {
-    fn new(options: &Options, torrent: Torrent) -> Campaign {
-        let limits = Limits {
-            // The engine refuses what is longer, before it keeps it.
-            max_message: wire::longest_message(torrent.pieces),
-            // One limit in time for everything, which is the probe's and says what it waited for. The
-            // engine's own would end some peers before, however long that is.
-            idle_timeout: Duration::MAX,
-            message_timeout: Duration::MAX,
-            write_timeout: Duration::MAX,
-            min_receive_rate: 0,
-            min_send_rate: 0,
-            // Nothing that we send last must arrive: do not wait for the peer to hang up.
-            linger_timeout: Duration::ZERO,
-            ..Limits::default()
-        };
-        Campaign {
-            torrent,
-            id: wire::new_peer_id(),
-            timeout: Duration::from_secs(options.timeout),
-            limits: Arc::new(limits),
-        }
+fn at_once(options: &Options) -> usize {
+    let room = descriptors::room();
+    let wanted = options.at_once.map_or(room, NonZero::get);
+    if wanted > room {
+        let limit = descriptors::limit();
+        complain(&format!(
+            "--at-once {wanted} is lowered to {room}: the limit is {limit} open files"
+        ));
     }
+    wanted.min(room)
 }
 
-/// The peers to probe, each once.
+/// The peers to probe, each once. A name or tracker that fails does not keep it from the others.
 async fn find_peers(
     options: &Options,
     campaign: &Arc<Campaign>,
-) -> Result<BTreeSet<SocketAddr>, Error> {
-    let mut found = BTreeSet::new();
-    // All names and all trackers at once, then one answer after the other.
-    let names: Vec<_> =
-        options.peers.iter().cloned().map(|name| heist::spawn(resolve(name))).collect();
+    at_once: usize,
+) -> BTreeSet<SocketAddr> {
+    // A name may have several addresses, each with a descriptor, and the resolver needs its own.
+    let at_once = at_once.div_ceil(4);
+    let names = stream::iter(options.peers.iter().cloned())
+        .map(|name| heist::spawn(async { resolve(name).await.map_err(Error::from) }))
+        .buffered(at_once);
     let in_file = options.peers.is_empty() && options.trackers.is_empty();
     let trackers = if in_file { &campaign.torrent.trackers } else { &options.trackers };
-    let asked: Vec<_> =
-        trackers.iter().map(|url| heist::spawn(ask(url.clone(), Arc::clone(campaign)))).collect();
-    let mut failures = Vec::new();
-    for name in names {
-        match name.await.map_err(|error| error.to_string())? {
-            Ok(addresses) => found.extend(addresses),
-            Err(failure) => failures.push(failure.to_string()),
-        }
-    }
-    for answer in asked {
-        match answer.await.map_err(|error| error.to_string())? {
+    let trackers = stream::iter(trackers.iter().cloned())
+        .map(|url| heist::spawn(ask(url, Arc::clone(campaign))))
+        .buffered(at_once);
+
+    let mut found = BTreeSet::new();
+    let answers: Vec<_> = stream::select(names, trackers).collect().await;
+    for answer in answers {
+        match answer.map_err(Error::from).and_then(|answer| answer) {
             Ok(peers) => found.extend(peers),
-            Err(failure) => failures.push(failure.to_string()),
+            Err(failure) => complain(&failure.to_string()),
         }
     }
-    // A name or tracker that fails does not keep us from the others.
-    failures.iter().for_each(|failure| complain(failure));
-    Ok(found)
+    found
 }
 
 async fn ask(url: String, campaign: Arc<Campaign>) -> Result<Vec<SocketAddr>, Error> {
     let Campaign { torrent, id, timeout, .. } = &*campaign;
     let answer = tracker::peers(&url, torrent, id, *timeout).await;
     answer.map_err(|error| format!("tracker {url}: {error}").into())
-}
-
-/// Probes one peer after the other until none is left. As many of these run as peers are to be
-/// probed at once: that is all it takes to bound them.
-async fn probe_next(
-    campaign: Arc<Campaign>,
-    queue: Arc<Mutex<BTreeSet<SocketAddr>>>,
-    events: Sender<Event>,
-) {
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
-    while let Some(address) = next() {
-        probe(&campaign, address, &events).await;
-    }
-}
-
-/// Probes one peer. Its report goes to `events`, whatever happens.
-async fn probe(campaign: &Campaign, address: SocketAddr, events: &Sender<Event>) {
-    let torrent = &campaign.torrent;
-    let probe = Probe::new(address, torrent.info_hash, torrent.pieces, campaign.id, events.clone());
-    let start = Instant::now();
-    match timeout(campaign.timeout, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => {
-            // The rest of the time is a deadline of the protocol: it knows what it waited for.
-            let probe = probe.connected(start, campaign.timeout);
-            Connection::new(stream, probe).limits(Arc::clone(&campaign.limits)).await;
-        }
-        Ok(Err(error)) => probe.failed(format!("could not connect: {error}")),
-        Err(_elapsed) => probe.failed("timed out connecting".into()),
-    }
 }
 
 /// Collects the reports, and draws a progress bar if standard error is a terminal.
@@ -242,8 +191,14 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
     bar.enable_steady_tick(Duration::from_millis(500));
     let mut reached = [0; Stage::ALL.len()];
     let mut reports = Vec::new();
+    let mut is_short = false;
     for event in inbox {
         match event {
+            Event::Shortage(error) if !is_short => {
+                is_short = true;
+                bar.suspend(|| complain(&format!("{error}: probes wait for a descriptor")));
+            }
+            Event::Shortage(_) => {}
             Event::Reached(stage) => reached[stage as usize] += 1,
             Event::Ended(report) => {
                 reports.push(report);
@@ -257,13 +212,6 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
     }
     bar.finish_and_clear();
     reports
-}
-
-/// Each peer is a descriptor, and the soft limit is low for the sake of programs that use `select`.
-/// Where it cannot be raised, what there is has to do.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Says on standard error what went wrong, much of which may be the words of others.

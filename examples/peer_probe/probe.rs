@@ -16,6 +16,8 @@ use crate::wire::{self, Message, PeerId, Pieces};
 pub(crate) enum Event {
     Reached(Stage),
     Ended(Report),
+    /// There was no descriptor for a probe, which now waits for one; with the system's reason.
+    Shortage(String),
 }
 
 /// How far a peer came.

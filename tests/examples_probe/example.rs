@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use wait4::Wait4;
@@ -19,7 +19,11 @@ pub(crate) struct Outcome {
 
 /// Runs the example `name` to an end that comes by itself.
 pub(crate) fn run(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Outcome {
-    let mut child = command(name).args(arguments).spawn().unwrap();
+    finish(command(name).args(arguments).spawn().unwrap())
+}
+
+/// Waits for the end of `child`, and for all that it prints.
+pub(crate) fn finish(mut child: Child) -> Outcome {
     // Read both at once: a child that fills one pipe while the other is being read would hang.
     let stdout = child.stdout.take().unwrap();
     let stderr = child.stderr.take().unwrap();

@@ -26,7 +26,7 @@ fn report(inbox: &Receiver<Event>) -> Report {
         .try_iter()
         .filter_map(|event| match event {
             Event::Ended(report) => Some(report),
-            Event::Reached(_) => None,
+            Event::Reached(_) | Event::Shortage(_) => None,
         })
         .collect();
     assert_eq!(reports.len(), 1, "{reports:?}");

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod daemons;
+mod descriptors;
 mod foreign;
 mod input;
 mod leechers;
