@@ -1,4 +1,4 @@
-//! Other people's programs: `transmission-daemon` and `opentracker`, on addresses of this test's own.
+//! Real clients and a real tracker, on addresses of this test's own.
 //!
 //! They cannot be told to take any free port and say which. So each gets a loopback address that
 //! nobody else is likely to use, made from this process's id, and a port that is free there.
@@ -24,9 +24,10 @@ impl Daemon {
         Daemon { child: command.spawn().unwrap(), address }
     }
 
-    /// A tracker that knows of `info_hash` alone, given in hexadecimal digits.
-    pub(super) fn opentracker(folder: &Path, info_hash: &str) -> Daemon {
-        let address = free(own_address(0));
+    /// A tracker that knows of `info_hash` alone, given in hexadecimal digits; the `number`th program of
+    /// this process.
+    pub(super) fn opentracker(folder: &Path, number: u8, info_hash: &str) -> Daemon {
+        let address = free(own_address(number));
         // It changes to another user, and looks for the list from inside of its folder.
         let folder = folder.join("tracker");
         std::fs::create_dir(&folder).unwrap();
@@ -45,7 +46,8 @@ impl Daemon {
         daemon
     }
 
-    /// A client that seeds what lies in `data`, by `torrent`; the `number`th of this test, from 1.
+    /// `transmission-daemon` for the file in `data`, by `torrent`; the `number`th program of this
+    /// process.
     pub(super) fn transmission(folder: &Path, number: u8, data: &Path, torrent: &Path) -> Daemon {
         let ip = own_address(number);
         let (peers, control) = (free(ip), free(ip));
@@ -63,6 +65,32 @@ impl Daemon {
         Daemon::spawn(&mut command, peers)
     }
 
+    /// `aria2c`, as `transmission`. It listens on every address and announces from the usual one.
+    pub(super) fn aria2(_folder: &Path, _number: u8, data: &Path, torrent: &Path) -> Daemon {
+        let port = free(Ipv4Addr::UNSPECIFIED).port();
+        let mut command = Command::new("aria2c");
+        command.args(["--no-conf", "--check-integrity=true", "--seed-ratio=0.0", "--disable-ipv6"]);
+        command.args([
+            "--enable-dht=false",
+            "--bt-enable-lpd=false",
+            "--enable-peer-exchange=false",
+        ]);
+        command.arg(format!("--listen-port={port}")).arg("--dir").arg(data).arg(torrent);
+        Daemon::spawn(&mut command, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// `rtorrent`, as `transmission`.
+    pub(super) fn rtorrent(_folder: &Path, number: u8, data: &Path, torrent: &Path) -> Daemon {
+        let address = free(own_address(number));
+        let (ip, port) = (address.ip(), address.port());
+        let mut command = Command::new("rtorrent");
+        command.arg("-n").args(["-o", "system.daemon.set=true", "-o", "dht.mode.set=disable"]);
+        command.args(["-o", &format!("network.bind_address.set={ip}")]);
+        command.args(["-o", &format!("network.port_range.set={port}-{port}")]);
+        command.args(["-o", &format!("directory.default.set={}", data.display())]).arg(torrent);
+        Daemon::spawn(&mut command, address)
+    }
+
     /// Stops it as Ctrl-Z does: its system still accepts, but it does nothing.
     pub(super) fn pause(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
@@ -78,7 +106,7 @@ impl Drop for Daemon {
 
 fn own_address(number: u8) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    // Not 127.0.0.x, where everybody is.
+    // Not 127.0.0.x, which other programs use.
     Ipv4Addr::new(127, high | 0x80, low, number + 1)
 }
 
