@@ -4,6 +4,7 @@ mod bounds;
 mod curl;
 mod draining;
 mod given_up;
+mod grammar;
 mod input;
 mod refused;
 mod server;
@@ -14,3 +15,10 @@ mod client;
 #[allow(dead_code, reason = "other tests use all of it")]
 #[path = "../examples_probe/example.rs"]
 mod example;
+
+#[path = "../../examples/http_upload/header.rs"]
+mod header;
+#[path = "../../examples/http_upload/multipart.rs"]
+mod multipart;
+#[path = "../../examples/http_upload/part.rs"]
+mod part;

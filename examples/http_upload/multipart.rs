@@ -1,0 +1,208 @@
+//! A body taken apart into parts (RFC 2046, section 5.1). No input or output is done here.
+//!
+//! ```text
+//! preamble CRLF --boundary CRLF head CRLF content CRLF --boundary CRLF head … CRLF --boundary-- epilogue
+//! ```
+//!
+//! Preamble and epilogue are skipped. A boundary inside of either makes the form ambiguous: a part
+//! may be hidden there. It is refused, as is a line that begins with the boundary and goes on.
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::memmem;
+
+use crate::header::BadHeader;
+use crate::part::Part;
+
+/// A parser: bytes are fed, and events taken until there is none.
+pub(crate) struct Multipart {
+    /// CRLF, two dashes, and the boundary.
+    delimiter: Vec<u8>,
+    buffer: BytesMut,
+    /// All was fed.
+    ended: bool,
+    skipped: usize,
+    state: State,
+}
+
+/// What comes next in the buffer.
+#[derive(Clone, Copy)]
+enum State {
+    Preamble,
+    /// Behind a delimiter: two dashes if it was the last one.
+    Delimited,
+    Head,
+    /// The empty line that ends a head. It begins the next delimiter if the part has no content.
+    EmptyLine,
+    Content,
+    Epilogue,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Part(Part),
+    /// Of the part before; never empty.
+    Content(Bytes),
+    EndOfPart,
+    /// The form is complete, and all that was fed belongs to it.
+    End,
+}
+
+/// Why a body is no form.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("the form is incomplete")]
+    Incomplete,
+    #[error("no part of a form within {0} bytes")]
+    TooLong(usize),
+    #[error("the boundary is inside of a line, or behind the end of the form")]
+    StrayBoundary,
+    #[error(transparent)]
+    Head(#[from] BadHeader),
+}
+
+impl Multipart {
+    pub(crate) fn new(boundary: &[u8]) -> Multipart {
+        Multipart {
+            delimiter: [b"\r\n--", boundary].concat(),
+            // The first delimiter may be at the very beginning.
+            buffer: BytesMut::from("\r\n"),
+            ended: false,
+            skipped: 0,
+            state: State::Preamble,
+        }
+    }
+
+    pub(crate) fn feed(&mut self, data: &[u8]) {
+        self.buffer.extend_from_slice(data);
+    }
+
+    /// Tells that nothing more will be fed.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next event; `None` if it takes more to tell.
+    pub(crate) fn next(&mut self) -> Result<Option<Event>, Malformed> {
+        loop {
+            let event = match self.state {
+                State::Preamble => self.preamble()?,
+                State::Delimited => self.delimited(),
+                State::Head => self.head()?,
+                State::EmptyLine => self.empty_line(),
+                State::Content => self.content(),
+                State::Epilogue => self.epilogue()?,
+            };
+            match event {
+                Step::Event(event) => return Ok(Some(event)),
+                Step::To(state) => self.state = state,
+                Step::Starved if self.ended => return Err(Malformed::Incomplete),
+                Step::Starved => return Ok(None),
+            }
+        }
+    }
+
+    fn preamble(&mut self) -> Result<Step, Malformed> {
+        match memmem::find(&self.buffer, self.dashed()) {
+            Some(at) if self.buffer[..at].ends_with(b"\r\n") => {
+                self.buffer.advance(at + self.dashed().len());
+                Ok(Step::To(State::Delimited))
+            }
+            Some(_) => Err(Malformed::StrayBoundary),
+            None => {
+                self.skip();
+                match self.skipped > MOST_PREAMBLE {
+                    true => Err(Malformed::TooLong(MOST_PREAMBLE)),
+                    false => Ok(Step::Starved),
+                }
+            }
+        }
+    }
+
+    fn delimited(&mut self) -> Step {
+        match self.buffer.get(..2) {
+            None => Step::Starved,
+            Some(b"--") => {
+                self.buffer.advance(2);
+                Step::To(State::Epilogue)
+            }
+            Some(_) => Step::To(State::Head),
+        }
+    }
+
+    /// The rest of the delimiter's line, and the head up to its empty line.
+    fn head(&mut self) -> Result<Step, Malformed> {
+        let end = memmem::find(&self.buffer, b"\r\n\r\n");
+        if end.unwrap_or(self.buffer.len()) > MOST_HEAD {
+            return Err(Malformed::TooLong(MOST_HEAD));
+        }
+        let Some(end) = end else { return Ok(Step::Starved) };
+        let with_padding = &self.buffer[..end + 4];
+        let padding = with_padding.iter().take_while(|byte| b" \t".contains(byte)).count();
+        let head = with_padding[padding..].strip_prefix(b"\r\n");
+        let part = Part::parse(head.ok_or(Malformed::StrayBoundary)?)?;
+        self.buffer.advance(end + 2);
+        self.state = State::EmptyLine;
+        Ok(Step::Event(Event::Part(part)))
+    }
+
+    fn empty_line(&mut self) -> Step {
+        if self.buffer.len() < self.delimiter.len() {
+            return Step::Starved;
+        }
+        if !self.buffer.starts_with(&self.delimiter) {
+            self.buffer.advance(2);
+        }
+        Step::To(State::Content)
+    }
+
+    /// What may be the beginning of a delimiter stays until it is known to be none.
+    fn content(&mut self) -> Step {
+        let delimiter = memmem::find(&self.buffer, &self.delimiter);
+        let held_back = self.delimiter.len() - 1;
+        match delimiter.unwrap_or(self.buffer.len().saturating_sub(held_back)) {
+            0 if delimiter.is_none() => Step::Starved,
+            0 => {
+                self.buffer.advance(self.delimiter.len());
+                self.state = State::Delimited;
+                Step::Event(Event::EndOfPart)
+            }
+            length => Step::Event(Event::Content(self.buffer.split_to(length).freeze())),
+        }
+    }
+
+    fn epilogue(&mut self) -> Result<Step, Malformed> {
+        if memmem::find(&self.buffer, self.dashed()).is_some() {
+            return Err(Malformed::StrayBoundary);
+        }
+        self.skip();
+        match self.ended {
+            true => Ok(Step::Event(Event::End)),
+            false => Ok(Step::Starved),
+        }
+    }
+
+    /// The delimiter without the end of the line before.
+    fn dashed(&self) -> &[u8] {
+        &self.delimiter[2..]
+    }
+
+    /// Drops all but what may be the beginning of a delimiter.
+    fn skip(&mut self) {
+        let length = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
+        self.buffer.advance(length);
+        self.skipped += length;
+    }
+}
+
+enum Step {
+    Event(Event),
+    To(State),
+    /// It takes more bytes.
+    Starved,
+}
+
+/// Clients send none. It is bounded as it may be all that an endless body has.
+const MOST_PREAMBLE: usize = 64 * 1024;
+
+/// Of it remain the names of field and file, for as long as the form is received.
+const MOST_HEAD: usize = 4 * 1024;
