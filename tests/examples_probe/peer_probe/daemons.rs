@@ -66,8 +66,8 @@ impl Daemon {
     }
 
     /// `aria2c`, as `transmission`. It listens on every address and announces from the usual one.
-    pub(super) fn aria2(_folder: &Path, _number: u8, data: &Path, torrent: &Path) -> Daemon {
-        let port = free(Ipv4Addr::UNSPECIFIED).port();
+    pub(super) fn aria2(_folder: &Path, number: u8, data: &Path, torrent: &Path) -> Daemon {
+        let port = own_port(number);
         let mut command = Command::new("aria2c");
         command.args(["--no-conf", "--check-integrity=true", "--seed-ratio=0.0", "--disable-ipv6"]);
         command.args([
@@ -108,6 +108,13 @@ fn own_address(number: u8) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     // Not 127.0.0.x, which other programs use.
     Ipv4Addr::new(127, high | 0x80, low, number + 1)
+}
+
+/// A port that is free on every address, below those that the system gives to other sockets.
+fn own_port(number: u8) -> u16 {
+    let first = std::process::id() as u16 % 1000 * 16 + u16::from(number) + 10_000;
+    let mut ports = (first..first + 4096).step_by(16);
+    ports.find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
 fn free(ip: Ipv4Addr) -> SocketAddr {

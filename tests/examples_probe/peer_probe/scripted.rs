@@ -46,9 +46,12 @@ pub(super) fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u32 + 1).to_be_bytes()[..], &[kind], payload].concat()
 }
 
-/// Nobody listens there.
-fn dead() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address that refuses connections for as long as the socket lives: it is bound, so that no other
+/// test's socket gets its port, and does not listen.
+fn dead() -> (SocketAddr, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    (socket.local_addr().unwrap().as_socket().unwrap(), socket)
 }
 
 /// Never answers, not even with a refusal: the line of those who wait to be accepted is full, so
@@ -102,8 +105,9 @@ fn every_peer_fails_for_its_own_reason_and_the_others_go_on() {
             stay(stream);
         })
     };
+    let (dead, _bound) = dead();
     let bad = [
-        (dead(), "could not connect"),
+        (dead, "could not connect"),
         (answer(handshake(&[7; 20])), "the info-hash of another torrent"),
         (answer("HTTP/1.1 400 Bad Request\r\n\r\n"), "does not speak BitTorrent"),
         (answer([hello(), message(5, &[0xff; 9])].concat()), "bitfield has 9 bytes, not 3"),
