@@ -16,8 +16,17 @@
 
 #![allow(clippy::print_stdout)]
 
+#[allow(dead_code, reason = "the example opens it at its start")]
+#[path = "../examples/http_upload/directory.rs"]
+mod directory;
 #[path = "../examples/http_upload/form.rs"]
 mod form;
+#[path = "../examples/http_upload/header.rs"]
+mod header;
+#[path = "../examples/http_upload/multipart.rs"]
+mod multipart;
+#[path = "../examples/http_upload/part.rs"]
+mod part;
 #[path = "../examples/http_upload/service.rs"]
 mod service;
 #[path = "../examples/http_upload/upload.rs"]

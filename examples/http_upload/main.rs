@@ -8,29 +8,37 @@
 //! kill $!; ls -A /tmp/uploads                                   # nothing of it is left
 //! ```
 //!
-//! The answer says where each file is, how long it is, and how long it took. A form is kept as a
-//! whole or not at all, and while it comes, its files have names that end in `.part`. Ctrl-C lets
-//! uploads that are under way finish, for `--grace` seconds.
+//! The answer says under which name each file is kept, how long it is, and how many seconds it took;
+//! `/` says how many uploads are in flight. Each file gets a name of its own, so two uploads of one
+//! name never meet. A form is kept as a whole or not at all, and while it comes, its files have names
+//! that end in `.part`. Ctrl-C lets uploads that are under way finish, for `--grace` seconds.
 //!
-//! It shows how a service takes in much without holding much, and blocks nobody by doing so:
+//! It shows how a service takes in much without holding much, and blocks no worker by doing so:
 //!
 //! - `service.rs`: a request is routed, its form received, its failure answered. All that bounds a
 //!   request in length, time and speed is in [`Limits`](heist::server::Limits), and in force.
-//! - `form.rs`: a stream of parts from the request's body. Nothing is read from the socket before it
-//!   is asked for, so a client can send no faster than the disk writes.
-//! - `upload.rs`: the files. What blocks is done on the blocking pool, a piece at a time, and the
-//!   upload goes there with it. Wherever it is when it is dropped, its files go too.
+//! - `form.rs`: parts from the request's body. Nothing is read from the socket before it is asked
+//!   for, so a client can send no faster than the disk writes.
+//! - `multipart.rs`, `part.rs`, `header.rs`: a form is taken apart. A part is a file, or it is none,
+//!   or the form is refused.
+//! - `upload.rs`, `directory.rs`: the files. What blocks is done on the blocking pool, a piece at a
+//!   time, and the upload goes there with it. Wherever it is when it is dropped, its files go too.
 //! - this file: from the options to the end.
 
+mod directory;
 mod form;
+mod header;
+mod multipart;
+mod part;
 mod service;
 mod upload;
 
 use std::error::Error;
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -61,8 +69,8 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     // What can fail for a reason of the user's comes first, before any thread.
-    let listener = match prepare(&options) {
-        Ok(listener) => listener,
+    let (listener, _lock) = match prepare(&options) {
+        Ok(prepared) => prepared,
         Err(error) => {
             eprintln!("http_upload: {error}");
             return ExitCode::from(2);
@@ -77,15 +85,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn prepare(options: &Options) -> Result<Listener, Box<dyn Error>> {
+fn prepare(options: &Options) -> Result<(Listener, File), Box<dyn Error>> {
     let directory = options.directory.as_path();
-    let usable = fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory));
-    usable.map_err(|error| format!("cannot keep files in {}: {error}", directory.display()))?;
-    Ok(Listener::bind(&options.listen)?)
+    let lock = directory::open(directory)
+        .map_err(|error| format!("cannot keep files in {}: {error}", directory.display()))?;
+    Ok((Listener::bind(&options.listen)?, lock))
 }
 
 fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    // Caught, it lets the write fail that goes beyond `ulimit -f`, instead of ending the server.
+    signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
     let runtime = Runtime::new()?;
     let limits = limits(options.max_mib);
     let directory = options.directory.as_path().into();
@@ -106,9 +116,12 @@ fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
 fn limits(max_mib: u64) -> Limits {
     Limits {
         max_body: max_mib << 20,
-        // Who uploads can wait for a turn: the socket holds the bytes back. To be refused when it is
-        // their turn would cost more, all that was sent in the meantime.
+        // An upload can wait for its turn: the socket holds the bytes back. A refusal would cost
+        // more: all that was sent in the meantime.
         shed: false,
+        // Many clients look for an answer only when they have sent all. What they send after a
+        // refusal is discarded, for a few seconds.
+        linger_bytes: usize::try_from(max_mib << 20).unwrap_or(usize::MAX),
         ..Limits::default()
     }
 }

@@ -1,23 +1,23 @@
 //! Requests and their answers.
 
-use std::error::Error;
-use std::io;
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use heist::server::http::Body;
+use heist::server::http::{Body, BodyError};
 use heist::server::{Limits, Listener, StartError};
 use heist::{Handle, Server};
 use http_body_util::Full;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::form::{self, Form};
-use crate::upload::{Receipt, StoreError, Upload};
+use crate::form::{Form, FormError};
+use crate::upload::{InFlight, Receipt, StoreError, Upload, log};
 
 /// Starts to take uploads into `directory`.
 pub(crate) fn start(
@@ -26,7 +26,11 @@ pub(crate) fn start(
     limits: Limits,
     directory: Arc<Path>,
 ) -> Result<Server, StartError> {
-    let service = service_fn(move |request| serve(request, Arc::clone(&directory)));
+    let store = Arc::new(Store { directory, uploads: InFlight::default() });
+    let service = service_fn(move |request| {
+        let store = Arc::clone(&store);
+        async move { Ok::<_, Infallible>(serve(request, &store).await) }
+    });
     Server::builder()
         .name("http_upload")
         .listen(listener)
@@ -35,60 +39,80 @@ pub(crate) fn start(
         .start_on(runtime)
 }
 
+/// What all requests share.
+struct Store {
+    directory: Arc<Path>,
+    /// Each upload that is in flight has a clone.
+    uploads: InFlight,
+}
+
 type Answer = Response<Full<Bytes>>;
 
-async fn serve(
-    request: Request<Body>,
-    directory: Arc<Path>,
-) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+/// hyper leaves the content out in answer to HEAD.
+async fn serve(request: Request<Body>, store: &Store) -> Answer {
     match (request.method(), request.uri().path()) {
-        (&Method::GET, "/") => Ok(answer(StatusCode::OK, HELLO)),
-        (&Method::POST, "/upload") => match upload(request, directory).await {
-            Ok(receipts) => Ok(answer(StatusCode::CREATED, format!("{receipts:#}\n"))),
-            Err(failure) => refuse(failure),
-        },
-        _ => Ok(answer(StatusCode::NOT_FOUND, HELLO)),
+        (&Method::GET | &Method::HEAD, "/") => {
+            let in_flight = Arc::strong_count(&store.uploads) - 1;
+            text(StatusCode::OK, format!("uploads in flight: {in_flight}\n{HELLO}"))
+        }
+        (&Method::POST, "/upload") => receive(request, store).await,
+        (_, "/") => not_allowed("GET, HEAD"),
+        (_, "/upload") => not_allowed("POST"),
+        (&Method::GET | &Method::HEAD | &Method::POST, _) => text(StatusCode::NOT_FOUND, HELLO),
+        _ => not_allowed("GET, HEAD, POST"),
     }
 }
 
-/// Receives the files of a form, and tells what became of them.
-async fn upload(request: Request<Body>, directory: Arc<Path>) -> Result<Value, Failure> {
+/// Receives a form. Success or not, the answer says how long that took.
+async fn receive(request: Request<Body>, store: &Store) -> Answer {
     let start = Instant::now();
-    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::to_str);
-    let content_type = content_type.and_then(Result::ok).unwrap_or_default().to_owned();
-    let body = request.into_body();
-    let mut upload = Upload::new(directory, body.peer().clone());
-    let mut form = Form::new(&content_type, body)?;
+    let outcome = upload(request, store).await;
+    let seconds = seconds(start.elapsed());
+    match outcome {
+        Ok(receipts) => {
+            let files: Vec<_> = receipts.iter().map(receipt).collect();
+            let receipts = json!({ "files": files, "seconds": seconds });
+            answer(StatusCode::CREATED, "application/json", format!("{receipts:#}\n"))
+        }
+        Err(failure) => {
+            let (status, reason) = explain(&failure);
+            if status.is_server_error() {
+                log(&format!("http_upload: {}: {failure}", store.directory.display()));
+            }
+            text(status, format!("{reason}; nothing was kept, after {seconds} s\n"))
+        }
+    }
+}
 
-    while let Some(mut part) = form.next_part().await? {
-        // What is no file is read and forgotten. Browsers send an empty name for a file that was not
-        // chosen.
-        let Some(name) = part.file_name().filter(|name| !name.is_empty()).map(clip) else {
-            while form.next_chunk(&mut part).await?.is_some() {}
-            continue;
-        };
+/// Keeps the files of a form.
+async fn upload(request: Request<Body>, store: &Store) -> Result<Vec<Receipt>, Failure> {
+    let (head, body) = request.into_parts();
+    let (directory, peer) = (Arc::clone(&store.directory), body.peer().clone());
+    let mut form = Form::new(&head.headers, body)?;
+    let mut upload = Upload::new(directory, peer, Arc::clone(&store.uploads));
+
+    while let Some(part) = form.next_part().await? {
+        let Some(name) = part.file_name else { continue };
+        if name.is_empty() {
+            // Browsers send no content either for a file that was not chosen.
+            match form.next_chunk().await? {
+                Some(_) => return Err(Failure::NoName),
+                None => continue,
+            }
+        }
         if upload.files() == MOST_FILES {
             return Err(Failure::TooManyFiles);
         }
-        let field = clip(part.name().unwrap_or_default());
         let began = Instant::now();
-        while let Some(chunk) = form.next_chunk(&mut part).await? {
+        while let Some(chunk) = form.next_chunk().await? {
             upload = upload.append(&chunk).await?;
         }
-        upload = upload.end_file(field, name, began).await?;
+        upload = upload.end_file(part.field, name, began).await?;
     }
-    form.finish().await?;
-    if upload.files() == 0 {
-        return Err(Failure::NoFile);
+    match upload.files() {
+        0 => Err(Failure::NoFile),
+        _ => Ok(upload.keep().await?),
     }
-    let receipts = upload.keep().await?;
-    let files: Vec<_> = receipts.iter().map(receipt).collect();
-    Ok(json!({ "files": files, "seconds": seconds(start.elapsed()) }))
-}
-
-/// So much of `text` as a file's name may be long. It waits in memory, a hundred times maybe.
-fn clip(text: &str) -> String {
-    text.chars().take(255).collect()
 }
 
 fn receipt(receipt: &Receipt) -> Value {
@@ -110,52 +134,65 @@ fn seconds(time: Duration) -> f64 {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Form(#[from] multer::Error),
+    Form(#[from] FormError),
     #[error("the form has no file; send one with: curl --form file=@FILE")]
     NoFile,
+    #[error("the form has a file without a name")]
+    NoName,
     #[error("the form has more than {MOST_FILES} files")]
     TooManyFiles,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The answer to `failure`. If the body failed, the server knows best: it was too long or too slow,
-/// or the client is gone. It says so if the service fails with that error.
-fn refuse(failure: Failure) -> Result<Answer, Box<dyn Error + Send + Sync>> {
-    let status = match &failure {
-        Failure::Form(error) if form::is_of_body(error) => return Err(failure.into()),
-        Failure::Form(multer::Error::NoMultipart | multer::Error::DecodeContentType(_)) => {
-            return Ok(answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, HELLO));
+/// What the client is told of `failure`.
+fn explain(failure: &Failure) -> (StatusCode, String) {
+    let status = match failure {
+        Failure::Form(FormError::NotAForm) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Failure::Form(FormError::Body(BodyError::TooLong { .. })) | Failure::TooManyFiles => {
+            StatusCode::PAYLOAD_TOO_LARGE
         }
-        Failure::Form(_) | Failure::NoFile => StatusCode::BAD_REQUEST,
-        Failure::TooManyFiles => StatusCode::PAYLOAD_TOO_LARGE,
+        Failure::Form(FormError::Body(BodyError::Stalled { .. } | BodyError::TooSlow { .. })) => {
+            StatusCode::REQUEST_TIMEOUT
+        }
+        Failure::Form(_) | Failure::NoFile | Failure::NoName => StatusCode::BAD_REQUEST,
         Failure::Store(StoreError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
-        Failure::Store(StoreError::Disk(error)) if is_full(error) => {
-            StatusCode::INSUFFICIENT_STORAGE
-        }
-        Failure::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Failure::Store(StoreError::Disk(error)) => return explain_disk(error),
     };
-    if status.is_server_error() {
-        eprintln!("http_upload: {failure}");
-    }
-    Ok(answer(status, format!("{}\n", reason(&failure))))
+    (status, failure.to_string())
 }
 
-/// multer says "failed to read" for whatever stopped it, and has the reason inside.
-fn reason(failure: &Failure) -> String {
-    match failure.source() {
-        Some(cause) => format!("{failure}: {cause}"),
-        None => failure.to_string(),
-    }
+/// The error's own text may have a path in it, which is the log's.
+fn explain_disk(error: &io::Error) -> (StatusCode, String) {
+    let reason = match error.kind() {
+        // Of the disk, of the user's share of it, and of what `ulimit -f` allows.
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            let reason = "cannot store the file: no space is left for it on the server";
+            return (StatusCode::INSUFFICIENT_STORAGE, reason.to_owned());
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "the server may not write into its directory"
+        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "the server's directory is gone",
+        _ => "the server's disk fails",
+    };
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot store the file: {reason}"))
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, HELLO);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
-fn answer(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(text.into()));
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    answer(status, "text/plain; charset=utf-8", text)
+}
+
+fn answer(status: StatusCode, content_type: &'static str, content: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(content.into()));
     *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 

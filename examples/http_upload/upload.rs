@@ -5,8 +5,11 @@
 //! while that receives, and with a thread of the blocking pool while that writes. A trip there and
 //! back takes some twenty microseconds, which is why it takes a [`PIECE`] along each time.
 //!
-//! While it is away nobody reads the body, so the client is held back, and memory bounded: a piece
+//! While it is away the body is not read, so the client is held back, and memory bounded: a piece
 //! for each upload, however large that is and however slow the disk.
+//!
+//! A file is on the disk (`fsync`) before it gets the name that it keeps, and the name is before the
+//! client is told. So a file without `.part` at its end is whole, also after a loss of power.
 
 use std::io::{self, Seek, Write};
 use std::mem;
@@ -17,6 +20,8 @@ use std::time::{Duration, Instant};
 use heist::server::Peer;
 use heist::{Handle, JoinError, spawn_blocking};
 use tempfile::{NamedTempFile, TempPath};
+
+use crate::directory;
 
 /// Files that are being received. They are all kept in the end, by [`keep`](Upload::keep), or none
 /// is: dropping it removes them.
@@ -30,7 +35,12 @@ pub(crate) struct Upload {
     /// Those before it.
     received: Vec<(TempPath, Receipt)>,
     kept: bool,
+    /// Held for as long as something is done for the upload.
+    in_flight: InFlight,
 }
+
+/// One of the uploads that are in flight, which are as many as there are clones of this.
+pub(crate) type InFlight = Arc<()>;
 
 /// What became of a file.
 #[derive(Debug)]
@@ -45,6 +55,8 @@ pub(crate) struct Receipt {
 }
 
 /// Why an upload cannot be kept.
+///
+/// Its text is for the log: that of an [`io::Error`] may have a path in it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("cannot store the file: {0}")]
@@ -64,9 +76,9 @@ impl From<JoinError> for StoreError {
 }
 
 impl Upload {
-    pub(crate) fn new(directory: Arc<Path>, peer: Peer) -> Upload {
+    pub(crate) fn new(directory: Arc<Path>, peer: Peer, in_flight: InFlight) -> Upload {
         let (piece, received) = (Vec::new(), Vec::new());
-        Upload { directory, peer, open: None, piece, received, kept: false }
+        Upload { directory, peer, open: None, piece, received, kept: false, in_flight }
     }
 
     /// How many files are complete.
@@ -97,8 +109,9 @@ impl Upload {
             upload.write_piece()?;
             let Some(mut file) = upload.open.take() else { return Ok(()) };
             let bytes = file.stream_position()?;
+            file.as_file().sync_all()?;
             let path = file.into_temp_path();
-            let (stored, took) = (stem(&path), began.elapsed());
+            let (stored, took) = (directory::kept_name(&path), began.elapsed());
             let receipt = Receipt { field, name, stored, bytes, took };
             upload.received.push((path, receipt));
             Ok(())
@@ -118,12 +131,13 @@ impl Upload {
                 named.push(TempPath::try_from_path(name)?);
                 receipts.push(receipt);
             }
+            directory::sync(&self.directory)?;
             // All have their names; until here, the failure of one would have removed the others.
             for name in named {
                 name.keep().map_err(|failure| failure.error)?;
             }
             self.kept = true;
-            eprintln!("{}: files kept: {}", self.peer, receipts.len());
+            log(&format!("{}: files kept: {}", self.peer, receipts.len()));
             Ok::<_, io::Error>(receipts)
         });
         Ok(job.await??)
@@ -142,7 +156,7 @@ impl Upload {
     fn write_piece(&mut self) -> io::Result<()> {
         let file = match &mut self.open {
             Some(file) => file,
-            closed => closed.insert(part_file(&self.directory)?),
+            closed => closed.insert(directory::part_file(&self.directory)?),
         };
         file.write_all(&self.piece)?;
         self.piece.clear();
@@ -156,11 +170,11 @@ impl Drop for Upload {
         if self.kept {
             return;
         }
-        let (peer, open) = (self.peer.clone(), self.open.take());
-        let received = mem::take(&mut self.received);
+        let (peer, in_flight) = (self.peer.clone(), mem::take(&mut self.in_flight));
+        let (open, received) = (self.open.take(), mem::take(&mut self.received));
         let remove = move || {
-            drop((open, received));
-            eprintln!("{peer}: gave the upload up, and removed what there was of it");
+            drop((open, received, in_flight));
+            log(&format!("{peer}: gave the upload up, and removed what there was of it"));
         };
         // To remove a large file takes a while. If the pool does not take the job, it drops it, and
         // with it the files, here.
@@ -170,14 +184,9 @@ impl Drop for Upload {
     }
 }
 
-/// A file of a name that nobody else has.
-fn part_file(directory: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix("upload-").rand_bytes(16).suffix(".part").tempfile_in(directory)
-}
-
-/// What a part file is called without its ending.
-fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+/// Writes a line on standard error. That it may be closed is no reason to fail an upload.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What goes to the disk at once.

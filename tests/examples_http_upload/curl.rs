@@ -1,6 +1,8 @@
 //! The client that the example is made for.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -98,6 +100,41 @@ fn name_that_the_client_gives_is_never_a_path() {
     assert_eq!(files.len(), 5);
     let is_ours = |name: &String| name.strip_prefix("upload-").is_some_and(|it| it.len() == 16);
     assert!(files.keys().all(is_ours), "{:?}", files.keys());
+}
+
+#[test]
+fn file_of_a_name_that_is_not_utf8_is_kept() {
+    let _guard = hang_guard("curl: Latin-1");
+    if !has_tool("file_of_a_name_that_is_not_utf8_is_kept", "curl", "curl") {
+        return;
+    }
+    let server = Server::start(&[]);
+    let path = server.sources().join(OsStr::from_bytes(b"caf\xe9.txt"));
+    fs::write(&path, b"important").unwrap();
+    let (_, other) = source(&server, "other", b"other");
+    let mut form = OsString::from("file=@");
+    form.push(path);
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--form", &other, "--form"]).arg(form).arg(server.url());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["files"][1]["name"], "café.txt");
+    assert_stored(&server, &answer["files"][1], b"important");
+}
+
+#[test]
+fn quotes_in_a_name_are_read_as_curl_escapes_them() {
+    let _guard = hang_guard("curl: quotes");
+    if !has_tool("quotes_in_a_name_are_read_as_curl_escapes_them", "curl", "curl") {
+        return;
+    }
+    let server = Server::start(&[]);
+    let (_, form) = source(&server, "quotes", b"quotes");
+    let form = format!(r#"{form};filename="a\"b\\c; filename=d""#);
+    let answer = curl(&["--form-escape", "--form", &form, &server.url()]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["files"][0]["name"], r#"a"b\c; filename=d"#);
+    assert_stored(&server, &answer["files"][0], b"quotes");
 }
 
 #[test]

@@ -4,37 +4,52 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, ChildStderr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::client::Client;
+use crate::client::{Client, Response};
 use crate::example::command;
 
-/// A running `http_upload` with a directory of its own; killed when it is dropped.
+/// A running `http_upload`; killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
     stderr: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
-    directory: TempDir,
+    directory: PathBuf,
+    /// Removes it, unless it is the test's.
+    own: Option<TempDir>,
     sources: TempDir,
 }
 
 impl Server {
-    /// Starts it on a port of the system's choice, and waits until it listens.
+    /// Starts it with a directory of its own.
     pub(crate) fn start(options: &[&str]) -> Server {
-        let [directory, sources] =
-            [(); 2].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        let own = directory();
         let mut command = command("http_upload");
-        command.args(["--listen", "127.0.0.1:0", "--directory"]).arg(directory.path());
-        let mut child = command.args(options).spawn().unwrap();
+        command.args(options);
+        let mut server = Server::spawn(command, own.path());
+        server.own = Some(own);
+        server
+    }
+
+    /// Starts it in `directory`.
+    pub(crate) fn start_in(directory: &Path) -> Server {
+        Server::spawn(command("http_upload"), directory)
+    }
+
+    /// Runs `command` on a port of the system's choice, and waits until it listens.
+    pub(crate) fn spawn(mut command: Command, directory: &Path) -> Server {
+        command.args(["--listen", "127.0.0.1:0", "--directory"]).arg(directory);
+        let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let greeting = stderr.next().unwrap().unwrap();
         let (_, url) = greeting.split_once("http://").expect("no URL in the greeting");
         let address = url.strip_suffix("/upload").unwrap().parse().unwrap();
-        Server { child, stderr, address, directory, sources }
+        let sources = self::directory();
+        Server { child, stderr, address, directory: directory.to_owned(), own: None, sources }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -50,7 +65,7 @@ impl Server {
     }
 
     pub(crate) fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// Where to put what is to be sent.
@@ -71,9 +86,22 @@ impl Server {
 
     /// What is in the directory: names and contents.
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(self.directory()).unwrap().map(Result::unwrap);
-        let read = |path| fs::read(path).unwrap();
-        entries.map(|it| (it.file_name().into_string().unwrap(), read(it.path()))).collect()
+        files(self.directory())
+    }
+
+    /// Sends `body` as a form with the boundary `BOUND`.
+    pub(crate) fn post(&self, body: &[u8]) -> Response {
+        let mut client = self.connect();
+        client.send(head(body.len()));
+        client.send(body);
+        client.response()
+    }
+
+    /// The number of uploads in flight, as the page `/` has it.
+    pub(crate) fn in_flight(&self) -> usize {
+        let page = self.connect().get("/");
+        let number = page.text().lines().find_map(|line| line.strip_prefix("uploads in flight: "));
+        number.expect("the page does not say").parse().unwrap()
     }
 
     /// The most memory that it has had so far, in bytes.
@@ -94,6 +122,18 @@ impl Server {
     }
 }
 
+/// A directory for a test.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// What is in `directory`: names and contents.
+pub(crate) fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let read = |path| fs::read(path).unwrap();
+    entries.map(|it| (it.file_name().into_string().unwrap(), read(it.path()))).collect()
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -111,13 +151,19 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
 
 /// The body of a form with one file.
 pub(crate) fn form(content: &[u8]) -> Vec<u8> {
-    [
-        &b"--BOUND\r\ncontent-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n"[..],
-        content,
-        b"\r\n--BOUND--\r\n",
-    ]
-    .concat()
+    form_of(&[(FILE, content)])
 }
+
+/// The body of a form with parts of these heads and contents.
+pub(crate) fn form_of(parts: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let part =
+        |(head, content): &(&[u8], &[u8])| [b"--BOUND\r\n", *head, b"\r\n\r\n", content].concat();
+    let parts: Vec<_> = parts.iter().map(part).chain([b"--BOUND--\r\n".to_vec()]).collect();
+    parts.join(&b"\r\n"[..])
+}
+
+/// The head of a part that is a file.
+pub(crate) const FILE: &[u8] = b"content-disposition: form-data; name=\"file\"; filename=\"f\"";
 
 /// The head of a request whose body is such a form, of `length` bytes.
 pub(crate) fn head(length: usize) -> String {
