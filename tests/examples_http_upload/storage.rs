@@ -1,13 +1,12 @@
 //! A disk that is full, and a directory that takes nothing: what the client is told, and what stays.
 
 use std::fs;
-use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use heist_tests::hang_guard;
+use heist_tests::{hang_guard, skipped};
 use tempfile::TempDir;
 
 use crate::client::Response;
@@ -69,7 +68,7 @@ impl SmallDisk {
         match mount(&options, disk.0.path()) {
             true => Some(disk),
             false => {
-                skip(test, "to be root and allowed to mount");
+                skipped(test, "to be root and allowed to mount");
                 None
             }
         }
@@ -85,11 +84,6 @@ impl Drop for SmallDisk {
 fn mount(options: &[&str], path: &Path) -> bool {
     let outcome = Command::new("mount").args(options).arg(path).output();
     outcome.is_ok_and(|outcome| outcome.status.success())
-}
-
-/// Says so past the capture of the test runner.
-fn skip(test: &str, need: &str) {
-    let _ = writeln!(io::stderr(), "SKIPPED {test}: needs {need}");
 }
 
 #[test]
@@ -135,7 +129,7 @@ fn directory_without_permission_is_said() {
         command.uid(NOT_ROOT).gid(NOT_ROOT);
         let mut probe = Command::new(command.get_program());
         if probe.arg("--help").uid(NOT_ROOT).gid(NOT_ROOT).output().is_err() {
-            return skip("directory_without_permission_is_said", "a program that all may run");
+            return skipped("directory_without_permission_is_said", "a program that all may run");
         }
     }
     let kept = own.path().join("kept");

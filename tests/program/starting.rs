@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
 
-use heist_tests::hang_guard;
+use heist_tests::{hang_guard, skipped};
 use rustix::process::Signal;
 
 use crate::child::{Program, command, prepare, run};
@@ -137,7 +137,7 @@ fn directory_without_permission_is_named() {
     let address = format!("unix:{}/socket", directory.display());
     let probe = std::fs::write(directory.join("probe"), "");
     if probe.is_ok() {
-        eprintln!("SKIPPED directory_without_permission_is_named: root may write anywhere");
+        skipped("directory_without_permission_is_named", "a user who is not root");
     } else {
         let mut command = command();
         command.args(["--listen", &address, "--admin", "none"]);
@@ -217,7 +217,7 @@ fn workers_of_the_environment_win() {
 fn ipv6_and_ipv4_listen_side_by_side_on_one_port() {
     let _guard = hang_guard("both families");
     let Ok(probe) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        eprintln!("SKIPPED both families: needs IPv6 on the loopback interface");
+        skipped("ipv6_and_ipv4_listen_side_by_side_on_one_port", "IPv6 on loopback");
         return;
     };
     let port = probe.local_addr().unwrap().port();

@@ -1,6 +1,7 @@
 //! Tools that the tests share: an end for tests that hang, a word about programs that a test
 //! needs, a strict reader of Prometheus' text, and its own checker.
 
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -39,11 +40,17 @@ pub fn has_tool(test: &str, tool: &str, package: &str) -> bool {
     if probe.status().is_ok() {
         return true;
     }
-    let skipped = format!("SKIPPED {test}: needs {tool} (Debian: {package})");
+    let need = format!("{tool} (Debian: {package})");
     let required = std::env::var_os("HEIST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
-    assert!(!required, "{skipped}");
-    eprintln!("{skipped}");
+    assert!(!required, "{test} needs {need}");
+    skipped(test, &need);
     false
+}
+
+/// Tells the user that the test called `test` did nothing for want of `need`.
+pub fn skipped(test: &str, need: &str) {
+    // Not `eprintln!`, which the test runner captures.
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: needs {need}");
 }
 
 const PATIENCE: Duration = Duration::from_secs(120);
