@@ -7,11 +7,8 @@
 //! redis-benchmark -p 6380 -q -P 16
 //! ```
 //!
-//! Ctrl-C lets what is under way finish, for ten seconds.
-//!
-//! It has strings, counters, hashes, lists, sets and sorted sets, expiry, pipelining, transactions
-//! (MULTI, WATCH), and both versions of the protocol. It has no blocking commands, no channels, no
-//! scripts, and keeps nothing on disk.
+//! It has the commands of the table in `commands/table.rs`, each exactly as Redis 7.0 does it, and
+//! refuses all others. It keeps nothing on disk. Ctrl-C lets what is under way finish.
 //!
 //! What it shows of heist, from the outside in:
 //!
@@ -23,15 +20,6 @@
 //! - `resp`: the requests, as slices of the engine's buffer; long ones taken in pieces;
 //! - `store`: data that all workers share, and **what is atomic**;
 //! - `commands`: a table, and a module for each kind of value.
-//!
-//! # Bounds
-//!
-//! A string has at most 8 MiB, a request 32 MiB and 65,536 strings, a transaction 32 MiB; whoever
-//! sends more is told so and disconnected. Memory is taken for what has come, not for what a length
-//! promises. A client that does not read its replies is not read from, and after five minutes not
-//! waited for any more; replies that wait take 256 MiB for all clients together. The data itself has
-//! no bound, as in Redis without `maxmemory`. A client may be silent as long as it likes, unless
-//! `--timeout` says otherwise, as in Redis.
 
 mod commands;
 mod resp;
@@ -47,7 +35,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 use heist::Server;
 use heist::protocol::{self, Sender};
 use heist::server::{self, Address, ByInbox, Listener, Peer};
@@ -55,6 +42,7 @@ use heist::time::{Instant, sleep};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::resp::{MAX_LINE, MAX_STRING};
 use crate::session::Session;
 use crate::shared::Shared;
 
@@ -71,25 +59,23 @@ struct Options {
     /// How long a client may be silent; 0 for ever
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     timeout: u32,
+    /// The most memory for replies that clients have not read, and again for requests that have
+    /// not run yet: long ones that come in pieces, and those between MULTI and EXEC
+    #[arg(long, value_name = "MIB", default_value = "1024")]
+    memory: u32,
 }
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => error.exit(),
+    let options = Options::parse();
+    // What can fail for a reason of the user's comes first, before any thread.
+    let served = match Listener::bind(&options.listen) {
+        Ok(listener) => serve(&options, listener),
         Err(error) => {
-            // The first line says what is wrong; the others repeat the usage.
-            let text = error.to_string();
-            let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            return refuse(&format!("{what} (--help lists the options)"));
+            eprintln!("kv: {error}");
+            return ExitCode::from(2);
         }
     };
-    // What can fail for a reason of the user's comes first, before any thread.
-    let listener = match Listener::bind(&options.listen) {
-        Ok(listener) => listener,
-        Err(error) => return refuse(&error.to_string()),
-    };
-    match run(&options, listener) {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kv: {error}");
@@ -98,29 +84,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn refuse(reason: &str) -> ExitCode {
-    eprintln!("kv: {reason}");
-    ExitCode::from(2)
-}
-
-fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
+fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut builder = heist::Builder::new();
     if let Some(workers) = options.workers {
         builder = builder.workers(workers.into());
     }
     let runtime = builder.start()?;
-    let shared = Arc::new(Shared::new(runtime.handle().clock().now()));
+    let memory = options.memory as usize * 1024 * 1024;
+    let shared = Arc::new(Shared::new(memory, runtime.handle().clock().now()));
     runtime.spawn(sweep(Arc::clone(&shared)));
-    let make = move |peer: &Peer, connection: Sender<Infallible>| {
-        let client = shared.clients.new_client(peer.clone(), connection);
-        Session::new(Arc::clone(&shared), client)
-    };
+    let make =
+        move |peer: &Peer, _: Sender<Infallible>| Session::new(Arc::clone(&shared), peer.clone());
     let server = Server::builder()
         .name("kv")
         .listen(listener)
-        .limits(server_limits())
-        .serve(ByInbox::new(make).limits(client_limits(options.timeout)))
+        .limits(server_limits(memory))
+        .serve(ByInbox::new(make).limits(client_limits(options.timeout, memory)))
         .start_on(runtime.handle())?;
     greet(&server.addresses()[0])?;
 
@@ -134,66 +114,64 @@ fn greet(address: &Address) -> io::Result<()> {
     let hint = match address {
         Address::Tcp(address) => format!("redis-cli -p {}", address.port()),
         Address::Unix(path) => format!("redis-cli -s {}", path.display()),
-        Address::Abstract(name) => {
-            format!("socat - ABSTRACT-CONNECT:{}", String::from_utf8_lossy(name))
-        }
+        Address::Abstract(name) => format!("socat - ABSTRACT-CONNECT:{}", name.escape_ascii()),
     };
     writeln!(io::stdout(), "kv serving on {address}; try: {hint}")
 }
 
-/// What all clients together may take.
-fn server_limits() -> server::Limits {
+/// What all clients together may take. They are a few machines with many connections each, which
+/// are used for long: a new one is no matter of how much there is to do at this moment.
+fn server_limits(memory: usize) -> server::Limits {
     server::Limits {
-        // Clients of a store are a few machines with many connections each.
         per_address: usize::MAX,
-        // Each connection is used for long: whether to take one more is no matter of how much there
-        // is to do at this moment.
         shed: false,
+        buffered_bytes: memory,
         ..server::Limits::default()
     }
 }
 
-/// What one client may take.
-///
-/// The bounds that a server has by default are for clients that come, ask and go. Those of a store
-/// keep their connections, and are slow for reasons of their own: somebody types a request, a
-/// debugger has stopped the process. So what they send has no bound in time but `--timeout`.
-fn client_limits(timeout: u32) -> protocol::Limits {
+/// What one client may take. The defaults are for clients that come, ask and go. Those of a store
+/// stay, and are slow for reasons of their own: a person types a request, a debugger has stopped the
+/// process. So what they send has no bound in time but `--timeout`.
+fn client_limits(timeout: u32, memory: usize) -> protocol::Limits {
     let idle_timeout = match timeout {
         0 => Duration::MAX,
         seconds => Duration::from_secs(seconds.into()),
     };
     protocol::Limits {
         idle_timeout,
-        // `max_message` stays what it is, far below the longest request: `resp::LongRequest` takes
-        // those in pieces, and each piece has this time.
+        // A client that sends its whole pipeline before it reads a reply must not wait for itself.
+        high_watermark: memory / 4,
+        low_watermark: memory / 8,
+        // `resp::LongRequest` takes longer requests in pieces. A line that is too long has to be
+        // seen, to be refused with a reply.
+        max_message: MAX_LINE + 2,
         message_timeout: idle_timeout.max(PATIENCE),
         min_receive_rate: 0,
-        // What waits is of a budget that all share, so it does not wait for ever.
+        // Replies that wait are charged to all, so they do not wait for ever.
         write_timeout: PATIENCE,
         min_send_rate: 0,
         flush_timeout: PATIENCE,
         // A client that is refused in the middle of a long request sees why only once it has sent
         // the rest, so that much is discarded before its connection is closed.
-        linger_bytes: 32 * 1024 * 1024,
+        linger_bytes: MAX_STRING,
         linger_timeout: Duration::from_secs(30),
         ..protocol::Limits::default()
     }
 }
 
-/// Removes keys that have expired and that nobody asks for.
+/// Removes expired keys that no command asks for.
 async fn sweep(shared: Arc<Shared>) {
     loop {
         sleep(Duration::from_millis(100)).await;
         while shared.store.sweep(Instant::now()) {
-            // Thousands expired at once: others take their turns in between.
+            // Thousands expired at once: other tasks run in between.
             heist::yield_now().await;
         }
     }
 }
 
-/// How long a client may take none of its replies, or have a request half sent where there is any
-/// such bound.
+/// How long a client may take none of its replies.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long what is under way may take after Ctrl-C.

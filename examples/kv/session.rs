@@ -1,33 +1,38 @@
 //! One connection: requests in, replies out. A [`Protocol`], so it neither reads from a socket nor
 //! writes to one.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use heist::protocol::{Closed, Context, Error, Protocol};
+use heist::server::Peer;
+use smallvec::SmallVec;
 
-use crate::commands::{self, Failure, Keys, Run, Transaction};
+use crate::commands::{self, Call, Failure, Keys, Outcome, Run, Transaction, Watch};
 use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, split};
-use crate::shared::{Client, Shared};
+use crate::shared::{Charge, Shared};
 
 pub(crate) struct Session {
-    shared: Arc<Shared>,
-    client: Arc<Client>,
-    /// Replies in version 3 of the protocol, not 2.
-    pub(crate) version_3: bool,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: ClientState,
     pub(crate) transaction: Option<Transaction>,
-    /// The keys that EXEC is to look at, with their versions.
-    pub(crate) watched: Vec<(Vec<u8>, u64)>,
     /// A long request that has come in part.
     long: Option<Box<LongRequest>>,
 }
 
+/// What commands see of their connection.
+pub(crate) struct ClientState {
+    pub(crate) id: i64,
+    pub(crate) peer: Peer,
+    pub(crate) name: String,
+    /// Replies in version 3 of the protocol, not 2.
+    pub(crate) version_3: bool,
+    pub(crate) watch: Watch,
+}
+
 impl Protocol for Session {
     type Message = Infallible;
-
-    fn opened(&mut self, _: &mut Context<'_>) {
-        self.shared.clients.insert(&self.client);
-    }
 
     /// Called once for each request, however many came at once: the replies to a pipeline go out
     /// together.
@@ -37,49 +42,40 @@ impl Protocol for Session {
             None => self.take_whole(input, cx),
         };
         taken.map_err(|malformed| {
-            // Nobody knows where the next request would begin. An error closes the connection, once
-            // this is sent.
-            self.reply(cx).error(&malformed.to_string());
+            // Where the next request begins is unknown. An error closes the connection, once this
+            // is sent.
+            self.reply(cx).error(malformed.to_string().as_bytes());
             malformed.into()
         })
     }
 
     fn closed(&mut self, _: &Closed) {
-        self.shared.clients.remove(&self.client);
+        self.client.watch.clear(&self.shared);
+        self.shared.client_closed();
     }
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Session {
-        let (transaction, watched, long) = (None, Vec::new(), None);
-        Session { shared, client, version_3: false, transaction, watched, long }
-    }
-
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
-    }
-
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn new(shared: Arc<Shared>, peer: Peer) -> Session {
+        let (id, watch) = (shared.client_opened(), Watch::default());
+        let client = ClientState { id, peer, name: String::new(), version_3: false, watch };
+        Session { shared, client, transaction: None, long: None }
     }
 
     pub(crate) fn reply<'a>(&self, cx: &'a mut Context<'_>) -> Reply<'a> {
-        Reply::new(cx.output(), self.version_3)
-    }
-
-    /// Back to how it was when it was opened, but for its name.
-    pub(crate) fn reset(&mut self) {
-        *self = Session::new(Arc::clone(&self.shared), Arc::clone(&self.client));
+        Reply::new(cx.output(), self.client.version_3)
     }
 
     fn take_whole(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Malformed> {
         let mut args = Args::new();
         match split(input, &mut args)? {
-            0 if input.len() >= LONG => self.take_long(Box::default(), input, cx),
+            0 if input.len() >= LONG && input[0] == b'*' => {
+                let charge = Charge::new(&self.shared.requests);
+                self.take_long(Box::new(LongRequest::new(charge)), input, cx)
+            }
+            0 => Ok(0),
             length => {
-                if length > 0 {
-                    self.run(&args, cx);
-                }
+                self.run(&args.iter().map(Cow::as_ref).collect::<SmallVec<[&[u8]; 8]>>(), cx);
                 Ok(length)
             }
         }
@@ -93,7 +89,7 @@ impl Session {
     ) -> Result<usize, Malformed> {
         let taken = long.take(input)?;
         match long.is_complete() {
-            true => self.run(&long.args().collect::<Args<'_>>(), cx),
+            true => self.run(&long.args(), cx),
             false => self.long = Some(long),
         }
         Ok(taken)
@@ -103,37 +99,47 @@ impl Session {
         if args.is_empty() {
             return;
         }
-        self.client.count_command();
-        if let Err(failure) = self.try_run(args, cx) {
-            self.reply(cx).error(&failure.to_string());
+        if args[0].eq_ignore_ascii_case(b"post") || args[0].eq_ignore_ascii_case(b"host:") {
+            // A browser that was tricked into sending requests here.
+            return cx.abort();
+        }
+        if let Err(failure) = self.dispatch(args, cx) {
+            self.reply(cx).error(failure.text());
         }
     }
 
-    fn try_run(&mut self, args: &[&[u8]], cx: &mut Context<'_>) -> Result<(), Failure> {
-        let found = commands::find(args[0]);
-        let checked = found.and_then(|command| command.check_arity(args).map(|()| command));
-        let command = match (checked, &mut self.transaction) {
-            (Ok(command), _) => command,
-            (Err(failure), None) => return Err(failure),
-            (Err(failure), Some(transaction)) => {
-                transaction.spoil();
-                return Err(failure);
-            }
-        };
-        match (command.run, &mut self.transaction) {
-            (Run::Session(run), _) => run(self, args, cx),
-            (Run::Data(_), Some(transaction)) => {
+    fn dispatch(&mut self, args: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
+        let command = commands::find(args).map_err(|failure| self.refuse(args, failure))?;
+        let run = match (command.run, &mut self.transaction) {
+            (Run::Immediate(run), _) => return run(self, args, cx),
+            (Run::Queued(_), Some(transaction)) => {
                 transaction.push(command, args)?;
                 self.reply(cx).simple("QUEUED");
-                Ok(())
+                return Ok(());
             }
-            (Run::Data(run), None) => {
-                let mut held = match command.keys {
-                    Keys::All => self.shared.store.hold_all(cx.now()),
-                    _ => self.shared.store.hold(cx.now(), command.keys_of(args)),
-                };
-                run(args, &mut held, &mut self.reply(cx))
-            }
+            (Run::Queued(run), None) => run,
+            (Run::Container, _) => unreachable!("a container is found with too few arguments only"),
+        };
+        let held = match command.keys {
+            Keys::All => self.shared.store.hold_all(cx.now()),
+            _ => self.shared.store.hold(cx.now(), command.keys_of(args)),
+        };
+        let reply = Reply::new(cx.output(), self.client.version_3);
+        let (client, shared) = (&mut self.client, &*self.shared);
+        run(&mut Call { command, args, held, reply, client, shared })
+    }
+
+    /// A client that overlooks an error must not have half of its transaction run.
+    fn refuse(&mut self, args: &[&[u8]], failure: Failure) -> Failure {
+        if args[0].eq_ignore_ascii_case(b"exec") {
+            self.transaction = None;
+            self.client.watch.clear(&self.shared);
+            let reason = failure.text().strip_prefix(b"ERR ").unwrap_or_default();
+            return Failure::quoting("EXECABORT Transaction discarded because of: ", reason, "");
         }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.abort();
+        }
+        failure
     }
 }

@@ -1,105 +1,69 @@
 //! What all connections share.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use heist::protocol::Sender;
-use heist::server::Peer;
+use heist::server::{Budget, OverBudget};
 use heist::time::Instant;
-use parking_lot::Mutex;
 
 use crate::store::Store;
 
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    pub(crate) clients: Clients,
+    /// The memory of requests that have not run yet: long ones that come in pieces, those between
+    /// MULTI and EXEC, and watched keys.
+    pub(crate) requests: Arc<Budget>,
     pub(crate) started: Instant,
+    clients_ever: AtomicI64,
+    clients_gone: AtomicI64,
 }
 
 impl Shared {
-    pub(crate) fn new(now: Instant) -> Shared {
-        Shared { store: Store::new(now), clients: Clients::default(), started: now }
+    /// `memory` is for requests that have not run yet.
+    pub(crate) fn new(memory: usize, now: Instant) -> Shared {
+        let requests = Arc::new(Budget::new(memory));
+        let (clients_ever, clients_gone) = (AtomicI64::new(0), AtomicI64::new(0));
+        Shared { store: Store::new(now), requests, started: now, clients_ever, clients_gone }
+    }
+
+    /// Counts a client, and returns its number. Relaxed, as are the others: figures for people.
+    pub(crate) fn client_opened(&self) -> i64 {
+        self.clients_ever.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn client_closed(&self) {
+        self.clients_gone.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many clients there are, and how many there have been.
+    pub(crate) fn clients(&self) -> (i64, i64) {
+        let gone = self.clients_gone.load(Ordering::Relaxed);
+        let ever = self.clients_ever.load(Ordering::Relaxed);
+        (ever - gone, ever)
     }
 }
 
-/// A connection, as others see it.
-pub(crate) struct Client {
-    pub(crate) id: u64,
-    pub(crate) name: Mutex<String>,
-    peer: Peer,
-    /// The way to its connection, which is sent nothing, but may be ended.
-    connection: Sender<Infallible>,
-    /// How many commands it sent. Each connection counts by itself: one counter for all would be
-    /// fought for by every worker at every command.
-    commands: AtomicU64,
+/// Bytes charged to a budget; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
 }
 
-impl Client {
-    pub(crate) fn count_command(&self) {
-        self.commands.fetch_add(1, Ordering::Relaxed);
+impl Charge {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Charge {
+        Charge { budget: Arc::clone(budget), bytes: 0 }
     }
 
-    /// Its line in CLIENT LIST.
-    pub(crate) fn describe(&self) -> String {
-        let (name, commands) = (self.name.lock(), self.commands.load(Ordering::Relaxed));
-        format!("id={} addr={} name={name} tot-cmds={commands}\n", self.id, self.peer)
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        self.budget.try_grow(bytes)?;
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Clients {
-    open: Mutex<BTreeMap<u64, Arc<Client>>>,
-    ever: AtomicU64,
-    /// Commands of those that have gone.
-    past_commands: AtomicU64,
-}
-
-impl Clients {
-    pub(crate) fn new_client(&self, peer: Peer, connection: Sender<Infallible>) -> Arc<Client> {
-        let id = self.ever.fetch_add(1, Ordering::Relaxed) + 1;
-        let (name, commands) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new(Client { id, name, peer, connection, commands })
-    }
-
-    pub(crate) fn insert(&self, client: &Arc<Client>) {
-        self.open.lock().insert(client.id, Arc::clone(client));
-    }
-
-    pub(crate) fn remove(&self, client: &Client) {
-        self.open.lock().remove(&client.id);
-        self.past_commands.fetch_add(client.commands.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// Ends a client's connection, also that of one who does not read its replies. Whether there was
-    /// such a client.
-    pub(crate) fn kill(&self, id: u64) -> bool {
-        let client = self.open.lock().get(&id).cloned();
-        client.inspect(|client| client.connection.abort()).is_some()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.open.lock().len()
-    }
-
-    /// How many there were since the start.
-    pub(crate) fn ever(&self) -> u64 {
-        self.ever.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn commands(&self) -> u64 {
-        let open = self.open.lock();
-        let present = open.values().map(|client| client.commands.load(Ordering::Relaxed));
-        self.past_commands.load(Ordering::Relaxed) + present.sum::<u64>()
-    }
-
-    pub(crate) fn list(&self) -> String {
-        let open = self.open.lock();
-        open.values().fold(String::new(), |mut list, client| {
-            let _ = write!(list, "{}", client.describe());
-            list
-        })
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.shrink(self.bytes);
     }
 }

@@ -6,6 +6,7 @@ mod chat_crowd;
 mod chat_events;
 mod guest;
 mod kv;
+mod kv_differential;
 mod kv_tools;
 mod program;
 mod resp;

@@ -2,120 +2,109 @@
 
 use heist::protocol::Context;
 
-use super::number::integer;
-use super::{Failure, quote};
+use super::{Call, Failure, Outcome};
+use crate::resp::number;
 use crate::session::Session;
 
-/// `HELLO [version [SETNAME name]]`: says who serves, and chooses the version of the protocol.
-pub(crate) fn hello(
-    session: &mut Session,
-    args: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    let version_3 = match args.get(1) {
-        None => session.version_3,
-        Some(&b"2") => false,
-        Some(&b"3") => true,
-        Some(_) => return Err(Failure::Version),
-    };
-    match args.get(2..).unwrap_or_default() {
-        [] => {}
-        [option, name] if option.eq_ignore_ascii_case(b"SETNAME") => set_name(session, name)?,
-        [option, ..] if option.eq_ignore_ascii_case(b"AUTH") => return Err(NO_PASSWORD),
-        _ => return Err(Failure::Syntax),
+pub(super) fn ping(call: &mut Call<'_>) -> Outcome {
+    match call.args {
+        [_] => call.reply.simple("PONG"),
+        [_, message] => call.reply.bulk(message),
+        _ => return Err(call.command.wrong_arity()),
     }
-    session.version_3 = version_3;
-    let id = session.client().id as i64;
-    let mut reply = session.reply(cx);
-    reply.map(7);
-    for (name, value) in [("server", "redis"), ("version", "7.0.0")] {
-        reply.bulk(name.as_bytes());
-        reply.bulk(value.as_bytes());
-    }
-    reply.bulk(b"proto");
-    reply.integer(if version_3 { 3 } else { 2 });
-    reply.bulk(b"id");
-    reply.integer(id);
-    for (name, value) in [("mode", "standalone"), ("role", "master")] {
-        reply.bulk(name.as_bytes());
-        reply.bulk(value.as_bytes());
-    }
-    reply.bulk(b"modules");
-    reply.array(0);
     Ok(())
 }
 
-pub(crate) fn client(
-    session: &mut Session,
-    args: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    match (&args[1].to_ascii_uppercase()[..], &args[2..]) {
-        (b"ID", []) => {
-            let id = session.client().id as i64;
-            session.reply(cx).integer(id);
+pub(super) fn echo(call: &mut Call<'_>) -> Outcome {
+    call.reply.bulk(call.args[1]);
+    Ok(())
+}
+
+/// Describes the server, and chooses the version of the protocol.
+pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
+    let version_3 = match call.args.get(1).map(|text| number(text)) {
+        None => call.client.version_3,
+        Some(Some(version @ 2..=3)) => version == 3,
+        Some(Some(_)) => return Err(Failure::new("NOPROTO unsupported protocol version")),
+        Some(None) => {
+            return Err(Failure::new("ERR Protocol version is not an integer or out of range"));
         }
-        (b"GETNAME", []) => {
-            let name = session.client().name.lock().clone();
-            session.reply(cx).bulk(name.as_bytes());
-        }
-        (b"SETNAME", [name]) => {
-            set_name(session, name)?;
-            session.reply(cx).ok();
-        }
-        (b"SETINFO", [_, _]) => session.reply(cx).ok(),
-        (b"INFO", []) => {
-            let line = session.client().describe();
-            session.reply(cx).verbatim(&line);
-        }
-        (b"LIST", []) => {
-            let list = session.shared().clients.list();
-            session.reply(cx).verbatim(&list);
-        }
-        (b"KILL", [by, id]) if by.eq_ignore_ascii_case(b"ID") => {
-            let id = integer(id)? as u64;
-            if id == session.client().id {
-                // It gets the reply before.
-                session.reply(cx).integer(1);
-                cx.close();
-            } else {
-                let killed = session.shared().clients.kill(id);
-                session.reply(cx).integer(i64::from(killed));
+    };
+    let mut options = call.args.get(2..).unwrap_or_default();
+    while let [option, rest @ ..] = options {
+        match rest {
+            [name, rest @ ..] if option.eq_ignore_ascii_case(b"SETNAME") => {
+                rename(call, name)?;
+                options = rest;
             }
+            // The user `default` has no password, so any will do; there is no other.
+            [b"default", _, rest @ ..] if option.eq_ignore_ascii_case(b"AUTH") => options = rest,
+            [_, _, ..] if option.eq_ignore_ascii_case(b"AUTH") => return Err(WRONG_PASSWORD),
+            _ => return Err(Failure::quoting("ERR Syntax error in HELLO option '", option, "'")),
         }
-        _ => return Err(Failure::UnknownSub(quote(args[1]))),
     }
+    call.client.version_3 = version_3;
+    call.reply.version_3 = version_3;
+    call.reply.map(7);
+    call.reply.pairs(&[("server", "redis"), ("version", super::server::VERSION)]);
+    call.reply.bulk(b"proto");
+    call.reply.integer(if version_3 { 3 } else { 2 });
+    call.reply.bulk(b"id");
+    call.reply.integer(call.client.id);
+    call.reply.pairs(&[("mode", "standalone"), ("role", "master")]);
+    call.reply.bulk(b"modules");
+    call.reply.array(0);
     Ok(())
 }
 
-fn set_name(session: &mut Session, name: &[u8]) -> Result<(), Failure> {
-    let text = std::str::from_utf8(name).ok();
-    let fits = |text: &&str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let Some(text) = text.filter(fits) else {
-        return Err(Failure::Other("ERR a name has up to 64 visible ASCII characters"));
-    };
-    text.clone_into(&mut session.client().name.lock());
+pub(super) fn id(call: &mut Call<'_>) -> Outcome {
+    call.reply.integer(call.client.id);
     Ok(())
 }
 
-pub(crate) fn quit(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
+pub(super) fn info(call: &mut Call<'_>) -> Outcome {
+    let client = &call.client;
+    let (id, peer, name) = (client.id, &client.peer, &client.name);
+    let version = if client.version_3 { 3 } else { 2 };
+    call.reply.verbatim(&format!("id={id} addr={peer} name={name} resp={version}\n"));
+    Ok(())
+}
+
+pub(super) fn get_name(call: &mut Call<'_>) -> Outcome {
+    let name = &call.client.name;
+    call.reply.bulk_or_null((!name.is_empty()).then_some(name.as_bytes()));
+    Ok(())
+}
+
+pub(super) fn set_name(call: &mut Call<'_>) -> Outcome {
+    rename(call, call.args[2])?;
+    call.reply.ok();
+    Ok(())
+}
+
+fn rename(call: &mut Call<'_>, name: &[u8]) -> Outcome {
+    let visible = name.iter().all(u8::is_ascii_graphic);
+    let name = std::str::from_utf8(name).ok().filter(|_| visible).ok_or(Failure::new(
+        "ERR Client names cannot contain spaces, newlines or special characters.",
+    ))?;
+    name.clone_into(&mut call.client.name);
+    Ok(())
+}
+
+pub(super) fn quit(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
     session.reply(cx).ok();
     cx.close();
     Ok(())
 }
 
-pub(crate) fn reset(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    session.reset();
+pub(super) fn reset(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
+    session.transaction = None;
+    session.client.watch.clear(&session.shared);
+    session.client.version_3 = false;
+    session.client.name.clear();
     session.reply(cx).simple("RESET");
     Ok(())
 }
 
-const NO_PASSWORD: Failure = Failure::Other("ERR AUTH called without any password configured");
+const WRONG_PASSWORD: Failure =
+    Failure::new("WRONGPASS invalid username-password pair or user is disabled.");

@@ -1,132 +1,177 @@
-//! The commands: a table that says of each what it is called, how many arguments it takes, which of
-//! them are keys, and who runs it. A module for each kind of value.
+//! The commands: one table says of each its name, its arguments, which of them are keys, and the
+//! function that runs it. A module for each kind of value.
 
 mod connection;
+mod expiry;
+mod float;
+mod glob;
 mod hashes;
-mod info;
 mod keys;
 mod lists;
-mod number;
-mod scan;
+mod server;
 mod sets;
 mod sorted;
 mod strings;
 mod table;
 mod transactions;
 
+use std::borrow::Cow;
+
 use heist::protocol::Context;
 
 use crate::resp::Reply;
-use crate::session::Session;
+use crate::session::{ClientState, Session};
+use crate::shared::Shared;
 use crate::store::{Held, WrongType};
 
 pub(crate) use table::find;
-pub(crate) use transactions::Transaction;
+pub(crate) use transactions::{Transaction, Watch};
 
-/// A line of the table.
+/// A row of the table.
 pub(crate) struct Command {
+    /// In lower case; `config|get` for a subcommand.
     pub(crate) name: &'static str,
     /// How many arguments, the name included; negative for at least so many.
     pub(crate) arity: i32,
     pub(crate) keys: Keys,
     pub(crate) run: Run,
+    /// All arguments and options that the command takes; for its readers.
+    _syntax: &'static str,
 }
 
 /// Which arguments are keys: what has to be locked.
 #[derive(Clone, Copy)]
 pub(crate) enum Keys {
     None,
-    /// Every `step`th argument from the first of them to the last; −1 is the last of all.
-    At {
-        first: usize,
-        last: i32,
+    One,
+    Two,
+    /// Every `step`th argument from the first.
+    Each {
         step: usize,
     },
     /// The command is about all keys there are.
     All,
 }
 
-/// Who runs a command.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    /// It uses the data. An error is to be returned before anything is replied.
-    Data(DataRun),
-    /// It uses the connection, and is never put into a transaction.
-    Session(SessionRun),
+    /// Runs under the locks of its keys; between MULTI and EXEC it is queued. It returns a failure
+    /// before it has replied or changed anything.
+    Queued(fn(&mut Call<'_>) -> Outcome),
+    /// Runs at once, with the connection.
+    Immediate(fn(&mut Session, &[&[u8]], &mut Context<'_>) -> Outcome),
+    /// The name of a command that has subcommands.
+    Container,
 }
 
-pub(crate) type DataRun = fn(&[&[u8]], &mut Held<'_>, &mut Reply<'_>) -> Result<(), Failure>;
+pub(crate) type Outcome = Result<(), Failure>;
 
-pub(crate) type SessionRun = fn(&mut Session, &[&[u8]], &mut Context<'_>) -> Result<(), Failure>;
+/// A command that runs.
+pub(crate) struct Call<'a> {
+    pub(crate) command: &'static Command,
+    /// The name and the arguments.
+    pub(crate) args: &'a [&'a [u8]],
+    /// The shards of its keys.
+    pub(crate) held: Held<'a>,
+    pub(crate) reply: Reply<'a>,
+    pub(crate) client: &'a mut ClientState,
+    pub(crate) shared: &'a Shared,
+}
 
-/// Why a command did nothing. The text is what the client is told.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(transparent)]
-    WrongType(#[from] WrongType),
-    #[error("ERR syntax error")]
-    Syntax,
-    #[error("ERR value is not an integer or out of range")]
-    NotInteger,
-    #[error("ERR value is not a valid float")]
-    NotFloat,
-    #[error("ERR hash value is not an integer")]
-    HashNotInteger,
-    #[error("ERR increment or decrement would overflow")]
-    Overflow,
-    #[error("ERR increment would produce NaN or Infinity")]
-    NotFinite,
-    #[error("ERR invalid expire time in '{0}' command")]
-    ExpireTime(&'static str),
-    #[error("ERR no such key")]
-    NoSuchKey,
-    #[error("ERR index out of range")]
-    IndexOutOfRange,
-    #[error("ERR string exceeds maximum allowed size (8 MiB)")]
-    TooLong,
-    #[error("ERR wrong number of arguments for '{0}' command")]
-    Arity(String),
-    #[error("ERR unknown command '{0}'")]
-    Unknown(String),
-    #[error("ERR unknown subcommand '{0}'")]
-    UnknownSub(String),
-    #[error("NOPROTO unsupported protocol version")]
-    Version,
-    #[error("{0}")]
-    Other(&'static str),
+/// Why a command did nothing: the text of the reply.
+pub(crate) struct Failure(Cow<'static, [u8]>);
+
+impl Failure {
+    pub(crate) const SYNTAX: Failure = Failure::new("ERR syntax error");
+    pub(crate) const NOT_INTEGER: Failure =
+        Failure::new("ERR value is not an integer or out of range");
+    pub(crate) const NO_SUCH_KEY: Failure = Failure::new("ERR no such key");
+    pub(crate) const NOT_FLOAT: Failure = Failure::new("ERR value is not a valid float");
+
+    pub(crate) const fn new(text: &'static str) -> Failure {
+        Failure(Cow::Borrowed(text.as_bytes()))
+    }
+
+    /// A text with what the client sent in its middle. Like Redis, it ends at the first NUL.
+    pub(crate) fn quoting(before: &str, sent: &[u8], after: &str) -> Failure {
+        let sent = sent.split(|byte| *byte == 0).next().unwrap_or_default();
+        Failure(Cow::Owned([before.as_bytes(), sent, after.as_bytes()].concat()))
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<WrongType> for Failure {
+    fn from(wrong: WrongType) -> Failure {
+        Failure(Cow::Owned(wrong.to_string().into_bytes()))
+    }
 }
 
 impl Command {
-    /// The keys among `args`.
     pub(crate) fn keys_of<'k>(
         &self,
         args: &'k [&'k [u8]],
     ) -> impl Iterator<Item = &'k [u8]> + use<'k> {
-        self.key_places(args.len()).filter_map(|place| args.get(place).copied())
-    }
-
-    /// Which of so many arguments are keys.
-    pub(crate) fn key_places(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
-        let (first, last, step) = match self.keys {
-            Keys::At { first, last: -1, step } => (first, count - 1, step),
-            Keys::At { first, last, step } => (first, last as usize, step),
-            // Not a range: nothing.
-            Keys::None | Keys::All => (1, 0, 1),
+        let (last, step) = match self.keys {
+            Keys::None | Keys::All => (0, 1),
+            Keys::One => (1, 1),
+            Keys::Two => (2, 1),
+            Keys::Each { step } => (args.len(), step),
         };
-        (first..=last).step_by(step)
+        args.iter().take(last + 1).skip(1).step_by(step).copied()
     }
 
-    pub(crate) fn check_arity(&self, args: &[&[u8]]) -> Result<(), Failure> {
-        let count = args.len();
+    fn check_arity(&self, args: &[&[u8]]) -> Outcome {
         let fits = match usize::try_from(self.arity) {
-            Ok(arity) => count == arity,
-            Err(_) => count >= self.arity.unsigned_abs() as usize,
+            Ok(arity) => args.len() == arity,
+            Err(_) => args.len() >= self.arity.unsigned_abs() as usize,
         };
-        if fits { Ok(()) } else { Err(Failure::Arity(self.name.to_owned())) }
+        if fits { Ok(()) } else { Err(self.wrong_arity()) }
+    }
+
+    pub(crate) fn wrong_arity(&self) -> Failure {
+        Failure::quoting("ERR wrong number of arguments for '", self.name.as_bytes(), "' command")
     }
 }
 
-/// Something a client sent, to be put into a message: short, and of one line.
-pub(crate) fn quote(bytes: &[u8]) -> String {
-    bytes[..bytes.len().min(64)].escape_ascii().to_string()
+impl<'a> Call<'a> {
+    pub(crate) fn key(&self) -> &'a [u8] {
+        self.args[1]
+    }
+
+    /// The whole number at `place`.
+    pub(crate) fn integer(&self, place: usize) -> Result<i64, Failure> {
+        crate::resp::number(self.args[place]).ok_or(Failure::NOT_INTEGER)
+    }
+
+    /// A number of elements, at `place`.
+    pub(crate) fn positive(&self, place: usize) -> Result<usize, Failure> {
+        let count = self.integer(place).ok().and_then(|count| usize::try_from(count).ok());
+        count.ok_or(Failure::new("ERR value is out of range, must be positive"))
+    }
+
+    /// Replies with the number of members that were added or removed.
+    pub(crate) fn count_changes(&mut self, count: usize) {
+        if count > 0 {
+            self.held.at(self.args[1]).modified();
+        }
+        self.reply.count(count);
+    }
+
+    /// Whether the argument at `place` is `word`, in any case.
+    pub(crate) fn is(&self, place: usize, word: &str) -> bool {
+        self.args[place].eq_ignore_ascii_case(word.as_bytes())
+    }
+}
+
+/// The part of a sequence of `length` elements that `start` and `stop` name, the last included;
+/// negative ones count from the end.
+pub(crate) fn range(start: i64, stop: i64, length: usize) -> std::ops::Range<usize> {
+    let length = length as i64;
+    let from_front = |index: i64| if index < 0 { index + length } else { index };
+    let start = from_front(start).clamp(0, length);
+    let end = from_front(stop).saturating_add(1).clamp(start, length);
+    start as usize..end as usize
 }

@@ -1,236 +1,182 @@
 //! Sorted sets.
 
-use super::Failure;
-use super::number::{count, float, integer, range};
+use super::{Call, Failure, Outcome, float, range};
 use crate::resp::Reply;
-use crate::store::{Held, Sorted};
+use crate::store::Sorted;
 
-/// `ZADD key [NX | XX] [CH] score member [score member …]`
-pub(crate) fn zadd(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    let (mut only_if, mut count_changes) = (None, false);
-    let mut words = &args[2..];
-    while let [word, rest @ ..] = words {
-        match &word.to_ascii_uppercase()[..] {
-            b"NX" if only_if.is_none() => only_if = Some(false),
-            b"XX" if only_if.is_none() => only_if = Some(true),
-            b"CH" => count_changes = true,
-            _ => break,
+/// The options of ZADD.
+#[derive(Default)]
+struct Options {
+    nx: bool,
+    xx: bool,
+    gt: bool,
+    lt: bool,
+    ch: bool,
+    incr: bool,
+}
+
+impl Options {
+    /// The options in front of the pairs, and the place of the first pair.
+    fn parse(call: &Call<'_>, incr: bool) -> Result<(Options, usize), Failure> {
+        let (mut given, mut place) = (Options { incr, ..Options::default() }, 2);
+        while let Some(word) = call.args.get(place) {
+            match &word.to_ascii_uppercase()[..] {
+                b"NX" => given.nx = true,
+                b"XX" => given.xx = true,
+                b"GT" => given.gt = true,
+                b"LT" => given.lt = true,
+                b"CH" => given.ch = true,
+                b"INCR" => given.incr = true,
+                _ => break,
+            }
+            place += 1;
         }
-        words = rest;
+        let rest = call.args.len() - place;
+        match &given {
+            _ if rest == 0 || rest % 2 == 1 => Err(Failure::SYNTAX),
+            Options { nx: true, xx: true, .. } => {
+                Err(Failure::new("ERR XX and NX options at the same time are not compatible"))
+            }
+            Options { gt: true, nx: true, .. }
+            | Options { lt: true, nx: true, .. }
+            | Options { gt: true, lt: true, .. } => Err(Failure::new(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            )),
+            Options { incr: true, .. } if rest > 2 => {
+                Err(Failure::new("ERR INCR option supports a single increment-element pair"))
+            }
+            _ => Ok((given, place)),
+        }
     }
-    if words.is_empty() || !words.len().is_multiple_of(2) {
-        return Err(Failure::Syntax);
+
+    /// The score that a member is to get, if any.
+    fn score(&self, old: Option<f64>, given: f64) -> Result<Option<f64>, Failure> {
+        let Some(old) = old else { return Ok((!self.xx).then_some(given)) };
+        let new = if self.incr { old + given } else { given };
+        if self.nx {
+            return Ok(None);
+        }
+        if new.is_nan() {
+            return Err(Failure::new("ERR resulting score is not a number (NaN)"));
+        }
+        Ok((!(self.lt && new >= old || self.gt && new <= old)).then_some(new))
     }
+}
+
+/// ZADD, and ZINCRBY, which always increments.
+pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
+    let (options, first) = Options::parse(call, incr)?;
+    let key = call.key();
     // Every score has to be one before any is set.
-    words.iter().step_by(2).try_for_each(|score| float(score).map(drop))?;
-    let sorted = held.modify_or_new::<Sorted>(args[1])?;
-    let (mut added, mut changed) = (0, 0);
-    for pair in words.chunks_exact(2) {
-        let (score, member) = (float(pair[0])?, pair[1]);
-        if only_if.is_some_and(|wanted| wanted != sorted.score(member).is_some()) {
-            continue;
-        }
-        match sorted.insert(member, score) {
-            None => added += 1,
-            Some(old) => changed += usize::from(old != score),
+    let mut pairs = Vec::new();
+    for pair in call.args[first..].chunks_exact(2) {
+        pairs.push((float::double(pair[0]).ok_or(Failure::NOT_FLOAT)?, pair[1]));
+    }
+    let (mut added, mut changed, mut last) = (0, 0, None);
+    if call.held.at(key).read::<Sorted>()?.is_some() || !options.xx {
+        let sorted = call.held.at(key).modify_or_new::<Sorted>()?;
+        for (given, member) in pairs {
+            let old = sorted.score(member);
+            last = options.score(old, given)?;
+            let Some(new) = last.filter(|new| old != Some(*new)) else { continue };
+            sorted.insert(member, new);
+            (added, changed) = (added + usize::from(old.is_none()), changed + 1);
         }
     }
-    held.remove_if_empty(args[1]);
-    reply.count(if count_changes { added + changed } else { added });
+    if changed > 0 {
+        call.held.at(key).modified();
+    }
+    match (options.incr, last) {
+        (true, Some(score)) => call.reply.double(&float::print(score)),
+        (true, None) => call.reply.null(),
+        (false, _) => call.reply.count(if options.ch { changed } else { added }),
+    }
     Ok(())
 }
 
-pub(crate) fn zincrby(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    let difference = float(args[2])?;
-    let old = held.read::<Sorted>(args[1])?.and_then(|sorted| sorted.score(args[3]));
-    let score = old.unwrap_or(0.0) + difference;
-    if score.is_nan() {
-        return Err(Failure::Other("ERR resulting score is not a number (NaN)"));
-    }
-    held.modify_or_new::<Sorted>(args[1])?.insert(args[3], score);
-    reply.double(score);
-    Ok(())
-}
-
-pub(crate) fn zrem(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
+pub(super) fn zrem(call: &mut Call<'_>) -> Outcome {
     let mut removed = 0;
-    if let Some(sorted) = held.modify::<Sorted>(args[1])? {
-        removed = args[2..].iter().filter(|member| sorted.remove(member)).count();
+    if let Some(sorted) = call.held.at(call.key()).modify::<Sorted>()? {
+        removed = call.args[2..].iter().filter(|member| sorted.remove(member)).count();
     }
-    held.remove_if_empty(args[1]);
-    reply.count(removed);
+    call.count_changes(removed);
     Ok(())
 }
 
-pub(crate) fn zscore(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    match held.read::<Sorted>(args[1])?.and_then(|sorted| sorted.score(args[2])) {
-        Some(score) => reply.double(score),
-        None => reply.null(),
+pub(super) fn zscore(call: &mut Call<'_>) -> Outcome {
+    let sorted = call.held.at(call.key()).read::<Sorted>()?;
+    match sorted.and_then(|sorted| sorted.score(call.args[2])) {
+        Some(score) => call.reply.double(&float::print(score)),
+        None => call.reply.null(),
     }
     Ok(())
 }
 
-pub(crate) fn zcard(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    reply.count(held.read::<Sorted>(args[1])?.map_or(0, Sorted::len));
-    Ok(())
-}
-
-/// Counts from the front: the order is a plain tree, which does not know how many are on its left.
-pub(crate) fn zrank(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    let sorted = held.read::<Sorted>(args[1])?;
-    let rank = sorted.and_then(|sorted| sorted.iter().position(|(member, _)| member == args[2]));
+/// The rank of a member, from the highest score if `reverse`.
+pub(super) fn rank(call: &mut Call<'_>, reverse: bool) -> Outcome {
+    let sorted = call.held.at(call.key()).read::<Sorted>()?;
+    let rank = sorted.and_then(|sorted| {
+        let rank = sorted.rank(call.args[2])?;
+        Some(if reverse { sorted.len() - 1 - rank } else { rank })
+    });
     match rank {
-        Some(rank) => reply.count(rank),
-        None => reply.null(),
+        Some(rank) => call.reply.count(rank),
+        None => call.reply.null(),
     }
     Ok(())
 }
 
-pub(crate) fn zrange(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    list(args, held, reply, false)
-}
-
-pub(crate) fn zrevrange(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    list(args, held, reply, true)
-}
-
-/// `ZRANGE key start stop [REV] [WITHSCORES]`
-fn list(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-    mut reverse: bool,
-) -> Result<(), Failure> {
-    let mut with_scores = false;
-    for word in &args[4..] {
-        match &word.to_ascii_uppercase()[..] {
-            b"REV" => reverse = true,
-            b"WITHSCORES" => with_scores = true,
-            _ => return Err(Failure::Syntax),
-        }
+/// From the highest score downwards.
+pub(super) fn zrevrange(call: &mut Call<'_>) -> Outcome {
+    let with_scores = call.args.len() > 4;
+    if !(4..call.args.len()).all(|place| call.is(place, "WITHSCORES")) {
+        return Err(Failure::SYNTAX);
     }
-    let (start, stop) = (integer(args[2])?, integer(args[3])?);
-    let Some(sorted) = held.read::<Sorted>(args[1])? else {
-        reply.array(0);
+    let (start, stop) = (call.integer(2)?, call.integer(3)?);
+    let Some(sorted) = call.held.at(call.key()).read::<Sorted>()? else {
+        call.reply.array(0);
         return Ok(());
     };
     let range = range(start, stop, sorted.len());
-    let (skip, take) = (range.start, range.len());
-    match reverse {
-        true => write(sorted.iter().rev().skip(skip).take(take), take, with_scores, reply),
-        false => write(sorted.iter().skip(skip).take(take), take, with_scores, reply),
+    let nested = call.reply.version_3;
+    call.reply.array(if with_scores && !nested { 2 * range.len() } else { range.len() });
+    let ranks = sorted.len() - range.end..sorted.len() - range.start;
+    for (member, score) in sorted.range(ranks).rev() {
+        match with_scores {
+            true => write_pair(&mut call.reply, nested, member, score),
+            false => call.reply.bulk(member),
+        }
     }
     Ok(())
 }
 
-fn write<'s>(
-    members: impl Iterator<Item = (&'s [u8], f64)>,
-    count: usize,
-    with_scores: bool,
-    reply: &mut Reply<'_>,
-) {
-    if with_scores {
-        begin_scored(count, reply)
-    } else {
-        reply.array(count)
-    }
-    for (member, score) in members {
-        match with_scores {
-            true => write_scored(member, score, reply),
-            false => reply.bulk(member),
-        }
-    }
-}
-
-fn begin_scored(count: usize, reply: &mut Reply<'_>) {
-    reply.array(if reply.nests_pairs() { count } else { count * 2 });
-}
-
-fn write_scored(member: &[u8], score: f64, reply: &mut Reply<'_>) {
-    if reply.nests_pairs() {
+fn write_pair(reply: &mut Reply<'_>, nested: bool, member: &[u8], score: f64) {
+    if nested {
         reply.array(2);
     }
     reply.bulk(member);
-    reply.double(score);
+    reply.double(&float::print(score));
 }
 
-pub(crate) fn zpopmin(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    pop(args, held, reply, false)
-}
-
-pub(crate) fn zpopmax(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<(), Failure> {
-    pop(args, held, reply, true)
-}
-
-/// `ZPOPMIN key [count]`. Without a count the pair is the answer, not an array of one pair.
-fn pop(
-    args: &[&[u8]],
-    held: &mut Held<'_>,
-    reply: &mut Reply<'_>,
-    highest: bool,
-) -> Result<(), Failure> {
-    let wanted = args.get(2).map(|text| count(text)).transpose()?;
-    let Some(sorted) = held.modify::<Sorted>(args[1])? else {
-        reply.array(0);
+/// Without a count the pair is the reply, not an array of one pair.
+pub(super) fn pop(call: &mut Call<'_>, highest: bool) -> Outcome {
+    let wanted = match call.args.len() {
+        2 => None,
+        3 => Some(call.positive(2)?),
+        _ => return Err(Failure::SYNTAX),
+    };
+    let nested = wanted.is_some() && call.reply.version_3;
+    let Some(sorted) = call.held.at(call.key()).modify::<Sorted>()? else {
+        call.reply.array(0);
         return Ok(());
     };
-    match wanted {
-        Some(wanted) => {
-            let wanted = wanted.min(sorted.len());
-            begin_scored(wanted, reply);
-            for (member, score) in std::iter::from_fn(|| sorted.pop(highest)).take(wanted) {
-                write_scored(&member, score, reply);
-            }
-        }
-        None => {
-            let popped = sorted.pop(highest);
-            reply.array(if popped.is_some() { 2 } else { 0 });
-            if let Some((member, score)) = popped {
-                reply.bulk(&member);
-                reply.double(score);
-            }
-        }
+    let count = wanted.unwrap_or(1).min(sorted.len());
+    call.reply.array(if nested { count } else { 2 * count });
+    for (member, score) in std::iter::from_fn(|| sorted.pop(highest)).take(count) {
+        write_pair(&mut call.reply, nested, &member, score);
     }
-    held.remove_if_empty(args[1]);
+    if count > 0 {
+        call.held.at(call.key()).modified();
+    }
     Ok(())
 }

@@ -1,176 +1,167 @@
-//! The table of commands.
+//! The table of commands. What is not in it is refused: other commands, other options, further
+//! arguments.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{
-    Command, DataRun, Failure, Keys, Run, SessionRun, connection, hashes, info, keys, lists, quote,
-};
-use super::{scan, sets, sorted, strings, transactions};
+use super::Run::{Container, Immediate, Queued};
+use super::expiry::{Unit, expire, seconds};
+use super::lists::End::{Left, Right};
+use super::{Command, Failure, Keys, Run, connection, expiry, hashes, keys, lists};
+use super::{server, sets, sorted, strings, transactions};
+use crate::store::{Hash, List, Set, Sorted, Text};
 
-/// The command called `name`, in whatever case.
-pub(crate) fn find(name: &[u8]) -> Result<&'static Command, Failure> {
-    let mut upper = [0; LONGEST];
-    let found = upper.get_mut(..name.len()).and_then(|upper| {
-        upper.copy_from_slice(name);
-        upper.make_ascii_uppercase();
-        BY_NAME.get(&*upper).copied()
-    });
-    found.ok_or_else(|| Failure::Unknown(quote(name)))
+/// The command that `args` call, if their number fits.
+pub(crate) fn find(args: &[&[u8]]) -> Result<&'static Command, Failure> {
+    let command = lookup(&[args[0]]).ok_or_else(|| unknown(args))?;
+    let command = match (command.run, args.get(1)) {
+        (Container, Some(subcommand)) => lookup(&[args[0], b"|", subcommand]).ok_or_else(|| {
+            let try_help = format!("'. Try {} HELP.", command.name.to_ascii_uppercase());
+            Failure::quoting("ERR unknown subcommand '", short(subcommand), &try_help)
+        })?,
+        _ => command,
+    };
+    command.check_arity(args)?;
+    Ok(command)
 }
 
-/// All commands there are.
-pub(crate) fn all() -> &'static [Command] {
-    TABLE
+/// The command whose name consists of `parts`, in any case.
+fn lookup(parts: &[&[u8]]) -> Option<&'static Command> {
+    let (mut name, mut length) = ([0; LONGEST], 0);
+    for part in parts {
+        name.get_mut(length..length + part.len())?.copy_from_slice(part);
+        length += part.len();
+    }
+    name.make_ascii_lowercase();
+    BY_NAME.get(&name[..length]).copied()
+}
+
+/// Like Redis, quotes about 128 bytes of the name, and as many of the arguments.
+fn unknown(args: &[&[u8]]) -> Failure {
+    let mut quoted = Vec::new();
+    for arg in &args[1..] {
+        if quoted.len() < 128 {
+            let Failure(arg) =
+                Failure::quoting("'", &arg[..arg.len().min(128 - quoted.len())], "' ");
+            quoted.extend_from_slice(&arg);
+        }
+    }
+    let Failure(name) = Failure::quoting("ERR unknown command '", short(args[0]), "'");
+    Failure([&*name, b", with args beginning with: ", &quoted].concat().into())
+}
+
+fn short(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(128)]
 }
 
 static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Command>> =
     LazyLock::new(|| TABLE.iter().map(|command| (command.name.as_bytes(), command)).collect());
 
-/// The length of the longest name.
+/// At least the length of the longest name.
 const LONGEST: usize = 16;
 
 const NONE: Keys = Keys::None;
 const ALL: Keys = Keys::All;
-const ONE: Keys = Keys::At { first: 1, last: 1, step: 1 };
-const TWO: Keys = Keys::At { first: 1, last: 2, step: 1 };
-const EACH: Keys = Keys::At { first: 1, last: -1, step: 1 };
-const PAIRS: Keys = Keys::At { first: 1, last: -1, step: 2 };
+const ONE: Keys = Keys::One;
+const TWO: Keys = Keys::Two;
+const EACH: Keys = Keys::Each { step: 1 };
+const PAIRS: Keys = Keys::Each { step: 2 };
 
-const fn data(name: &'static str, arity: i32, keys: Keys, run: DataRun) -> Command {
-    Command { name, arity, keys, run: Run::Data(run) }
+const fn row(
+    name: &'static str,
+    arity: i32,
+    keys: Keys,
+    run: Run,
+    _syntax: &'static str,
+) -> Command {
+    Command { name, arity, keys, run, _syntax }
 }
 
-const fn session(name: &'static str, arity: i32, run: SessionRun) -> Command {
-    Command { name, arity, keys: NONE, run: Run::Session(run) }
-}
-
+#[rustfmt::skip]
 static TABLE: &[Command] = &[
-    data("PING", -1, NONE, info::ping),
-    data("ECHO", 2, NONE, info::echo),
-    data("TIME", 1, NONE, info::time),
-    data("COMMAND", -1, NONE, info::command),
-    data("CONFIG", -2, NONE, info::config),
-    data("SELECT", 2, NONE, info::select),
-    session("INFO", -1, info::info),
-    session("CLIENT", -2, connection::client),
-    session("HELLO", -1, connection::hello),
-    session("QUIT", -1, connection::quit),
-    session("RESET", 1, connection::reset),
-    session("MULTI", 1, transactions::multi),
-    session("EXEC", 1, transactions::exec),
-    session("DISCARD", 1, transactions::discard),
-    session("WATCH", -2, transactions::watch),
-    session("UNWATCH", 1, transactions::unwatch),
-    data("DBSIZE", 1, ALL, keys::dbsize),
-    data("FLUSHALL", -1, ALL, keys::flush),
-    data("FLUSHDB", -1, ALL, keys::flush),
-    data("KEYS", 2, ALL, keys::keys),
-    data("RANDOMKEY", 1, ALL, keys::random_key),
-    data("SCAN", -2, ALL, scan::scan),
-    data("DEL", -2, EACH, keys::del),
-    data("UNLINK", -2, EACH, keys::del),
-    data("EXISTS", -2, EACH, keys::exists),
-    data("TOUCH", -2, EACH, keys::exists),
-    data("TYPE", 2, ONE, keys::type_of),
-    data("RENAME", 3, TWO, keys::rename),
-    data("RENAMENX", 3, TWO, keys::renamenx),
-    data("EXPIRE", -3, ONE, keys::expire),
-    data("PEXPIRE", -3, ONE, keys::pexpire),
-    data("EXPIREAT", -3, ONE, keys::expireat),
-    data("PEXPIREAT", -3, ONE, keys::pexpireat),
-    data("TTL", 2, ONE, keys::ttl),
-    data("PTTL", 2, ONE, keys::pttl),
-    data("PERSIST", 2, ONE, keys::persist),
-    data("GET", 2, ONE, strings::get),
-    data("SET", -3, ONE, strings::set),
-    data("SETNX", 3, ONE, strings::setnx),
-    data("SETEX", 4, ONE, strings::setex),
-    data("PSETEX", 4, ONE, strings::psetex),
-    data("GETSET", 3, ONE, strings::getset),
-    data("GETDEL", 2, ONE, strings::getdel),
-    data("APPEND", 3, ONE, strings::append),
-    data("STRLEN", 2, ONE, strings::strlen),
-    data("GETRANGE", 4, ONE, strings::getrange),
-    data("SETRANGE", 4, ONE, strings::setrange),
-    data("INCR", 2, ONE, strings::incr),
-    data("DECR", 2, ONE, strings::decr),
-    data("INCRBY", 3, ONE, strings::incrby),
-    data("DECRBY", 3, ONE, strings::decrby),
-    data("INCRBYFLOAT", 3, ONE, strings::incrbyfloat),
-    data("MGET", -2, EACH, strings::mget),
-    data("MSET", -3, PAIRS, strings::mset),
-    data("MSETNX", -3, PAIRS, strings::msetnx),
-    data("HSET", -4, ONE, hashes::hset),
-    data("HMSET", -4, ONE, hashes::hmset),
-    data("HSETNX", 4, ONE, hashes::hsetnx),
-    data("HGET", 3, ONE, hashes::hget),
-    data("HMGET", -3, ONE, hashes::hmget),
-    data("HGETALL", 2, ONE, hashes::hgetall),
-    data("HKEYS", 2, ONE, hashes::hkeys),
-    data("HVALS", 2, ONE, hashes::hvals),
-    data("HLEN", 2, ONE, hashes::hlen),
-    data("HEXISTS", 3, ONE, hashes::hexists),
-    data("HDEL", -3, ONE, hashes::hdel),
-    data("HINCRBY", 4, ONE, hashes::hincrby),
-    data("HSCAN", -3, ONE, scan::hscan),
-    data("LPUSH", -3, ONE, lists::lpush),
-    data("RPUSH", -3, ONE, lists::rpush),
-    data("LPUSHX", -3, ONE, lists::lpushx),
-    data("RPUSHX", -3, ONE, lists::rpushx),
-    data("LPOP", -2, ONE, lists::lpop),
-    data("RPOP", -2, ONE, lists::rpop),
-    data("LLEN", 2, ONE, lists::llen),
-    data("LRANGE", 4, ONE, lists::lrange),
-    data("LINDEX", 3, ONE, lists::lindex),
-    data("LSET", 4, ONE, lists::lset),
-    data("LREM", 4, ONE, lists::lrem),
-    data("LTRIM", 4, ONE, lists::ltrim),
-    data("RPOPLPUSH", 3, TWO, lists::rpoplpush),
-    data("LMOVE", 5, TWO, lists::lmove),
-    data("SADD", -3, ONE, sets::sadd),
-    data("SREM", -3, ONE, sets::srem),
-    data("SISMEMBER", 3, ONE, sets::sismember),
-    data("SCARD", 2, ONE, sets::scard),
-    data("SMEMBERS", 2, ONE, sets::smembers),
-    data("SPOP", -2, ONE, sets::spop),
-    data("SRANDMEMBER", 2, ONE, sets::srandmember),
-    data("SINTER", -2, EACH, sets::sinter),
-    data("SUNION", -2, EACH, sets::sunion),
-    data("SDIFF", -2, EACH, sets::sdiff),
-    data("SSCAN", -3, ONE, scan::sscan),
-    data("ZADD", -4, ONE, sorted::zadd),
-    data("ZINCRBY", 4, ONE, sorted::zincrby),
-    data("ZREM", -3, ONE, sorted::zrem),
-    data("ZSCORE", 3, ONE, sorted::zscore),
-    data("ZCARD", 2, ONE, sorted::zcard),
-    data("ZRANK", 3, ONE, sorted::zrank),
-    data("ZRANGE", -4, ONE, sorted::zrange),
-    data("ZREVRANGE", -4, ONE, sorted::zrevrange),
-    data("ZPOPMIN", -2, ONE, sorted::zpopmin),
-    data("ZPOPMAX", -2, ONE, sorted::zpopmax),
+    row("ping", -1, NONE, Queued(connection::ping), "[message]"),
+    row("echo", 2, NONE, Queued(connection::echo), "message"),
+    row("hello", -1, NONE, Queued(connection::hello), "[2 | 3 [AUTH user password] [SETNAME name]]"),
+    row("client", -2, NONE, Container, ""),
+    row("client|id", 2, NONE, Queued(connection::id), ""),
+    row("client|info", 2, NONE, Queued(connection::info), ""),
+    row("client|getname", 2, NONE, Queued(connection::get_name), ""),
+    row("client|setname", 3, NONE, Queued(connection::set_name), "name"),
+    row("quit", -1, NONE, Immediate(connection::quit), ""),
+    row("reset", 1, NONE, Immediate(connection::reset), ""),
+    row("multi", 1, NONE, Immediate(transactions::multi), ""),
+    row("exec", 1, NONE, Immediate(transactions::exec), ""),
+    row("discard", 1, NONE, Immediate(transactions::discard), ""),
+    row("watch", -2, EACH, Immediate(transactions::watch), "key [key ...]"),
+    row("unwatch", 1, NONE, Queued(transactions::unwatch), ""),
+    row("info", -1, ALL, Queued(server::info), "[section ...]"),
+    row("config", -2, NONE, Container, ""),
+    row("config|get", -3, NONE, Queued(server::config_get), "pattern [pattern ...]"),
+    row("dbsize", 1, ALL, Queued(keys::dbsize), ""),
+    row("flushall", -1, ALL, Queued(keys::flush), "[ASYNC | SYNC]"),
+    row("flushdb", -1, ALL, Queued(keys::flush), "[ASYNC | SYNC]"),
+    row("keys", 2, ALL, Queued(keys::keys), "pattern"),
+    row("randomkey", 1, ALL, Queued(keys::random_key), ""),
+    row("del", -2, EACH, Queued(keys::del), "key [key ...]"),
+    row("unlink", -2, EACH, Queued(keys::del), "key [key ...]"),
+    row("exists", -2, EACH, Queued(keys::exists), "key [key ...]"),
+    row("type", 2, ONE, Queued(keys::type_of), "key"),
+    row("rename", 3, TWO, Queued(|call| keys::rename(call, false)), "key new"),
+    row("renamenx", 3, TWO, Queued(|call| keys::rename(call, true)), "key new"),
+    row("expire", -3, ONE, Queued(|call| expire(call, Unit::Seconds)),
+        "key seconds [NX | XX] [GT | LT]"),
+    row("pexpire", -3, ONE, Queued(|call| expire(call, Unit::Millis)),
+        "key milliseconds [NX | XX] [GT | LT]"),
+    row("expireat", -3, ONE, Queued(|call| expire(call, Unit::UnixSeconds)),
+        "key unix-seconds [NX | XX] [GT | LT]"),
+    row("pexpireat", -3, ONE, Queued(|call| expire(call, Unit::UnixMillis)),
+        "key unix-milliseconds [NX | XX] [GT | LT]"),
+    row("ttl", 2, ONE, Queued(|call| expiry::reply(call, |at, now| seconds(0.max(at - now)))),
+        "key"),
+    row("pttl", 2, ONE, Queued(|call| expiry::reply(call, |at, now| 0.max(at - now))), "key"),
+    row("expiretime", 2, ONE, Queued(|call| expiry::reply(call, |at, _| seconds(at))), "key"),
+    row("pexpiretime", 2, ONE, Queued(|call| expiry::reply(call, |at, _| at)), "key"),
+    row("persist", 2, ONE, Queued(expiry::persist), "key"),
+    row("get", 2, ONE, Queued(strings::get), "key"),
+    row("set", -3, ONE, Queued(strings::set),
+        "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-seconds | \
+         PXAT unix-milliseconds | KEEPTTL]"),
+    row("setnx", 3, ONE, Queued(strings::setnx), "key value"),
+    row("strlen", 2, ONE, Queued(keys::length::<Text>), "key"),
+    row("getrange", 4, ONE, Queued(strings::getrange), "key start end"),
+    row("incr", 2, ONE, Queued(|call| strings::add(call, 1)), "key"),
+    row("decr", 2, ONE, Queued(|call| strings::add(call, -1)), "key"),
+    row("incrby", 3, ONE, Queued(|call| strings::add(call, call.integer(2)?)), "key increment"),
+    row("decrby", 3, ONE, Queued(strings::decrby), "key decrement"),
+    row("incrbyfloat", 3, ONE, Queued(strings::incrbyfloat), "key increment"),
+    row("mget", -2, EACH, Queued(strings::mget), "key [key ...]"),
+    row("mset", -3, PAIRS, Queued(|call| strings::mset(call, false)), "key value [key value ...]"),
+    row("msetnx", -3, PAIRS, Queued(|call| strings::mset(call, true)), "key value [key value ...]"),
+    row("hset", -4, ONE, Queued(hashes::hset), "key field value [field value ...]"),
+    row("hget", 3, ONE, Queued(hashes::hget), "key field"),
+    row("hgetall", 2, ONE, Queued(hashes::hgetall), "key"),
+    row("hlen", 2, ONE, Queued(keys::length::<Hash>), "key"),
+    row("hdel", -3, ONE, Queued(hashes::hdel), "key field [field ...]"),
+    row("lpush", -3, ONE, Queued(|call| lists::push(call, Left)), "key element [element ...]"),
+    row("rpush", -3, ONE, Queued(|call| lists::push(call, Right)), "key element [element ...]"),
+    row("lpop", -2, ONE, Queued(|call| lists::pop(call, Left)), "key [count]"),
+    row("rpop", -2, ONE, Queued(|call| lists::pop(call, Right)), "key [count]"),
+    row("llen", 2, ONE, Queued(keys::length::<List>), "key"),
+    row("lrange", 4, ONE, Queued(lists::lrange), "key start stop"),
+    row("sadd", -3, ONE, Queued(sets::sadd), "key member [member ...]"),
+    row("srem", -3, ONE, Queued(sets::srem), "key member [member ...]"),
+    row("spop", -2, ONE, Queued(sets::spop), "key [count]"),
+    row("scard", 2, ONE, Queued(keys::length::<Set>), "key"),
+    row("smembers", 2, ONE, Queued(sets::smembers), "key"),
+    row("zadd", -4, ONE, Queued(|call| sorted::add(call, false)),
+        "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]"),
+    row("zincrby", 4, ONE, Queued(|call| sorted::add(call, true)), "key increment member"),
+    row("zrem", -3, ONE, Queued(sorted::zrem), "key member [member ...]"),
+    row("zscore", 3, ONE, Queued(sorted::zscore), "key member"),
+    row("zcard", 2, ONE, Queued(keys::length::<Sorted>), "key"),
+    row("zrank", 3, ONE, Queued(|call| sorted::rank(call, false)), "key member"),
+    row("zrevrank", 3, ONE, Queued(|call| sorted::rank(call, true)), "key member"),
+    row("zrevrange", -4, ONE, Queued(sorted::zrevrange), "key start stop [WITHSCORES]"),
+    row("zpopmin", -2, ONE, Queued(|call| sorted::pop(call, false)), "key [count]"),
+    row("zpopmax", -2, ONE, Queued(|call| sorted::pop(call, true)), "key [count]"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_found_in_any_case_and_only_whole() {
-        for command in TABLE {
-            assert_eq!(find(command.name.as_bytes()).unwrap().name, command.name);
-            assert_eq!(find(command.name.to_lowercase().as_bytes()).unwrap().name, command.name);
-        }
-        for name in ["", "GE", "GETT", "A VERY LONG NAME THAT NO COMMAND HAS"] {
-            assert!(find(name.as_bytes()).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn commands_with_keys_have_at_least_one() {
-        for command in TABLE.iter().filter(|command| matches!(command.keys, Keys::At { .. })) {
-            let args = vec![&b"x"[..]; command.arity.unsigned_abs() as usize];
-            assert!(command.keys_of(&args).count() > 0, "{}", command.name);
-        }
-    }
-}

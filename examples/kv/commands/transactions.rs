@@ -1,158 +1,164 @@
 //! MULTI, EXEC, WATCH: several commands as one.
 //!
 //! EXEC takes the locks of all keys that are named or watched, then looks whether a watched one has
-//! changed, then runs. So what it saw is what it works on, and nobody sees half of it.
+//! changed, then runs. So what it saw is what it works on, and no other connection sees half of it.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist::protocol::Context;
 
-use super::{Command, Failure, Keys, Run};
-use crate::resp::Reply;
+use super::{Call, Command, Failure, Keys, Outcome, Run};
 use crate::session::Session;
-use crate::store::Held;
+use crate::shared::{Charge, Shared};
 
 /// A transaction, from MULTI to EXEC.
-#[derive(Default)]
 pub(crate) struct Transaction {
     queue: Vec<(&'static Command, Vec<Vec<u8>>)>,
-    /// Bytes in `queue`.
-    size: usize,
+    charge: Charge,
     /// A command was refused: EXEC will do nothing.
-    spoiled: bool,
+    aborted: bool,
 }
 
 impl Transaction {
-    /// Puts a command into it, for EXEC.
-    pub(crate) fn push(
-        &mut self,
-        command: &'static Command,
-        args: &[&[u8]],
-    ) -> Result<(), Failure> {
-        self.size += args.iter().map(|arg| arg.len() + size_of::<Vec<u8>>()).sum::<usize>();
-        if self.size > MAX_TRANSACTION {
-            self.spoil();
-            return Err(Failure::Other("ERR a transaction of more than 32 MiB"));
+    pub(crate) fn push(&mut self, command: &'static Command, args: &[&[u8]]) -> Outcome {
+        let size = args.iter().map(|arg| arg.len() + size_of::<Vec<u8>>()).sum();
+        if self.charge.grow(size).is_err() {
+            self.abort();
+            return Err(OUT_OF_MEMORY);
         }
-        self.queue.push((command, args.iter().map(|arg| arg.to_vec()).collect()));
+        if !self.aborted {
+            self.queue.push((command, args.iter().map(|arg| arg.to_vec()).collect()));
+        }
         Ok(())
     }
 
-    /// A client that did not look at an error must not have half of its commands run.
-    pub(crate) fn spoil(&mut self) {
-        self.spoiled = true;
+    pub(crate) fn abort(&mut self) {
+        self.aborted = true;
         self.queue = Vec::new();
     }
+}
 
-    fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.queue.iter().flat_map(|(command, args)| {
-            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-            let keys: Vec<usize> = command.key_places(args.len()).collect();
-            keys.into_iter().map(move |place| args[place])
-        })
+/// The keys that a connection watches.
+#[derive(Default)]
+pub(crate) struct Watch {
+    keys: HashSet<Vec<u8>>,
+    /// One of the keys was changed. Exact under the locks of all of them.
+    changed: Arc<AtomicBool>,
+    charge: Option<Charge>,
+}
+
+impl Watch {
+    fn is_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
     }
 
-    fn is_about_all(&self) -> bool {
-        self.queue.iter().any(|(command, _)| matches!(command.keys, Keys::All))
-    }
-
-    fn run(&self, held: &mut Held<'_>, reply: &mut Reply<'_>) {
-        reply.array(self.queue.len());
-        for (command, args) in &self.queue {
-            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-            let Run::Data(run) = command.run else {
-                unreachable!("commands of the connection are not put into a transaction")
-            };
-            if let Err(failure) = run(&args, held, reply) {
-                reply.error(&failure.to_string());
-            }
-        }
+    /// Watches nothing any more. Takes locks, so it is to be called without any.
+    pub(crate) fn clear(&mut self, shared: &Shared) {
+        let watch = mem::take(self);
+        watch.keys.iter().for_each(|key| shared.store.unwatch(key, &watch.changed));
     }
 }
 
-pub(crate) fn multi(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
+pub(super) fn multi(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
     if session.transaction.is_some() {
-        return Err(Failure::Other("ERR MULTI calls can not be nested"));
+        return Err(Failure::new("ERR MULTI calls can not be nested"));
     }
-    session.transaction = Some(Transaction::default());
+    let charge = Charge::new(&session.shared.requests);
+    session.transaction = Some(Transaction { queue: Vec::new(), charge, aborted: false });
     session.reply(cx).ok();
     Ok(())
 }
 
-pub(crate) fn exec(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    let Some(transaction) = session.transaction.take() else {
-        return Err(Failure::Other("ERR EXEC without MULTI"));
-    };
-    let watched = std::mem::take(&mut session.watched);
-    if transaction.spoiled {
-        return Err(Failure::Other("EXECABORT Transaction discarded because of previous errors."));
+pub(super) fn exec(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
+    let transaction = session.transaction.take();
+    let transaction = transaction.ok_or(Failure::new("ERR EXEC without MULTI"))?;
+    // Taken out, so that a queued UNWATCH takes no lock.
+    let mut watch = mem::take(&mut session.client.watch);
+    if !transaction.aborted {
+        run(&transaction, &watch, session, cx);
     }
-    let shared = session.shared();
-    let mut held = match transaction.is_about_all() {
-        true => shared.store.hold_all(cx.now()),
+    watch.clear(&session.shared);
+    match transaction.aborted {
+        true => Err(ABORTED),
+        false => Ok(()),
+    }
+}
+
+fn run(transaction: &Transaction, watch: &Watch, session: &mut Session, cx: &mut Context<'_>) {
+    let queue = transaction.queue.iter();
+    let args: Vec<Vec<&[u8]>> =
+        queue.clone().map(|(_, args)| args.iter().map(Vec::as_slice).collect()).collect();
+    let commands = || queue.clone().map(|(command, _)| *command).zip(&args);
+    let mut held = match commands().any(|(command, _)| matches!(command.keys, Keys::All)) {
+        true => session.shared.store.hold_all(cx.now()),
         false => {
-            let watched = watched.iter().map(|(key, _)| key.as_slice());
-            shared.store.hold(cx.now(), transaction.keys().chain(watched))
+            let keys = commands().flat_map(|(command, args)| command.keys_of(args));
+            let watched = watch.keys.iter().map(Vec::as_slice);
+            session.shared.store.hold(cx.now(), keys.chain(watched))
         }
     };
+    // A look at a watched key that has expired removes it, which is a change.
+    let _expired = watch.keys.iter().filter(|key| !held.at(key).exists()).count();
     let mut reply = session.reply(cx);
-    match watched.iter().all(|(key, version)| held.version(key) == *version) {
-        true => transaction.run(&mut held, &mut reply),
-        false => reply.null_array(),
+    if watch.is_changed() {
+        return reply.null_array();
     }
-    Ok(())
+    reply.array(args.len());
+    let Some((first, _)) = commands().next() else { return };
+    let (client, shared) = (&mut session.client, &*session.shared);
+    let mut call = Call { command: first, args: &[], held, reply, client, shared };
+    for (command, args) in commands() {
+        let Run::Queued(run) = command.run else {
+            unreachable!("only commands that are queued are in the queue")
+        };
+        (call.command, call.args) = (command, args);
+        if let Err(failure) = run(&mut call) {
+            call.reply.error(failure.text());
+        }
+    }
 }
 
-pub(crate) fn discard(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    if session.transaction.take().is_none() {
-        return Err(Failure::Other("ERR DISCARD without MULTI"));
-    }
-    session.watched.clear();
+pub(super) fn discard(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
+    session.transaction.take().ok_or(Failure::new("ERR DISCARD without MULTI"))?;
+    session.client.watch.clear(&session.shared);
     session.reply(cx).ok();
     Ok(())
 }
 
-pub(crate) fn watch(
-    session: &mut Session,
-    args: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
+pub(super) fn watch(session: &mut Session, args: &[&[u8]], cx: &mut Context<'_>) -> Outcome {
     if session.transaction.is_some() {
-        return Err(Failure::Other("ERR WATCH inside MULTI is not allowed"));
+        return Err(Failure::new("ERR WATCH inside MULTI is not allowed"));
     }
-    if session.watched.len() + args.len() > MAX_WATCHED {
-        return Err(Failure::Other("ERR more than 1024 keys watched"));
-    }
-    let shared = session.shared();
-    let mut held = shared.store.hold(cx.now(), args[1..].iter().copied());
-    for key in &args[1..] {
-        session.watched.push((key.to_vec(), held.version(key)));
+    let watch = &mut session.client.watch;
+    // Once a key was changed EXEC will do nothing, whatever else is watched.
+    if !watch.is_changed() {
+        let size = args.iter().map(|key| 2 * key.len() + WATCH_SIZE).sum();
+        let charge = watch.charge.get_or_insert_with(|| Charge::new(&session.shared.requests));
+        charge.grow(size).map_err(|_| OUT_OF_MEMORY)?;
+        let mut held = session.shared.store.hold(cx.now(), args[1..].iter().copied());
+        for key in args[1..].iter().filter(|key| watch.keys.insert(key.to_vec())) {
+            held.at(key).watch(&watch.changed);
+        }
     }
     session.reply(cx).ok();
     Ok(())
 }
 
-pub(crate) fn unwatch(
-    session: &mut Session,
-    _: &[&[u8]],
-    cx: &mut Context<'_>,
-) -> Result<(), Failure> {
-    session.watched.clear();
-    session.reply(cx).ok();
+/// In a transaction it does nothing: EXEC has ended the watch.
+pub(super) fn unwatch(call: &mut Call<'_>) -> Outcome {
+    call.client.watch.clear(call.shared);
+    call.reply.ok();
     Ok(())
 }
 
-/// The most bytes in the commands of a transaction.
-const MAX_TRANSACTION: usize = 32 * 1024 * 1024;
+const ABORTED: Failure =
+    Failure::new("EXECABORT Transaction discarded because of previous errors.");
 
-const MAX_WATCHED: usize = 1024;
+const OUT_OF_MEMORY: Failure =
+    Failure::new("OOM the requests of all clients take more memory than they may");
+
+/// About the memory that a watched key takes beside its bytes.
+const WATCH_SIZE: usize = 160;

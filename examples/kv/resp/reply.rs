@@ -3,8 +3,8 @@
 /// Writes replies to the end of a connection's output.
 pub(crate) struct Reply<'a> {
     output: &'a mut Vec<u8>,
-    /// Version 3: with maps, sets, doubles and a null of its own, which version 2 lacks.
-    version_3: bool,
+    /// Version 3 has maps, sets, doubles and a null type, which version 2 lacks.
+    pub(crate) version_3: bool,
 }
 
 impl<'a> Reply<'a> {
@@ -20,18 +20,25 @@ impl<'a> Reply<'a> {
         self.line(b'+', text.as_bytes());
     }
 
-    /// `text` begins with a word in capitals, by which programs know the error.
-    pub(crate) fn error(&mut self, text: &str) {
-        self.line(b'-', text.as_bytes());
+    /// `text` begins with a code in capitals, by which programs know the error. A line end in it
+    /// becomes a space.
+    pub(crate) fn error(&mut self, text: &[u8]) {
+        self.output.push(b'-');
+        let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        self.output.extend(text.iter().map(one_line));
+        self.output.extend_from_slice(b"\r\n");
     }
 
     pub(crate) fn integer(&mut self, value: i64) {
         self.line(b':', itoa::Buffer::new().format(value).as_bytes());
     }
 
-    /// How many there are of something in memory.
     pub(crate) fn count(&mut self, count: usize) {
         self.head(b':', count);
+    }
+
+    pub(crate) fn flag(&mut self, flag: bool) {
+        self.count(flag.into());
     }
 
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
@@ -47,6 +54,13 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Each as two strings.
+    pub(crate) fn pairs(&mut self, pairs: &[(&str, &str)]) {
+        for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+            self.bulk(text.as_bytes());
+        }
+    }
+
     /// Text for people to read.
     pub(crate) fn verbatim(&mut self, text: &str) {
         if !self.version_3 {
@@ -58,8 +72,8 @@ impl<'a> Reply<'a> {
         self.output.extend_from_slice(b"\r\n");
     }
 
-    pub(crate) fn double(&mut self, value: f64) {
-        let text = value.to_string();
+    /// A double, given as text.
+    pub(crate) fn double(&mut self, text: &str) {
         if self.version_3 { self.line(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
     }
 
@@ -68,30 +82,25 @@ impl<'a> Reply<'a> {
         self.output.extend_from_slice(null);
     }
 
-    /// Null where otherwise an array would stand.
+    /// Null in place of an array.
     pub(crate) fn null_array(&mut self) {
         let null: &[u8] = if self.version_3 { b"_\r\n" } else { b"*-1\r\n" };
         self.output.extend_from_slice(null);
     }
 
-    /// So many replies follow, which make one.
+    /// An array of the next `length` replies.
     pub(crate) fn array(&mut self, length: usize) {
         self.head(b'*', length);
     }
 
-    /// So many pairs of replies follow.
+    /// A map of the next `length` pairs of replies.
     pub(crate) fn map(&mut self, length: usize) {
         if self.version_3 { self.head(b'%', length) } else { self.head(b'*', length * 2) }
     }
 
-    /// So many replies follow, in no order.
+    /// A set of the next `length` replies.
     pub(crate) fn set(&mut self, length: usize) {
         self.head(if self.version_3 { b'~' } else { b'*' }, length);
-    }
-
-    /// Whether a member comes in an array of its own together with its score.
-    pub(crate) fn nests_pairs(&self) -> bool {
-        self.version_3
     }
 
     fn head(&mut self, marker: u8, count: usize) {

@@ -4,53 +4,52 @@
 //! different keys seldom meet. What is atomic follows from one rule: **a command runs while it
 //! holds the locks of all shards that its keys fall into, taken in ascending order.** So
 //!
-//! - each command is atomic, also one with many keys (`MSET`, `RENAME`, `SUNION`);
-//! - so is a transaction: `EXEC` takes the locks of all its commands and of all keys watched before
+//! - each command is atomic, also one with many keys (`MSET`, `RENAME`);
+//! - so is a transaction: `EXEC` takes the locks of all its commands and of all watched keys before
 //!   it begins. Unlike Redis, another connection may run in the meantime, but on other shards;
 //! - a command on the whole keyspace (`FLUSHALL`, `KEYS`) takes every lock, and all others wait;
-//! - nothing can deadlock, since nobody waits for a lock with a lower number than one it holds;
+//! - no deadlock is possible: no thread waits for a lock with a lower number than one it holds;
 //! - each connection's commands run in order, but two connections agree on an order only through
 //!   keys that they share.
 //!
-//! A lock is held for the length of a command, not across a wait, so an ordinary mutex will do: at
-//! worst a worker waits for another one's `KEYS`.
+//! A lock is held for the length of a command, not across a wait, so an ordinary mutex will do.
 
-mod held;
 mod shard;
 mod sorted;
 mod value;
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use heist::time::Instant;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
-pub(crate) use held::Held;
-use shard::Shard;
+use shard::{Shard, Slot};
 pub(crate) use sorted::Sorted;
-pub(crate) use value::{Bytes, Hash, List, Set, WrongType};
+pub(crate) use value::{Hash, Kind, List, Set, Text, WrongType};
 
 /// All keys.
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
-    /// Keyed with a secret of this process: nobody can make keys that fall into one shard.
+    /// Keyed with a secret of this process: no client can make keys that fall into one shard.
     hasher: RandomState,
-    /// The time at [`Instant::ZERO`], in milliseconds since 1970.
-    unix_origin: u64,
+    /// The wall clock at [`Instant::ZERO`], in milliseconds since 1970. Relaxed: it is set alone.
+    unix_origin: AtomicI64,
 }
 
 impl Store {
     pub(crate) fn new(now: Instant) -> Store {
         let hasher = RandomState::new();
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(hasher.clone()))).collect();
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_origin = (unix.as_millis() as u64).saturating_sub(now.as_nanos() / 1_000_000);
-        Store { shards, hasher, unix_origin }
+        let store = Store { shards, hasher, unix_origin: AtomicI64::new(0) };
+        store.sweep(now);
+        store
     }
 
-    /// Locks all that `keys` fall into.
+    /// Locks the shards of `keys`.
     pub(crate) fn hold<'k>(
         &self,
         now: Instant,
@@ -63,23 +62,32 @@ impl Store {
             shards.dedup();
         }
         let guards = shards.iter().map(|&shard| (shard, self.shards[shard].lock())).collect();
-        Held::new(self, guards, now)
+        Held { store: self, guards, now: self.unix_millis(now) }
     }
 
     /// Locks everything.
     pub(crate) fn hold_all(&self, now: Instant) -> Held<'_> {
         let guards = self.shards.iter().map(Mutex::lock).enumerate().collect();
-        Held::new(self, guards, now)
+        Held { store: self, guards, now: self.unix_millis(now) }
     }
 
-    /// Removes what has expired and was not asked for since: some of each shard, so that no lock is
-    /// held for long. Whether there is more.
+    /// Ends what [`Slot::watch`] began. Takes one lock at a time: call it without any.
+    pub(crate) fn unwatch(&self, key: &[u8], changed: &Arc<AtomicBool>) {
+        self.shards[self.shard_of(key)].lock().unwatch(key, changed);
+    }
+
+    /// Follows the wall clock, and removes expired keys that no command asked for: some of each
+    /// shard, so that no lock is held for long. Whether there are more.
     pub(crate) fn sweep(&self, now: Instant) -> bool {
-        let mut more = false;
-        for shard in &self.shards {
-            more |= shard.lock().sweep(now, SWEEP);
-        }
-        more
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let origin = unix.as_millis() as i64 - (now.as_nanos() / 1_000_000) as i64;
+        self.unix_origin.store(origin, Ordering::Relaxed);
+        let now = self.unix_millis(now);
+        self.shards.iter().filter(|shard| shard.lock().sweep(now, SWEEP)).count() > 0
+    }
+
+    fn unix_millis(&self, now: Instant) -> i64 {
+        self.unix_origin.load(Ordering::Relaxed) + (now.as_nanos() / 1_000_000) as i64
     }
 
     fn shard_of(&self, key: &[u8]) -> usize {
@@ -88,45 +96,48 @@ impl Store {
     }
 }
 
+/// What a command or a transaction sees of the store: the shards of its keys, locked. All of it runs
+/// at one time, in milliseconds since 1970.
+pub(crate) struct Held<'a> {
+    store: &'a Store,
+    /// In ascending order.
+    guards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+    pub(crate) now: i64,
+}
+
+impl Held<'_> {
+    /// A key of the command.
+    pub(crate) fn at<'h>(&'h mut self, key: &'h [u8]) -> Slot<'h> {
+        let place = match self.guards.len() {
+            // The one shard of a command with one key.
+            1 => 0,
+            SHARDS => self.store.shard_of(key),
+            _ => {
+                let shard = self.store.shard_of(key);
+                let place = self.guards.binary_search_by_key(&shard, |(shard, _)| *shard);
+                place.expect("a command uses only the keys that its row of the table names")
+            }
+        };
+        debug_assert_eq!(self.guards[place].0, self.store.shard_of(key));
+        Slot { key, shard: &mut self.guards[place].1, now: self.now }
+    }
+
+    /// How many keys there are; those that expired and were not swept yet count.
+    pub(crate) fn len(&self) -> usize {
+        self.guards.iter().map(|(_, shard)| shard.len()).sum()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.guards.iter_mut().for_each(|(_, shard)| shard.clear());
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.guards.iter().flat_map(|(_, shard)| shard.keys(self.now))
+    }
+}
+
 /// Few enough to lock them all in a microsecond, many enough for two workers to meet seldom.
 const SHARDS: usize = 64;
 
 /// How many expired keys are removed under one lock.
 const SWEEP: usize = 100;
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::value::Value;
-    use super::*;
-
-    const NOW: Instant = Instant::from_nanos(1_000_000_000);
-
-    #[test]
-    fn shards_are_locked_once_each_and_in_order() {
-        let store = Store::new(NOW);
-        let keys: Vec<String> = (0..1000).map(|index| format!("key:{index}")).collect();
-        let held = store.hold(NOW, keys.iter().rev().map(String::as_bytes));
-        assert_eq!(held.shards().collect::<Vec<_>>(), (0..SHARDS).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn sweep_removes_what_nobody_asks_for() {
-        let store = Store::new(NOW);
-        let keys: Vec<String> = (0..1000).map(|index| format!("key:{index}")).collect();
-        let mut held = store.hold_all(NOW);
-        for key in &keys {
-            held.put(key.as_bytes(), Value::Text(b"x".to_vec()));
-            held.set_expiry(key.as_bytes(), Some(NOW + Duration::from_secs(1)));
-        }
-        held.put(b"for ever", Value::Text(b"x".to_vec()));
-        drop(held);
-        let later = NOW + Duration::from_secs(2);
-        store.sweep(NOW);
-        // At the old time, nothing is hidden by being late.
-        assert_eq!(store.hold_all(NOW).len(), 1001);
-        while store.sweep(later) {}
-        assert_eq!(store.hold_all(NOW).len(), 1);
-    }
-}

@@ -1,124 +1,40 @@
-//! One shard: keys, their values, and when they expire.
+//! One shard: keys, their values, when they expire, and which connections watch them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::RandomState;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use heist::time::Instant;
 use indexmap::IndexMap;
 
-use super::value::{Bytes, Value};
+use super::value::{Bytes, Kind, Value, WrongType};
 
-/// The keys that fall into it, in a vector with an index: so that a random one is found at once,
-/// and SCAN can stop and go on.
-pub(crate) struct Shard {
+#[derive(Default)]
+pub(super) struct Shard {
+    /// In a vector with an index, so that a random key is found at once.
     entries: IndexMap<Bytes, Entry>,
     /// The keys that expire, the earliest first.
-    expiries: BTreeSet<(Instant, Bytes)>,
-    /// The version that was given to an entry last.
-    version: u64,
+    expiries: BTreeSet<(i64, Bytes)>,
+    /// For each watched key, the flags of the connections that watch it.
+    watchers: HashMap<Bytes, Vec<Arc<AtomicBool>>>,
 }
 
 pub(crate) struct Entry {
-    pub(super) value: Value,
-    pub(super) expires: Option<Instant>,
-    /// Given anew whenever the entry may have changed; WATCH compares it.
-    pub(super) version: u64,
+    value: Value,
+    /// Milliseconds since 1970; the key is gone once this time is past.
+    expires: Option<i64>,
 }
 
 impl Shard {
     pub(super) fn new(hasher: RandomState) -> Shard {
-        Shard { entries: IndexMap::with_hasher(hasher), expiries: BTreeSet::new(), version: 0 }
-    }
-
-    /// The entry of `key`, unless it has expired.
-    pub(super) fn live(&mut self, key: &[u8], now: Instant) -> Option<&Entry> {
-        let index = self.find(key, now)?;
-        Some(&self.entries[index])
-    }
-
-    /// As [`live`](Shard::live), to be changed.
-    pub(super) fn live_mut(&mut self, key: &[u8], now: Instant) -> Option<&mut Entry> {
-        let index = self.find(key, now)?;
-        let version = self.next_version();
-        let entry = &mut self.entries[index];
-        entry.version = version;
-        Some(entry)
-    }
-
-    pub(super) fn live_or_insert(
-        &mut self,
-        key: &[u8],
-        now: Instant,
-        value: impl FnOnce() -> Value,
-    ) -> &mut Entry {
-        let version = self.next_version();
-        let index = match self.find(key, now) {
-            Some(index) => index,
-            None => {
-                let entry = Entry { value: value(), expires: None, version };
-                self.entries.insert_full(key.into(), entry).0
-            }
-        };
-        let entry = &mut self.entries[index];
-        entry.version = version;
-        entry
-    }
-
-    pub(super) fn put(&mut self, key: &[u8], value: Value) {
-        let version = self.next_version();
-        let entry = Entry { value, expires: None, version };
-        let old = match self.entries.get_mut(key) {
-            Some(place) => Some(std::mem::replace(place, entry)),
-            None => self.entries.insert(key.into(), entry),
-        };
-        self.forget_expiry(key, old.and_then(|old| old.expires));
-    }
-
-    pub(super) fn put_text(&mut self, key: &[u8], text: &[u8]) {
-        let version = self.next_version();
-        match self.entries.get_mut(key) {
-            Some(Entry { value: Value::Text(old), expires: None, version: old_version })
-                if old.capacity() <= 2 * text.len() =>
-            {
-                *old_version = version;
-                old.clear();
-                old.extend_from_slice(text);
-            }
-            _ => self.put(key, Value::Text(text.to_vec())),
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: &[u8], now: Instant) -> Option<Entry> {
-        let index = self.find(key, now)?;
-        Some(self.remove_at(index))
-    }
-
-    pub(super) fn set_expiry(
-        &mut self,
-        key: &[u8],
-        now: Instant,
-        expires: Option<Instant>,
-    ) -> bool {
-        let Some(entry) = self.live_mut(key, now) else { return false };
-        let old = std::mem::replace(&mut entry.expires, expires);
-        self.forget_expiry(key, old);
-        if let Some(expires) = expires {
-            self.expiries.insert((expires, key.into()));
-        }
-        true
+        Shard { entries: IndexMap::with_hasher(hasher), ..Shard::default() }
     }
 
     /// Removes up to `count` of the keys that have expired. Whether there may be more.
-    pub(super) fn sweep(&mut self, now: Instant, count: usize) -> bool {
-        for _ in 0..count {
-            match self.expiries.first() {
-                Some((expires, _)) if *expires <= now => {}
-                _ => return false,
-            }
-            let (_, key) = self.expiries.pop_first().expect("the first was looked at");
-            self.entries.swap_remove(&key);
-        }
-        true
+    pub(super) fn sweep(&mut self, now: i64, count: usize) -> bool {
+        let next = |shard: &Shard| shard.expiries.first().filter(|(at, _)| *at < now).cloned();
+        (0..count).all(|_| next(self).and_then(|(_, key)| self.remove(&key)).is_some())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -126,59 +42,160 @@ impl Shard {
     }
 
     pub(super) fn clear(&mut self) {
+        let watched = self.watchers.iter().filter(|(key, _)| self.entries.contains_key(*key));
+        watched.flat_map(|(_, watchers)| watchers).for_each(set);
         self.entries.clear();
         self.expiries.clear();
     }
 
-    pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = (&[u8], &Value)> {
-        self.below(self.len(), self.len(), now).map(|(_, key, value)| (key, value))
+    /// The keys that have not expired.
+    pub(super) fn keys(&self, now: i64) -> impl Iterator<Item = &[u8]> {
+        let live = move |entry: &Entry| entry.expires.is_none_or(|expires| now <= expires);
+        self.entries.iter().filter(move |(_, entry)| live(entry)).map(|(key, _)| &**key)
     }
 
-    /// At most `count` entries below `index`, downwards, each with its index.
-    pub(super) fn below(
-        &self,
-        index: usize,
-        count: usize,
-        now: Instant,
-    ) -> impl Iterator<Item = (usize, &[u8], &Value)> {
-        let end = index.min(self.len());
-        let range = end.saturating_sub(count)..end;
-        range.rev().filter_map(move |index| {
-            let (key, entry) = self.entries.get_index(index)?;
-            entry.is_live(now).then_some((index, &**key, &entry.value))
-        })
+    pub(super) fn unwatch(&mut self, key: &[u8], changed: &Arc<AtomicBool>) {
+        let Some(watchers) = self.watchers.get_mut(key) else { return };
+        watchers.retain(|watcher| !Arc::ptr_eq(watcher, changed));
+        if watchers.is_empty() {
+            self.watchers.remove(key);
+        }
     }
 
-    /// Where `key` is. One that has expired is removed: nobody asks whether the sweep came yet.
-    fn find(&mut self, key: &[u8], now: Instant) -> Option<usize> {
+    /// The entry of `key`. An expired one is removed.
+    fn live(&mut self, key: &[u8], now: i64) -> Option<&mut Entry> {
         let index = self.entries.get_index_of(key)?;
-        if self.entries[index].is_live(now) {
-            return Some(index);
+        if self.entries[index].expires.is_some_and(|expires| expires < now) {
+            self.remove(key);
+            return None;
         }
-        self.remove_at(index);
-        None
+        Some(&mut self.entries[index])
     }
 
-    fn remove_at(&mut self, index: usize) -> Entry {
-        let (key, entry) = self.entries.swap_remove_index(index).expect("the key was found there");
-        self.forget_expiry(&key, entry.expires);
-        entry
+    fn put(&mut self, key: &[u8], entry: Entry) {
+        let expires = entry.expires;
+        let old = match self.entries.get_mut(key) {
+            Some(place) => Some(mem::replace(place, entry)),
+            None => self.entries.insert(key.into(), entry),
+        };
+        self.move_expiry(key, old.and_then(|old| old.expires), expires);
+        self.touch(key);
     }
 
-    fn forget_expiry(&mut self, key: &[u8], expires: Option<Instant>) {
-        if let Some(expires) = expires {
-            self.expiries.remove(&(expires, key.into()));
+    fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.entries.swap_remove(key)?;
+        self.move_expiry(key, entry.expires, None);
+        self.touch(key);
+        Some(entry)
+    }
+
+    fn move_expiry(&mut self, key: &[u8], from: Option<i64>, to: Option<i64>) {
+        if let Some(from) = from {
+            self.expiries.remove(&(from, key.into()));
         }
+        self.expiries.extend(to.map(|to| (to, key.into())));
     }
 
-    fn next_version(&mut self) -> u64 {
-        self.version += 1;
-        self.version
+    /// Tells the watchers of a change.
+    fn touch(&self, key: &[u8]) {
+        if !self.watchers.is_empty() {
+            self.watchers.get(key).into_iter().flatten().for_each(set);
+        }
     }
 }
 
-impl Entry {
-    fn is_live(&self, now: Instant) -> bool {
-        self.expires.is_none_or(|expires| now < expires)
+/// Relaxed: EXEC reads the flag under the locks of the watched keys, under which it was set.
+fn set(changed: &Arc<AtomicBool>) {
+    changed.store(true, Ordering::Relaxed);
+}
+
+/// A key, in its locked shard.
+///
+/// The connections that watch the key are told of each change. After a value was lent to be changed
+/// and changed, [`modified`](Slot::modified) has to be called.
+pub(crate) struct Slot<'h> {
+    pub(super) key: &'h [u8],
+    pub(super) shard: &'h mut Shard,
+    pub(super) now: i64,
+}
+
+impl<'h> Slot<'h> {
+    pub(crate) fn value(self) -> Option<&'h Value> {
+        self.shard.live(self.key, self.now).map(|entry| &entry.value)
+    }
+
+    pub(crate) fn exists(self) -> bool {
+        self.value().is_some()
+    }
+
+    /// The value, if it is of the kind asked for.
+    pub(crate) fn read<K: Kind>(self) -> Result<Option<&'h K>, WrongType> {
+        self.value().map(K::of).transpose()
+    }
+
+    /// As [`read`](Slot::read), to be changed.
+    pub(crate) fn modify<K: Kind>(self) -> Result<Option<&'h mut K>, WrongType> {
+        let entry = self.shard.live(self.key, self.now);
+        entry.map(|entry| K::of_mut(&mut entry.value)).transpose()
+    }
+
+    /// As [`modify`](Slot::modify); makes an empty value if there is none.
+    pub(crate) fn modify_or_new<K: Kind>(self) -> Result<&'h mut K, WrongType> {
+        if self.shard.live(self.key, self.now).is_none() {
+            let entry = Entry { value: K::empty(), expires: None };
+            self.shard.entries.insert(self.key.into(), entry);
+        }
+        K::of_mut(&mut self.shard.entries[self.key].value)
+    }
+
+    /// Ends a change; an empty collection is removed.
+    pub(crate) fn modified(self) {
+        match self.shard.entries.get(self.key) {
+            Some(entry) if entry.value.is_empty_collection() => drop(self.shard.remove(self.key)),
+            _ => self.shard.touch(self.key),
+        }
+    }
+
+    /// Puts text here, without an expiry. The memory of the text before is used again.
+    pub(crate) fn put_text(self, text: &[u8]) {
+        match self.shard.entries.get_mut(self.key) {
+            Some(Entry { value: Value::Text(old), expires: None })
+                if old.capacity() <= 2 * text.len() =>
+            {
+                old.clear();
+                old.extend_from_slice(text);
+                self.shard.touch(self.key);
+            }
+            _ => self.put(Entry { value: Value::Text(text.to_vec()), expires: None }),
+        }
+    }
+
+    pub(crate) fn put(self, entry: Entry) {
+        self.shard.put(self.key, entry);
+    }
+
+    pub(crate) fn take(self) -> Option<Entry> {
+        self.shard.live(self.key, self.now)?;
+        self.shard.remove(self.key)
+    }
+
+    /// When the key expires, if it is there and does so.
+    pub(crate) fn expiry(self) -> Option<i64> {
+        self.shard.live(self.key, self.now)?.expires
+    }
+
+    /// Sets when the key expires, if it is there.
+    pub(crate) fn set_expiry(self, expires: Option<i64>) {
+        let Some(entry) = self.shard.entries.get_mut(self.key) else { return };
+        let old = mem::replace(&mut entry.expires, expires);
+        self.shard.move_expiry(self.key, old, expires);
+        self.shard.touch(self.key);
+    }
+
+    /// Sets `changed` once the key changes, until [`Store::unwatch`](super::Store::unwatch).
+    pub(crate) fn watch(self, changed: &Arc<AtomicBool>) {
+        // A key that has expired before is removed now: that is no change.
+        self.shard.live(self.key, self.now);
+        self.shard.watchers.entry(self.key.into()).or_default().push(Arc::clone(changed));
     }
 }

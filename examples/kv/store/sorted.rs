@@ -1,15 +1,20 @@
-//! A sorted set: members with scores, in the order of their scores.
+//! A sorted set: members with scores, in the order of their scores, members of one score in the
+//! order of their bytes.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexset::BTreeSet;
 
 #[derive(Default)]
 pub(crate) struct Sorted {
-    scores: IndexMap<Arc<[u8]>, f64>,
+    scores: HashMap<Arc<[u8]>, f64>,
+    /// Knows the rank of each element, in O(log n).
     order: BTreeSet<(Score, Arc<[u8]>)>,
+    /// It was once longer than what Redis keeps as a listpack, which has no negative zero.
+    is_long: bool,
 }
 
 impl Sorted {
@@ -17,52 +22,59 @@ impl Sorted {
         self.scores.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.scores.is_empty()
-    }
-
     pub(crate) fn score(&self, member: &[u8]) -> Option<f64> {
         self.scores.get(member).copied()
     }
 
-    /// Sets the score of `member`, and returns the one it had.
-    pub(crate) fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        let (member, old) = match self.scores.get_full_mut(member) {
-            Some((_, _, old)) if *old == score => return Some(score),
-            Some((_, member, old)) => (Arc::clone(member), Some(std::mem::replace(old, score))),
-            None => {
-                let member: Arc<[u8]> = member.into();
-                self.scores.insert(Arc::clone(&member), score);
-                (member, None)
-            }
-        };
-        if let Some(old) = old {
-            self.order.remove(&(Score(old), Arc::clone(&member)));
+    /// Sets the score of `member`.
+    pub(crate) fn insert(&mut self, member: &[u8], mut score: f64) {
+        let old = self.take(member);
+        self.is_long |= old.is_none() && (self.len() >= SHORT || member.len() > SHORT_MEMBER);
+        if !self.is_long {
+            // Of a negative zero it makes a positive one.
+            score += 0.0;
         }
+        let member = old.map_or_else(|| member.into(), |(member, _)| member);
+        self.scores.insert(Arc::clone(&member), score);
         self.order.insert((Score(score), member));
-        old
     }
 
+    /// Whether `member` was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let Some((_, member, score)) = self.scores.swap_remove_full(member) else { return false };
-        self.order.remove(&(Score(score), member))
+        self.take(member).is_some()
     }
 
     /// Takes the member with the lowest score, or the highest.
     pub(crate) fn pop(&mut self, highest: bool) -> Option<(Arc<[u8]>, f64)> {
         let popped = if highest { self.order.pop_last() } else { self.order.pop_first() };
         let (Score(score), member) = popped?;
-        self.scores.swap_remove(&member);
+        self.scores.remove(&member);
         Some((member, score))
     }
 
-    /// All members, the lowest score first.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], f64)> + Clone {
-        self.order.iter().map(|(score, member)| (&**member, score.0))
+    /// How many members are before `member`.
+    pub(crate) fn rank(&self, member: &[u8]) -> Option<usize> {
+        let (member, score) = self.scores.get_key_value(member)?;
+        Some(self.order.rank(&(Score(*score), Arc::clone(member))))
+    }
+
+    /// The members of those ranks.
+    pub(crate) fn range(
+        &self,
+        ranks: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = (&[u8], f64)> {
+        let elements = (!ranks.is_empty()).then(|| self.order.range_idx(ranks));
+        elements.into_iter().flatten().map(|(score, member)| (&**member, score.0))
+    }
+
+    fn take(&mut self, member: &[u8]) -> Option<(Arc<[u8]>, f64)> {
+        let (member, score) = self.scores.remove_entry(member)?;
+        self.order.remove(&(Score(score), Arc::clone(&member)));
+        Some((member, score))
     }
 }
 
-/// A score has an order: commands refuse what is not a number.
+/// A score has an order: commands refuse NaN.
 #[derive(Clone, Copy)]
 struct Score(f64);
 
@@ -86,3 +98,7 @@ impl PartialEq for Score {
 }
 
 impl Eq for Score {}
+
+/// `zset-max-listpack-entries` and `zset-max-listpack-value` of Redis.
+const SHORT: usize = 128;
+const SHORT_MEMBER: usize = 64;

@@ -1,4 +1,4 @@
-//! What can be at a key.
+//! The values that keys have.
 
 use std::collections::VecDeque;
 
@@ -6,14 +6,15 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::sorted::Sorted;
 
-/// A key, or a member of something.
+/// A key, or a member of a collection.
 pub(crate) type Bytes = Box<[u8]>;
+pub(crate) type Text = Vec<u8>;
 pub(crate) type Hash = IndexMap<Bytes, Bytes>;
 pub(crate) type List = VecDeque<Bytes>;
 pub(crate) type Set = IndexSet<Bytes>;
 
 pub(crate) enum Value {
-    Text(Vec<u8>),
+    Text(Text),
     Hash(Box<Hash>),
     List(List),
     Set(Box<Set>),
@@ -37,12 +38,12 @@ impl Value {
             Value::Hash(hash) => hash.is_empty(),
             Value::List(list) => list.is_empty(),
             Value::Set(set) => set.is_empty(),
-            Value::Sorted(sorted) => sorted.is_empty(),
+            Value::Sorted(sorted) => sorted.len() == 0,
         }
     }
 }
 
-/// The key holds something of another kind.
+/// The key holds a value of another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
 pub(crate) struct WrongType;
@@ -52,74 +53,33 @@ pub(crate) trait Kind: Sized {
     fn empty() -> Value;
     fn of(value: &Value) -> Result<&Self, WrongType>;
     fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType>;
+    fn length(&self) -> usize;
 }
 
-impl Kind for Vec<u8> {
-    fn empty() -> Value {
-        Value::Text(Vec::new())
-    }
+macro_rules! kind {
+    ($type:ty, $variant:ident) => {
+        impl Kind for $type {
+            fn empty() -> Value {
+                Value::$variant(Default::default())
+            }
 
-    fn of(value: &Value) -> Result<&Self, WrongType> {
-        if let Value::Text(text) = value { Ok(text) } else { Err(WrongType) }
-    }
+            fn of(value: &Value) -> Result<&Self, WrongType> {
+                if let Value::$variant(value) = value { Ok(value) } else { Err(WrongType) }
+            }
 
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
-        if let Value::Text(text) = value { Ok(text) } else { Err(WrongType) }
-    }
+            fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
+                if let Value::$variant(value) = value { Ok(value) } else { Err(WrongType) }
+            }
+
+            fn length(&self) -> usize {
+                self.len()
+            }
+        }
+    };
 }
 
-impl Kind for Hash {
-    fn empty() -> Value {
-        Value::Hash(Box::default())
-    }
-
-    fn of(value: &Value) -> Result<&Self, WrongType> {
-        if let Value::Hash(hash) = value { Ok(hash) } else { Err(WrongType) }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
-        if let Value::Hash(hash) = value { Ok(hash) } else { Err(WrongType) }
-    }
-}
-
-impl Kind for List {
-    fn empty() -> Value {
-        Value::List(List::new())
-    }
-
-    fn of(value: &Value) -> Result<&Self, WrongType> {
-        if let Value::List(list) = value { Ok(list) } else { Err(WrongType) }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
-        if let Value::List(list) = value { Ok(list) } else { Err(WrongType) }
-    }
-}
-
-impl Kind for Set {
-    fn empty() -> Value {
-        Value::Set(Box::default())
-    }
-
-    fn of(value: &Value) -> Result<&Self, WrongType> {
-        if let Value::Set(set) = value { Ok(set) } else { Err(WrongType) }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
-        if let Value::Set(set) = value { Ok(set) } else { Err(WrongType) }
-    }
-}
-
-impl Kind for Sorted {
-    fn empty() -> Value {
-        Value::Sorted(Box::default())
-    }
-
-    fn of(value: &Value) -> Result<&Self, WrongType> {
-        if let Value::Sorted(sorted) = value { Ok(sorted) } else { Err(WrongType) }
-    }
-
-    fn of_mut(value: &mut Value) -> Result<&mut Self, WrongType> {
-        if let Value::Sorted(sorted) = value { Ok(sorted) } else { Err(WrongType) }
-    }
-}
+kind!(Text, Text);
+kind!(Hash, Hash);
+kind!(List, List);
+kind!(Set, Set);
+kind!(Sorted, Sorted);
