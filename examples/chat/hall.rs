@@ -1,17 +1,24 @@
 //! Who is there, and which rooms: what all connections share.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::room::{Person, Room};
+use crate::person::Person;
+use crate::room::Room;
 
 pub(crate) struct Hall {
     /// How long a slow reader is waited for.
     pub(crate) patience: Duration,
+    /// How many lines a second each person may say.
+    pub(crate) share: u32,
     max_people: usize,
+    /// Closed with the chat.
+    open: (Sender<Infallible>, Receiver<Infallible>),
     names: Mutex<Names>,
     /// Those with somebody in them. Joining and leaving is done under this lock, so that nobody
     /// joins a room that is just being removed.
@@ -44,8 +51,19 @@ pub(crate) enum Refusal {
 }
 
 impl Hall {
-    pub(crate) fn new(max_people: usize, patience: Duration) -> Hall {
-        Hall { patience, max_people, names: Mutex::default(), rooms: Mutex::default() }
+    pub(crate) fn new(max_people: usize, patience: Duration, share: u32) -> Hall {
+        let (names, rooms) = Default::default();
+        Hall { patience, share, max_people, open: bounded(1), names, rooms }
+    }
+
+    /// Asks everybody to leave.
+    pub(crate) fn close(&self) {
+        self.open.0.close();
+    }
+
+    /// Waits until the chat closes.
+    pub(crate) async fn closing(&self) {
+        let _ = self.open.1.recv().await;
     }
 
     /// Takes a new person in, under a name that nobody has.

@@ -10,26 +10,38 @@
 //! What it shows of heist, from the outside in:
 //!
 //! - this file: a [`Server`], and which of its bounds fit people who may be silent for long;
-//! - `session`: one person's connection as a [`Protocol`](heist::protocol::Protocol): lines in,
-//!   lines out, and what becomes of a reader who is too slow;
+//! - `connection`: one person's task. One loop reads, one writes, and **back-pressure** is nothing
+//!   but a loop that waits. `lines` is what comes in, `person` is what goes out, with what becomes
+//!   of a reader who is too slow;
+//! - `session`: what a person says and asks for. `share`: that nobody has the room alone;
 //! - `room`: **how one line reaches thousands**: in one shared piece of memory, a few receivers at a
 //!   time, each woken once however many lines have gathered;
 //! - `hall`: who is there, and which rooms.
 //!
 //! # Bounds
 //!
-//! Each person costs at most 16 KiB of output, 32 messages, which share their text, and a socket's
-//! buffer of 64 KiB. Who does not read that much for `--patience` seconds is told, and has as long
-//! again to take the word; the others do not wait. A room takes 16 KiB of lines that were not
-//! delivered yet; what is said beyond that is refused with a line to whoever said it. Who neither
-//! says nor hears anything for `--idle` seconds is dropped. Another machine may have 256
-//! connections.
+//! A person may say `--share` lines in a second. One that says more is told so once. From then on
+//! its lines are read as the share allows, and wait in the sockets until then: none is lost, and
+//! nobody else waits for them. A line has at most 1,000 bytes before its LF or CRLF.
+//!
+//! A room takes 16 KiB of lines that were not delivered yet. A person who has one more to say waits
+//! until these are on their way.
+//!
+//! Each person costs at most 64 messages, which share their text, an answer, and 96 KiB in the
+//! buffers of its socket. Who does not take a message within `--patience` seconds is told, and has
+//! as long again to take the word; the others do not wait. Who neither says nor hears anything for
+//! `--idle` seconds is dropped. Another machine may have 256 connections.
 
+mod connection;
 mod hall;
+mod lines;
+mod person;
 mod room;
 mod session;
+mod share;
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -39,16 +51,14 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 use heist::Server;
-use heist::protocol::{self, Sender};
-use heist::server::{self, ByInbox, Listener, Peer};
+use heist::server::{Address, Limits, Listener};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use socket2::{Domain, Socket, Type};
 
+use crate::connection::attend;
 use crate::hall::Hall;
-use crate::room::News;
-use crate::session::Session;
 
 /// A chat for thousands, to be used with netcat
 #[derive(Parser)]
@@ -64,6 +74,10 @@ struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "10",
           value_parser = clap::value_parser!(u16).range(1..))]
     patience: u16,
+    /// How many lines each person may say in a second
+    #[arg(long, value_name = "LINES", default_value = "50",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    share: u32,
     /// How long somebody may stay who neither says nor hears anything
     #[arg(long, value_name = "SECONDS", default_value = "3600",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -93,15 +107,20 @@ fn main() -> ExitCode {
     match run(&options, listener) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("chat: {error}");
+            complain(format_args!("chat: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn refuse(reason: &str) -> ExitCode {
-    eprintln!("chat: {reason}");
+    complain(format_args!("chat: {reason}"));
     ExitCode::from(2)
+}
+
+/// As `eprintln!`, which panics where that cannot be written.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
@@ -111,36 +130,38 @@ fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
         builder = builder.workers(workers.into());
     }
     let runtime = builder.start()?;
-    let hall = Arc::new(Hall::new(options.max_people, options.patience()));
-    let make = move |_: &Peer, inbox: Sender<News>| Session::new(Arc::clone(&hall), inbox);
+    let hall = Arc::new(Hall::new(options.max_people, options.patience(), options.share));
+    let everybody = Arc::clone(&hall);
     let server = Server::builder()
         .name("chat")
         .listen(listener)
-        .limits(server_limits(options))
-        .serve(ByInbox::new(make).limits(person_limits(options)))
+        .limits(limits(options))
+        .handler(move |stream, _peer| attend(Arc::clone(&hall), stream))
         .start_on(runtime.handle())?;
-    greet(&server)?;
+    greet(&server).map_err(|error| format!("cannot write to standard output: {error}"))?;
 
     // The workers serve; this thread has nothing to do but wait.
     signals.forever().next();
-    eprintln!("stopped: {}", server.drain_blocking(GRACE));
+    everybody.close();
+    complain(format_args!("stopped: {}", server.drain_blocking(GRACE)));
     Ok(())
 }
 
-/// A listener whose connections have small send buffers, which they inherit: what the system keeps
-/// for a slow reader is memory too, and by itself it would be megabytes.
+/// A listener whose connections have small buffers, which they inherit: what the system keeps for a
+/// slow reader, and of a person who says too much, is memory too, and by itself it would be megabytes.
 fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), None)?;
     socket.set_reuse_address(true)?;
-    // The system doubles it, to have room for its own notes.
+    // The system doubles them, to have room for its own notes.
     socket.set_send_buffer_size(32 * 1024)?;
+    socket.set_recv_buffer_size(16 * 1024)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     Listener::from_fd(socket.into())
 }
 
 fn greet(server: &Server) -> io::Result<()> {
-    let server::Address::Tcp(address) = &server.addresses()[0] else {
+    let Address::Tcp(address) = &server.addresses()[0] else {
         unreachable!("it listens on a port");
     };
     let (ip, port) = (address.ip(), address.port());
@@ -153,44 +174,17 @@ impl Options {
     }
 }
 
-/// What all people together may cost.
-fn server_limits(options: &Options) -> server::Limits {
-    // Whoever is one too many has to be let in to be told so.
-    let connections = options.max_people.saturating_add(AT_THE_DOOR);
-    server::Limits {
-        connections,
-        // What each may keep waiting is bounded already.
-        buffered_bytes: connections.saturating_mul(MOST_KEPT),
+/// The bounds that a server has by default are for machines at both ends. People think while they
+/// type and are silent for long.
+fn limits(options: &Options) -> Limits {
+    Limits {
+        // Whoever is one too many has to be let in to be told so.
+        connections: options.max_people.saturating_add(AT_THE_DOOR),
+        // Nor does a patience that is long, and the time for the last word, end by this one.
+        idle_timeout: Duration::from_secs(options.idle.into()).max(3 * options.patience()),
         // Who comes while there is much to do waits a little: it is those who are here that talk.
         shed: false,
-        ..server::Limits::default()
-    }
-}
-
-/// What one person may cost.
-///
-/// The bounds that a server has by default are for machines at both ends. People think while they
-/// type and are silent for long, so only those bounds are left that have a flag.
-fn person_limits(options: &Options) -> protocol::Limits {
-    let patience = options.patience();
-    // The session's own patience begins when 16 KiB wait, and at its end it says a word, which the
-    // engine does not. So the engine leaves it the time, and is there for those who stand still
-    // with less.
-    let write_timeout = 2 * patience;
-    // Nor does a patience that is long end by this one.
-    let idle_timeout = Duration::from_secs(options.idle.into()).max(write_timeout);
-    protocol::Limits {
-        high_watermark: 16 * 1024,
-        low_watermark: 4 * 1024,
-        inbox: 32,
-        idle_timeout,
-        // A line that is half typed costs no more than one that is not begun.
-        message_timeout: idle_timeout,
-        min_receive_rate: 0,
-        write_timeout,
-        min_send_rate: 0,
-        flush_timeout: patience,
-        ..protocol::Limits::default()
+        ..Limits::default()
     }
 }
 
@@ -206,6 +200,3 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How many may be there to be told that the chat is full.
 const AT_THE_DOOR: usize = 64;
-
-/// The most that waits for one person: what may, and one message more, in a buffer that doubles.
-const MOST_KEPT: usize = 64 * 1024;

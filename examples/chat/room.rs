@@ -12,68 +12,27 @@
 //!
 //! An inbox that is full is that of a reader who cannot keep up. The others do not wait: the reader
 //! has missed something from then on, so it gets nothing more, and is told and dropped.
+//!
+//! If more is said than is delivered, those who say it wait, and whoever waits is not read from. That
+//! one person does not fill the room is seen to before: see `share`.
 
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use heist::protocol::{SendError, Sender};
+use event_listener::Event;
 use parking_lot::Mutex;
 
-/// What was said, shared by all who hear it.
-type Text = Arc<[u8]>;
+use crate::person::{Person, Text};
 
 type Members = Arc<Vec<Arc<Person>>>;
-
-/// What a member's connection is told.
-pub(crate) struct News {
-    /// Where it was said: who has just left does not want to hear it.
-    pub(crate) room: u64,
-    /// Whole lines.
-    pub(crate) text: Text,
-}
-
-/// Somebody's connection, as rooms see it.
-pub(crate) struct Person {
-    inbox: Sender<News>,
-    name: Mutex<String>,
-    /// News did not fit into the inbox. Set by whoever delivers, never cleared; the connection looks
-    /// at it when it gets round to its inbox. Nothing else is published through it: relaxed.
-    missed: AtomicBool,
-}
-
-impl Person {
-    pub(crate) fn new(inbox: Sender<News>) -> Person {
-        Person { inbox, name: Mutex::default(), missed: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn name(&self) -> String {
-        self.name.lock().clone()
-    }
-
-    pub(crate) fn set_name(&self, name: &str) {
-        name.clone_into(&mut self.name.lock());
-    }
-
-    pub(crate) fn has_missed_something(&self) -> bool {
-        self.missed.load(Ordering::Relaxed)
-    }
-
-    fn tell(&self, room: u64, text: &Text) {
-        let news = News { room, text: Arc::clone(text) };
-        // Who has gone needs nothing; the session takes it from the room.
-        let full = |outcome| matches!(outcome, Err(SendError::Full(_)));
-        if !self.has_missed_something() && full(self.inbox.try_send(news)) {
-            self.missed.store(true, Ordering::Relaxed);
-        }
-    }
-}
 
 pub(crate) struct Room {
     pub(crate) id: u64,
     pub(crate) name: String,
     state: Mutex<State>,
+    /// What was pending is being delivered: there is room again.
+    taken: Event,
 }
 
 #[derive(Default)]
@@ -85,38 +44,41 @@ struct State {
     delivering: bool,
 }
 
-/// More was said than could be delivered.
-#[derive(Debug)]
-pub(crate) struct Busy;
-
 impl Room {
     pub(crate) fn new(id: u64, name: &str) -> Room {
-        Room { id, name: name.to_owned(), state: Mutex::default() }
+        Room { id, name: name.to_owned(), state: Mutex::default(), taken: Event::new() }
     }
 
-    /// Says a line to all members, whoever says it included: that is how it knows that the line went
-    /// out, and where in the order.
-    pub(crate) fn say(self: &Arc<Room>, line: fmt::Arguments<'_>) -> Result<(), Busy> {
-        let line = format!("{line}\n");
+    /// Says a line to all members, the one that says it included: that is how a person knows that the
+    /// line went out, and where in the order. Waits while there is no room for it.
+    pub(crate) async fn say(self: &Arc<Room>, line: &str) {
+        while !self.try_say(line) {
+            let taken = self.taken.listen();
+            // There may have been room since the first look.
+            if self.try_say(line) {
+                return;
+            }
+            taken.await;
+        }
+    }
+
+    /// Whether there was room for the line.
+    fn try_say(self: &Arc<Room>, line: &str) -> bool {
         let mut state = self.state.lock();
-        if state.pending.len() + line.len() > MAX_PENDING {
-            return Err(Busy);
+        if state.pending.len() + line.len() + 1 > MAX_PENDING {
+            return false;
         }
         state.pending.extend_from_slice(line.as_bytes());
+        state.pending.push(b'\n');
         if !mem::replace(&mut state.delivering, true) {
             drop(state);
             heist::spawn(deliver(Arc::clone(self)));
         }
-        Ok(())
+        true
     }
 
-    pub(crate) fn join(self: &Arc<Room>, person: &Arc<Person>) {
-        let members = {
-            let mut state = self.state.lock();
-            Arc::make_mut(&mut state.members).push(Arc::clone(person));
-            state.members.len()
-        };
-        self.announce(members, format_args!("* {} joined {}", person.name(), self.name));
+    pub(crate) fn join(&self, person: &Arc<Person>) {
+        Arc::make_mut(&mut self.state.lock().members).push(Arc::clone(person));
     }
 
     /// How many are left.
@@ -140,7 +102,7 @@ impl Room {
     pub(crate) fn announce(self: &Arc<Room>, members: usize, line: fmt::Arguments<'_>) {
         if members <= ANNOUNCED {
             // In a busy room this is what can be left out.
-            let _ = self.say(line);
+            self.try_say(&line.to_string());
         }
     }
 
@@ -158,6 +120,7 @@ impl Room {
 
 async fn deliver(room: Arc<Room>) {
     while let Some((text, members)) = room.next_batch() {
+        room.taken.notify(usize::MAX);
         for few in members.chunks(FEW) {
             few.iter().for_each(|member| member.tell(room.id, &text));
             heist::yield_now().await;

@@ -1,179 +1,168 @@
-//! One person's connection: lines in, lines out.
+//! What a person does: says lines, and gives commands.
 
 use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
 
-use heist::protocol::{Closed, Context, Error, Protocol, Sender};
+use async_channel::Receiver;
+use heist::time::{Instant, sleep_until};
 
-use crate::hall::Hall;
-use crate::room::{Busy, News, Person, Room};
+use crate::hall::{Hall, Refusal};
+use crate::lines::{Line, MAX_LINE};
+use crate::person::{Person, Word};
+use crate::room::Room;
+use crate::share::Share;
 
 pub(crate) struct Session {
     hall: Arc<Hall>,
     me: Arc<Person>,
     /// Where this person is; nowhere when coming and going.
     room: Option<Arc<Room>>,
-    /// The rest of a line that is too long is still to come.
-    skipping: bool,
-    /// More waits for this reader than may; the deadline says for how long it may.
-    slow: bool,
+    share: Share,
 }
 
-impl Protocol for Session {
-    type Message = News;
-
-    /// The first word is ours: a client that waits for it finds out that it is connected.
-    fn opened(&mut self, cx: &mut Context<'_>) {
-        if let Err(refusal) = self.hall.enter(&self.me) {
-            complain(cx, refusal);
-            return cx.close();
-        }
-        tell(cx, format_args!("Welcome, {}. Say something; /help lists the rest.", self.me.name()));
-        self.join("lobby", cx);
-    }
-
-    /// Takes one line.
-    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
-        let end = memchr::memchr(b'\n', input);
-        let line = &input[..end.unwrap_or(input.len())];
-        if end.is_none() && line.len() <= MAX_LINE && !self.skipping {
-            return Ok(0);
-        }
-        let too_long = line.len() > MAX_LINE;
-        match (self.skipping, too_long) {
-            (true, _) => {}
-            (false, true) => complain(cx, format_args!("a line has at most {MAX_LINE} bytes")),
-            (false, false) => self.line(line, cx),
-        }
-        // What is too long is thrown away as it comes: nobody has to keep it to its end.
-        self.skipping = end.is_none();
-        self.watch(cx);
-        Ok(end.map_or(input.len(), |end| end + 1))
-    }
-
-    /// What was said in the room.
-    fn message(&mut self, news: News, cx: &mut Context<'_>) {
-        if self.me.has_missed_something() {
-            return self.drop_slow(cx);
-        }
-        if self.room.as_ref().is_some_and(|room| room.id == news.room) {
-            cx.write(&news.text);
-            self.watch(cx);
-        }
-    }
-
-    /// The reader has caught up.
-    fn writable(&mut self, cx: &mut Context<'_>) {
-        self.slow = false;
-        cx.set_deadline(None);
-    }
-
-    /// The reader has not. Unlike messages, a deadline comes also while nothing more is sent.
-    fn deadline(&mut self, cx: &mut Context<'_>) {
-        self.drop_slow(cx);
-    }
-
-    /// The server ends.
-    fn draining(&mut self, cx: &mut Context<'_>) {
-        tell(cx, "* the chat closes; goodbye");
-        cx.close();
-    }
-
-    fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
-        if !rest.is_empty() && !self.skipping {
-            self.line(rest, cx);
-        }
-        cx.close();
-    }
-
-    fn closed(&mut self, _: &Closed) {
-        self.leave();
-        self.hall.exit(&self.me);
-    }
+/// What comes after a line.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Next {
+    Line,
+    /// The person leaves.
+    Leave,
+    /// The chat closes.
+    Close,
 }
 
 impl Session {
-    pub(crate) fn new(hall: Arc<Hall>, inbox: Sender<News>) -> Session {
-        let me = Arc::new(Person::new(inbox));
-        Session { hall, me, room: None, skipping: false, slow: false }
+    /// Gives a new person a name. The words are for its connection.
+    pub(crate) fn enter(hall: &Arc<Hall>) -> Result<(Session, Receiver<Word>), Refusal> {
+        let (me, words) = Person::new();
+        hall.enter(&me)?;
+        let share = Share::new(hall.share);
+        Ok((Session { hall: Arc::clone(hall), me, room: None, share }, words))
     }
 
-    fn line(&mut self, line: &[u8], cx: &mut Context<'_>) {
-        let Ok(line) = std::str::from_utf8(line) else {
-            return complain(cx, "a line has to be UTF-8");
+    pub(crate) fn person(&self) -> Arc<Person> {
+        Arc::clone(&self.me)
+    }
+
+    /// The first word is ours: a client that waits for it finds out that it is connected.
+    pub(crate) async fn begin(&mut self) {
+        let name = self.me.name();
+        self.answer(format!("Welcome, {name}. Say something; /help lists the rest.")).await;
+        self.join("lobby").await;
+    }
+
+    pub(crate) async fn line(&mut self, line: Line) -> Next {
+        let Line::Whole(line) = line else {
+            return self.complain(format!("a line has at most {MAX_LINE} bytes")).await;
+        };
+        let Ok(line) = std::str::from_utf8(&line) else {
+            return self.complain("a line has to be UTF-8").await;
         };
         let line = line.trim_end();
         if line.chars().any(char::is_control) {
             // They would do things to other people's terminals.
-            return complain(cx, "a line has no control characters");
+            return self.complain("a line has no control characters").await;
         }
         match line.strip_prefix('/') {
-            Some(command) => self.command(command, cx),
+            Some(command) => return self.command(command).await,
             None if line.is_empty() => {}
-            None => self.say(line, cx),
+            None => self.say(line).await,
+        }
+        Next::Line
+    }
+
+    async fn say(&mut self, line: &str) {
+        self.take_share().await;
+        if let Some(room) = &self.room {
+            room.say(&format!("{}: {line}", self.me.name())).await;
         }
     }
 
-    fn say(&mut self, line: &str, cx: &mut Context<'_>) {
-        let Some(room) = &self.room else { return complain(cx, "you are in no room: /join one") };
-        if let Err(Busy) = room.say(format_args!("{}: {line}", self.me.name())) {
-            complain(cx, "too much is being said here; that was not");
+    /// Waits for a line's worth of this person's share, before anything that others will hear.
+    /// Meanwhile no further line is read.
+    async fn take_share(&mut self) {
+        while let Err(wait) = self.share.take(Instant::now()) {
+            if wait.first {
+                let share = self.hall.share;
+                let text = format!("slow down to {share} lines a second; the rest waits its turn");
+                self.complain(text).await;
+            }
+            sleep_until(wait.until).await;
         }
     }
 
-    fn command(&mut self, command: &str, cx: &mut Context<'_>) {
+    async fn command(&mut self, command: &str) -> Next {
         let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
         match (name, argument.trim()) {
-            ("name", name) => self.rename(name, cx),
-            ("join", room) => self.join(room, cx),
-            ("who", "") => self.who(cx),
-            ("rooms", "") => self.rooms(cx),
-            ("help", "") => cx.write(HELP.as_bytes()),
+            ("name", name) => self.rename(name).await,
+            ("join", room) => {
+                self.take_share().await;
+                self.join(room).await;
+            }
+            ("who", "") => self.who().await,
+            ("rooms", "") => self.rooms().await,
+            ("help", "") => self.answer(HELP).await,
             ("quit", "") => {
-                tell(cx, "Goodbye.");
-                cx.close();
+                self.leave();
+                self.answer("Goodbye.").await;
+                return Next::Leave;
             }
             ("who" | "rooms" | "help" | "quit", _) => {
-                complain(cx, format_args!("/{name} takes no argument"));
+                self.complain(format!("/{name} takes no argument")).await;
             }
-            _ => complain(cx, format_args!("there is no /{name}; /help lists what there is")),
+            _ => {
+                self.complain(format!("there is no /{name}; /help lists what there is")).await;
+            }
         }
+        Next::Line
     }
 
-    fn rename(&mut self, name: &str, cx: &mut Context<'_>) {
+    async fn rename(&mut self, name: &str) {
         let old = match self.hall.rename(&self.me, name) {
             Ok(old) => old,
-            Err(refusal) => return complain(cx, refusal),
+            Err(refusal) => {
+                self.complain(refusal).await;
+                return;
+            }
         };
-        tell(cx, format_args!("You are {name}."));
+        self.take_share().await;
+        self.answer(format!("You are {name}.")).await;
         if let Some(room) = &self.room {
             room.announce(room.members().len(), format_args!("* {old} is now {name}"));
         }
     }
 
-    fn join(&mut self, name: &str, cx: &mut Context<'_>) {
+    async fn join(&mut self, name: &str) {
         if self.room.as_ref().is_some_and(|room| room.name == name) {
-            return complain(cx, format_args!("you are in {name}"));
+            self.complain(format!("you are in {name}")).await;
+            return;
         }
-        match self.hall.join(&self.me, name) {
-            Ok(room) => {
-                self.leave();
-                let others = room.members().len() - 1;
-                tell(cx, format_args!("You are in {name}, with {others} others."));
-                self.room = Some(room);
+        let room = match self.hall.join(&self.me, name) {
+            Ok(room) => room,
+            Err(refusal) => {
+                self.complain(refusal).await;
+                return;
             }
-            Err(refusal) => complain(cx, refusal),
-        }
+        };
+        self.leave();
+        self.room = Some(Arc::clone(&room));
+        let members = room.members().len();
+        // Nothing of the room comes before this, and all of it from here on.
+        let others = members - 1;
+        self.me.send(Word::Answer(format!("You are in {name}, with {others} others.\n")));
+        self.me.set_room(room.id);
+        room.announce(members, format_args!("* {} joined {name}", self.me.name()));
+        self.me.sent().await;
     }
 
-    fn leave(&mut self) {
+    /// Hears nothing more of the room.
+    pub(crate) fn leave(&mut self) {
+        self.me.set_room(0);
         if let Some(room) = self.room.take() {
             self.hall.leave(&self.me, &room);
         }
     }
 
-    fn who(&mut self, cx: &mut Context<'_>) {
+    async fn who(&self) {
         let Some(room) = &self.room else { return };
         let members = room.members();
         let names: Vec<String> = members.iter().take(LISTED).map(|member| member.name()).collect();
@@ -181,37 +170,34 @@ impl Session {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        tell(cx, format_args!("In {}: {}{more}", room.name, names.join(", ")));
+        self.answer(format!("In {}: {}{more}", room.name, names.join(", "))).await;
     }
 
-    fn rooms(&mut self, cx: &mut Context<'_>) {
-        for (name, members) in self.hall.rooms() {
-            tell(cx, format_args!("{name}, {members} in it"));
-        }
+    async fn rooms(&self) {
+        let line = |(name, members)| format!("{name}, {members} in it");
+        let lines: Vec<String> = self.hall.rooms().into_iter().map(line).collect();
+        self.answer(lines.join("\n")).await;
     }
 
-    /// If more waits than may, the reader has so long to take it.
-    fn watch(&mut self, cx: &mut Context<'_>) {
-        if cx.room() == 0 && !self.slow {
-            self.slow = true;
-            cx.set_deadline_in(self.hall.patience);
-        }
+    /// Answers this person alone, and waits until that is sent.
+    pub(crate) async fn answer(&self, text: impl Into<String>) {
+        self.me.send(Word::Answer(text.into() + "\n"));
+        self.me.sent().await;
     }
 
-    fn drop_slow(&mut self, cx: &mut Context<'_>) {
+    /// What a person did wrong, in one line, which nobody else can say: names have no `!`.
+    async fn complain(&self, text: impl fmt::Display + Send) -> Next {
+        self.answer(format!("! {text}")).await;
+        Next::Line
+    }
+}
+
+/// Also where the connection ends without a word.
+impl Drop for Session {
+    fn drop(&mut self) {
         self.leave();
-        complain(cx, "you read too slowly and have missed something; goodbye");
-        cx.close();
+        self.hall.exit(&self.me);
     }
-}
-
-fn tell(cx: &mut Context<'_>, line: impl fmt::Display) {
-    writeln!(cx, "{line}").expect("writing to a context does not fail");
-}
-
-/// What a person did wrong, in one line, which nobody else can say: names have no `!`.
-fn complain(cx: &mut Context<'_>, line: impl fmt::Display) {
-    tell(cx, format_args!("! {line}"));
 }
 
 const HELP: &str = "\
@@ -219,11 +205,7 @@ const HELP: &str = "\
 /join ROOM    go to another room, which is made if there is none
 /who          who is here
 /rooms        which rooms there are
-/quit         leave
-";
-
-/// The longest line.
-const MAX_LINE: usize = 1000;
+/quit         leave";
 
 /// How many names /who lists.
 const LISTED: usize = 100;

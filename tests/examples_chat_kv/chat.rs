@@ -4,16 +4,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use heist_tests::{hang_guard, has_tool};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::guest::Guest;
-use crate::program::{Program, assert_refused};
+use crate::program::{Program, assert_refused, command};
 
 #[test]
 fn bad_options_are_one_line_and_exit_code_2() {
     let _guard = hang_guard("bad options");
     assert_refused("chat", &["--frobnicate"], &["chat:", "--frobnicate"]);
     assert_refused("chat", &["--patience", "0"], &["--patience"]);
+    assert_refused("chat", &["--share", "0"], &["--share"]);
     assert_refused("chat", &["--listen", "nowhere"], &["--listen", "nowhere"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -77,7 +78,7 @@ fn rooms_do_not_hear_each_other() {
 #[test]
 fn lines_are_the_same_wherever_they_are_cut() {
     let _guard = hang_guard("cut lines");
-    let program = Program::start("chat", &[]);
+    let program = Program::start("chat", &["--share", "1000000"]);
     let mut guest = Guest::connect_as(&program, "bob");
     guest.stream.set_nodelay(true).unwrap();
     let lines = "one\r\n\ntw\u{f6}\n/nothing\n".as_bytes();
@@ -141,6 +142,24 @@ fn silent_guest_is_dropped_when_its_time_is_over() {
     guest.line_after("joined lobby");
     assert_eq!(guest.line(), "");
     assert_eq!(program.end(), "");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_panic() {
+    let _guard = hang_guard("full output");
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let listen = ["--listen", "127.0.0.1:0"];
+    let outcome = command("chat").args(listen).stdout(full()).output().unwrap();
+    assert_eq!(outcome.status.code(), Some(1), "{outcome:?}");
+    let complaint = String::from_utf8(outcome.stderr).unwrap();
+    assert!(complaint.starts_with("chat: cannot write to standard output: "), "{complaint}");
+    // Nor need there be a place for complaints.
+    let mut child = command("chat").args(listen).stderr(full()).spawn().unwrap();
+    let mut greeting = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    assert!(greeting.contains("serving on "), "{greeting}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 struct Netcat {

@@ -54,7 +54,7 @@ fn two_thousand_hear_everything_while_one_never_reads() {
 #[test]
 fn reader_that_takes_too_long_is_dropped() {
     let _guard = hang_guard("patience");
-    let program = Program::start("chat", &["--patience", "1"]);
+    let program = Program::start("chat", &["--patience", "1", "--share", "1000000"]);
     let _sloth = Guest::connect_small(&program);
     let mut guest = Guest::connect(&program);
     let line = "x".repeat(900);

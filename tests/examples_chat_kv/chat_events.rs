@@ -41,7 +41,7 @@ fn events_that_bring_no_line_do_nothing() {
 #[test]
 fn both_directions_in_one_event_lose_nothing() {
     let _guard = hang_guard("both directions");
-    let program = Program::start("chat", &["--patience", "600"]);
+    let program = Program::start("chat", &["--patience", "600", "--share", "1000000"]);
     let mut bob = Guest::connect_as(&program, "bob");
     let mut alice = Guest::connect_small(&program);
     bob.line_after("joined lobby");
