@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use heist::protocol::{Closed, Context, Error, Protocol};
 use heist::server::Peer;
-use smallvec::SmallVec;
 
 use crate::commands::{self, Call, Failure, Keys, Outcome, Run, Transaction, Watch};
-use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, split};
+use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, inline, split};
 use crate::shared::{Charge, Shared};
 
 pub(crate) struct Session {
@@ -67,15 +66,20 @@ impl Session {
     }
 
     fn take_whole(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Malformed> {
+        if input[0] != b'*' {
+            let (words, length) = inline(input)?;
+            self.run(&words.iter().map(Cow::as_ref).collect::<Args<'_>>(), cx);
+            return Ok(length);
+        }
         let mut args = Args::new();
         match split(input, &mut args)? {
-            0 if input.len() >= LONG && input[0] == b'*' => {
+            0 if input.len() >= LONG => {
                 let charge = Charge::new(&self.shared.requests);
                 self.take_long(Box::new(LongRequest::new(charge)), input, cx)
             }
             0 => Ok(0),
             length => {
-                self.run(&args.iter().map(Cow::as_ref).collect::<SmallVec<[&[u8]; 8]>>(), cx);
+                self.run(&args, cx);
                 Ok(length)
             }
         }

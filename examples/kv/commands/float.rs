@@ -6,13 +6,12 @@ use std::cmp::Ordering;
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
 use rustc_apfloat::{Float, Round};
 
-use crate::resp::number;
-
 /// Reads a double.
 pub(super) fn double(text: &[u8]) -> Option<f64> {
-    match number(text) {
-        Some(integer) => Some(integer as f64),
-        None => parse::<Double>(text).map(|value| f64::from_bits(value.to_bits() as u64)),
+    match std::str::from_utf8(text).ok()?.parse::<f64>() {
+        // Rust reads as C does, but for hexadecimal numbers, and it refuses no number for its size.
+        Ok(value) if value.is_finite() && value != 0.0 => Some(value),
+        _ => parse::<Double>(text).map(|value| f64::from_bits(value.to_bits() as u64)),
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn hset(call: &mut Call<'_>) -> Outcome {
     let hash = call.held.at(call.key()).modify_or_new::<Hash>()?;
     let set = |pair: &&[&[u8]; 2]| hash.insert(pair[0].into(), pair[1].into()).is_none();
     call.reply.count(pairs.iter().filter(set).count());
-    call.held.at(call.key()).modified();
+    call.held.at(call.key()).modified(false);
     Ok(())
 }
 
@@ -33,15 +33,16 @@ pub(super) fn hgetall(call: &mut Call<'_>) -> Outcome {
 
 /// A short hash keeps the order in which its fields were added, as in Redis.
 pub(super) fn hdel(call: &mut Call<'_>) -> Outcome {
-    let mut removed = 0;
+    let (mut removed, mut is_empty) = (0, false);
     if let Some(hash) = call.held.at(call.key()).modify::<Hash>()? {
         let remove = |field: &&&[u8]| match hash.len() <= SHORT {
             true => hash.shift_remove(**field).is_some(),
             false => hash.swap_remove(**field).is_some(),
         };
         removed = call.args[2..].iter().filter(remove).count();
+        is_empty = hash.is_empty();
     }
-    call.count_changes(removed);
+    call.count_changes(removed, is_empty);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub(super) fn push(call: &mut Call<'_>, end: End) -> Outcome {
         }
     }
     call.reply.count(list.len());
-    call.held.at(call.key()).modified();
+    call.held.at(call.key()).modified(false);
     Ok(())
 }
 
@@ -48,7 +48,8 @@ pub(super) fn pop(call: &mut Call<'_>, end: End) -> Outcome {
         call.reply.bulk_or_null(element.as_deref());
     }
     if count > 0 {
-        call.held.at(call.key()).modified();
+        let is_empty = list.is_empty();
+        call.held.at(call.key()).modified(is_empty);
     }
     Ok(())
 }

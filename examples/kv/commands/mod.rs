@@ -152,10 +152,11 @@ impl<'a> Call<'a> {
         count.ok_or(Failure::new("ERR value is out of range, must be positive"))
     }
 
-    /// Replies with the number of members that were added or removed.
-    pub(crate) fn count_changes(&mut self, count: usize) {
+    /// Replies with the number of members that were added to a collection, or removed. It is
+    /// `is_empty` now.
+    pub(crate) fn count_changes(&mut self, count: usize, is_empty: bool) {
         if count > 0 {
-            self.held.at(self.args[1]).modified();
+            self.held.at(self.args[1]).modified(is_empty);
         }
         self.reply.count(count);
     }

@@ -6,16 +6,17 @@ use crate::store::Set;
 pub(super) fn sadd(call: &mut Call<'_>) -> Outcome {
     let set = call.held.at(call.key()).modify_or_new::<Set>()?;
     let added = call.args[2..].iter().filter(|member| set.insert((**member).into())).count();
-    call.count_changes(added);
+    call.count_changes(added, false);
     Ok(())
 }
 
 pub(super) fn srem(call: &mut Call<'_>) -> Outcome {
-    let mut removed = 0;
+    let (mut removed, mut is_empty) = (0, false);
     if let Some(set) = call.held.at(call.key()).modify::<Set>()? {
         removed = call.args[2..].iter().filter(|member| set.swap_remove(**member)).count();
+        is_empty = set.is_empty();
     }
-    call.count_changes(removed);
+    call.count_changes(removed, is_empty);
     Ok(())
 }
 
@@ -38,8 +39,9 @@ pub(super) fn spop(call: &mut Call<'_>) -> Outcome {
         let member = set.swap_remove_index(fastrand::usize(..set.len()));
         call.reply.bulk_or_null(member.as_deref());
     }
-    if count > 0 {
-        call.held.at(call.key()).modified();
+    if let Some(set) = set.filter(|_| count > 0) {
+        let is_empty = set.is_empty();
+        call.held.at(call.key()).modified(is_empty);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Sorted sets.
 
+use smallvec::SmallVec;
+
 use super::{Call, Failure, Outcome, float, range};
 use crate::resp::Reply;
 use crate::store::Sorted;
@@ -20,13 +22,13 @@ impl Options {
     fn parse(call: &Call<'_>, incr: bool) -> Result<(Options, usize), Failure> {
         let (mut given, mut place) = (Options { incr, ..Options::default() }, 2);
         while let Some(word) = call.args.get(place) {
-            match &word.to_ascii_uppercase()[..] {
-                b"NX" => given.nx = true,
-                b"XX" => given.xx = true,
-                b"GT" => given.gt = true,
-                b"LT" => given.lt = true,
-                b"CH" => given.ch = true,
-                b"INCR" => given.incr = true,
+            match word {
+                _ if word.eq_ignore_ascii_case(b"nx") => given.nx = true,
+                _ if word.eq_ignore_ascii_case(b"xx") => given.xx = true,
+                _ if word.eq_ignore_ascii_case(b"gt") => given.gt = true,
+                _ if word.eq_ignore_ascii_case(b"lt") => given.lt = true,
+                _ if word.eq_ignore_ascii_case(b"ch") => given.ch = true,
+                _ if word.eq_ignore_ascii_case(b"incr") => given.incr = true,
                 _ => break,
             }
             place += 1;
@@ -68,13 +70,16 @@ pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
     let (options, first) = Options::parse(call, incr)?;
     let key = call.key();
     // Every score has to be one before any is set.
-    let mut pairs = Vec::new();
+    let mut pairs: SmallVec<[(f64, &[u8]); 4]> = SmallVec::new();
     for pair in call.args[first..].chunks_exact(2) {
         pairs.push((float::double(pair[0]).ok_or(Failure::NOT_FLOAT)?, pair[1]));
     }
     let (mut added, mut changed, mut last) = (0, 0, None);
-    if call.held.at(key).read::<Sorted>()?.is_some() || !options.xx {
-        let sorted = call.held.at(key).modify_or_new::<Sorted>()?;
+    let sorted = match options.xx {
+        true => call.held.at(key).modify::<Sorted>()?,
+        false => Some(call.held.at(key).modify_or_new::<Sorted>()?),
+    };
+    if let Some(sorted) = sorted {
         for (given, member) in pairs {
             let old = sorted.score(member);
             last = options.score(old, given)?;
@@ -84,7 +89,7 @@ pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
         }
     }
     if changed > 0 {
-        call.held.at(key).modified();
+        call.held.at(key).modified(false);
     }
     match (options.incr, last) {
         (true, Some(score)) => call.reply.double(&float::print(score)),
@@ -95,11 +100,12 @@ pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
 }
 
 pub(super) fn zrem(call: &mut Call<'_>) -> Outcome {
-    let mut removed = 0;
+    let (mut removed, mut is_empty) = (0, false);
     if let Some(sorted) = call.held.at(call.key()).modify::<Sorted>()? {
         removed = call.args[2..].iter().filter(|member| sorted.remove(member)).count();
+        is_empty = sorted.len() == 0;
     }
-    call.count_changes(removed);
+    call.count_changes(removed, is_empty);
     Ok(())
 }
 
@@ -176,7 +182,8 @@ pub(super) fn pop(call: &mut Call<'_>, highest: bool) -> Outcome {
         write_pair(&mut call.reply, nested, &member, score);
     }
     if count > 0 {
-        call.held.at(call.key()).modified();
+        let is_empty = sorted.len() == 0;
+        call.held.at(call.key()).modified(is_empty);
     }
     Ok(())
 }

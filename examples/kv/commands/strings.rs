@@ -146,7 +146,7 @@ fn replace(call: &mut Call<'_>, new: &[u8]) -> Outcome {
     let text = call.held.at(call.key()).modify_or_new::<Text>()?;
     text.clear();
     text.extend_from_slice(new);
-    call.held.at(call.key()).modified();
+    call.held.at(call.key()).modified(false);
     Ok(())
 }
 

@@ -2,19 +2,31 @@
 
 use std::borrow::Cow;
 
-use super::request::{Args, Malformed};
+use memchr::memchr;
+use smallvec::SmallVec;
 
-/// Splits `line` into words. A word may contain parts in double quotes, with escapes as in C, or in
-/// single quotes, where only `\'` is one. A closing quote ends its word.
-pub(super) fn words<'a>(line: &'a [u8], args: &mut Args<'a>) -> Result<(), Malformed> {
-    let mut rest = line;
-    loop {
-        let start = rest.iter().position(|byte| !is_blank(*byte));
-        let Some(start) = start else { return Ok(()) };
+use super::request::{MAX_LINE, Malformed};
+
+/// The words of a line; those without quotes are not copied.
+type Words<'a> = SmallVec<[Cow<'a, [u8]>; 4]>;
+
+/// Splits the line at the front of `input` into words, and returns its length: 0 and no words if its
+/// end is missing.
+///
+/// A word may contain parts in double quotes, with escapes as in C, or in single quotes, where only
+/// `\'` is one. A closing quote ends its word.
+pub(crate) fn inline(input: &[u8]) -> Result<(Words<'_>, usize), Malformed> {
+    let mut words = Words::new();
+    let Some(end) = memchr(b'\n', input) else {
+        return if input.len() <= MAX_LINE { Ok((words, 0)) } else { Err(Malformed::Inline) };
+    };
+    let mut rest = &input[..end];
+    while let Some(start) = rest.iter().position(|byte| !is_blank(*byte)) {
         let (word, after) = word(&rest[start..])?;
-        args.push(word);
+        words.push(word);
         rest = after;
     }
+    Ok((words, end + 1))
 }
 
 /// The word at the front of `text`, and what follows it.

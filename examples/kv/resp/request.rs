@@ -1,15 +1,10 @@
 //! Requests that lie whole in the input: split into slices of it.
 
-use std::borrow::Cow;
-
 use memchr::memchr;
 use smallvec::SmallVec;
 
-use super::inline;
-
-/// A request: the command's name and its arguments. Only quoted words of an inline request are
-/// copied.
-pub(crate) type Args<'a> = SmallVec<[Cow<'a, [u8]>; 4]>;
+/// A request: the command's name and its arguments.
+pub(crate) type Args<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A violation of the protocol; it closes the connection. The text is the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +30,6 @@ pub(crate) enum Malformed {
 /// Splits the request at the front of `input` into `args` and returns its length, or 0 if its end is
 /// missing. An empty request has no arguments and gets no reply.
 pub(crate) fn split<'a>(input: &'a [u8], args: &mut Args<'a>) -> Result<usize, Malformed> {
-    if input[0] != b'*' {
-        return split_inline(input, args);
-    }
     let Some((count, mut at)) = count(input)? else { return Ok(0) };
     // Memory is reserved for what came, never for what a number promises.
     for _ in 0..count {
@@ -47,18 +39,10 @@ pub(crate) fn split<'a>(input: &'a [u8], args: &mut Args<'a>) -> Result<usize, M
         if input.len() < start + length + 2 {
             return Ok(0);
         }
-        args.push(Cow::Borrowed(&input[start..start + length]));
+        args.push(&input[start..start + length]);
         at = start + length + 2;
     }
     Ok(at)
-}
-
-fn split_inline<'a>(input: &'a [u8], args: &mut Args<'a>) -> Result<usize, Malformed> {
-    let Some(end) = memchr(b'\n', input) else {
-        return if input.len() <= MAX_LINE { Ok(0) } else { Err(Malformed::Inline) };
-    };
-    inline::words(input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]), args)?;
-    Ok(end + 1)
 }
 
 /// Reads `*3`: the number of strings that follow, and the length of this line.

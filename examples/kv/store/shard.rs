@@ -62,14 +62,18 @@ impl Shard {
         }
     }
 
-    /// The entry of `key`. An expired one is removed.
-    fn live(&mut self, key: &[u8], now: i64) -> Option<&mut Entry> {
-        let index = self.entries.get_index_of(key)?;
-        if self.entries[index].expires.is_some_and(|expires| expires < now) {
+    /// Where the entry of `key` is. An expired one is removed.
+    fn place(&mut self, key: &[u8], now: i64) -> Option<usize> {
+        let place = self.entries.get_index_of(key)?;
+        if self.entries[place].expires.is_some_and(|expires| expires < now) {
             self.remove(key);
             return None;
         }
-        Some(&mut self.entries[index])
+        Some(place)
+    }
+
+    fn live(&mut self, key: &[u8], now: i64) -> Option<&mut Entry> {
+        self.place(key, now).map(|place| &mut self.entries[place])
     }
 
     fn put(&mut self, key: &[u8], entry: Entry) {
@@ -141,18 +145,21 @@ impl<'h> Slot<'h> {
 
     /// As [`modify`](Slot::modify); makes an empty value if there is none.
     pub(crate) fn modify_or_new<K: Kind>(self) -> Result<&'h mut K, WrongType> {
-        if self.shard.live(self.key, self.now).is_none() {
-            let entry = Entry { value: K::empty(), expires: None };
-            self.shard.entries.insert(self.key.into(), entry);
-        }
-        K::of_mut(&mut self.shard.entries[self.key].value)
+        let place = match self.shard.place(self.key, self.now) {
+            Some(place) => place,
+            None => {
+                let entry = Entry { value: K::empty(), expires: None };
+                self.shard.entries.insert_full(self.key.into(), entry).0
+            }
+        };
+        K::of_mut(&mut self.shard.entries[place].value)
     }
 
-    /// Ends a change; an empty collection is removed.
-    pub(crate) fn modified(self) {
-        match self.shard.entries.get(self.key) {
-            Some(entry) if entry.value.is_empty_collection() => drop(self.shard.remove(self.key)),
-            _ => self.shard.touch(self.key),
+    /// Ends a change; a collection that is empty now is removed.
+    pub(crate) fn modified(self, is_empty: bool) {
+        match is_empty {
+            true => drop(self.shard.remove(self.key)),
+            false => self.shard.touch(self.key),
         }
     }
 

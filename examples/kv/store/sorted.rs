@@ -2,19 +2,25 @@
 //! order of their bytes.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use indexset::BTreeSet;
 
-#[derive(Default)]
 pub(crate) struct Sorted {
-    scores: HashMap<Arc<[u8]>, f64>,
+    scores: IndexMap<Arc<[u8]>, f64>,
     /// Knows the rank of each element, in O(log n).
     order: BTreeSet<(Score, Arc<[u8]>)>,
     /// It was once longer than what Redis keeps as a listpack, which has no negative zero.
     is_long: bool,
+}
+
+impl Default for Sorted {
+    fn default() -> Sorted {
+        let order = BTreeSet::with_maximum_node_size(NODE);
+        Sorted { scores: IndexMap::new(), order, is_long: false }
+    }
 }
 
 impl Sorted {
@@ -28,15 +34,22 @@ impl Sorted {
 
     /// Sets the score of `member`.
     pub(crate) fn insert(&mut self, member: &[u8], mut score: f64) {
-        let old = self.take(member);
-        self.is_long |= old.is_none() && (self.len() >= SHORT || member.len() > SHORT_MEMBER);
+        let place = self.scores.get_index_of(member);
+        self.is_long |= place.is_none() && (self.len() >= SHORT || member.len() > SHORT_MEMBER);
         if !self.is_long {
             // Of a negative zero it makes a positive one.
             score += 0.0;
         }
-        let member = old.map_or_else(|| member.into(), |(member, _)| member);
-        self.scores.insert(Arc::clone(&member), score);
-        self.order.insert((Score(score), member));
+        let place = match place {
+            Some(place) => {
+                let old = (Score(self.scores[place]), Arc::clone(&self.scores.keys()[place]));
+                self.order.remove(&old);
+                place
+            }
+            None => self.scores.insert_full(member.into(), score).0,
+        };
+        self.scores[place] = score;
+        self.order.insert((Score(score), Arc::clone(&self.scores.keys()[place])));
     }
 
     /// Whether `member` was there.
@@ -48,7 +61,7 @@ impl Sorted {
     pub(crate) fn pop(&mut self, highest: bool) -> Option<(Arc<[u8]>, f64)> {
         let popped = if highest { self.order.pop_last() } else { self.order.pop_first() };
         let (Score(score), member) = popped?;
-        self.scores.remove(&member);
+        self.scores.swap_remove(&member);
         Some((member, score))
     }
 
@@ -68,7 +81,7 @@ impl Sorted {
     }
 
     fn take(&mut self, member: &[u8]) -> Option<(Arc<[u8]>, f64)> {
-        let (member, score) = self.scores.remove_entry(member)?;
+        let (member, score) = self.scores.swap_remove_entry(member)?;
         self.order.remove(&(Score(score), Arc::clone(&member)));
         Some((member, score))
     }
@@ -102,3 +115,6 @@ impl Eq for Score {}
 /// `zset-max-listpack-entries` and `zset-max-listpack-value` of Redis.
 const SHORT: usize = 128;
 const SHORT_MEMBER: usize = 64;
+
+/// Elements in a node of the order.
+const NODE: usize = 64;

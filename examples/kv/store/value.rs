@@ -31,16 +31,6 @@ impl Value {
             Value::Sorted(_) => "zset",
         }
     }
-
-    pub(super) fn is_empty_collection(&self) -> bool {
-        match self {
-            Value::Text(_) => false,
-            Value::Hash(hash) => hash.is_empty(),
-            Value::List(list) => list.is_empty(),
-            Value::Set(set) => set.is_empty(),
-            Value::Sorted(sorted) => sorted.len() == 0,
-        }
-    }
 }
 
 /// The key holds a value of another kind.
