@@ -57,6 +57,48 @@ impl Context<'_> {
         self.set_deadline(Some(self.now + duration));
     }
 
+    /// Gives the protocol no more input before `until`, and reads none: for a peer that has used up
+    /// its share. What it sends then fills the buffers of the sockets, until its own writes wait.
+    ///
+    /// Whole messages that came already wait too, so this stops the input behind the message that
+    /// [`received`](super::Protocol::received) takes now. Messages of other tasks, the deadline and
+    /// output go on. The time limits for what the peer sends stand still meanwhile. The last call
+    /// counts; with [`Instant::FAR_FUTURE`] the pause ends by
+    /// [`resume_reading`](Context::resume_reading) only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use heist_net::protocol::{Context, Error, Protocol, Rehearsal};
+    ///
+    /// /// Echoes a byte a second.
+    /// struct Slow;
+    ///
+    /// impl Protocol for Slow {
+    ///     type Message = std::convert::Infallible;
+    ///
+    ///     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+    ///         cx.write(&input[..1]);
+    ///         cx.pause_reading(cx.now() + Duration::from_secs(1));
+    ///         Ok(1)
+    ///     }
+    /// }
+    ///
+    /// let mut rehearsal = Rehearsal::new(Slow);
+    /// rehearsal.receive(b"abc");
+    /// assert_eq!(rehearsal.take_output(), b"a");
+    /// rehearsal.pass(Duration::from_secs(1));
+    /// assert_eq!(rehearsal.take_output(), b"b");
+    /// ```
+    pub fn pause_reading(&mut self, until: Instant) {
+        self.orders.pause = Some(Some(until));
+    }
+
+    /// Ends a pause of the input before its time.
+    pub fn resume_reading(&mut self) {
+        self.orders.pause = Some(None);
+    }
+
     /// Closes the connection in good order: sends what was written, tells the peer that this is the
     /// end, and waits for a while until it has closed too. Of the calls to come, only
     /// [`closed`](super::Protocol::closed) comes, and input still unread is discarded.
@@ -116,6 +158,8 @@ impl io::Write for Context<'_> {
 pub(super) struct Orders {
     /// `Some` if the deadline is to be changed.
     deadline: Option<Option<Instant>>,
+    /// `Some` if the input is to be paused until then, or resumed.
+    pause: Option<Option<Instant>>,
     ending: Ending,
 }
 
@@ -140,6 +184,19 @@ impl Orders {
     #[must_use = "the deadline is not in force until it is set"]
     pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
         self.deadline.take()
+    }
+
+    /// Whether the input is to be paused.
+    #[inline]
+    pub(super) fn want_pause(&self) -> bool {
+        matches!(self.pause, Some(Some(_)))
+    }
+
+    /// Until when the input is to be paused, `Some(None)` for not at all.
+    #[must_use = "the pause is not in force until it is set"]
+    #[inline]
+    pub(super) fn take_pause(&mut self) -> Option<Option<Instant>> {
+        self.pause.take()
     }
 
     /// `Err` if the protocol asked for an end.

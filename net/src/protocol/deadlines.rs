@@ -115,7 +115,9 @@ impl<P: Protocol> Connection<P> {
 
     fn next_deadline(&self, now: Instant) -> Instant {
         let limit = self.limit_times(now).map(|(at, _)| at).into_iter().min();
+        let paused = self.kept.as_ref().and_then(|kept| kept.paused_until);
         let draining = if self.is_draining() { self.drain_time(now) } else { Instant::FAR_FUTURE };
+        let limit = limit.into_iter().chain(paused).min();
         self.deadline.min(draining).min(limit.unwrap_or(Instant::FAR_FUTURE))
     }
 
@@ -130,8 +132,12 @@ impl<P: Protocol> Connection<P> {
             (Instant::FAR_FUTURE, || Closed::TooSlow),
         ];
         let Some(kept) = &self.kept else { return times };
+        if kept.paused_until.is_some() {
+            times[0].0 = Instant::FAR_FUTURE;
+        }
         // Whole messages that wait are not the peer's fault.
-        if !kept.input.is_empty() && !self.marks.has(Marks::UNFED) {
+        let waits = self.marks.has(Marks::UNFED) || kept.paused_until.is_some();
+        if !kept.input.is_empty() && !waits {
             let (since, length) = (kept.input_since, kept.input.len());
             times[1].0 = since + limits.message_timeout;
             times[2].0 = since + allowance(limits.rate_grace, length, limits.min_receive_rate);

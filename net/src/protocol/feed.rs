@@ -8,8 +8,9 @@ use super::{Context, End, Protocol, Stop};
 pub(super) enum Fed {
     /// What is left, if anything, is not a whole message.
     Hungry,
-    /// The output reached the high watermark. Whole messages may be left.
-    Full,
+    /// The output reached the high watermark, or the protocol wants a pause. Whole messages may be
+    /// left.
+    Stopped,
 }
 
 /// Gives `input` to `protocol`, at most `limit` bytes a call, until it wants no more of it, and
@@ -24,8 +25,8 @@ pub(super) fn feed<P: Protocol>(
 ) -> Result<Fed, Stop> {
     let mut rest = input;
     while !rest.is_empty() {
-        if cx.room() == 0 {
-            return Ok(Fed::Full);
+        if cx.room() == 0 || cx.orders.want_pause() {
+            return Ok(Fed::Stopped);
         }
         // However the bytes were cut: a protocol never sees more than what a message may have.
         let visible = &rest[..rest.len().min(limit)];
@@ -42,6 +43,8 @@ pub(super) fn feed<P: Protocol>(
         *consumed += taken;
         cx.orders.go_on()?;
         match taken {
+            // What is left is looked at again when the pause is over.
+            0 if cx.orders.want_pause() => return Ok(Fed::Stopped),
             0 if visible.len() == limit => {
                 return Err(End::in_order(Closed::MessageTooLong { limit }));
             }
@@ -148,7 +151,7 @@ mod tests {
         let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
         let mut consumed = 0;
         let fed = feed(&mut Framed, FRAMES, &mut consumed, 64, &mut cx).unwrap();
-        assert_eq!((fed, consumed), (Fed::Full, 6));
+        assert_eq!((fed, consumed), (Fed::Stopped, 6));
         assert_eq!(output, b"abcd");
     }
 }

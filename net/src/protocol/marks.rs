@@ -6,8 +6,8 @@ pub(super) struct Marks(u8);
 
 impl Marks {
     pub(super) const NONE: Marks = Marks(0);
-    /// What is kept of the input may hold whole messages: the protocol was stopped by a full output.
-    /// Cleared once it has asked for more input.
+    /// What is kept of the input may hold whole messages: the protocol was stopped by a full output,
+    /// or by a pause. Cleared once it has asked for more input.
     pub(super) const UNFED: Marks = Marks(1 << 0);
     /// The peer has finished sending, and the protocol was told. Never cleared.
     pub(super) const INPUT_ENDED: Marks = Marks(1 << 1);

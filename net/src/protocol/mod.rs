@@ -98,6 +98,9 @@
 //! messages, until it has fallen to the low one; then `writable` is called. So a peer that does not
 //! read cannot make the connection's memory grow, and a protocol that generates output writes while
 //! there is [`room`](Context::room), and goes on in `writable`.
+//!
+//! A protocol can also stop the input by itself, with [`pause_reading`](Context::pause_reading): for
+//! a peer that sends more than its share.
 
 mod closed;
 mod closing;

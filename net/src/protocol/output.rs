@@ -117,6 +117,8 @@ pub(super) struct Kept {
     pub(super) taken: usize,
     /// What the server's budget was charged for this connection, in bytes.
     pub(super) charged: usize,
+    /// Until when the protocol wants no input.
+    pub(super) paused_until: Option<Instant>,
     /// Why the connection is about to end.
     pub(super) reason: Option<Closed>,
     /// Bytes that were discarded since.
@@ -126,7 +128,10 @@ pub(super) struct Kept {
 impl Kept {
     /// Whether there is nothing to keep.
     pub(super) fn is_empty(&self) -> bool {
-        self.input.is_empty() && self.backlog.len() == 0 && self.reason.is_none()
+        self.input.is_empty()
+            && self.backlog.len() == 0
+            && self.paused_until.is_none()
+            && self.reason.is_none()
     }
 
     /// The memory that its bytes take.

@@ -55,8 +55,11 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
+        if self.is_paused(round.now) {
+            return Ok(());
+        }
         if self.marks.has(Marks::UNFED) {
-            // Begins with what the output had no room for before.
+            // Begins with what the protocol was stopped at before.
             let mut window = Window::open(input, self.left());
             let fed = self.feed_from(&mut window, round);
             return self.receive_on(fed, window, round, cx);
@@ -103,7 +106,7 @@ impl<P: Protocol> Connection<P> {
         }
         self.keep_input(&window, round);
         match fed? {
-            Fed::Full => self.marks.set(Marks::UNFED),
+            Fed::Stopped => self.marks.set(Marks::UNFED),
             Fed::Hungry => self.marks.clear(Marks::UNFED),
         }
         Ok(())
@@ -151,8 +154,8 @@ impl<P: Protocol> Connection<P> {
         cx: &mut task::Context<'_>,
     ) -> Result<Fed, Stop> {
         for _ in 2..READS {
-            if self.take_in(count, window, round)? == Fed::Full {
-                return Ok(Fed::Full);
+            if self.take_in(count, window, round)? == Fed::Stopped {
+                return Ok(Fed::Stopped);
             }
             match self.poll_read(window, cx) {
                 Poll::Pending => return Ok(Fed::Hungry),

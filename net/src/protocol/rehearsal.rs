@@ -6,7 +6,7 @@ use heist_scheduler::time::Instant;
 
 use super::closed::Closed;
 use super::context::Orders;
-use super::feed::feed;
+use super::feed::{Fed, feed};
 use super::limits::Limits;
 use super::{Context, Protocol, Stop};
 
@@ -26,6 +26,12 @@ pub struct Rehearsal<P> {
     output: Vec<u8>,
     closed: Option<Closed>,
     limits: Limits,
+    /// Until when the protocol wants no input.
+    paused_until: Option<Instant>,
+    /// There is input, or its end, that the protocol did not see for a pause.
+    unfed: bool,
+    /// The peer has finished sending, of which the protocol was not told yet.
+    ended: bool,
 }
 
 impl<P: Protocol> Rehearsal<P> {
@@ -44,6 +50,9 @@ impl<P: Protocol> Rehearsal<P> {
             output: Vec::new(),
             closed: None,
             limits,
+            paused_until: None,
+            unfed: false,
+            ended: false,
         };
         rehearsal.play(|protocol, cx| protocol.opened(cx));
         rehearsal
@@ -51,19 +60,17 @@ impl<P: Protocol> Rehearsal<P> {
 
     /// The peer sends `bytes`.
     pub fn receive(&mut self, bytes: &[u8]) {
-        let mut input = std::mem::take(&mut self.input);
-        input.extend_from_slice(bytes);
-        let mut consumed = 0;
-        let limit = self.limits.message();
-        self.try_play(|protocol, cx| feed(protocol, &input, &mut consumed, limit, cx).map(drop));
-        input.drain(..consumed);
-        self.input = input;
+        self.input.extend_from_slice(bytes);
+        self.feed();
     }
 
     /// The peer finishes sending.
     pub fn close_input(&mut self) {
-        let rest = std::mem::take(&mut self.input);
-        self.play(|protocol, cx| protocol.input_closed(&rest, cx));
+        self.ended = true;
+        match self.paused_until.is_some_and(|until| until > self.now) {
+            true => self.unfed = true,
+            false => self.end_input(),
+        }
     }
 
     /// Another task sends `message`.
@@ -84,13 +91,52 @@ impl<P: Protocol> Rehearsal<P> {
     /// Lets `duration` pass, and each deadline in it.
     pub fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
-        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
+        let due = |at: &Instant| *at <= end;
+        while let Some(next) = self.paused_until.into_iter().chain(self.deadline).filter(due).min()
+        {
             // One that is set for a time that has passed comes now.
-            self.now = self.now.max(deadline);
-            self.deadline = None;
-            self.play(|protocol, cx| protocol.deadline(cx));
+            self.now = self.now.max(next);
+            // Input comes before the deadline.
+            if self.unfed {
+                self.feed();
+            }
+            self.paused_until = self.paused_until.filter(|until| *until > self.now);
+            if self.deadline.is_some_and(|deadline| deadline <= self.now) {
+                self.deadline = None;
+                self.play(|protocol, cx| protocol.deadline(cx));
+            }
         }
         self.now = end;
+    }
+
+    /// Gives the protocol what came, unless it wants a pause.
+    fn feed(&mut self) {
+        self.unfed = true;
+        while self.unfed {
+            self.paused_until = self.paused_until.filter(|until| *until > self.now);
+            if self.paused_until.is_some() {
+                return;
+            }
+            let (input, limit) = (std::mem::take(&mut self.input), self.limits.message());
+            let (mut consumed, mut stopped) = (0, false);
+            self.try_play(|protocol, cx| {
+                let fed = feed(protocol, &input, &mut consumed, limit, cx)?;
+                stopped = fed == Fed::Stopped;
+                Ok(())
+            });
+            self.input = input[consumed..].to_vec();
+            // A pause that is over already makes another turn.
+            self.unfed = stopped && self.closed.is_none();
+        }
+        if self.ended {
+            self.end_input();
+        }
+    }
+
+    fn end_input(&mut self) {
+        self.ended = false;
+        let rest = std::mem::take(&mut self.input);
+        self.play(|protocol, cx| protocol.input_closed(&rest, cx));
     }
 
     /// Takes what the protocol has written since it was taken last.
@@ -123,6 +169,9 @@ impl<P: Protocol> Rehearsal<P> {
             event(protocol, cx);
             Ok(())
         });
+        if self.unfed && self.paused_until.is_none() {
+            self.feed();
+        }
     }
 
     fn try_play(&mut self, event: impl FnOnce(&mut P, &mut Context<'_>) -> Result<(), Stop>) {
@@ -140,13 +189,15 @@ impl<P: Protocol> Rehearsal<P> {
         if let Some(deadline) = orders.take_deadline() {
             self.deadline = deadline;
         }
+        let pause = orders.take_pause();
+        self.paused_until = pause.unwrap_or(self.paused_until);
         if let Err(stop) = outcome.and(orders.go_on()) {
             self.end(stop.into_reason());
         }
     }
 
     fn end(&mut self, reason: Closed) {
-        self.deadline = None;
+        (self.deadline, self.paused_until) = (None, None);
         self.protocol.closed(&reason);
         self.closed = Some(reason);
     }
@@ -200,6 +251,46 @@ mod tests {
         rehearsal.pass(Duration::from_secs(4));
         assert_eq!(rehearsal.take_output(), b"deadline at 5 ");
         assert_eq!((rehearsal.deadline(), rehearsal.now().as_nanos()), (None, 8_000_000_000));
+    }
+
+    /// A byte at a time, with a pause of a second behind each; a message ends the pause.
+    struct Slow;
+
+    impl Protocol for Slow {
+        type Message = ();
+
+        fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+            cx.write(&input[..1]);
+            cx.pause_reading(cx.now() + Duration::from_secs(1));
+            Ok(1)
+        }
+
+        fn message(&mut self, (): (), cx: &mut Context<'_>) {
+            cx.write(b"resumed ");
+            cx.resume_reading();
+        }
+
+        fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
+            cx.write(rest);
+            cx.write(b"end");
+        }
+    }
+
+    #[test]
+    fn paused_input_waits_for_its_time_or_for_the_protocol() {
+        let mut rehearsal = Rehearsal::new(Slow);
+        rehearsal.receive(b"ab");
+        rehearsal.receive(b"cd");
+        rehearsal.pass(Duration::from_millis(999));
+        assert_eq!(rehearsal.take_output(), b"a");
+        rehearsal.pass(Duration::from_millis(1));
+        assert_eq!(rehearsal.take_output(), b"b");
+        rehearsal.message(());
+        assert_eq!(rehearsal.take_output(), b"resumed c");
+        rehearsal.close_input();
+        assert_eq!(rehearsal.take_output(), b"");
+        rehearsal.pass(Duration::from_secs(9));
+        assert_eq!(rehearsal.take_output(), b"dend");
     }
 
     #[test]

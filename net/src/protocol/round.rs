@@ -62,6 +62,12 @@ impl Round<'_> {
         self.orders.take_deadline()
     }
 
+    /// Until when the input is to be paused, `Some(None)` for not at all.
+    #[inline]
+    fn take_pause(&mut self) -> Option<Option<Instant>> {
+        self.orders.take_pause()
+    }
+
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.output.len() >= self.capacity
@@ -147,6 +153,7 @@ impl<P: Protocol> Connection<P> {
             self.touched = Lately::at(round.now);
             self.protocol.opened(&mut round.context());
             round.go_on()?;
+            self.see_to_pause(round);
         }
         if self.flow == Flow::Resumed {
             self.flow = Flow::Running;
@@ -156,9 +163,39 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
+    /// Pauses the input or resumes it, if the protocol asked for that.
+    #[inline]
+    fn see_to_pause(&mut self, round: &mut Round<'_>) {
+        if let Some(until) = round.take_pause() {
+            self.set_pause(until, round);
+        }
+    }
+
+    #[cold]
+    fn set_pause(&mut self, until: Option<Instant>, round: &mut Round<'_>) {
+        self.kept().paused_until = until;
+        // There may be input for a round of its own.
+        round.unfinished |= until.is_none_or(|until| until <= round.now);
+    }
+
+    /// Whether the input is paused. Once the pause is over, the limits of time begin anew.
+    pub(super) fn is_paused(&mut self, now: Instant) -> bool {
+        let Some(kept) = &mut self.kept else { return false };
+        match kept.paused_until {
+            Some(until) if until > now => true,
+            Some(_) => {
+                (kept.paused_until, kept.input_since) = (None, now);
+                self.touched = Lately::at(now);
+                false
+            }
+            None => false,
+        }
+    }
+
     /// Sends what was written, and looks after memory and time.
     #[inline]
     fn conclude(&mut self, round: &mut Round<'_>, cx: &mut task::Context<'_>) -> Result<(), Stop> {
+        self.see_to_pause(round);
         if let Err(error) = self.flush(round, cx) {
             return Err(lost(error));
         }
