@@ -91,12 +91,12 @@ impl Context<'_> {
     /// assert_eq!(rehearsal.take_output(), b"b");
     /// ```
     pub fn pause_reading(&mut self, until: Instant) {
-        self.orders.pause = Some(Some(until));
+        self.orders.pause = Some(until);
     }
 
     /// Ends a pause of the input before its time.
     pub fn resume_reading(&mut self) {
-        self.orders.pause = Some(None);
+        self.orders.pause = Some(Instant::ZERO);
     }
 
     /// Closes the connection in good order: sends what was written, tells the peer that this is the
@@ -158,8 +158,8 @@ impl io::Write for Context<'_> {
 pub(super) struct Orders {
     /// `Some` if the deadline is to be changed.
     deadline: Option<Option<Instant>>,
-    /// `Some` if the input is to be paused until then, or resumed.
-    pause: Option<Option<Instant>>,
+    /// `Some` if the input is to be paused until then; a time that has passed resumes it.
+    pause: Option<Instant>,
     ending: Ending,
 }
 
@@ -186,16 +186,15 @@ impl Orders {
         self.deadline.take()
     }
 
-    /// Whether the input is to be paused.
+    /// Whether the input is to be paused, or resumed.
     #[inline]
     pub(super) fn want_pause(&self) -> bool {
-        matches!(self.pause, Some(Some(_)))
+        self.pause.is_some()
     }
 
-    /// Until when the input is to be paused, `Some(None)` for not at all.
+    /// Until when the input is to be paused.
     #[must_use = "the pause is not in force until it is set"]
-    #[inline]
-    pub(super) fn take_pause(&mut self) -> Option<Option<Instant>> {
+    pub(super) fn take_pause(&mut self) -> Option<Instant> {
         self.pause.take()
     }
 

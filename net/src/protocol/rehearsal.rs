@@ -169,7 +169,7 @@ impl<P: Protocol> Rehearsal<P> {
             event(protocol, cx);
             Ok(())
         });
-        if self.unfed && self.paused_until.is_none() {
+        if self.unfed && self.paused_until.is_none_or(|until| until <= self.now) {
             self.feed();
         }
     }
@@ -189,8 +189,7 @@ impl<P: Protocol> Rehearsal<P> {
         if let Some(deadline) = orders.take_deadline() {
             self.deadline = deadline;
         }
-        let pause = orders.take_pause();
-        self.paused_until = pause.unwrap_or(self.paused_until);
+        self.paused_until = orders.take_pause().or(self.paused_until);
         if let Err(stop) = outcome.and(orders.go_on()) {
             self.end(stop.into_reason());
         }

@@ -62,12 +62,6 @@ impl Round<'_> {
         self.orders.take_deadline()
     }
 
-    /// Until when the input is to be paused, `Some(None)` for not at all.
-    #[inline]
-    fn take_pause(&mut self) -> Option<Option<Instant>> {
-        self.orders.take_pause()
-    }
-
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.output.len() >= self.capacity
@@ -166,16 +160,17 @@ impl<P: Protocol> Connection<P> {
     /// Pauses the input or resumes it, if the protocol asked for that.
     #[inline]
     fn see_to_pause(&mut self, round: &mut Round<'_>) {
-        if let Some(until) = round.take_pause() {
-            self.set_pause(until, round);
+        if round.orders.want_pause() {
+            self.set_pause(round);
         }
     }
 
     #[cold]
-    fn set_pause(&mut self, until: Option<Instant>, round: &mut Round<'_>) {
-        self.kept().paused_until = until;
-        // There may be input for a round of its own.
-        round.unfinished |= until.is_none_or(|until| until <= round.now);
+    fn set_pause(&mut self, round: &mut Round<'_>) {
+        let Some(until) = round.orders.take_pause() else { return };
+        self.kept().paused_until = Some(until);
+        // If it is over already, there may be input for another round.
+        round.unfinished |= until <= round.now;
     }
 
     /// Whether the input is paused. Once the pause is over, the limits of time begin anew.
