@@ -260,7 +260,7 @@ fn pipeline_that_is_sent_before_it_is_read_is_answered() {
 }
 
 #[test]
-fn replies_that_nobody_reads_take_no_more_memory_than_they_may() {
+fn unread_replies_take_no_more_memory_than_they_may() {
     let _guard = hang_guard("not reading");
     let program = Program::start("kv", &["--memory", "32"]);
     let mut client = Client::connect(&program);
@@ -273,7 +273,7 @@ fn replies_that_nobody_reads_take_no_more_memory_than_they_may() {
     let mut observer = Client::connect(&program);
     (0..100).for_each(|_| assert_eq!(observer.ask("PING"), "PONG"));
     let grown = program.resident().saturating_sub(before);
-    assert!(grown < 64 << 20, "{grown} bytes for replies that nobody reads");
+    assert!(grown < 64 << 20, "{grown} bytes for unread replies");
     drop((client, program));
     let _ = writing.join().unwrap();
 }
