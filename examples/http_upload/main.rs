@@ -34,8 +34,9 @@ mod service;
 mod upload;
 
 use std::error::Error;
+use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,17 +73,22 @@ fn main() -> ExitCode {
     let (listener, _lock) = match prepare(&options) {
         Ok(prepared) => prepared,
         Err(error) => {
-            eprintln!("http_upload: {error}");
+            complain(format_args!("http_upload: {error}"));
             return ExitCode::from(2);
         }
     };
     match run(&options, listener) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("http_upload: {error}");
+            complain(format_args!("http_upload: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// As `eprintln!`, which panics where that cannot be written.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn prepare(options: &Options) -> Result<(Listener, File), Box<dyn Error>> {
@@ -100,11 +106,12 @@ fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     let limits = limits(options.max_mib);
     let directory = options.directory.as_path().into();
     let server = service::start(runtime.handle(), listener, limits, directory)?;
-    eprintln!("{}", greeting(&server.addresses()[0]));
+    complain(format_args!("{}", greeting(&server.addresses()[0])));
 
     // The workers serve; this thread has nothing to do but wait.
     signals.forever().next();
-    eprintln!("stopped: {}", server.drain_blocking(Duration::from_secs(options.grace)));
+    let report = server.drain_blocking(Duration::from_secs(options.grace));
+    complain(format_args!("stopped: {report}"));
     // What was cut has its files removed by the blocking pool, which gets the time for it.
     match runtime.shutdown(Duration::from_secs(10)).threads_left {
         0 => Ok(()),

@@ -29,6 +29,7 @@ mod store;
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,17 +72,22 @@ fn main() -> ExitCode {
     let served = match Listener::bind(&options.listen) {
         Ok(listener) => serve(&options, listener),
         Err(error) => {
-            eprintln!("kv: {error}");
+            complain(format_args!("kv: {error}"));
             return ExitCode::from(2);
         }
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kv: {error}");
+            complain(format_args!("kv: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// As `eprintln!`, which panics where that cannot be written.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
@@ -106,7 +112,7 @@ fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
 
     // The workers serve; this thread has nothing to do but wait.
     signals.forever().next();
-    eprintln!("stopped: {}", server.drain_blocking(GRACE));
+    complain(format_args!("stopped: {}", server.drain_blocking(GRACE)));
     Ok(())
 }
 

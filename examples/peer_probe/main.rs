@@ -38,6 +38,7 @@ mod tracker;
 mod wire;
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -130,10 +131,10 @@ fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
     runtime.spawn(Arc::clone(&campaign).run(peers, at_once, events));
     let mut reports = watch(&inbox, count);
     reports.sort_by_key(|report| report.address);
-    match options.json {
-        true => println!("{}", report::json(&campaign.torrent, &reports)),
-        false => println!("{}", report::table(&campaign.torrent, &reports)),
-    }
+    print(&match options.json {
+        true => report::json(&campaign.torrent, &reports).to_string(),
+        false => report::table(&campaign.torrent, &reports).to_string(),
+    })?;
     Ok(reports)
 }
 
@@ -214,7 +215,18 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
     reports
 }
 
-/// Says on standard error what went wrong, much of which may be the words of others.
+/// Prints to standard output. A reader that has gone, such as `head`, wants no more: no error.
+fn print(text: &str) -> Result<(), String> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says on standard error what went wrong; foreign text in it is escaped. Not by `eprintln!`, which
+/// panics where that cannot be written.
 fn complain(what: &str) {
-    eprintln!("peer_probe: {}", report::printable(what));
+    let _ = writeln!(io::stderr(), "peer_probe: {}", report::printable(what));
 }
