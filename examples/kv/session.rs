@@ -9,7 +9,7 @@ use heist::protocol::{Closed, Context, Error, Protocol};
 use heist::server::Peer;
 
 use crate::commands::{self, Call, Failure, Keys, Outcome, Run, Transaction, Watch};
-use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, inline, split};
+use crate::resp::{Args, LONG, LongRequest, Malformed, Reply, Words, inline, split};
 use crate::shared::{Charge, Shared};
 
 pub(crate) struct Session {
@@ -67,7 +67,8 @@ impl Session {
 
     fn take_whole(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Malformed> {
         if input[0] != b'*' {
-            let (words, length) = inline(input)?;
+            let mut words = Words::new();
+            let length = inline(input, &mut words)?;
             self.run(&words.iter().map(Cow::as_ref).collect::<Args<'_>>(), cx);
             return Ok(length);
         }

@@ -81,11 +81,10 @@ pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
     };
     if let Some(sorted) = sorted {
         for (given, member) in pairs {
-            let old = sorted.score(member);
-            last = options.score(old, given)?;
-            let Some(new) = last.filter(|new| old != Some(*new)) else { continue };
-            sorted.insert(member, new);
-            (added, changed) = (added + usize::from(old.is_none()), changed + 1);
+            let update = sorted.update(member, |old| options.score(old, given))?;
+            last = update.new;
+            added += usize::from(update.old.is_none() && last.is_some());
+            changed += usize::from(last.is_some() && update.old != last);
         }
     }
     if changed > 0 {

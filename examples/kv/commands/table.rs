@@ -1,8 +1,9 @@
 //! The table of commands. What is not in it is refused: other commands, other options, further
 //! arguments.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use ahash::AHashMap;
 
 use super::Run::{Container, Immediate, Queued};
 use super::expiry::{Unit, expire, seconds};
@@ -54,7 +55,7 @@ fn short(text: &[u8]) -> &[u8] {
     &text[..text.len().min(128)]
 }
 
-static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Command>> =
+static BY_NAME: LazyLock<AHashMap<&'static [u8], &'static Command>> =
     LazyLock::new(|| TABLE.iter().map(|command| (command.name.as_bytes(), command)).collect());
 
 /// At least the length of the longest name.

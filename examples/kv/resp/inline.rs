@@ -8,17 +8,16 @@ use smallvec::SmallVec;
 use super::request::{MAX_LINE, Malformed};
 
 /// The words of a line; those without quotes are not copied.
-type Words<'a> = SmallVec<[Cow<'a, [u8]>; 4]>;
+pub(crate) type Words<'a> = SmallVec<[Cow<'a, [u8]>; 4]>;
 
-/// Splits the line at the front of `input` into words, and returns its length: 0 and no words if its
-/// end is missing.
+/// Splits the line at the front of `input` into `words`, and returns its length, or 0 if its end is
+/// missing.
 ///
 /// A word may contain parts in double quotes, with escapes as in C, or in single quotes, where only
 /// `\'` is one. A closing quote ends its word.
-pub(crate) fn inline(input: &[u8]) -> Result<(Words<'_>, usize), Malformed> {
-    let mut words = Words::new();
+pub(crate) fn inline<'a>(input: &'a [u8], words: &mut Words<'a>) -> Result<usize, Malformed> {
     let Some(end) = memchr(b'\n', input) else {
-        return if input.len() <= MAX_LINE { Ok((words, 0)) } else { Err(Malformed::Inline) };
+        return if input.len() <= MAX_LINE { Ok(0) } else { Err(Malformed::Inline) };
     };
     let mut rest = &input[..end];
     while let Some(start) = rest.iter().position(|byte| !is_blank(*byte)) {
@@ -26,7 +25,7 @@ pub(crate) fn inline(input: &[u8]) -> Result<(Words<'_>, usize), Malformed> {
         words.push(word);
         rest = after;
     }
-    Ok((words, end + 1))
+    Ok(end + 1)
 }
 
 /// The word at the front of `text`, and what follows it.

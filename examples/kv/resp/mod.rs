@@ -9,7 +9,7 @@ mod long;
 mod reply;
 mod request;
 
-pub(crate) use inline::inline;
+pub(crate) use inline::{Words, inline};
 pub(crate) use long::LongRequest;
 pub(crate) use reply::Reply;
 pub(crate) use request::{Args, LONG, MAX_LINE, MAX_STRING, Malformed, number, split};

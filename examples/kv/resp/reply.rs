@@ -21,11 +21,13 @@ impl<'a> Reply<'a> {
     }
 
     /// `text` begins with a code in capitals, by which programs know the error. A line end in it
-    /// becomes a space.
+    /// becomes a space, at its end nothing.
     pub(crate) fn error(&mut self, text: &[u8]) {
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let length = text.iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1);
+        let one_line = |byte: &u8| if is_end(byte) { b' ' } else { *byte };
         self.output.push(b'-');
-        let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
-        self.output.extend(text.iter().map(one_line));
+        self.output.extend(text[..length].iter().map(one_line));
         self.output.extend_from_slice(b"\r\n");
     }
 

@@ -18,11 +18,11 @@ mod shard;
 mod sorted;
 mod value;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ahash::RandomState;
 use heist::time::Instant;
 use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;

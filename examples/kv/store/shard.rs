@@ -1,11 +1,11 @@
 //! One shard: keys, their values, when they expire, and which connections watch them.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::RandomState;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ahash::RandomState;
 use indexmap::IndexMap;
 
 use super::value::{Bytes, Kind, Value, WrongType};
@@ -13,7 +13,7 @@ use super::value::{Bytes, Kind, Value, WrongType};
 #[derive(Default)]
 pub(super) struct Shard {
     /// In a vector with an index, so that a random key is found at once.
-    entries: IndexMap<Bytes, Entry>,
+    entries: IndexMap<Bytes, Entry, RandomState>,
     /// The keys that expire, the earliest first.
     expiries: BTreeSet<(i64, Bytes)>,
     /// For each watched key, the flags of the connections that watch it.

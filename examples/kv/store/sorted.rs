@@ -5,21 +5,28 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use indexmap::IndexMap;
 use indexset::BTreeSet;
 
 pub(crate) struct Sorted {
-    scores: IndexMap<Arc<[u8]>, f64>,
+    scores: IndexMap<Arc<[u8]>, f64, RandomState>,
     /// Knows the rank of each element, in O(log n).
     order: BTreeSet<(Score, Arc<[u8]>)>,
     /// It was once longer than what Redis keeps as a listpack, which has no negative zero.
     is_long: bool,
 }
 
+/// The score that a member had, and the one it was to get.
+pub(crate) struct Update {
+    pub(crate) old: Option<f64>,
+    pub(crate) new: Option<f64>,
+}
+
 impl Default for Sorted {
     fn default() -> Sorted {
         let order = BTreeSet::with_maximum_node_size(NODE);
-        Sorted { scores: IndexMap::new(), order, is_long: false }
+        Sorted { scores: IndexMap::default(), order, is_long: false }
     }
 }
 
@@ -32,24 +39,29 @@ impl Sorted {
         self.scores.get(member).copied()
     }
 
-    /// Sets the score of `member`.
-    pub(crate) fn insert(&mut self, member: &[u8], mut score: f64) {
+    /// Sets the score of `member` to what `choose` makes of the old one, if anything.
+    pub(crate) fn update<E>(
+        &mut self,
+        member: &[u8],
+        choose: impl FnOnce(Option<f64>) -> Result<Option<f64>, E>,
+    ) -> Result<Update, E> {
         let place = self.scores.get_index_of(member);
-        self.is_long |= place.is_none() && (self.len() >= SHORT || member.len() > SHORT_MEMBER);
-        if !self.is_long {
-            // Of a negative zero it makes a positive one.
-            score += 0.0;
-        }
-        let place = match place {
-            Some(place) => {
-                let old = (Score(self.scores[place]), Arc::clone(&self.scores.keys()[place]));
-                self.order.remove(&old);
-                place
+        let old = place.map(|place| self.scores[place]);
+        let new = choose(old)?;
+        if let Some(new) = new.filter(|new| old != Some(*new)) {
+            self.is_long |= place.is_none() && (self.len() >= SHORT || member.len() > SHORT_MEMBER);
+            // Of a negative zero the sum makes a positive one.
+            let new = if self.is_long { new } else { new + 0.0 };
+            let place = place.unwrap_or_else(|| self.scores.insert_full(member.into(), new).0);
+            let mut element = (Score(self.scores[place]), Arc::clone(&self.scores.keys()[place]));
+            if old.is_some() {
+                self.order.remove(&element);
             }
-            None => self.scores.insert_full(member.into(), score).0,
-        };
-        self.scores[place] = score;
-        self.order.insert((Score(score), Arc::clone(&self.scores.keys()[place])));
+            element.0 = Score(new);
+            self.order.insert(element);
+            self.scores[place] = new;
+        }
+        Ok(Update { old, new })
     }
 
     /// Whether `member` was there.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ahash::RandomState;
 use indexmap::{IndexMap, IndexSet};
 
 use super::sorted::Sorted;
@@ -9,9 +10,9 @@ use super::sorted::Sorted;
 /// A key, or a member of a collection.
 pub(crate) type Bytes = Box<[u8]>;
 pub(crate) type Text = Vec<u8>;
-pub(crate) type Hash = IndexMap<Bytes, Bytes>;
+pub(crate) type Hash = IndexMap<Bytes, Bytes, RandomState>;
 pub(crate) type List = VecDeque<Bytes>;
-pub(crate) type Set = IndexSet<Bytes>;
+pub(crate) type Set = IndexSet<Bytes, RandomState>;
 
 pub(crate) enum Value {
     Text(Text),
