@@ -17,7 +17,7 @@ use common::{GUARD, blocking_pair, guarded, pair, run};
 use heist_net::protocol::{self, Closed, Context, Limits, Protocol, SendError};
 use heist_net::{Builder, Connection, UnixStream};
 use heist_scheduler::spawn;
-use heist_scheduler::time::{Clock, Instant};
+use heist_scheduler::time::Clock;
 use socket2::SockRef;
 
 /// What happened to a [`Lines`], in order.
@@ -782,98 +782,4 @@ fn shutdown_of_the_runtime_tells_every_protocol() {
     assert_eq!(report.tasks_left, 0);
     assert_eq!(next(&events), Event::Closed(Closed::Cancelled.to_string()));
     drop(far);
-}
-
-/// Sends each line back; behind the line "pause" it reads no more until a message comes.
-struct Pausing;
-
-impl Protocol for Pausing {
-    type Message = ();
-
-    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
-        let Some(end) = input.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
-        cx.write(&input[..=end]);
-        if &input[..end] == b"pause" {
-            cx.pause_reading(Instant::FAR_FUTURE);
-        }
-        Ok(end + 1)
-    }
-
-    fn message(&mut self, (): (), cx: &mut Context<'_>) {
-        cx.write(b"resumed\n");
-        cx.resume_reading();
-    }
-
-    fn input_closed(&mut self, _: &[u8], cx: &mut Context<'_>) {
-        cx.close();
-    }
-}
-
-/// Whatever of it came before the pause, after it, or lies in the kernel.
-#[test]
-fn paused_input_waits_and_none_is_lost() {
-    const LINES: usize = 200_000;
-    let input = [b"a\npause\nb\npau".to_vec(), b"se\n".to_vec(), b"line\n".repeat(LINES)];
-    let wanted = [b"a\npause\n", &b"resumed\nb\npause\n"[..], b"resumed\n"];
-    run(async move {
-        let (near, far) = UnixStream::pair().unwrap();
-        let mut connection = Connection::new(near, Pausing);
-        let sender = connection.inbox();
-        let connection = spawn(connection);
-        let (mut answers, mut requests) = far.into_split();
-        let writing = spawn(async move {
-            for part in input {
-                requests.write_all(&part).await.unwrap();
-            }
-        });
-        for (round, wanted) in wanted.into_iter().enumerate() {
-            if round > 0 {
-                sender.send(()).await.unwrap();
-            }
-            let mut answer = vec![0; wanted.len()];
-            answers.read_exact(&mut answer).await.unwrap();
-            assert_eq!(answer.escape_ascii().to_string(), wanted.escape_ascii().to_string());
-        }
-        // Its end comes behind all of it.
-        let rest = answers.read_to_end(5 * LINES).await.unwrap();
-        assert!(rest == b"line\n".repeat(LINES), "{} bytes", rest.len());
-        writing.await.unwrap();
-        let closed = connection.await.unwrap();
-        assert!(matches!(closed, Closed::Finished), "{closed:?}");
-    });
-}
-
-/// The bounds are far shorter than the pause.
-#[test]
-fn no_time_limit_of_the_input_runs_in_a_pause() {
-    struct Once(bool);
-    impl Protocol for Once {
-        type Message = Infallible;
-
-        fn received(
-            &mut self,
-            input: &[u8],
-            cx: &mut Context<'_>,
-        ) -> Result<usize, protocol::Error> {
-            if !self.0 {
-                self.0 = true;
-                cx.pause_reading(cx.now() + Duration::from_millis(200));
-                return Ok(0);
-            }
-            cx.write(input);
-            cx.close();
-            Ok(input.len())
-        }
-    }
-    let brief = Duration::from_millis(1);
-    let limits = Limits { idle_timeout: brief, message_timeout: brief, ..Limits::default() };
-    let closed = run(async move {
-        let (near, mut far) = UnixStream::pair().unwrap();
-        far.write_all(b"part of").await.unwrap();
-        let closed = spawn(Connection::new(near, Once(false)).limits(limits));
-        assert_eq!(far.read_to_end(100).await.unwrap(), b"part of");
-        drop(far);
-        closed.await.unwrap()
-    });
-    assert!(matches!(closed, Closed::Finished), "{closed:?}");
 }

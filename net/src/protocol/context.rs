@@ -62,9 +62,13 @@ impl Context<'_> {
     ///
     /// Whole messages that came already wait too, so this stops the input behind the message that
     /// [`received`](super::Protocol::received) takes now. Messages of other tasks, the deadline and
-    /// output go on. The time limits for what the peer sends stand still meanwhile. The last call
-    /// counts; with [`Instant::FAR_FUTURE`] the pause ends by
+    /// output go on. The time limits for what the peer sends stand still meanwhile, being idle
+    /// among them. The last call counts; with [`Instant::FAR_FUTURE`] the pause ends by
     /// [`resume_reading`](Context::resume_reading) only.
+    ///
+    /// A peer that closes or resets is noticed only after the pause, or when output is sent. A server
+    /// that drains waits for the end of the pause if input is held back, and cuts the connection at
+    /// the end of its grace.
     ///
     /// ```
     /// use std::time::Duration;
@@ -188,8 +192,14 @@ impl Orders {
 
     /// Whether the input is to be paused, or resumed.
     #[inline]
-    pub(super) fn want_pause(&self) -> bool {
+    pub(super) fn changes_pause(&self) -> bool {
         self.pause.is_some()
+    }
+
+    /// Whether the protocol wants no input after `now`.
+    #[inline]
+    pub(super) fn wants_pause(&self, now: Instant) -> bool {
+        self.pause.is_some_and(|until| until > now)
     }
 
     /// Until when the input is to be paused.

@@ -115,10 +115,13 @@ impl<P: Protocol> Connection<P> {
 
     fn next_deadline(&self, now: Instant) -> Instant {
         let limit = self.limit_times(now).map(|(at, _)| at).into_iter().min();
+        // While the output is full, the end of a pause changes nothing.
         let paused = self.kept.as_ref().and_then(|kept| kept.paused_until);
-        let draining = if self.is_draining() { self.drain_time(now) } else { Instant::FAR_FUTURE };
-        let limit = limit.into_iter().chain(paused).min();
-        self.deadline.min(draining).min(limit.unwrap_or(Instant::FAR_FUTURE))
+        let paused = paused.filter(|_| self.flow == Flow::Running);
+        // What is waited for beyond this time comes with an event.
+        let draining = self.is_draining().then(|| self.drain_time(now)).filter(|at| *at > now);
+        let first = limit.into_iter().chain(paused).chain(draining).min();
+        self.deadline.min(first.unwrap_or(Instant::FAR_FUTURE))
     }
 
     /// When each limit is reached if nothing happens before: those of [`INPUT`], then of [`OUTPUT`].

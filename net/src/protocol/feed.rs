@@ -25,7 +25,7 @@ pub(super) fn feed<P: Protocol>(
 ) -> Result<Fed, Stop> {
     let mut rest = input;
     while !rest.is_empty() {
-        if cx.room() == 0 || cx.orders.want_pause() {
+        if cx.room() == 0 || cx.orders.wants_pause(cx.now) {
             return Ok(Fed::Stopped);
         }
         // However the bytes were cut: a protocol never sees more than what a message may have.
@@ -44,7 +44,7 @@ pub(super) fn feed<P: Protocol>(
         cx.orders.go_on()?;
         match taken {
             // What is left is looked at again when the pause is over.
-            0 if cx.orders.want_pause() => return Ok(Fed::Stopped),
+            0 if cx.orders.wants_pause(cx.now) => return Ok(Fed::Stopped),
             0 if visible.len() == limit => {
                 return Err(End::in_order(Closed::MessageTooLong { limit }));
             }
@@ -52,7 +52,7 @@ pub(super) fn feed<P: Protocol>(
             _ => {}
         }
     }
-    Ok(Fed::Hungry)
+    Ok(if cx.orders.wants_pause(cx.now) { Fed::Stopped } else { Fed::Hungry })
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl<P: Protocol> Connection<P> {
 
     /// Tells the protocol that the server drains, when it is time to.
     ///
-    /// A message that is half there is waited for. A connection that was used just now may have
+    /// A message that is half there is waited for, and what a pause of the input holds back. A connection that was used just now may have
     /// another message on its way and is waited for, too, unless this round has brought one: the
     /// answer to that is the last.
     #[cold]
@@ -134,7 +134,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         if !round.fed && self.has_unread() {
-            round.unfinished = true;
+            round.unfinished |= !self.still_paused(round.now);
             return Ok(());
         }
         let busy = round.fed || self.backlog() > 0;

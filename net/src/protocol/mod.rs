@@ -80,7 +80,8 @@
 //!
 //! `opened` comes first, `closed` last, each exactly once. In between, whenever something happens:
 //!
-//! 1. input is read and given to `received`, a message at a time, then `input_closed` if it ended;
+//! 1. input is read and given to `received`, a message at a time, then `input_closed` if it ended,
+//!    unless the protocol has paused it;
 //! 2. messages of other tasks are given to `message`, in the order in which they were sent;
 //! 3. `draining` is called if the server drains and it is this connection's turn to end;
 //! 4. `deadline` is called if it has passed, so input that arrived in time is seen before it;

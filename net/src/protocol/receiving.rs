@@ -41,7 +41,7 @@ impl<P: Protocol> Connection<P> {
         self.note_read(count, round);
         let mut consumed = 0;
         let fed = self.feed(&input[..count], &mut consumed, round);
-        if consumed == count && fed.is_ok() && self.waits_for_input(cx) {
+        if consumed == count && matches!(fed, Ok(Fed::Hungry)) && self.waits_for_input(cx) {
             return Ok(());
         }
         self.receive_on(fed, Window::at(input, consumed..count), round, cx)
@@ -55,7 +55,7 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if self.is_paused(round.now) {
+        if self.still_paused(round.now) {
             return Ok(());
         }
         if self.marks.has(Marks::UNFED) {

@@ -147,20 +147,20 @@ impl<P: Protocol> Connection<P> {
             self.touched = Lately::at(round.now);
             self.protocol.opened(&mut round.context());
             round.go_on()?;
-            self.see_to_pause(round);
         }
         if self.flow == Flow::Resumed {
             self.flow = Flow::Running;
             self.protocol.writable(&mut round.context());
             round.go_on()?;
         }
+        self.see_to_pause(round);
         Ok(())
     }
 
     /// Pauses the input or resumes it, if the protocol asked for that.
     #[inline]
     fn see_to_pause(&mut self, round: &mut Round<'_>) {
-        if round.orders.want_pause() {
+        if round.orders.changes_pause() {
             self.set_pause(round);
         }
     }
@@ -168,13 +168,15 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn set_pause(&mut self, round: &mut Round<'_>) {
         let Some(until) = round.orders.take_pause() else { return };
-        self.kept().paused_until = Some(until);
-        // If it is over already, there may be input for another round.
-        round.unfinished |= until <= round.now;
+        if until > round.now || self.kept.is_some() {
+            self.kept().paused_until = Some(until);
+            // If it is over already, there may be input for another round.
+            round.unfinished |= until <= round.now;
+        }
     }
 
-    /// Whether the input is paused. Once the pause is over, the limits of time begin anew.
-    pub(super) fn is_paused(&mut self, now: Instant) -> bool {
+    /// Whether the input is paused. Ends a pause that is over: the time limits begin anew.
+    pub(super) fn still_paused(&mut self, now: Instant) -> bool {
         let Some(kept) = &mut self.kept else { return false };
         match kept.paused_until {
             Some(until) if until > now => true,

@@ -121,6 +121,28 @@ fn half_sent_request_is_finished() {
     assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
 }
 
+/// Failure: the timer was set to the time that had passed, again and again.
+#[test]
+fn half_sent_request_in_a_drain_costs_no_rounds() {
+    let drained = Drained::new();
+    let mut client = Client::new(&drained.server);
+    client.send("half");
+    until(|| drained.server.metrics().connections_active == 1);
+    drained.stage.pass(Duration::from_secs(2));
+    let draining = drained.begin();
+    drained.stage.pass(Duration::from_secs(2));
+    let handle = drained.stage.runtime.handle();
+    let polls = || handle.metrics().workers.iter().map(|worker| worker.polls).sum::<u64>();
+    let before = polls();
+    thread::sleep(Duration::from_millis(100));
+    let more = polls() - before;
+    assert!(more < 100, "{more} polls");
+    client.send(" a request\n");
+    assert_eq!(client.rest(), "half a request\n");
+    drop(client);
+    assert_eq!(drained.report(draining).finished, 1);
+}
+
 #[test]
 fn request_sent_just_before_the_drain_is_answered() {
     let drained = Drained::new();
