@@ -1,15 +1,13 @@
-//! Who is there, and which rooms: what all connections share.
+//! All people and all rooms: what the connections share.
 
-use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::person::Person;
-use crate::room::Room;
+use crate::room::{Person, Room, Word};
 
 pub(crate) struct Hall {
     /// How long a slow reader is waited for.
@@ -17,17 +15,15 @@ pub(crate) struct Hall {
     /// How many lines a second each person may say.
     pub(crate) share: u32,
     max_people: usize,
-    /// Closed with the chat.
-    open: (Sender<Infallible>, Receiver<Infallible>),
-    names: Mutex<Names>,
-    /// Those with somebody in them. Joining and leaving is done under this lock, so that nobody
+    people: Mutex<People>,
+    /// Rooms with people in them. Joining and leaving is done under this lock, so that no person
     /// joins a room that is just being removed.
     rooms: Mutex<Rooms>,
 }
 
 #[derive(Default)]
-struct Names {
-    taken: HashSet<String>,
+struct People {
+    by_name: HashMap<String, Arc<Person>>,
     guests: u64,
 }
 
@@ -52,49 +48,52 @@ pub(crate) enum Refusal {
 
 impl Hall {
     pub(crate) fn new(max_people: usize, patience: Duration, share: u32) -> Hall {
-        let (names, rooms) = Default::default();
-        Hall { patience, share, max_people, open: bounded(1), names, rooms }
+        let (people, rooms) = Default::default();
+        Hall { patience, share, max_people, people, rooms }
     }
 
-    /// Asks everybody to leave.
-    pub(crate) fn close(&self) {
-        self.open.0.close();
-    }
-
-    /// Waits until the chat closes.
-    pub(crate) async fn closing(&self) {
-        let _ = self.open.1.recv().await;
-    }
-
-    /// Takes a new person in, under a name that nobody has.
-    pub(crate) fn enter(&self, person: &Person) -> Result<(), Refusal> {
-        let mut names = self.names.lock();
-        if names.taken.len() >= self.max_people {
+    /// Takes a new person in, under a name that is free.
+    pub(crate) fn enter(&self, person: &Arc<Person>) -> Result<(), Refusal> {
+        let mut people = self.people.lock();
+        if people.by_name.len() >= self.max_people {
             return Err(Refusal::Full);
         }
         loop {
-            names.guests += 1;
-            let name = format!("guest{}", names.guests);
-            if names.taken.insert(name.clone()) {
-                person.set_name(&name);
+            people.guests += 1;
+            let name = format!("guest{}", people.guests);
+            if let Entry::Vacant(free) = people.by_name.entry(name) {
+                person.set_name(free.key());
+                free.insert(Arc::clone(person));
                 return Ok(());
             }
         }
     }
 
-    pub(crate) fn exit(&self, person: &Person) {
-        self.names.lock().taken.remove(&person.name());
+    /// Frees the name of a person. Another one may have it already, if this one left before.
+    pub(crate) fn exit(&self, person: &Arc<Person>) {
+        if let Entry::Occupied(taken) = self.people.lock().by_name.entry(person.name())
+            && Arc::ptr_eq(taken.get(), person)
+        {
+            taken.remove();
+        }
+    }
+
+    /// Asks all people to leave.
+    pub(crate) fn close(&self) {
+        let people: Vec<_> = self.people.lock().by_name.values().cloned().collect();
+        people.iter().for_each(|person| person.send(Word::Closing));
     }
 
     /// Gives a person another name, and returns the old one.
-    pub(crate) fn rename(&self, person: &Person, name: &str) -> Result<String, Refusal> {
+    pub(crate) fn rename(&self, person: &Arc<Person>, name: &str) -> Result<String, Refusal> {
         check_name(name)?;
-        let mut names = self.names.lock();
-        if !names.taken.insert(name.to_owned()) {
-            return Err(Refusal::Taken(name.to_owned()));
-        }
+        let mut people = self.people.lock();
+        match people.by_name.entry(name.to_owned()) {
+            Entry::Occupied(_) => return Err(Refusal::Taken(name.to_owned())),
+            Entry::Vacant(free) => free.insert(Arc::clone(person)),
+        };
         let old = person.name();
-        names.taken.remove(&old);
+        people.by_name.remove(&old);
         person.set_name(name);
         Ok(old)
     }

@@ -10,32 +10,31 @@
 //! What it shows of heist, from the outside in:
 //!
 //! - this file: a [`Server`], and which of its bounds fit people who may be silent for long;
-//! - `connection`: one person's task. One loop reads, one writes, and **back-pressure** is nothing
-//!   but a loop that waits. `lines` is what comes in, `person` is what goes out, with what becomes
-//!   of a reader who is too slow;
-//! - `session`: what a person says and asks for. `share`: that nobody has the room alone;
+//! - `session`: one person's connection as a [`Protocol`](heist::protocol::Protocol): lines in,
+//!   lines out, **back-pressure** for a person that says too much, and what becomes of a reader that
+//!   is too slow;
+//! - `command`: what a person can ask for. `share`: that no person has the room alone;
 //! - `room`: **how one line reaches thousands**: in one shared piece of memory, a few receivers at a
 //!   time, each woken once however many lines have gathered;
-//! - `hall`: who is there, and which rooms.
+//! - `hall`: all people and all rooms.
 //!
 //! # Bounds
 //!
 //! A person may say `--share` lines in a second. One that says more is told so once. From then on
-//! its lines are read as the share allows, and wait in the sockets until then: none is lost, and
-//! nobody else waits for them. A line has at most 1,000 bytes before its LF or CRLF.
+//! its lines are taken as the share allows, and wait in its connection until then: none is lost, and
+//! the other people do not wait. A line has at most 1,000 bytes before its LF or CRLF.
 //!
-//! A room takes 16 KiB of lines that were not delivered yet. A person who has one more to say waits
+//! A room takes 16 KiB of lines that were not delivered yet. A person that has one more to say waits
 //! until these are on their way.
 //!
-//! Each person costs at most 64 messages, which share their text, an answer, and 96 KiB in the
-//! buffers of its socket. Who does not take a message within `--patience` seconds is told, and has
-//! as long again to take the word; the others do not wait. Who neither says nor hears anything for
-//! `--idle` seconds is dropped. Another machine may have 256 connections.
+//! Each person costs at most 16 KiB of output and one delivery more, 64 messages, which share their
+//! text, 32 KiB of input, and 96 KiB in the buffers of its socket. A person that leaves 16 KiB
+//! unread for `--patience` seconds is told, and has as long again to take the word; the others do
+//! not wait. A person that neither says nor hears anything for `--idle` seconds is dropped. Another
+//! machine may have 256 connections.
 
-mod connection;
+mod command;
 mod hall;
-mod lines;
-mod person;
 mod room;
 mod session;
 mod share;
@@ -51,14 +50,16 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 use heist::Server;
-use heist::server::{Address, Limits, Listener};
+use heist::protocol::{self, Sender};
+use heist::server::{self, ByInbox, Listener, Peer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use socket2::{Domain, Socket, Type};
 
-use crate::connection::attend;
 use crate::hall::Hall;
+use crate::room::Word;
+use crate::session::Session;
 
 /// A chat for thousands, to be used with netcat
 #[derive(Parser)]
@@ -78,7 +79,7 @@ struct Options {
     #[arg(long, value_name = "LINES", default_value = "50",
           value_parser = clap::value_parser!(u32).range(1..))]
     share: u32,
-    /// How long somebody may stay who neither says nor hears anything
+    /// How long a person may stay that neither says nor hears anything
     #[arg(long, value_name = "SECONDS", default_value = "3600",
           value_parser = clap::value_parser!(u32).range(1..))]
     idle: u32,
@@ -131,24 +132,28 @@ fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     }
     let runtime = builder.start()?;
     let hall = Arc::new(Hall::new(options.max_people, options.patience(), options.share));
-    let everybody = Arc::clone(&hall);
+    let make = {
+        let hall = Arc::clone(&hall);
+        move |_: &Peer, inbox: Sender<Word>| Session::new(Arc::clone(&hall), inbox)
+    };
     let server = Server::builder()
         .name("chat")
         .listen(listener)
-        .limits(limits(options))
-        .handler(move |stream, _peer| attend(Arc::clone(&hall), stream))
+        .limits(server_limits(options))
+        .serve(ByInbox::new(make).limits(person_limits(options)))
         .start_on(runtime.handle())?;
     greet(&server).map_err(|error| format!("cannot write to standard output: {error}"))?;
 
     // The workers serve; this thread has nothing to do but wait.
     signals.forever().next();
-    everybody.close();
+    // Also people in the middle of a line, for which the drain would wait.
+    hall.close();
     complain(format_args!("stopped: {}", server.drain_blocking(GRACE)));
     Ok(())
 }
 
 /// A listener whose connections have small buffers, which they inherit: what the system keeps for a
-/// slow reader, and of a person who says too much, is memory too, and by itself it would be megabytes.
+/// slow reader, and of a person that says too much, is memory too, and by itself it would be megabytes.
 fn listen(address: SocketAddr) -> io::Result<Listener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), None)?;
     socket.set_reuse_address(true)?;
@@ -161,7 +166,7 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
 }
 
 fn greet(server: &Server) -> io::Result<()> {
-    let Address::Tcp(address) = &server.addresses()[0] else {
+    let server::Address::Tcp(address) = &server.addresses()[0] else {
         unreachable!("it listens on a port");
     };
     let (ip, port) = (address.ip(), address.port());
@@ -174,17 +179,44 @@ impl Options {
     }
 }
 
-/// The bounds that a server has by default are for machines at both ends. People think while they
-/// type and are silent for long.
-fn limits(options: &Options) -> Limits {
-    Limits {
-        // Whoever is one too many has to be let in to be told so.
-        connections: options.max_people.saturating_add(AT_THE_DOOR),
-        // Nor does a patience that is long, and the time for the last word, end by this one.
-        idle_timeout: Duration::from_secs(options.idle.into()).max(3 * options.patience()),
-        // Who comes while there is much to do waits a little: it is those who are here that talk.
+/// What all people together may cost.
+fn server_limits(options: &Options) -> server::Limits {
+    // One that is too many has to be let in to be told so.
+    let connections = options.max_people.saturating_add(AT_THE_DOOR);
+    server::Limits {
+        connections,
+        // What each may keep waiting is bounded already.
+        buffered_bytes: connections.saturating_mul(MOST_KEPT),
+        // A person that comes while there is much to do waits a little: the ones that are here talk.
         shed: false,
-        ..Limits::default()
+        ..server::Limits::default()
+    }
+}
+
+/// What one person may cost.
+///
+/// The bounds that a server has by default are for machines at both ends. People think while they
+/// type and are silent for long, so only those bounds are left that have a flag.
+fn person_limits(options: &Options) -> protocol::Limits {
+    let patience = options.patience();
+    // The session's own patience begins when 16 KiB wait, and at its end it says a word, which the
+    // engine does not. So the engine leaves it the time, and is there for readers that stand still
+    // with less.
+    let write_timeout = 2 * patience;
+    // Nor does a patience that is long end by this one.
+    let idle_timeout = Duration::from_secs(options.idle.into()).max(write_timeout);
+    protocol::Limits {
+        high_watermark: 16 * 1024,
+        low_watermark: 4 * 1024,
+        inbox: 64,
+        idle_timeout,
+        // A line that is half typed costs no more than one that is not begun.
+        message_timeout: idle_timeout,
+        min_receive_rate: 0,
+        write_timeout,
+        min_send_rate: 0,
+        flush_timeout: patience,
+        ..protocol::Limits::default()
     }
 }
 
@@ -200,3 +232,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How many may be there to be told that the chat is full.
 const AT_THE_DOOR: usize = 64;
+
+/// The most that the server keeps for one person: the output that may wait and one delivery more, in
+/// a buffer that doubles, and input that was read at once and waits.
+const MOST_KEPT: usize = 96 * 1024;

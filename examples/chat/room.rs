@@ -5,34 +5,79 @@
 //!
 //! - takes all that is pending, which all members then share: nothing is copied for each of them;
 //! - puts one message into each member's inbox, which wakes the member's connection if it sleeps,
-//!   and gives way after every few, so that those who were woken write to their sockets meanwhile,
-//!   on all workers, instead of lining up;
+//!   and yields after every few, so that the connections that were woken write to their sockets
+//!   meanwhile, on all workers, instead of lining up;
 //! - goes on with what has become pending since, or ends. So the busier a room is, the more lines
 //!   each wake, each message and each write carries; and a quiet room costs nothing at all.
 //!
-//! An inbox that is full is that of a reader who cannot keep up. The others do not wait: the reader
-//! has missed something from then on, so it gets nothing more, and is told and dropped.
+//! A full inbox is that of a reader that cannot keep up. The others do not wait: the reader has
+//! missed something from then on, so it gets nothing more, and is told and dropped.
 //!
-//! If more is said than is delivered, those who say it wait, and whoever waits is not read from. That
-//! one person does not fill the room is seen to before: see `share`.
+//! If more is said than is delivered, the pending text is full. The next delivery takes it, and the
+//! message that it sends to each member also tells a member that waits to speak to try again.
 
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use event_listener::Event;
+use heist::protocol::{SendError, Sender};
 use parking_lot::Mutex;
 
-use crate::person::{Person, Text};
+/// What was said, shared by all members.
+type Text = Arc<[u8]>;
 
 type Members = Arc<Vec<Arc<Person>>>;
+
+/// What a person's connection is told.
+pub(crate) enum Word {
+    /// Whole lines, said in the room of this number: a person that has just left does not want to
+    /// hear them.
+    Said(u64, Text),
+    /// The chat closes.
+    Closing,
+}
+
+/// A person's connection, as rooms see it.
+pub(crate) struct Person {
+    inbox: Sender<Word>,
+    name: Mutex<String>,
+    /// A word did not fit into the inbox. Set by the task that delivers, never cleared; the
+    /// connection looks at it when it takes the next word. Nothing else is published through it:
+    /// relaxed.
+    missed: AtomicBool,
+}
+
+impl Person {
+    pub(crate) fn new(inbox: Sender<Word>) -> Person {
+        Person { inbox, name: Mutex::default(), missed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.name.lock().clone()
+    }
+
+    pub(crate) fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.name.lock());
+    }
+
+    pub(crate) fn has_missed_something(&self) -> bool {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn send(&self, word: Word) {
+        // A connection that has ended needs nothing; its session takes it from the room.
+        let full = |outcome| matches!(outcome, Err(SendError::Full(_)));
+        if !self.has_missed_something() && full(self.inbox.try_send(word)) {
+            self.missed.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 pub(crate) struct Room {
     pub(crate) id: u64,
     pub(crate) name: String,
     state: Mutex<State>,
-    /// What was pending is being delivered: there is room again.
-    taken: Event,
 }
 
 #[derive(Default)]
@@ -44,41 +89,38 @@ struct State {
     delivering: bool,
 }
 
+/// As much as may be waits to be delivered. Each member gets a word when that is on its way.
+#[derive(Debug)]
+pub(crate) struct Full;
+
 impl Room {
     pub(crate) fn new(id: u64, name: &str) -> Room {
-        Room { id, name: name.to_owned(), state: Mutex::default(), taken: Event::new() }
+        Room { id, name: name.to_owned(), state: Mutex::default() }
     }
 
     /// Says a line to all members, the one that says it included: that is how a person knows that the
-    /// line went out, and where in the order. Waits while there is no room for it.
-    pub(crate) async fn say(self: &Arc<Room>, line: &str) {
-        while !self.try_say(line) {
-            let taken = self.taken.listen();
-            // There may have been room since the first look.
-            if self.try_say(line) {
-                return;
-            }
-            taken.await;
-        }
-    }
-
-    /// Whether there was room for the line.
-    fn try_say(self: &Arc<Room>, line: &str) -> bool {
+    /// line went out, and where in the order.
+    pub(crate) fn say(self: &Arc<Room>, line: fmt::Arguments<'_>) -> Result<(), Full> {
+        let line = format!("{line}\n");
         let mut state = self.state.lock();
-        if state.pending.len() + line.len() + 1 > MAX_PENDING {
-            return false;
+        if state.pending.len() + line.len() > MAX_PENDING {
+            return Err(Full);
         }
         state.pending.extend_from_slice(line.as_bytes());
-        state.pending.push(b'\n');
         if !mem::replace(&mut state.delivering, true) {
             drop(state);
             heist::spawn(deliver(Arc::clone(self)));
         }
-        true
+        Ok(())
     }
 
-    pub(crate) fn join(&self, person: &Arc<Person>) {
-        Arc::make_mut(&mut self.state.lock().members).push(Arc::clone(person));
+    pub(crate) fn join(self: &Arc<Room>, person: &Arc<Person>) {
+        let members = {
+            let mut state = self.state.lock();
+            Arc::make_mut(&mut state.members).push(Arc::clone(person));
+            state.members.len()
+        };
+        self.announce(members, format_args!("* {} joined {}", person.name(), self.name));
     }
 
     /// How many are left.
@@ -97,16 +139,17 @@ impl Room {
         Arc::clone(&self.state.lock().members)
     }
 
-    /// Says who comes and goes, where that is of interest: if thousands come at once, telling each
-    /// of each would be millions of lines.
+    /// Says which people come and go, where that is of interest: if thousands come at once, telling
+    /// each of each would be millions of lines.
     pub(crate) fn announce(self: &Arc<Room>, members: usize, line: fmt::Arguments<'_>) {
         if members <= ANNOUNCED {
             // In a busy room this is what can be left out.
-            self.try_say(&line.to_string());
+            let _ = self.say(line);
         }
     }
 
-    /// What is to be delivered to whom; `None` if that is nothing, and the delivery is over.
+    /// What is to be delivered, and to which members; `None` if that is nothing, and the delivery is
+    /// over.
     fn next_batch(&self) -> Option<(Text, Members)> {
         let mut state = self.state.lock();
         if state.pending.is_empty() {
@@ -120,9 +163,10 @@ impl Room {
 
 async fn deliver(room: Arc<Room>) {
     while let Some((text, members)) = room.next_batch() {
-        room.taken.notify(usize::MAX);
-        for few in members.chunks(FEW) {
-            few.iter().for_each(|member| member.tell(room.id, &text));
+        // Begins anywhere, so that each member that waits to speak is among the first now and then.
+        let (later, first) = members.split_at(fastrand::usize(..=members.len()));
+        for few in first.chunks(FEW).chain(later.chunks(FEW)) {
+            few.iter().for_each(|member| member.send(Word::Said(room.id, Arc::clone(&text))));
             heist::yield_now().await;
         }
     }
@@ -131,8 +175,8 @@ async fn deliver(room: Arc<Room>) {
 /// The most text that may wait to be delivered.
 const MAX_PENDING: usize = 16 * 1024;
 
-/// Up to how many members are told who comes and goes.
+/// Up to how many members are told which people come and go.
 const ANNOUNCED: usize = 100;
 
-/// How many are told before others have their turn: about 10 µs' worth.
+/// How many are told before other tasks have their turn: about 10 µs' worth.
 const FEW: usize = 64;

@@ -1,211 +1,245 @@
-//! What a person does: says lines, and gives commands.
+//! One person's connection: lines in, lines out, and the order in which they wait.
 
 use std::fmt;
+use std::io::Write;
+use std::mem;
 use std::sync::Arc;
 
-use async_channel::Receiver;
-use heist::time::{Instant, sleep_until};
+use heist::protocol::{Closed, Context, Error, Protocol, Sender};
+use heist::time::Instant;
 
-use crate::hall::{Hall, Refusal};
-use crate::lines::{Line, MAX_LINE};
-use crate::person::{Person, Word};
-use crate::room::Room;
+use crate::hall::Hall;
+use crate::room::{Full, Person, Room, Word};
 use crate::share::Share;
 
 pub(crate) struct Session {
-    hall: Arc<Hall>,
-    me: Arc<Person>,
+    pub(crate) hall: Arc<Hall>,
+    pub(crate) me: Arc<Person>,
     /// Where this person is; nowhere when coming and going.
-    room: Option<Arc<Room>>,
+    pub(crate) room: Option<Arc<Room>>,
     share: Share,
+    /// The line at the front of the input has its part of the share. A line that the others hear
+    /// nothing of leaves it to the next one.
+    pub(crate) paid: bool,
+    /// The line at the front of the input waits until the room has space for it.
+    waiting: bool,
+    /// That line, if the input ended behind it.
+    last: Option<Vec<u8>>,
+    /// The rest of a line that is too long is still to come.
+    skipping: bool,
+    /// More waits for this reader than may; the deadline says for how long it may.
+    slow: bool,
 }
 
-/// What comes after a line.
-#[derive(PartialEq, Eq)]
-pub(crate) enum Next {
-    Line,
-    /// The person leaves.
-    Leave,
-    /// The chat closes.
-    Close,
+impl Protocol for Session {
+    type Message = Word;
+
+    /// The server speaks first: a client that waits for it finds out that it is connected.
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        if let Err(refusal) = self.hall.enter(&self.me) {
+            complain(cx, refusal);
+            return cx.close();
+        }
+        tell(cx, format_args!("Welcome, {}. Say something; /help lists the rest.", self.me.name()));
+        self.join("lobby", cx);
+    }
+
+    /// Takes one line.
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+        let taken = self.take_line(input, cx);
+        self.watch(cx);
+        Ok(taken)
+    }
+
+    /// The last line needs no end. It is paid for, and not too long: `received` saw it.
+    fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
+        match self.skipping || rest.is_empty() {
+            true => self.depart(cx),
+            false => self.take_last(rest, cx),
+        }
+    }
+
+    fn message(&mut self, word: Word, cx: &mut Context<'_>) {
+        match word {
+            Word::Said(..) if self.me.has_missed_something() => return self.drop_slow(cx),
+            Word::Said(room, text) => self.hear(room, &text, cx),
+            Word::Closing => {
+                tell(cx, "* the chat closes; goodbye");
+                return cx.close();
+            }
+        }
+        if mem::take(&mut self.waiting) {
+            match self.last.take() {
+                Some(line) => self.take_last(&line, cx),
+                None => cx.resume_reading(),
+            }
+        }
+    }
+
+    /// The reader has caught up.
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.slow = false;
+        cx.set_deadline(None);
+    }
+
+    /// The reader has not. Unlike messages, a deadline comes also while nothing more is sent.
+    fn deadline(&mut self, cx: &mut Context<'_>) {
+        self.drop_slow(cx);
+    }
+
+    fn closed(&mut self, _: &Closed) {
+        self.exit();
+    }
 }
 
 impl Session {
-    /// Gives a new person a name. The words are for its connection.
-    pub(crate) fn enter(hall: &Arc<Hall>) -> Result<(Session, Receiver<Word>), Refusal> {
-        let (me, words) = Person::new();
-        hall.enter(&me)?;
-        let share = Share::new(hall.share);
-        Ok((Session { hall: Arc::clone(hall), me, room: None, share }, words))
+    pub(crate) fn new(hall: Arc<Hall>, inbox: Sender<Word>) -> Session {
+        let (me, share) = (Arc::new(Person::new(inbox)), Share::new(hall.share));
+        let (room, last) = (None, None);
+        let (paid, waiting, skipping, slow) = (false, false, false, false);
+        Session { hall, me, room, share, paid, waiting, last, skipping, slow }
     }
 
-    pub(crate) fn person(&self) -> Arc<Person> {
-        Arc::clone(&self.me)
+    /// How many bytes of the input are done with. None if the line is not whole yet, and none if it
+    /// waits: then the input is paused, so that the sockets' buffers fill, and the program at the
+    /// other end has to stop.
+    fn take_line(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
+        let end = memchr::memchr(b'\n', input);
+        let line = without_cr(&input[..end.unwrap_or(input.len())]);
+        let taken = end.map_or(input.len(), |end| end + 1);
+        if self.skipping {
+            self.skipping = end.is_none();
+            return taken;
+        }
+        if !self.pay(cx) {
+            return 0;
+        }
+        if line.len() > MAX_LINE {
+            complain(cx, format_args!("a line has at most {MAX_LINE} bytes"));
+            // It is thrown away as it comes: no memory is needed up to its end.
+            self.skipping = end.is_none();
+            return taken;
+        }
+        if end.is_none() {
+            return 0;
+        }
+        match self.line(line, cx) {
+            Ok(()) => taken,
+            Err(Full) => {
+                self.waiting = true;
+                cx.pause_reading(Instant::FAR_FUTURE);
+                0
+            }
+        }
     }
 
-    /// The first word is ours: a client that waits for it finds out that it is connected.
-    pub(crate) async fn begin(&mut self) {
-        let name = self.me.name();
-        self.answer(format!("Welcome, {name}. Say something; /help lists the rest.")).await;
-        self.join("lobby").await;
+    /// Takes what the input ended with, and ends as well; now or when the room has space.
+    fn take_last(&mut self, rest: &[u8], cx: &mut Context<'_>) {
+        match self.line(without_cr(rest), cx) {
+            Ok(()) => self.depart(cx),
+            Err(Full) => {
+                self.waiting = true;
+                self.last = Some(rest.to_vec());
+            }
+        }
     }
 
-    pub(crate) async fn line(&mut self, line: Line) -> Next {
-        let Line::Whole(line) = line else {
-            return self.complain(format!("a line has at most {MAX_LINE} bytes")).await;
-        };
-        let Ok(line) = std::str::from_utf8(&line) else {
-            return self.complain("a line has to be UTF-8").await;
-        };
-        let line = line.trim_end();
-        if line.chars().any(char::is_control) {
+    /// Pays for the next line out of this person's share. Where that is used up, the input waits
+    /// until it is not.
+    fn pay(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.paid {
+            return true;
+        }
+        match self.share.take(cx.now()) {
+            Ok(()) => self.paid = true,
+            Err(wait) => {
+                if wait.first {
+                    let share = self.hall.share;
+                    let rule = format_args!("slow down to {share} lines a second");
+                    complain(cx, format_args!("{rule}; the rest waits its turn"));
+                }
+                cx.pause_reading(wait.until);
+            }
+        }
+        self.paid
+    }
+
+    /// Does what a line says.
+    fn line(&mut self, line: &[u8], cx: &mut Context<'_>) -> Result<(), Full> {
+        match std::str::from_utf8(line).map(str::trim_end) {
+            Err(_) => complain(cx, "a line has to be UTF-8"),
             // They would do things to other people's terminals.
-            return self.complain("a line has no control characters").await;
+            Ok(line) if line.chars().any(char::is_control) => {
+                complain(cx, "a line has no control characters");
+            }
+            Ok("") => {}
+            Ok(line) => match line.strip_prefix('/') {
+                Some(command) => self.command(command, cx),
+                None => return self.say(line),
+            },
         }
-        match line.strip_prefix('/') {
-            Some(command) => return self.command(command).await,
-            None if line.is_empty() => {}
-            None => self.say(line).await,
-        }
-        Next::Line
+        Ok(())
     }
 
-    async fn say(&mut self, line: &str) {
-        self.take_share().await;
+    fn say(&mut self, line: &str) -> Result<(), Full> {
         if let Some(room) = &self.room {
-            room.say(&format!("{}: {line}", self.me.name())).await;
+            room.say(format_args!("{}: {line}", self.me.name()))?;
+        }
+        self.paid = false;
+        Ok(())
+    }
+
+    fn hear(&mut self, room: u64, text: &[u8], cx: &mut Context<'_>) {
+        if self.room.as_ref().is_some_and(|here| here.id == room) {
+            cx.write(text);
+            self.watch(cx);
         }
     }
 
-    /// Waits for a line's worth of this person's share, before anything that others will hear.
-    /// Meanwhile no further line is read.
-    async fn take_share(&mut self) {
-        while let Err(wait) = self.share.take(Instant::now()) {
-            if wait.first {
-                let share = self.hall.share;
-                let text = format!("slow down to {share} lines a second; the rest waits its turn");
-                self.complain(text).await;
-            }
-            sleep_until(wait.until).await;
-        }
-    }
-
-    async fn command(&mut self, command: &str) -> Next {
-        let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
-        match (name, argument.trim()) {
-            ("name", name) => self.rename(name).await,
-            ("join", room) => {
-                self.take_share().await;
-                self.join(room).await;
-            }
-            ("who", "") => self.who().await,
-            ("rooms", "") => self.rooms().await,
-            ("help", "") => self.answer(HELP).await,
-            ("quit", "") => {
-                self.leave();
-                self.answer("Goodbye.").await;
-                return Next::Leave;
-            }
-            ("who" | "rooms" | "help" | "quit", _) => {
-                self.complain(format!("/{name} takes no argument")).await;
-            }
-            _ => {
-                self.complain(format!("there is no /{name}; /help lists what there is")).await;
-            }
-        }
-        Next::Line
-    }
-
-    async fn rename(&mut self, name: &str) {
-        let old = match self.hall.rename(&self.me, name) {
-            Ok(old) => old,
-            Err(refusal) => {
-                self.complain(refusal).await;
-                return;
-            }
-        };
-        self.take_share().await;
-        self.answer(format!("You are {name}.")).await;
-        if let Some(room) = &self.room {
-            room.announce(room.members().len(), format_args!("* {old} is now {name}"));
-        }
-    }
-
-    async fn join(&mut self, name: &str) {
-        if self.room.as_ref().is_some_and(|room| room.name == name) {
-            self.complain(format!("you are in {name}")).await;
-            return;
-        }
-        let room = match self.hall.join(&self.me, name) {
-            Ok(room) => room,
-            Err(refusal) => {
-                self.complain(refusal).await;
-                return;
-            }
-        };
-        self.leave();
-        self.room = Some(Arc::clone(&room));
-        let members = room.members().len();
-        // Nothing of the room comes before this, and all of it from here on.
-        let others = members - 1;
-        self.me.send(Word::Answer(format!("You are in {name}, with {others} others.\n")));
-        self.me.set_room(room.id);
-        room.announce(members, format_args!("* {} joined {name}", self.me.name()));
-        self.me.sent().await;
-    }
-
-    /// Hears nothing more of the room.
     pub(crate) fn leave(&mut self) {
-        self.me.set_room(0);
         if let Some(room) = self.room.take() {
             self.hall.leave(&self.me, &room);
         }
     }
 
-    async fn who(&self) {
-        let Some(room) = &self.room else { return };
-        let members = room.members();
-        let names: Vec<String> = members.iter().take(LISTED).map(|member| member.name()).collect();
-        let more = match members.len() - names.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        self.answer(format!("In {}: {}{more}", room.name, names.join(", "))).await;
+    /// Ends the connection once what was written is sent. The room and the name do not wait for that.
+    pub(crate) fn depart(&mut self, cx: &mut Context<'_>) {
+        self.exit();
+        cx.close();
     }
 
-    async fn rooms(&self) {
-        let line = |(name, members)| format!("{name}, {members} in it");
-        let lines: Vec<String> = self.hall.rooms().into_iter().map(line).collect();
-        self.answer(lines.join("\n")).await;
-    }
-
-    /// Answers this person alone, and waits until that is sent.
-    pub(crate) async fn answer(&self, text: impl Into<String>) {
-        self.me.send(Word::Answer(text.into() + "\n"));
-        self.me.sent().await;
-    }
-
-    /// What a person did wrong, in one line, which nobody else can say: names have no `!`.
-    async fn complain(&self, text: impl fmt::Display + Send) -> Next {
-        self.answer(format!("! {text}")).await;
-        Next::Line
-    }
-}
-
-/// Also where the connection ends without a word.
-impl Drop for Session {
-    fn drop(&mut self) {
+    fn exit(&mut self) {
         self.leave();
         self.hall.exit(&self.me);
     }
+
+    /// If more waits than may, the reader has so long to take it.
+    fn watch(&mut self, cx: &mut Context<'_>) {
+        if cx.room() == 0 && !self.slow {
+            self.slow = true;
+            cx.set_deadline_in(self.hall.patience);
+        }
+    }
+
+    fn drop_slow(&mut self, cx: &mut Context<'_>) {
+        complain(cx, "you read too slowly and have missed something; goodbye");
+        self.depart(cx);
+    }
 }
 
-const HELP: &str = "\
-/name NAME    be called NAME
-/join ROOM    go to another room, which is made if there is none
-/who          who is here
-/rooms        which rooms there are
-/quit         leave";
+/// The end of a line is LF or CRLF.
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
 
-/// How many names /who lists.
-const LISTED: usize = 100;
+pub(crate) fn tell(cx: &mut Context<'_>, line: impl fmt::Display) {
+    writeln!(cx, "{line}").expect("writing to a context does not fail");
+}
+
+/// What a person did wrong, in one line, which no other person can say: names have no `!`.
+pub(crate) fn complain(cx: &mut Context<'_>, line: impl fmt::Display) {
+    tell(cx, format_args!("! {line}"));
+}
+
+/// The longest line, in bytes, without its end.
+const MAX_LINE: usize = 1000;

@@ -76,6 +76,24 @@ fn rooms_do_not_hear_each_other() {
 }
 
 #[test]
+fn person_that_was_told_the_end_has_no_name_and_no_room() {
+    let _guard = hang_guard("free name");
+    let program = Program::start("chat", &[]);
+    let mut alice = Guest::connect_as(&program, "alice");
+    let mut bob = Guest::connect_as(&program, "bob");
+    assert_eq!(bob.ask("/join garden"), "You are in garden, with 0 others.");
+    assert_eq!(bob.ask("/quit"), "Goodbye.");
+    assert_eq!(bob.said(), "");
+    // Its end of the connection is still open.
+    assert_eq!(alice.ask("/rooms"), "lobby, 1 in it");
+    assert_eq!(alice.ask("/name bob"), "You are bob.");
+    drop(bob);
+    let mut carol = Guest::connect(&program);
+    assert_eq!(carol.ask("/name bob"), "! the name bob is taken");
+    assert_eq!(program.end(), "");
+}
+
+#[test]
 fn lines_are_the_same_wherever_they_are_cut() {
     let _guard = hang_guard("cut lines");
     let program = Program::start("chat", &["--share", "1000000"]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use heist::time::Instant;
 use heist_tests::hang_guard;
+use rustix::process::Signal;
 use socket2::SockRef;
 
 use crate::guest::Guest;
@@ -150,6 +151,54 @@ fn commands_that_others_hear_of_count_too() {
         assert!(guest.ask("/who").starts_with("In lobby: "));
     }
     assert_eq!(program.end(), "");
+}
+
+/// Failure: what a room could not take at once was refused, and so was the last line.
+#[test]
+fn people_wait_for_a_full_room_and_no_line_is_lost() {
+    let _guard = hang_guard("full room");
+    let options = ["--share", "1000000", "--workers", "1"];
+    let program = Program::start("chat", &options);
+    let mut other = Guest::connect(&program);
+    let names = ["bob", "eve", "kim", "dan"];
+    let mut speakers = names.map(|name| Guest::connect_as(&program, name));
+    // All of it is there when the server goes on: from each a line more than the room takes at once.
+    program.signal(Signal::STOP);
+    let filler = "x".repeat(900);
+    let lines: Vec<String> = (10..29).map(|number| format!("{number} {filler}")).collect();
+    for speaker in &mut speakers {
+        // The last line has no end.
+        speaker.stream.write_all(lines.join("\n").as_bytes()).unwrap();
+        speaker.stream.shutdown(Shutdown::Write).unwrap();
+    }
+    program.signal(Signal::CONT);
+    let mut heard = [0; 4];
+    for _ in 0..names.len() * lines.len() {
+        let line = other.said();
+        let (name, said) = line.split_once(": ").expect("a line that was said");
+        let speaker = names.iter().position(|known| *known == name).expect("a speaker");
+        assert_eq!(said, lines[heard[speaker]], "{name}");
+        heard[speaker] += 1;
+    }
+    assert_eq!(program.end(), "");
+}
+
+#[test]
+fn chat_closes_while_people_have_more_to_say() {
+    let _guard = hang_guard("goodbye to a flooder");
+    let program = Program::start("chat", &["--share", "1"]);
+    let (mut flooder, mut typist) = (Guest::connect(&program), Guest::connect(&program));
+    typist.stream.write_all(b"half a li").unwrap();
+    flooder.stream.write_all(flood(100).as_bytes()).unwrap();
+    while !flooder.said().starts_with(SLOW_DOWN) {}
+    program.signal(Signal::INT);
+    for mut guest in [flooder, typist] {
+        guest.line_after("* the chat closes; goodbye");
+        assert_eq!(guest.line(), "");
+    }
+    let (code, report) = program.wait();
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
 }
 
 /// Several times what the buffers of the two sockets take.

@@ -1,0 +1,83 @@
+//! What a person asks for: the lines that begin with `/`.
+
+use heist::protocol::Context;
+
+use crate::session::{Session, complain, tell};
+
+impl Session {
+    pub(crate) fn command(&mut self, command: &str, cx: &mut Context<'_>) {
+        let (name, argument) = command.split_once(' ').unwrap_or((command, ""));
+        match (name, argument.trim()) {
+            ("name", name) => self.rename(name, cx),
+            ("join", room) => self.join(room, cx),
+            ("who", "") => self.who(cx),
+            ("rooms", "") => self.rooms(cx),
+            ("help", "") => cx.write(HELP.as_bytes()),
+            ("quit", "") => {
+                tell(cx, "Goodbye.");
+                self.depart(cx);
+            }
+            ("who" | "rooms" | "help" | "quit", _) => {
+                complain(cx, format_args!("/{name} takes no argument"));
+            }
+            _ => complain(cx, format_args!("there is no /{name}; /help lists what there is")),
+        }
+    }
+
+    fn rename(&mut self, name: &str, cx: &mut Context<'_>) {
+        let old = match self.hall.rename(&self.me, name) {
+            Ok(old) => old,
+            Err(refusal) => return complain(cx, refusal),
+        };
+        // The others hear of it.
+        self.paid = false;
+        tell(cx, format_args!("You are {name}."));
+        if let Some(room) = &self.room {
+            room.announce(room.members().len(), format_args!("* {old} is now {name}"));
+        }
+    }
+
+    pub(crate) fn join(&mut self, name: &str, cx: &mut Context<'_>) {
+        if self.room.as_ref().is_some_and(|room| room.name == name) {
+            return complain(cx, format_args!("you are in {name}"));
+        }
+        match self.hall.join(&self.me, name) {
+            Ok(room) => {
+                self.paid = false;
+                self.leave();
+                let others = room.members().len() - 1;
+                tell(cx, format_args!("You are in {name}, with {others} others."));
+                self.room = Some(room);
+            }
+            Err(refusal) => complain(cx, refusal),
+        }
+    }
+
+    fn who(&self, cx: &mut Context<'_>) {
+        let Some(room) = &self.room else { return };
+        let members = room.members();
+        let names: Vec<String> = members.iter().take(LISTED).map(|member| member.name()).collect();
+        let more = match members.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tell(cx, format_args!("In {}: {}{more}", room.name, names.join(", ")));
+    }
+
+    fn rooms(&self, cx: &mut Context<'_>) {
+        for (name, members) in self.hall.rooms() {
+            tell(cx, format_args!("{name}, {members} in it"));
+        }
+    }
+}
+
+const HELP: &str = "\
+/name NAME    be called NAME
+/join ROOM    go to another room, which is made if there is none
+/who          who is here
+/rooms        which rooms there are
+/quit         leave
+";
+
+/// How many names /who lists.
+const LISTED: usize = 100;
