@@ -43,7 +43,7 @@ impl Protocol for Session {
         taken.map_err(|malformed| {
             // Where the next request begins is unknown. An error closes the connection, once this
             // is sent.
-            self.reply(cx).error(malformed.to_string().as_bytes());
+            self.reply(cx).error(&malformed.text());
             malformed.into()
         })
     }

@@ -26,7 +26,7 @@ impl Shared {
         Shared { store: Store::new(now), requests, started: now, clients_ever, clients_gone }
     }
 
-    /// Counts a client, and returns its number. Relaxed, as are the others: figures for people.
+    /// Counts a client, and returns its number. Relaxed, as are the others: they order nothing.
     pub(crate) fn client_opened(&self) -> i64 {
         self.clients_ever.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -1,6 +1,8 @@
 //! What `kv` promises beyond what a client shows.
 
 use std::io::Write;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use heist_tests::hang_guard;
@@ -66,11 +68,14 @@ fn promised_lengths_take_no_memory() {
 fn transaction_is_seen_whole_or_not_at_all() {
     let _guard = hang_guard("atomic");
     let program = Program::start("kv", &["--workers", "2"]);
+    // All three have begun, and the reader ends when the writers have.
+    let (begun, writing) = (Barrier::new(3), AtomicUsize::new(2));
     // Many pairs, so that some are in two shards and some in one.
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut client = Client::connect(&program);
+                begun.wait();
                 for round in 0..400 {
                     let pair = round % 8;
                     client.send(format!(
@@ -79,12 +84,16 @@ fn transaction_is_seen_whole_or_not_at_all() {
                     let replies = [(); 4].map(|()| client.reply());
                     assert_eq!(replies[..3], ["OK", "QUEUED", "QUEUED"]);
                 }
+                writing.fetch_sub(1, Ordering::Relaxed);
             });
         }
         scope.spawn(|| {
             let mut client = Client::connect(&program);
-            for round in 0..400 {
-                let pair = round % 8;
+            begun.wait();
+            for pair in (0..8).cycle() {
+                if writing.load(Ordering::Relaxed) == 0 {
+                    break;
+                }
                 let seen = client.ask(&format!("MGET left:{pair} right:{pair}"));
                 let (left, right) = seen[1..seen.len() - 1].split_once(' ').expect("two values");
                 assert_eq!(left, right, "half of a transaction was seen");
@@ -244,6 +253,54 @@ fn transaction_takes_no_more_memory_than_it_may() {
     assert_eq!(program.end(), "");
 }
 
+/// Failure: what was refused stayed charged, and other clients were refused for it.
+#[test]
+fn refused_transactions_and_repeated_watches_take_no_memory() {
+    let _guard = hang_guard("charges");
+    let program = Program::start("kv", &["--memory", "1"]);
+    let (mut one, mut other) = (Client::connect(&program), Client::connect(&program));
+    assert_eq!(one.ask("MULTI"), "OK");
+    assert!(one.ask("NONSENSE").starts_with("ERR unknown command"));
+    for _ in 0..100 {
+        one.send(b"PING\r\n".repeat(1000));
+        (0..1000).for_each(|_| assert_eq!(one.reply(), "QUEUED"));
+    }
+    for _ in 0..100 {
+        other.send(b"WATCH k\r\n".repeat(1000));
+        (0..1000).for_each(|_| assert_eq!(other.reply(), "OK"));
+    }
+    assert_eq!(other.ask("MULTI"), "OK");
+    assert_eq!(other.ask("PING"), "QUEUED");
+    assert_eq!(other.ask("EXEC"), "[PONG]");
+    assert_eq!(program.end(), "");
+}
+
+#[test]
+fn watched_key_that_expires_is_a_change_and_one_that_had_is_none() {
+    let _guard = hang_guard("watched expiry");
+    let program = Program::start("kv", &[]);
+    let (mut one, mut other) = (Client::connect(&program), Client::connect(&program));
+    one.ask("SET k v PX 20");
+    one.ask("WATCH k");
+    while other.ask("EXISTS k") == "1" {}
+    one.ask("MULTI");
+    one.ask("PING");
+    assert_eq!(one.ask("EXEC"), "nil");
+    // Now it is gone, and stays so.
+    one.ask("WATCH k");
+    one.ask("MULTI");
+    one.ask("PING");
+    assert_eq!(one.ask("EXEC"), "[PONG]");
+    // Nothing but EXEC looks at it.
+    one.ask("SET k v PX 20");
+    one.ask("WATCH k");
+    one.ask("MULTI");
+    one.ask("PING");
+    while other.ask("DBSIZE") == "1" {}
+    assert_eq!(one.ask("EXEC"), "nil");
+    assert_eq!(program.end(), "");
+}
+
 /// As `redis-cli --pipe` and others do: the whole pipeline goes out before a reply is read.
 #[test]
 fn pipeline_that_is_sent_before_it_is_read_is_answered() {
@@ -271,7 +328,11 @@ fn unread_replies_take_no_more_memory_than_they_may() {
     let mut writer = client.stream.try_clone().unwrap();
     let writing = thread::spawn(move || writer.write_all(&b"GET k\r\n".repeat(4096)).is_ok());
     let mut observer = Client::connect(&program);
-    (0..100).for_each(|_| assert_eq!(observer.ask("PING"), "PONG"));
+    // Others are served, before replies pile up and after.
+    while program.resident() < before + (4 << 20) {
+        assert_eq!(observer.ask("PING"), "PONG");
+    }
+    (0..1000).for_each(|_| assert_eq!(observer.ask("PING"), "PONG"));
     let grown = program.resident().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes for unread replies");
     drop((client, program));

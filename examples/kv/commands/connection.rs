@@ -2,7 +2,7 @@
 
 use heist::protocol::Context;
 
-use super::{Call, Failure, Outcome};
+use super::{Call, Failure, Outcome, before_nul};
 use crate::resp::number;
 use crate::session::Session;
 
@@ -32,6 +32,7 @@ pub(super) fn hello(call: &mut Call<'_>) -> Outcome {
     };
     let mut options = call.args.get(2..).unwrap_or_default();
     while let [option, rest @ ..] = options {
+        let option = before_nul(option);
         match rest {
             [name, rest @ ..] if option.eq_ignore_ascii_case(b"SETNAME") => {
                 rename(call, name)?;

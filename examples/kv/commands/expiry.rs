@@ -1,6 +1,6 @@
 //! When keys expire.
 
-use super::{Call, Failure, Outcome};
+use super::{Call, Failure, Outcome, flags};
 
 /// What the number of an expiry counts: a unit, from now or from 1970.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(super) enum Unit {
 
 impl Call<'_> {
     /// The time that the number at `place` means, in milliseconds since 1970.
-    pub(super) fn time(&mut self, place: usize, unit: Unit) -> Result<i64, Failure> {
+    pub(super) fn time(&self, place: usize, unit: Unit) -> Result<i64, Failure> {
         let number = self.integer(place)?;
         let millis = match unit {
             Unit::Seconds | Unit::UnixSeconds => number.checked_mul(1000),
@@ -33,10 +33,22 @@ impl Call<'_> {
 }
 
 pub(super) fn expire(call: &mut Call<'_>, unit: Unit) -> Outcome {
-    let conditions = Conditions::parse(&call.args[3..])?;
+    let ([nx, xx, gt, lt], words) = flags(&call.args[3..], [b"nx", b"xx", b"gt", b"lt"]);
+    if let Some(word) = call.args.get(3 + words) {
+        return Err(Failure::quoting("ERR Unsupported option ", word, ""));
+    }
+    if nx && (xx || gt || lt) || gt && lt {
+        let options = if nx { "NX and XX, GT or LT" } else { "GT and LT" };
+        let rest = b" options at the same time are not compatible";
+        return Err(Failure::quoting(&format!("ERR {options}"), rest, ""));
+    }
     let (key, expires) = (call.key(), call.time(2, unit)?);
     let old = call.held.at(key).expiry();
-    let done = call.held.at(key).exists() && conditions.allow(old, expires);
+    // A key without an expiry counts as expiring later than any other.
+    let done = call.held.at(key).exists()
+        && !(nx && old.is_some() || xx && old.is_none())
+        && (!gt || old.is_some_and(|old| expires > old))
+        && (!lt || old.is_none_or(|old| expires < old));
     if done && expires <= call.held.now {
         call.held.at(key).take();
     } else if done {
@@ -44,42 +56,6 @@ pub(super) fn expire(call: &mut Call<'_>, unit: Unit) -> Outcome {
     }
     call.reply.flag(done);
     Ok(())
-}
-
-/// The options of EXPIRE.
-#[derive(Default)]
-struct Conditions {
-    nx: bool,
-    xx: bool,
-    gt: bool,
-    lt: bool,
-}
-
-impl Conditions {
-    fn parse(words: &[&[u8]]) -> Result<Conditions, Failure> {
-        let mut given = Conditions::default();
-        for word in words {
-            match &word.to_ascii_uppercase()[..] {
-                b"NX" => given.nx = true,
-                b"XX" => given.xx = true,
-                b"GT" => given.gt = true,
-                b"LT" => given.lt = true,
-                _ => return Err(Failure::quoting("ERR Unsupported option ", word, "")),
-            }
-        }
-        if given.nx && (given.xx || given.gt || given.lt) {
-            return Err(NX_ALONE);
-        }
-        if given.gt && given.lt { Err(GT_OR_LT) } else { Ok(given) }
-    }
-
-    /// A key without an expiry counts as expiring later than any other.
-    fn allow(&self, old: Option<i64>, new: i64) -> bool {
-        (!self.nx || old.is_none())
-            && (!self.xx || old.is_some())
-            && (!self.gt || old.is_some_and(|old| new > old))
-            && (!self.lt || old.is_none_or(|old| new < old))
-    }
 }
 
 /// Replies with the expiry of the key, of which `figure` makes a number with the help of the time;
@@ -97,7 +73,7 @@ pub(super) fn reply(call: &mut Call<'_>, figure: fn(i64, i64) -> i64) -> Outcome
 
 /// Seconds, rounded.
 pub(super) fn seconds(millis: i64) -> i64 {
-    millis.saturating_add(500) / 1000
+    ((millis as u64 + 500) / 1000) as i64
 }
 
 pub(super) fn persist(call: &mut Call<'_>) -> Outcome {
@@ -108,8 +84,3 @@ pub(super) fn persist(call: &mut Call<'_>) -> Outcome {
     call.reply.flag(expires);
     Ok(())
 }
-
-const NX_ALONE: Failure =
-    Failure::new("ERR NX and XX, GT or LT options at the same time are not compatible");
-
-const GT_OR_LT: Failure = Failure::new("ERR GT and LT options at the same time are not compatible");

@@ -12,22 +12,18 @@ pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     // What follows the last star, and the text that this star has not taken yet.
     let mut retry = None;
     loop {
-        match (pattern, name) {
-            ([b'*', rest @ ..], _) => {
-                (pattern, retry) = (rest, Some((rest, name)));
-            }
-            ([], []) => return true,
-            ([_, ..], [byte, rest @ ..]) => match after_match(pattern, *byte) {
-                Some(after) => (pattern, name) = (after, rest),
-                None => match back(&mut retry) {
-                    Some(place) => (pattern, name) = place,
-                    None => return false,
-                },
-            },
-            ([], _) | (_, []) => match back(&mut retry) {
-                Some(place) => (pattern, name) = place,
-                None => return false,
-            },
+        if let [b'*', rest @ ..] = pattern {
+            (pattern, retry) = (rest, Some((rest, name)));
+            continue;
+        }
+        if pattern.is_empty() && name.is_empty() {
+            return true;
+        }
+        let next = name.split_first();
+        let next = next.and_then(|(byte, rest)| Some((after_match(pattern, *byte)?, rest)));
+        match next.or_else(|| back(&mut retry)) {
+            Some(place) => (pattern, name) = place,
+            None => return false,
         }
     }
 }

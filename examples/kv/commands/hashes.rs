@@ -32,18 +32,11 @@ pub(super) fn hgetall(call: &mut Call<'_>) -> Outcome {
 }
 
 /// A short hash keeps the order in which its fields were added, as in Redis.
-pub(super) fn hdel(call: &mut Call<'_>) -> Outcome {
-    let (mut removed, mut is_empty) = (0, false);
-    if let Some(hash) = call.held.at(call.key()).modify::<Hash>()? {
-        let remove = |field: &&&[u8]| match hash.len() <= SHORT {
-            true => hash.shift_remove(**field).is_some(),
-            false => hash.swap_remove(**field).is_some(),
-        };
-        removed = call.args[2..].iter().filter(remove).count();
-        is_empty = hash.is_empty();
+pub(super) fn remove(hash: &mut Hash, field: &[u8]) -> bool {
+    match hash.len() <= SHORT {
+        true => hash.shift_remove(field).is_some(),
+        false => hash.swap_remove(field).is_some(),
     }
-    call.count_changes(removed, is_empty);
-    Ok(())
 }
 
 /// `hash-max-listpack-entries` of Redis.

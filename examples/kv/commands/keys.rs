@@ -80,3 +80,17 @@ pub(super) fn rename(call: &mut Call<'_>, if_free: bool) -> Outcome {
     }
     Ok(())
 }
+
+/// SREM, HDEL, ZREM: `remove` takes one member, and says whether it was there.
+pub(super) fn remove<K: Kind>(call: &mut Call<'_>, remove: fn(&mut K, &[u8]) -> bool) -> Outcome {
+    let (mut removed, mut is_empty) = (0, false);
+    if let Some(members) = call.held.at(call.key()).modify::<K>()? {
+        removed = call.args[2..].iter().filter(|member| remove(members, member)).count();
+        is_empty = members.length() == 0;
+    }
+    if removed > 0 {
+        call.held.at(call.key()).modified(is_empty);
+    }
+    call.reply.count(removed);
+    Ok(())
+}

@@ -35,7 +35,8 @@ pub(crate) struct Command {
     pub(crate) arity: i32,
     pub(crate) keys: Keys,
     pub(crate) run: Run,
-    /// All arguments and options that the command takes; for its readers.
+    /// All arguments and options that the command takes: a part of the table, though no code needs
+    /// it.
     _syntax: &'static str,
 }
 
@@ -94,7 +95,7 @@ impl Failure {
 
     /// A text with what the client sent in its middle. Like Redis, it ends at the first NUL.
     pub(crate) fn quoting(before: &str, sent: &[u8], after: &str) -> Failure {
-        let sent = sent.split(|byte| *byte == 0).next().unwrap_or_default();
+        let sent = before_nul(sent);
         Failure(Cow::Owned([before.as_bytes(), sent, after.as_bytes()].concat()))
     }
 
@@ -152,18 +153,9 @@ impl<'a> Call<'a> {
         count.ok_or(Failure::new("ERR value is out of range, must be positive"))
     }
 
-    /// Replies with the number of members that were added to a collection, or removed. It is
-    /// `is_empty` now.
-    pub(crate) fn count_changes(&mut self, count: usize, is_empty: bool) {
-        if count > 0 {
-            self.held.at(self.args[1]).modified(is_empty);
-        }
-        self.reply.count(count);
-    }
-
     /// Whether the argument at `place` is `word`, in any case.
     pub(crate) fn is(&self, place: usize, word: &str) -> bool {
-        self.args[place].eq_ignore_ascii_case(word.as_bytes())
+        before_nul(self.args[place]).eq_ignore_ascii_case(word.as_bytes())
     }
 }
 
@@ -175,4 +167,18 @@ pub(crate) fn range(start: i64, stop: i64, length: usize) -> std::ops::Range<usi
     let start = from_front(start).clamp(0, length);
     let end = from_front(stop).saturating_add(1).clamp(start, length);
     start as usize..end as usize
+}
+
+/// Which of `names` are at the front of `words`, in any order and case, and how many words that is.
+pub(crate) fn flags<const N: usize>(words: &[&[u8]], names: [&[u8]; N]) -> ([bool; N], usize) {
+    let mut given = [false; N];
+    let place =
+        |word: &&[u8]| names.iter().position(|name| before_nul(word).eq_ignore_ascii_case(name));
+    let count = words.iter().map_while(place).map(|place| given[place] = true).count();
+    (given, count)
+}
+
+/// An option as Redis reads it, which ends where a string of C does.
+pub(crate) fn before_nul(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
 }

@@ -6,17 +6,10 @@ use crate::store::Set;
 pub(super) fn sadd(call: &mut Call<'_>) -> Outcome {
     let set = call.held.at(call.key()).modify_or_new::<Set>()?;
     let added = call.args[2..].iter().filter(|member| set.insert((**member).into())).count();
-    call.count_changes(added, false);
-    Ok(())
-}
-
-pub(super) fn srem(call: &mut Call<'_>) -> Outcome {
-    let (mut removed, mut is_empty) = (0, false);
-    if let Some(set) = call.held.at(call.key()).modify::<Set>()? {
-        removed = call.args[2..].iter().filter(|member| set.swap_remove(**member)).count();
-        is_empty = set.is_empty();
+    if added > 0 {
+        call.held.at(call.key()).modified(false);
     }
-    call.count_changes(removed, is_empty);
+    call.reply.count(added);
     Ok(())
 }
 

@@ -2,12 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::{Call, Failure, Outcome, float, range};
+use super::{Call, Failure, Outcome, flags, float, range};
 use crate::resp::Reply;
 use crate::store::Sorted;
 
 /// The options of ZADD.
-#[derive(Default)]
 struct Options {
     nx: bool,
     xx: bool,
@@ -19,36 +18,22 @@ struct Options {
 
 impl Options {
     /// The options in front of the pairs, and the place of the first pair.
-    fn parse(call: &Call<'_>, incr: bool) -> Result<(Options, usize), Failure> {
-        let (mut given, mut place) = (Options { incr, ..Options::default() }, 2);
-        while let Some(word) = call.args.get(place) {
-            match word {
-                _ if word.eq_ignore_ascii_case(b"nx") => given.nx = true,
-                _ if word.eq_ignore_ascii_case(b"xx") => given.xx = true,
-                _ if word.eq_ignore_ascii_case(b"gt") => given.gt = true,
-                _ if word.eq_ignore_ascii_case(b"lt") => given.lt = true,
-                _ if word.eq_ignore_ascii_case(b"ch") => given.ch = true,
-                _ if word.eq_ignore_ascii_case(b"incr") => given.incr = true,
-                _ => break,
-            }
-            place += 1;
-        }
-        let rest = call.args.len() - place;
-        match &given {
-            _ if rest == 0 || rest % 2 == 1 => Err(Failure::SYNTAX),
-            Options { nx: true, xx: true, .. } => {
-                Err(Failure::new("ERR XX and NX options at the same time are not compatible"))
-            }
-            Options { gt: true, nx: true, .. }
-            | Options { lt: true, nx: true, .. }
-            | Options { gt: true, lt: true, .. } => Err(Failure::new(
-                "ERR GT, LT, and/or NX options at the same time are not compatible",
-            )),
-            Options { incr: true, .. } if rest > 2 => {
-                Err(Failure::new("ERR INCR option supports a single increment-element pair"))
-            }
-            _ => Ok((given, place)),
-        }
+    fn parse(call: &Call<'_>, always_incr: bool) -> Result<(Options, usize), Failure> {
+        let ([nx, xx, gt, lt, ch, incr], words) =
+            flags(&call.args[2..], [b"nx", b"xx", b"gt", b"lt", b"ch", b"incr"]);
+        let (incr, rest) = (incr || always_incr, call.args.len() - 2 - words);
+        let refusal = if rest == 0 || rest % 2 == 1 {
+            return Err(Failure::SYNTAX);
+        } else if nx && xx {
+            "ERR XX and NX options at the same time are not compatible"
+        } else if gt && (nx || lt) || lt && nx {
+            "ERR GT, LT, and/or NX options at the same time are not compatible"
+        } else if incr && rest > 2 {
+            "ERR INCR option supports a single increment-element pair"
+        } else {
+            return Ok((Options { nx, xx, gt, lt, ch, incr }, 2 + words));
+        };
+        Err(Failure::new(refusal))
     }
 
     /// The score that a member is to get, if any.
@@ -95,16 +80,6 @@ pub(super) fn add(call: &mut Call<'_>, incr: bool) -> Outcome {
         (true, None) => call.reply.null(),
         (false, _) => call.reply.count(if options.ch { changed } else { added }),
     }
-    Ok(())
-}
-
-pub(super) fn zrem(call: &mut Call<'_>) -> Outcome {
-    let (mut removed, mut is_empty) = (0, false);
-    if let Some(sorted) = call.held.at(call.key()).modify::<Sorted>()? {
-        removed = call.args[2..].iter().filter(|member| sorted.remove(member)).count();
-        is_empty = sorted.len() == 0;
-    }
-    call.count_changes(removed, is_empty);
     Ok(())
 }
 

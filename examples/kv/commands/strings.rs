@@ -2,7 +2,7 @@
 
 use super::expiry::Unit;
 use super::float::LongDouble;
-use super::{Call, Failure, Outcome};
+use super::{Call, Failure, Outcome, before_nul};
 use crate::resp::number;
 use crate::store::Text;
 
@@ -26,7 +26,7 @@ impl Options {
     fn parse(args: &[&[u8]]) -> Result<Options, Failure> {
         let (mut given, mut place) = (Options::default(), 3);
         while let Some(word) = args.get(place) {
-            match &word.to_ascii_uppercase()[..] {
+            match &before_nul(word).to_ascii_uppercase()[..] {
                 b"NX" if !given.xx => given.nx = true,
                 b"XX" if !given.nx => given.xx = true,
                 b"GET" => given.get = true,

@@ -14,7 +14,8 @@ use crate::store::{Hash, List, Set, Sorted, Text};
 
 /// The command that `args` call, if their number fits.
 pub(crate) fn find(args: &[&[u8]]) -> Result<&'static Command, Failure> {
-    let command = lookup(&[args[0]]).ok_or_else(|| unknown(args))?;
+    let command = lookup(&[args[0]]).filter(|command| !command.name.contains('|'));
+    let command = command.ok_or_else(|| unknown(args))?;
     let command = match (command.run, args.get(1)) {
         (Container, Some(subcommand)) => lookup(&[args[0], b"|", subcommand]).ok_or_else(|| {
             let try_help = format!("'. Try {} HELP.", command.name.to_ascii_uppercase());
@@ -58,7 +59,7 @@ fn short(text: &[u8]) -> &[u8] {
 static BY_NAME: LazyLock<AHashMap<&'static [u8], &'static Command>> =
     LazyLock::new(|| TABLE.iter().map(|command| (command.name.as_bytes(), command)).collect());
 
-/// At least the length of the longest name.
+/// At least the length of the longest name, which is `client|setname`.
 const LONGEST: usize = 16;
 
 const NONE: Keys = Keys::None;
@@ -142,7 +143,7 @@ static TABLE: &[Command] = &[
     row("hget", 3, ONE, Queued(hashes::hget), "key field"),
     row("hgetall", 2, ONE, Queued(hashes::hgetall), "key"),
     row("hlen", 2, ONE, Queued(keys::length::<Hash>), "key"),
-    row("hdel", -3, ONE, Queued(hashes::hdel), "key field [field ...]"),
+    row("hdel", -3, ONE, Queued(|call| keys::remove(call, hashes::remove)), "key field [field ...]"),
     row("lpush", -3, ONE, Queued(|call| lists::push(call, Left)), "key element [element ...]"),
     row("rpush", -3, ONE, Queued(|call| lists::push(call, Right)), "key element [element ...]"),
     row("lpop", -2, ONE, Queued(|call| lists::pop(call, Left)), "key [count]"),
@@ -150,14 +151,14 @@ static TABLE: &[Command] = &[
     row("llen", 2, ONE, Queued(keys::length::<List>), "key"),
     row("lrange", 4, ONE, Queued(lists::lrange), "key start stop"),
     row("sadd", -3, ONE, Queued(sets::sadd), "key member [member ...]"),
-    row("srem", -3, ONE, Queued(sets::srem), "key member [member ...]"),
+    row("srem", -3, ONE, Queued(|call| keys::remove::<Set>(call, |set, member| set.swap_remove(member))), "key member [member ...]"),
     row("spop", -2, ONE, Queued(sets::spop), "key [count]"),
     row("scard", 2, ONE, Queued(keys::length::<Set>), "key"),
     row("smembers", 2, ONE, Queued(sets::smembers), "key"),
     row("zadd", -4, ONE, Queued(|call| sorted::add(call, false)),
         "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]"),
     row("zincrby", 4, ONE, Queued(|call| sorted::add(call, true)), "key increment member"),
-    row("zrem", -3, ONE, Queued(sorted::zrem), "key member [member ...]"),
+    row("zrem", -3, ONE, Queued(|call| keys::remove(call, Sorted::remove)), "key member [member ...]"),
     row("zscore", 3, ONE, Queued(sorted::zscore), "key member"),
     row("zcard", 2, ONE, Queued(keys::length::<Sorted>), "key"),
     row("zrank", 3, ONE, Queued(|call| sorted::rank(call, false)), "key member"),

@@ -16,28 +16,29 @@ use crate::shared::{Charge, Shared};
 
 /// A transaction, from MULTI to EXEC.
 pub(crate) struct Transaction {
-    queue: Vec<(&'static Command, Vec<Vec<u8>>)>,
+    /// `None` once a command was refused: EXEC will do nothing.
+    queue: Option<Queue>,
+}
+
+struct Queue {
+    commands: Vec<(&'static Command, Vec<Vec<u8>>)>,
     charge: Charge,
-    /// A command was refused: EXEC will do nothing.
-    aborted: bool,
 }
 
 impl Transaction {
     pub(crate) fn push(&mut self, command: &'static Command, args: &[&[u8]]) -> Outcome {
-        let size = args.iter().map(|arg| arg.len() + size_of::<Vec<u8>>()).sum();
-        if self.charge.grow(size).is_err() {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        let size: usize = args.iter().map(|arg| arg.len() + ARG_SIZE).sum();
+        if queue.charge.grow(size + COMMAND_SIZE).is_err() {
             self.abort();
             return Err(OUT_OF_MEMORY);
         }
-        if !self.aborted {
-            self.queue.push((command, args.iter().map(|arg| arg.to_vec()).collect()));
-        }
+        queue.commands.push((command, args.iter().map(|arg| arg.to_vec()).collect()));
         Ok(())
     }
 
     pub(crate) fn abort(&mut self) {
-        self.aborted = true;
-        self.queue = Vec::new();
+        self.queue = None;
     }
 }
 
@@ -66,8 +67,8 @@ pub(super) fn multi(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) ->
     if session.transaction.is_some() {
         return Err(Failure::new("ERR MULTI calls can not be nested"));
     }
-    let charge = Charge::new(&session.shared.requests);
-    session.transaction = Some(Transaction { queue: Vec::new(), charge, aborted: false });
+    let queue = Queue { commands: Vec::new(), charge: Charge::new(&session.shared.requests) };
+    session.transaction = Some(Transaction { queue: Some(queue) });
     session.reply(cx).ok();
     Ok(())
 }
@@ -77,18 +78,19 @@ pub(super) fn exec(session: &mut Session, _: &[&[u8]], cx: &mut Context<'_>) -> 
     let transaction = transaction.ok_or(Failure::new("ERR EXEC without MULTI"))?;
     // Taken out, so that a queued UNWATCH takes no lock.
     let mut watch = mem::take(&mut session.client.watch);
-    if !transaction.aborted {
-        run(&transaction, &watch, session, cx);
-    }
+    let outcome = match &transaction.queue {
+        Some(queue) => {
+            run(queue, &watch, session, cx);
+            Ok(())
+        }
+        None => Err(ABORTED),
+    };
     watch.clear(&session.shared);
-    match transaction.aborted {
-        true => Err(ABORTED),
-        false => Ok(()),
-    }
+    outcome
 }
 
-fn run(transaction: &Transaction, watch: &Watch, session: &mut Session, cx: &mut Context<'_>) {
-    let queue = transaction.queue.iter();
+fn run(queue: &Queue, watch: &Watch, session: &mut Session, cx: &mut Context<'_>) {
+    let queue = queue.commands.iter();
     let args: Vec<Vec<&[u8]>> =
         queue.clone().map(|(_, args)| args.iter().map(Vec::as_slice).collect()).collect();
     let commands = || queue.clone().map(|(command, _)| *command).zip(&args);
@@ -135,7 +137,8 @@ pub(super) fn watch(session: &mut Session, args: &[&[u8]], cx: &mut Context<'_>)
     let watch = &mut session.client.watch;
     // Once a key was changed EXEC will do nothing, whatever else is watched.
     if !watch.is_changed() {
-        let size = args.iter().map(|key| 2 * key.len() + WATCH_SIZE).sum();
+        let new = args[1..].iter().filter(|key| !watch.keys.contains(**key));
+        let size = new.map(|key| 2 * key.len() + WATCH_SIZE).sum();
         let charge = watch.charge.get_or_insert_with(|| Charge::new(&session.shared.requests));
         charge.grow(size).map_err(|_| OUT_OF_MEMORY)?;
         let mut held = session.shared.store.hold(cx.now(), args[1..].iter().copied());
@@ -162,3 +165,7 @@ const OUT_OF_MEMORY: Failure =
 
 /// About the memory that a watched key takes beside its bytes.
 const WATCH_SIZE: usize = 160;
+
+/// About the memory that a queued command takes, and each of its arguments, beside its bytes.
+const COMMAND_SIZE: usize = 80;
+const ARG_SIZE: usize = 48;

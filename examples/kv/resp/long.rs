@@ -55,7 +55,7 @@ impl LongRequest {
             }
             (Some(to_come), 0) => {
                 let Some((length, line)) = bulk_length(input)? else { return Ok(0) };
-                self.grow(size_of::<Vec<u8>>())?;
+                self.grow(ARG_SIZE)?;
                 self.args.push(Vec::new());
                 (self.to_come, self.missing) = (Some(to_come - 1), length + 2);
                 Ok(line)
@@ -77,3 +77,6 @@ impl LongRequest {
         self.charge.grow(bytes).map_err(|_| Malformed::Memory)
     }
 }
+
+/// About the memory that a string takes beside its bytes.
+const ARG_SIZE: usize = 48;

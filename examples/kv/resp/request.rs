@@ -27,6 +27,13 @@ pub(crate) enum Malformed {
     Memory,
 }
 
+impl Malformed {
+    /// The text of the reply: a byte that the client sent is itself again.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.to_string().chars().map(|latin_1| latin_1 as u8).collect()
+    }
+}
+
 /// Splits the request at the front of `input` into `args` and returns its length, or 0 if its end is
 /// missing. An empty request has no arguments and gets no reply.
 pub(crate) fn split<'a>(input: &'a [u8], args: &mut Args<'a>) -> Result<usize, Malformed> {
@@ -68,7 +75,7 @@ pub(super) fn bulk_length(input: &[u8]) -> Result<Option<(usize, usize)>, Malfor
 fn line(input: &[u8], too_long: Malformed) -> Result<Option<(&[u8], usize)>, Malformed> {
     match memchr(b'\r', input) {
         Some(end) if input.len() >= end + 2 => Ok(Some((&input[1.min(end)..end], end + 2))),
-        None if input.len() > MAX_LINE => Err(too_long),
+        _ if input.len() > MAX_LINE => Err(too_long),
         _ => Ok(None),
     }
 }

@@ -45,7 +45,7 @@ impl Store {
         let hasher = RandomState::new();
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(hasher.clone()))).collect();
         let store = Store { shards, hasher, unix_origin: AtomicI64::new(0) };
-        store.sweep(now);
+        store.follow_clock(now);
         store
     }
 
@@ -76,14 +76,19 @@ impl Store {
         self.shards[self.shard_of(key)].lock().unwatch(key, changed);
     }
 
-    /// Follows the wall clock, and removes expired keys that no command asked for: some of each
-    /// shard, so that no lock is held for long. Whether there are more.
+    /// Removes expired keys that no command asked for: some of each shard, so that no lock is held
+    /// for long. Whether there are more.
     pub(crate) fn sweep(&self, now: Instant) -> bool {
+        self.follow_clock(now);
+        let now = self.unix_millis(now);
+        self.shards.iter().filter(|shard| shard.lock().sweep(now, SWEEP)).count() > 0
+    }
+
+    /// Takes over what was set since, by hand or from the network.
+    fn follow_clock(&self, now: Instant) {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let origin = unix.as_millis() as i64 - (now.as_nanos() / 1_000_000) as i64;
         self.unix_origin.store(origin, Ordering::Relaxed);
-        let now = self.unix_millis(now);
-        self.shards.iter().filter(|shard| shard.lock().sweep(now, SWEEP)).count() > 0
     }
 
     fn unix_millis(&self, now: Instant) -> i64 {

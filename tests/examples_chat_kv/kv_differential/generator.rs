@@ -29,7 +29,7 @@ impl Generator {
         let mut command = self.command(connection);
         match self.random.u8(..40) {
             // Another number of arguments.
-            0 => drop(command.pop().filter(|_| command.len() > 1)),
+            0 => drop(command.pop()),
             1 => command.push(self.value()),
             2 => {
                 let place = self.random.usize(1..=command.len());
@@ -303,6 +303,8 @@ const CONNECTION: &[&str] = &[
     "CLIENT SETNAME v",
     "CLIENT SETNAME m",
     "CLIENT v",
+    "CLIENT|ID v",
+    "CONFIG|GET save",
     "RESET",
     "INFO",
     "INFO server o",
@@ -333,6 +335,8 @@ const OPTIONS: &[&str] = &[
     "ASYNC",
     "SYNC",
     "junk",
+    "NX\0junk",
+    "xx\0",
     "",
     "0",
 ];

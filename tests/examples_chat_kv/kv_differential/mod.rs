@@ -36,6 +36,45 @@ fn random_commands_get_the_replies_of_redis() {
     pair.assert_same_data();
 }
 
+/// Failure: a long number took a time that grew with the square of its length, and exponents beyond
+/// 65,536 were read wrong.
+#[test]
+fn numbers_of_any_length_get_the_replies_of_redis() {
+    let _guard = hang_guard("long numbers");
+    if !has_redis("numbers_of_any_length_get_the_replies_of_redis") {
+        return;
+    }
+    let mut pair = Pair::start();
+    for score in [
+        "9".repeat(400_000) + "e-399692",
+        "1".repeat(1_000_000) + "e-1000000",
+        "0.".to_owned() + &"0".repeat(323) + &"2".repeat(200_000),
+        "0.".to_owned() + &"0".repeat(99_990) + "1e999999",
+        "0.".to_owned() + &"0".repeat(99_990) + "1e99999",
+        "1".to_owned() + &"0".repeat(99_995) + "e-999999",
+        "2".repeat(309) + "." + &"1".repeat(200_000),
+        "0x".to_owned() + &"f".repeat(100_000) + "p-400000",
+        "0x0.".to_owned() + &"0".repeat(100_000) + "1p400004",
+        // In the middle between two doubles, and a little more.
+        "9007199254740993".to_owned() + "." + &"0".repeat(1000),
+        "9007199254740993".to_owned() + "." + &"0".repeat(1000) + "1",
+        "1e99999999999999999999".to_owned(),
+        "1e-99999999999999999999".to_owned(),
+        "0e99999999999999999999".to_owned(),
+        "2.2250738585072011e-308".to_owned(),
+        "4.9e-324".to_owned(),
+        "2.4e-324".to_owned(),
+    ] {
+        for command in [["ZADD", "z", &score, "m"], ["ZSCORE", "z", "m", ""]] {
+            let words = command.iter().filter(|word| !word.is_empty());
+            let command: Vec<Vec<u8>> = words.map(|word| word.as_bytes().to_vec()).collect();
+            let outcome = pair.ask(0, &command);
+            let (redis, kv) = (&outcome.redis, &outcome.kv);
+            assert!(outcome.agrees(), "{}: {redis:?} {kv:?}", &score[..score.len().min(40)]);
+        }
+    }
+}
+
 #[test]
 fn inline_requests_and_broken_ones_get_the_bytes_of_redis() {
     let _guard = hang_guard("raw bytes");
@@ -68,6 +107,7 @@ fn inline_requests_and_broken_ones_get_the_bytes_of_redis() {
         b"*1\r\nPING\r\n",
         b"*1\r\n$-1\r\n",
         b"*1\r\n$ 4\r\nPING\r\n",
+        b"*1\r\n\xff4\r\n",
         b"*1\r\n$536870913\r\n",
         b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n",
         b"*1\r\n$0\r\n\r\n",

@@ -128,75 +128,55 @@ impl Pair {
 /// Makes equal what may differ: order where there is none, random choice, the time that has passed
 /// between the two, and what a server says of itself.
 fn forgive(command: &[Vec<u8>], redis: &mut Reply, kv: &mut Reply) {
-    match &command[0].to_ascii_uppercase()[..] {
-        b"SMEMBERS" | b"KEYS" => [redis, kv].map(|reply| reply.elements().sort()).into(),
-        b"HGETALL" | b"CONFIG" => [redis, kv].map(sort_pairs).into(),
-        b"SPOP" => [redis, kv].map(forget_members).into(),
-        b"RANDOMKEY" => [redis, kv].map(forget_members).into(),
-        // Expired keys count until they are removed, which each does in its own time.
-        b"DBSIZE" => {
-            if let (Reply::Integer(_), Reply::Integer(_)) = (&redis, &kv) {
-                kv.clone_from(redis);
-            }
-            Same
+    let name = command[0].to_ascii_uppercase();
+    match &name[..] {
+        b"TTL" | b"EXPIRETIME" => return forgive_time(redis, kv, 60),
+        b"PTTL" | b"PEXPIRETIME" => return forgive_time(redis, kv, 60_000),
+        _ => {}
+    }
+    for reply in [redis, kv] {
+        match &name[..] {
+            b"SMEMBERS" | b"KEYS" => reply.elements().sort(),
+            b"HGETALL" | b"CONFIG" => reply.elements().as_chunks_mut::<2>().0.sort(),
+            b"SPOP" | b"RANDOMKEY" => forget_text(reply),
+            // Expired keys count until they are removed, which each does in its own time.
+            b"DBSIZE" | b"CLIENT" => forget_number(reply),
+            b"HELLO" => reply.elements().get_mut(7).into_iter().for_each(forget_number),
+            _ => {}
         }
-        b"TTL" | b"EXPIRETIME" => forgive_time(redis, kv, 60),
-        b"PTTL" | b"PEXPIRETIME" => forgive_time(redis, kv, 60_000),
-        b"HELLO" => [redis, kv]
-            .map(|reply| {
-                // The number of the connection.
-                if let Some(id @ Reply::Integer(_)) = reply.elements().get_mut(7) {
-                    *id = Reply::Integer(0);
-                }
-            })
-            .into(),
-        b"CLIENT" => [redis, kv]
-            .map(|reply| match reply {
-                Reply::Integer(id) => *id = 0,
-                Reply::Verbatim(text) => text.clear(),
-                Reply::Bulk(text) if text.starts_with(b"id=") => text.clear(),
-                _ => {}
-            })
-            .into(),
-        b"INFO" => [redis, kv]
-            .map(|reply| match reply {
-                Reply::Verbatim(text) | Reply::Bulk(text) => text.clear(),
-                _ => {}
-            })
-            .into(),
-        _ => Same,
-    };
-}
-
-/// What [`forgive`] returns: nothing.
-struct Same;
-
-impl<const N: usize> From<[(); N]> for Same {
-    fn from(_: [(); N]) -> Same {
-        Same
+        if matches!(&name[..], b"INFO" | b"CLIENT") && describes_itself(reply) {
+            forget_text(reply);
+        }
     }
 }
 
-fn sort_pairs(reply: &mut Reply) {
-    let (pairs, _) = reply.elements().as_chunks_mut::<2>();
-    pairs.sort();
+/// Whether it is the text of INFO or CLIENT INFO.
+fn describes_itself(reply: &Reply) -> bool {
+    let (Reply::Verbatim(text) | Reply::Bulk(text)) = reply else { return false };
+    let text = text.strip_prefix(b"txt:").unwrap_or(text);
+    text.starts_with(b"id=") || text.starts_with(b"# ")
 }
 
-fn forget_members(reply: &mut Reply) {
+fn forget_number(reply: &mut Reply) {
+    if let Reply::Integer(number) = reply {
+        *number = 0;
+    }
+}
+
+fn forget_text(reply: &mut Reply) {
     match reply {
-        Reply::Bulk(member) => member.clear(),
-        reply => reply.elements().iter_mut().for_each(forget_members),
+        Reply::Bulk(text) | Reply::Verbatim(text) => text.clear(),
+        reply => reply.elements().iter_mut().for_each(forget_text),
     }
 }
 
-fn forgive_time(redis: &Reply, kv: &mut Reply, tolerance: i64) -> Same {
+fn forgive_time(redis: &Reply, kv: &mut Reply, tolerance: i64) {
     if let (Reply::Integer(redis), Reply::Integer(kv)) = (redis, kv)
         && *redis > tolerance
         && redis.abs_diff(*kv) < tolerance as u64
     {
         *kv = *redis;
     }
-    Same
 }
 
 pub(super) fn quoted(command: &[Vec<u8>]) -> String {
