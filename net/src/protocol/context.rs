@@ -66,7 +66,8 @@ impl Context<'_> {
     /// among them. The last call counts; with [`Instant::FAR_FUTURE`] the pause ends by
     /// [`resume_reading`](Context::resume_reading) only.
     ///
-    /// A peer that closes or resets is noticed only after the pause, or when output is sent. A server
+    /// A peer that closes or resets is noticed only after the pause, or when output is sent: give a
+    /// pause an end, or be sure of the call that resumes. A server
     /// that drains waits for the end of the pause if input is held back, and cuts the connection at
     /// the end of its grace.
     ///

@@ -118,7 +118,7 @@ impl<P: Protocol> Connection<P> {
         // While the output is full, the end of a pause changes nothing.
         let paused = self.kept.as_ref().and_then(|kept| kept.paused_until);
         let paused = paused.filter(|_| self.flow == Flow::Running);
-        // What is waited for beyond this time comes with an event.
+        // After that time the drain waits for input alone, which wakes the task.
         let draining = self.is_draining().then(|| self.drain_time(now)).filter(|at| *at > now);
         let first = limit.into_iter().chain(paused).chain(draining).min();
         self.deadline.min(first.unwrap_or(Instant::FAR_FUTURE))

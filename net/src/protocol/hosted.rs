@@ -122,9 +122,9 @@ impl<P: Protocol> Connection<P> {
 
     /// Tells the protocol that the server drains, when it is time to.
     ///
-    /// A message that is half there is waited for, and what a pause of the input holds back. A connection that was used just now may have
-    /// another message on its way and is waited for, too, unless this round has brought one: the
-    /// answer to that is the last.
+    /// A message that is half there is waited for, and so is input that a pause holds back. A
+    /// connection that was used just now may have another message on its way and is waited for, too,
+    /// unless this round has brought one: the answer to that is the last.
     #[cold]
     pub(super) fn see_to_drain(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         if self.kept.as_ref().is_some_and(|kept| !kept.input.is_empty()) {
@@ -134,7 +134,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         if !round.fed && self.has_unread() {
-            round.unfinished |= !self.still_paused(round.now);
+            round.unfinished |= !self.is_paused(round.now);
             return Ok(());
         }
         let busy = round.fed || self.backlog() > 0;

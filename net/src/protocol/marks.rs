@@ -1,4 +1,4 @@
-//! What is either so or not, in one byte of a connection.
+//! Boolean flags of a connection, packed into one byte.
 
 /// Some of the marks below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

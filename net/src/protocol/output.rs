@@ -117,7 +117,7 @@ pub(super) struct Kept {
     pub(super) taken: usize,
     /// What the server's budget was charged for this connection, in bytes.
     pub(super) charged: usize,
-    /// Until when the protocol wants no input.
+    /// Until when the protocol wants no input. If that has passed, the next round reads again.
     pub(super) paused_until: Option<Instant>,
     /// Why the connection is about to end.
     pub(super) reason: Option<Closed>,

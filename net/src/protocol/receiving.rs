@@ -55,9 +55,10 @@ impl<P: Protocol> Connection<P> {
         round: &mut Round<'_>,
         cx: &mut task::Context<'_>,
     ) -> Result<(), Stop> {
-        if self.still_paused(round.now) {
+        if self.is_paused(round.now) {
             return Ok(());
         }
+        self.end_pause(round.now);
         if self.marks.has(Marks::UNFED) {
             // Begins with what the protocol was stopped at before.
             let mut window = Window::open(input, self.left());

@@ -67,9 +67,10 @@ impl<P: Protocol> Rehearsal<P> {
     /// The peer finishes sending.
     pub fn close_input(&mut self) {
         self.ended = true;
-        match self.paused_until.is_some_and(|until| until > self.now) {
-            true => self.unfed = true,
-            false => self.end_input(),
+        if self.is_paused() {
+            self.unfed = true;
+        } else {
+            self.end_input();
         }
     }
 
@@ -111,26 +112,28 @@ impl<P: Protocol> Rehearsal<P> {
 
     /// Gives the protocol what came, unless it wants a pause.
     fn feed(&mut self) {
-        self.unfed = true;
-        while self.unfed {
-            self.paused_until = self.paused_until.filter(|until| *until > self.now);
-            if self.paused_until.is_some() {
-                return;
-            }
-            let (input, limit) = (std::mem::take(&mut self.input), self.limits.message());
-            let (mut consumed, mut stopped) = (0, false);
-            self.try_play(|protocol, cx| {
-                let fed = feed(protocol, &input, &mut consumed, limit, cx)?;
-                stopped = fed == Fed::Stopped;
-                Ok(())
-            });
-            self.input = input[consumed..].to_vec();
-            // A pause that is over already makes another turn.
-            self.unfed = stopped && self.closed.is_none();
+        self.unfed = self.is_paused();
+        if self.unfed {
+            return;
         }
-        if self.ended {
+        self.paused_until = None;
+        let (mut input, limit) = (std::mem::take(&mut self.input), self.limits.message());
+        let (mut consumed, mut stopped) = (0, false);
+        self.try_play(|protocol, cx| {
+            let fed = feed(protocol, &input, &mut consumed, limit, cx)?;
+            stopped = fed == Fed::Stopped;
+            Ok(())
+        });
+        input.drain(..consumed);
+        self.input = input;
+        self.unfed = stopped && self.closed.is_none();
+        if self.ended && !self.unfed {
             self.end_input();
         }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused_until.is_some_and(|until| until > self.now)
     }
 
     fn end_input(&mut self) {
@@ -169,7 +172,7 @@ impl<P: Protocol> Rehearsal<P> {
             event(protocol, cx);
             Ok(())
         });
-        if self.unfed && self.paused_until.is_none_or(|until| until <= self.now) {
+        if self.unfed && !self.is_paused() {
             self.feed();
         }
     }

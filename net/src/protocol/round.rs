@@ -11,6 +11,7 @@ use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::inbox::Taken;
 use super::lately::Lately;
+use super::marks::Marks;
 use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
 
@@ -168,24 +169,35 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn set_pause(&mut self, round: &mut Round<'_>) {
         let Some(until) = round.orders.take_pause() else { return };
-        if until > round.now || self.kept.is_some() {
+        if until > round.now {
             self.kept().paused_until = Some(until);
-            // If it is over already, there may be input for another round.
-            round.unfinished |= until <= round.now;
+            return;
         }
+        match &mut self.kept {
+            Some(kept) if kept.paused_until.is_some() => kept.paused_until = Some(until),
+            // A pause that began in this round has stopped the input, which no waker waits for.
+            _ if self.marks.has(Marks::UNFED) => {}
+            // There was no pause.
+            _ => return,
+        }
+        if self.kept.is_none() {
+            self.marks.clear(Marks::UNFED);
+        }
+        round.unfinished = true;
     }
 
-    /// Whether the input is paused. Ends a pause that is over: the time limits begin anew.
-    pub(super) fn still_paused(&mut self, now: Instant) -> bool {
-        let Some(kept) = &mut self.kept else { return false };
-        match kept.paused_until {
-            Some(until) if until > now => true,
-            Some(_) => {
-                (kept.paused_until, kept.input_since) = (None, now);
-                self.touched = Lately::at(now);
-                false
-            }
-            None => false,
+    /// Whether the input is paused at `now`.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        let until = self.kept.as_ref().and_then(|kept| kept.paused_until);
+        until.is_some_and(|until| until > now)
+    }
+
+    /// Ends a pause that is over at `now`: the time limits of the input begin anew.
+    pub(super) fn end_pause(&mut self, now: Instant) {
+        let Some(kept) = &mut self.kept else { return };
+        if kept.paused_until.take_if(|until| *until <= now).is_some() {
+            kept.input_since = now;
+            self.touched = Lately::at(now);
         }
     }
 
