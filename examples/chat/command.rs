@@ -65,8 +65,12 @@ impl Session {
     }
 
     fn rooms(&self, cx: &mut Context<'_>) {
-        for (name, members) in self.hall.rooms() {
-            tell(cx, format_args!("{name}, {members} in it"));
+        let (rooms, more) = self.hall.rooms(LISTED);
+        for room in rooms {
+            tell(cx, format_args!("{}, {} in it", room.name, room.members().len()));
+        }
+        if more > 0 {
+            tell(cx, format_args!("and {more} more"));
         }
     }
 }
@@ -79,5 +83,5 @@ const HELP: &str = "\
 /quit         leave
 ";
 
-/// How many names /who lists.
+/// How many names /who lists, and how many rooms /rooms.
 const LISTED: usize = 100;

@@ -112,21 +112,28 @@ impl Hall {
                 room
             }
         };
-        room.join(person);
+        let members = room.add(person);
+        drop(rooms);
+        room.announce(members, format_args!("* {} joined {}", person.name(), room.name));
         Ok(room)
     }
 
     pub(crate) fn leave(&self, person: &Arc<Person>, room: &Arc<Room>) {
         let mut rooms = self.rooms.lock();
-        if room.leave(person) == 0 {
+        let members = room.remove(person);
+        if members == 0 {
             rooms.by_name.remove(&room.name);
         }
+        drop(rooms);
+        room.announce(members, format_args!("* {} left {}", person.name(), room.name));
     }
 
-    /// Each room, and how many are in it.
-    pub(crate) fn rooms(&self) -> Vec<(String, usize)> {
+    /// Some rooms, and how many more there are.
+    pub(crate) fn rooms(&self, most: usize) -> (Vec<Arc<Room>>, usize) {
         let rooms = self.rooms.lock();
-        rooms.by_name.values().map(|room| (room.name.clone(), room.members().len())).collect()
+        let some: Vec<Arc<Room>> = rooms.by_name.values().take(most).cloned().collect();
+        let more = rooms.by_name.len() - some.len();
+        (some, more)
     }
 }
 

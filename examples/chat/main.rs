@@ -20,14 +20,14 @@
 //!
 //! # Bounds
 //!
-//! A person may say `--share` lines in a second. One that says more is told so once. From then on
-//! its lines are taken as the share allows, and wait in its connection until then: none is lost, and
-//! the other people do not wait. A line has at most 1,000 bytes before its LF or CRLF.
+//! A person may say `--share` lines in a second. One that says more is told so, once until its share
+//! is whole again. Its lines are taken as the share allows, and wait in its connection until then:
+//! none is lost, and the other people do not wait for them. A line has at most 1,000 bytes before its LF or CRLF.
 //!
 //! A room takes 16 KiB of lines that were not delivered yet. A person that has one more to say waits
 //! until these are on their way.
 //!
-//! Each person costs at most 16 KiB of output and one delivery more, 64 messages, which share their
+//! Each person costs at most 16 KiB of output and one delivery more, 128 messages, which share their
 //! text, 32 KiB of input, and 96 KiB in the buffers of its socket. A person that leaves 16 KiB
 //! unread for `--patience` seconds is told, and has as long again to take the word; the others do
 //! not wait. A person that neither says nor hears anything for `--idle` seconds is dropped. Another
@@ -208,7 +208,7 @@ fn person_limits(options: &Options) -> protocol::Limits {
     protocol::Limits {
         high_watermark: 16 * 1024,
         low_watermark: 4 * 1024,
-        inbox: 64,
+        inbox: 128,
         idle_timeout,
         // A line that is half typed costs no more than one that is not begun.
         message_timeout: idle_timeout,

@@ -43,8 +43,7 @@ pub(crate) struct Person {
     inbox: Sender<Word>,
     name: Mutex<String>,
     /// A word did not fit into the inbox. Set by the task that delivers, never cleared; the
-    /// connection looks at it when it takes the next word. Nothing else is published through it:
-    /// relaxed.
+    /// connection looks at it when it takes the next word. Relaxed: the lock of the inbox orders it.
     missed: AtomicBool,
 }
 
@@ -66,10 +65,15 @@ impl Person {
     }
 
     pub(crate) fn send(&self, word: Word) {
+        if self.has_missed_something() {
+            return;
+        }
         // A connection that has ended needs nothing; its session takes it from the room.
-        let full = |outcome| matches!(outcome, Err(SendError::Full(_)));
-        if !self.has_missed_something() && full(self.inbox.try_send(word)) {
+        if let Err(SendError::Full(word)) = self.inbox.try_send(word) {
             self.missed.store(true, Ordering::Relaxed);
+            // The connection may have emptied its inbox before it could see the mark. Then this word
+            // wakes it, and finds the mark.
+            let _ = self.inbox.try_send(word);
         }
     }
 }
@@ -114,25 +118,19 @@ impl Room {
         Ok(())
     }
 
-    pub(crate) fn join(self: &Arc<Room>, person: &Arc<Person>) {
-        let members = {
-            let mut state = self.state.lock();
-            Arc::make_mut(&mut state.members).push(Arc::clone(person));
-            state.members.len()
-        };
-        self.announce(members, format_args!("* {} joined {}", person.name(), self.name));
+    /// How many members there are then.
+    pub(crate) fn add(&self, person: &Arc<Person>) -> usize {
+        let mut state = self.state.lock();
+        Arc::make_mut(&mut state.members).push(Arc::clone(person));
+        state.members.len()
     }
 
-    /// How many are left.
-    pub(crate) fn leave(self: &Arc<Room>, person: &Arc<Person>) -> usize {
-        let members = {
-            let mut state = self.state.lock();
-            let members = Arc::make_mut(&mut state.members);
-            members.retain(|member| !Arc::ptr_eq(member, person));
-            members.len()
-        };
-        self.announce(members, format_args!("* {} left {}", person.name(), self.name));
-        members
+    /// How many members are left.
+    pub(crate) fn remove(&self, person: &Arc<Person>) -> usize {
+        let mut state = self.state.lock();
+        let members = Arc::make_mut(&mut state.members);
+        members.retain(|member| !Arc::ptr_eq(member, person));
+        members.len()
     }
 
     pub(crate) fn members(&self) -> Members {

@@ -168,8 +168,7 @@ impl Session {
     fn line(&mut self, line: &[u8], cx: &mut Context<'_>) -> Result<(), Full> {
         match std::str::from_utf8(line).map(str::trim_end) {
             Err(_) => complain(cx, "a line has to be UTF-8"),
-            // They would do things to other people's terminals.
-            Ok(line) if line.chars().any(char::is_control) => {
+            Ok(line) if line.chars().any(disturbs_terminals) => {
                 complain(cx, "a line has no control characters");
             }
             Ok("") => {}
@@ -225,6 +224,17 @@ impl Session {
         complain(cx, "you read too slowly and have missed something; goodbye");
         self.depart(cx);
     }
+}
+
+/// Whether a character does more to a terminal than to show itself: control characters, and those
+/// that turn the direction of text or end a line, so that one person's words look like another's.
+fn disturbs_terminals(char: char) -> bool {
+    let format = '\u{2028}'..='\u{202e}';
+    let isolates = '\u{2066}'..='\u{2069}';
+    char.is_control()
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{61c}')
+        || format.contains(&char)
+        || isolates.contains(&char)
 }
 
 /// The end of a line is LF or CRLF.

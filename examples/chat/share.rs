@@ -8,9 +8,9 @@ use heist::time::Instant;
 /// reads no clock, so that tests can tell it the time.
 pub(crate) struct Share {
     /// What a line costs.
-    line: Duration,
-    /// When all lines so far are paid for. At most a second ahead.
-    paid: Instant,
+    per_line: Duration,
+    /// When all lines so far are paid for, and the share is whole. At most a second ahead.
+    full_at: Instant,
     /// A line had to wait since the share was last whole.
     exceeded: bool,
 }
@@ -25,18 +25,18 @@ pub(crate) struct Wait {
 
 impl Share {
     pub(crate) fn new(lines_a_second: u32) -> Share {
-        Share { line: SECOND / lines_a_second, paid: Instant::ZERO, exceeded: false }
+        Share { per_line: SECOND / lines_a_second, full_at: Instant::ZERO, exceeded: false }
     }
 
     /// Takes a line's worth of the share, or says when there will be one.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Wait> {
-        let debt = self.paid - now;
+        let debt = self.full_at - now;
         self.exceeded &= !debt.is_zero();
-        if debt + self.line > SECOND {
+        if debt + self.per_line > SECOND {
             let first = !std::mem::replace(&mut self.exceeded, true);
-            return Err(Wait { until: self.paid + self.line - SECOND, first });
+            return Err(Wait { until: self.full_at + self.per_line - SECOND, first });
         }
-        self.paid = self.paid.max(now) + self.line;
+        self.full_at = self.full_at.max(now) + self.per_line;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@
 //! again. And it is not alone: the next bytes are the next edge, which may wake a second thread
 //! while the first still reads, and then two read from one connection and tear its bytes apart.
 //!
-//! **One-shot** closes that hole: after one event the socket is disarmed until somebody re-arms it,
+//! **One-shot** closes that hole: after one event the socket is disarmed until it is re-armed,
 //! so it is in one thread's hands at a time. The kernel can do it (`EPOLLONESHOT`), but wants a
 //! system call to re-arm after every single event, and takes a lock of the whole epoll instance for
 //! it. A server that does one read and one write a request would make three calls instead of two,
@@ -27,19 +27,19 @@
 //! has one atomic word with a ready bit for each direction, and a place for one waker.
 //!
 //! - An edge sets the bit and takes the waker, if one is there. The edges that follow find no waker
-//!   and only set the bit: nobody else is called. That is the one-shot.
-//! - Who was called clears the bit *first*, and then reads until `WouldBlock`. An edge meanwhile sets
-//!   the bit again, so it cannot be missed.
-//! - To re-arm is to leave a waker; whoever does looks at the bit once more, and does not wait if it
-//!   is set. That is two atomic operations and no system call.
-//! - Who stops early, because a buffer is full, sets the bit again: the next look finds it.
+//!   and only set the bit, so no second task is called. That is the one-shot.
+//! - The called task clears the bit *first*, and then reads until `WouldBlock`. An edge meanwhile
+//!   sets the bit again, so it cannot be missed.
+//! - To re-arm is to leave a waker, and to look at the bit once more: if it is set, the task does not
+//!   wait. That is two atomic operations and no system call.
+//! - A task that stops early, because a buffer is full, sets the bit again: the next look finds it.
 //!
 //! In code, the first two are `Source::poll_drain` and `Drain::drained`, the third is `Pending`, the
 //! last is to drop the `Drain`. See `receive` in `echo.rs`, the heart of this example: it reads into
-//! the spare capacity of a buffer. `race.rs` is about the end: what becomes of those who register
+//! the spare capacity of a buffer. `race.rs` is about the end: what becomes of sources that are registered
 //! while the queue is closed. It also says why a registered socket is never cloned.
 //!
-//! # Who runs what
+//! # What runs a task
 //!
 //! The queue schedules nothing: it hands wakers out, and the caller decides what they do. Here to
 //! wake a connection is to run it, on the thread that had the event, which takes the forty lines of

@@ -1,10 +1,10 @@
 //! What stands in for a scheduler: a waker that runs what it wakes, at once, on the thread that had
 //! the event.
 //!
-//! A waker may be called once too often, by two threads at a time, or by the task that it wakes:
-//! whoever leaves a waker with a source looks once more, and one that then finds an event takes the
-//! waker back by calling it. So a task counts its calls. The first caller runs it, and runs it again
-//! if more calls came meanwhile; the others only count. Nobody waits for anybody.
+//! A waker may be called once too often, by two threads at a time, or by the task that it wakes: a
+//! task that leaves a waker with a source looks once more, and if it then finds an event it takes
+//! the waker back by calling it. So a task counts its calls. The first caller runs it, and runs it
+//! again if more calls came meanwhile; the others only count. No thread waits for another.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,11 +21,11 @@ pub(crate) trait Job: Send + 'static {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A job, and who runs it. While it waits, its wakers own it.
+/// A job, and the right to run it. While it waits, its wakers own it.
 struct Task<J> {
-    /// Calls not answered yet. Whoever adds the first = the right to run the job.
+    /// Calls not answered yet. Adding the first = the right to run the job.
     calls: AtomicUsize,
-    /// `None` after the end. Never contended: only who has the right to run takes it.
+    /// `None` after the end. Never contended: taken only with the right to run.
     job: Mutex<Option<J>>,
 }
 
@@ -36,14 +36,15 @@ pub(crate) fn start(job: impl Job) {
 
 impl<J: Job> Wake for Task<J> {
     fn wake(self: Arc<Self>) {
-        // Acquire pairs with the Release of who ran it last: the job is as it was left.
-        if self.calls.fetch_add(1, Ordering::Acquire) > 0 {
+        // Release pairs with the Acquire of the thread that runs the job: its next turn sees the
+        // event of this call. Acquire pairs with the Release of the thread that ran it last.
+        if self.calls.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
         let mut answered = 1;
         loop {
             self.run();
-            // Release, see above; Acquire, for the turns that follow in this loop.
+            // Acquire pairs with the Release of the calls that came meanwhile; Release, see above.
             let calls = self.calls.fetch_sub(answered, Ordering::AcqRel);
             if calls == answered {
                 return;

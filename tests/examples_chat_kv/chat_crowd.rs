@@ -70,4 +70,4 @@ fn reader_that_takes_too_long_is_dropped() {
     assert_eq!(program.end(), "");
 }
 
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 270;

@@ -97,9 +97,11 @@ fn no_control_character_reaches_another_terminal() {
     let mut guest = Guest::connect_as(&program, "bob");
     let mut other = Guest::connect_as(&program, "alice");
     guest.line_after("is now alice");
-    // C0 without the line end, DEL, and C1, where 0x9b begins what ESC [ does.
+    // C0 without the line end, DEL, and C1, where 0x9b begins what ESC [ does; then what turns the
+    // direction of text or ends a line.
     let controls =
         (0..0x20).chain(0x7f..0xa0).filter_map(char::from_u32).filter(|char| *char != '\n');
+    let controls = controls.chain("\u{61c}\u{200e}\u{2028}\u{202e}\u{2066}\u{2069}".chars());
     for control in controls {
         for line in ["a{}b", "/name a{}b", "/join a{}b", "/a{}b", "/who {}b", "{}a", "a{}\u{200b}"]
         {
