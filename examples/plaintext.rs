@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let listener = Listener::tcp(address.parse()?)?;
-    // It is there to be loaded, and not to turn anybody away.
+    // It is there to be loaded, so it refuses no connection.
     let limits = Limits { shed: false, ..Limits::default() };
     builder.start()?.block_on(async {
         let server =

@@ -74,7 +74,7 @@ async fn serve(listener: TcpListener, pause: Duration) -> io::Result<()> {
     loop {
         match listener.accept().await {
             Ok((stream, _peer)) => {
-                // Nobody joins it: a client that fails is its own affair.
+                // Detached: a client that fails ends alone.
                 heist::spawn(attend(stream, pause));
             }
             // One connection was lost before it was taken; the others are well.
