@@ -69,7 +69,9 @@ struct Options {
     /// An HTTP tracker to ask instead of those in the file; may be given often
     #[arg(long = "tracker", value_name = "URL")]
     trackers: Vec<String>,
-    /// How many seconds a peer has for everything; real ones unchoke others every ten
+    /// How many seconds a peer has for everything; real ones unchoke others every ten. A peer whose
+    /// handshake is followed by silence counts as one without pieces after ten seconds, or when this
+    /// time is up
     #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// How many peers are probed at the same time; by default and at most as many as the limit on

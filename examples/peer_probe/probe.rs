@@ -59,6 +59,8 @@ pub(crate) struct Probe {
     heard: bool,
     /// Whether a part of a message is there.
     inside: bool,
+    /// Whether that part begins a message about pieces.
+    telling: bool,
     start: Instant,
     /// When the time for everything is up.
     end: Instant,
@@ -109,6 +111,7 @@ impl Probe {
             pieces: Pieces::none_of(pieces),
             heard: false,
             inside: false,
+            telling: false,
             start: Instant::ZERO,
             end: Instant::ZERO,
             report,
@@ -247,6 +250,7 @@ impl Protocol for Probe {
             _ => self.on_message(input, cx),
         }?;
         self.inside = taken == 0;
+        self.telling = self.inside && wire::begins_pieces(input);
         Ok(taken)
     }
 
@@ -257,7 +261,7 @@ impl Protocol for Probe {
             return;
         }
         let failure = format!("timed out {}", self.state.waiting());
-        self.stop(self.heard || !self.inside, failure);
+        self.stop((self.heard || !self.inside) && !self.telling, failure);
         cx.abort();
     }
 

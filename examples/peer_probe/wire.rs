@@ -71,6 +71,11 @@ pub(crate) fn read_message(
     Ok(Some((message, PREFIX + length)))
 }
 
+/// Whether the message at the front of `input`, of which a part may be missing, tells of pieces.
+pub(crate) fn begins_pieces(input: &[u8]) -> bool {
+    matches!(input.get(PREFIX), Some(4 | 5 | 14))
+}
+
 /// The longest message, with its prefix, that somebody could send in good faith: the bitfield of
 /// a large torrent, or a block of data, which nobody asked for.
 pub(crate) fn longest_message(pieces: usize) -> usize {

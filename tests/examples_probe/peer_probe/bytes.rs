@@ -115,6 +115,11 @@ fn what_is_wrong_is_said_at_the_first_byte_that_is_wrong() {
     assert_eq!(after(&message(1, &[1])), "its `choke` or `unchoke` has a payload");
 }
 
+/// A handshake, `first`, and `second` without its last byte.
+fn half_behind(first: Vec<u8>, second: &[u8]) -> Vec<u8> {
+    [handshake(), first, second[..second.len() - 1].to_vec()].concat()
+}
+
 #[test]
 fn time_is_for_all_of_it_and_what_it_waited_for_is_said() {
     let pieces = message(5, &[0xff, 0, 0]);
@@ -122,6 +127,10 @@ fn time_is_for_all_of_it_and_what_it_waited_for_is_said() {
         (vec![], "timed out waiting for its handshake"),
         (handshake()[..67].to_vec(), "timed out waiting for its handshake"),
         ([handshake(), pieces[..6].to_vec()].concat(), "timed out waiting for its bitfield"),
+        (half_behind(vec![0; 4], &pieces), "timed out waiting for its bitfield"),
+        (half_behind(message(20, b"what"), &pieces), "timed out waiting for its bitfield"),
+        (half_behind(message(15, b""), &pieces), "timed out waiting for its bitfield"),
+        (half_behind(message(1, b""), &message(4, &[0; 4])), "timed out waiting for its bitfield"),
         ([handshake(), pieces].concat(), "timed out waiting to be unchoked"),
     ];
     for (bytes, expected) in cases {
