@@ -144,10 +144,10 @@ pub(crate) fn new_peer_id() -> PeerId {
     id
 }
 
-/// The client that a peer id names: `-TR3000-…` is Transmission 3.0.0.0.
+/// The client that a peer id names: `-TR3000-…` is `Transmission 3000`. Not escaped.
 pub(crate) fn client(id: &PeerId) -> String {
     let [b'-', a, b, version @ .., b'-'] = &id[..8] else {
-        return id[..8].escape_ascii().to_string();
+        return String::from_utf8_lossy(&id[..8]).into_owned();
     };
     let letters = [*a, *b];
     let name = match &letters {
@@ -157,9 +157,9 @@ pub(crate) fn client(id: &PeerId) -> String {
         b"UT" => "µTorrent",
         b"qB" => "qBittorrent",
         b"lt" => "rTorrent",
-        other => return format!("{} {}", other.escape_ascii(), version.escape_ascii()),
+        other => &String::from_utf8_lossy(other),
     };
-    format!("{name} {}", version.escape_ascii())
+    format!("{name} {}", String::from_utf8_lossy(version))
 }
 
 /// How long a handshake is.

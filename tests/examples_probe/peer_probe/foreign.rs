@@ -6,6 +6,7 @@ use heist_tests::hang_guard;
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 
+use super::Told;
 use super::input::{ok, tracker};
 use super::scripted::{answer, message};
 use crate::example::{Outcome, run};
@@ -50,28 +51,41 @@ fn names_of_clients_and_torrents_are_escaped() {
     let _guard = hang_guard("peer_probe: foreign names");
     let folder = TempDir::new().unwrap();
     let (path, hash) = evil_torrent(folder.path(), b"");
-    let ids: [&[u8; 20]; 3] =
-        [b"-\x1b]0m\x07\n-abcdefghijkl", b"\x1b[2J\xe2\x80\xae\xffabcdefghijkl", &[0; 20]];
+    // As the peer sends it, as JSON has it, and as the table shows it.
+    let ids: [(&[u8; 20], &str, &str); 3] = [
+        (b"-\x1b]0m\x07\n-abcdefghijkl", "\x1b] 0m\x07\n", "\\u{1b}] 0m\\u{7}\\n"),
+        (
+            b"\x1b[2J\xe2\x80\xae\xffabcdefghijkl",
+            "\x1b[2J\u{202e}\u{fffd}",
+            "\\u{1b}[2J\\u{202e}\u{fffd}",
+        ),
+        (&[0; 20], "\0\0\0\0\0\0\0\0", "\\0\\0\\0\\0\\0\\0\\0\\0"),
+    ];
     for json in [false, true] {
-        let peers = ids.iter().map(|id| {
+        let peers = ids.map(|(id, ..)| {
             let hello = [b"\x13BitTorrent protocol", &[0; 8][..], &hash, &id[..]].concat();
-            format!("--peer={}", answer([hello, message(5, &[0x80]), message(1, b"")].concat()))
+            answer([hello, message(5, &[0x80]), message(1, b"")].concat())
         });
-        let options = peers.chain(json.then(|| "--json".into()));
+        let options = peers.map(|address| format!("--peer={address}"));
+        let options = options.into_iter().chain(json.then(|| "--json".into()));
         let path = path.to_str().unwrap().to_owned();
         let outcome = run("peer_probe", [path].into_iter().chain(options));
         assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{outcome:?}");
         assert_harmless(&outcome);
-        match json {
-            true => {
-                let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
-                let name = String::from_utf8_lossy(EVIL);
-                assert_eq!(told["torrent"]["name"], *name, "{outcome:?}");
+        if json {
+            let told = Told::in_outcome(&outcome);
+            assert_eq!(told.0["torrent"]["name"], *String::from_utf8_lossy(EVIL), "{outcome:?}");
+            for (address, (_, client, _)) in peers.into_iter().zip(ids) {
+                assert_eq!(told.of(address)["client"], client);
             }
-            false => {
-                // The heading, one line for each, and the summary.
-                assert_eq!(outcome.stdout.lines().count(), 5, "{outcome:?}");
-                assert!(outcome.stdout.contains(&format!("\n{SHOWN}: 3 of 3")), "{outcome:?}");
+        } else {
+            // The heading, one line for each, and the summary.
+            assert_eq!(outcome.stdout.lines().count(), 5, "{outcome:?}");
+            assert!(outcome.stdout.contains(&format!("\n{SHOWN}: 3 of 3")), "{outcome:?}");
+            for (address, (_, _, client)) in peers.into_iter().zip(ids) {
+                let cells = |line: &&str| line.trim().starts_with(&format!("{address} "));
+                let line = outcome.stdout.lines().find(cells).unwrap();
+                assert!(line.contains(&format!(" {client} ")), "{client} is not in {line:?}");
             }
         }
     }
