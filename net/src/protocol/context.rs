@@ -23,6 +23,10 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// When the event came, as far as this connection is concerned. Use it instead of a clock.
+    ///
+    /// Each worker reads the clock for itself, once a turn, so for a connection that moves from one
+    /// worker to another it may go back by the length of a turn. The difference of two instants is
+    /// zero then, not negative.
     pub fn now(&self) -> Instant {
         self.now
     }
