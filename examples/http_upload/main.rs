@@ -10,20 +10,21 @@
 //!
 //! The answer says under which name each file is kept, how long it is, and how many seconds it took;
 //! `/` says how many uploads are in flight. Each file gets a name of its own, so two uploads of one
-//! name never meet. A form is kept as a whole or not at all, and while it comes, its files have names
-//! that end in `.part`. Ctrl-C lets uploads that are under way finish, for `--grace` seconds.
+//! name never meet. A form is kept as a whole or not at all, unless the server is killed while it
+//! renames the files: then the first ones may stay. Until then their names end in `.part`. Ctrl-C lets
+//! uploads that are under way finish, for `--grace` seconds.
 //!
-//! It shows how a service takes in much without holding much, and blocks no worker by doing so:
+//! It shows how a service receives large bodies in little memory, and without blocking a worker:
 //!
-//! - `service.rs`: a request is routed, its form received, its failure answered. All that bounds a
-//!   request in length, time and speed is in [`Limits`](heist::server::Limits), and in force.
-//! - `form.rs`: parts from the request's body. Nothing is read from the socket before it is asked
-//!   for, so a client can send no faster than the disk writes.
-//! - `multipart.rs`, `part.rs`, `header.rs`: a form is taken apart. A part is a file, or it is none,
-//!   or the form is refused.
-//! - `upload.rs`, `directory.rs`: the files. What blocks is done on the blocking pool, a piece at a
-//!   time, and the upload goes there with it. Wherever it is when it is dropped, its files go too.
-//! - this file: from the options to the end.
+//! - `service.rs`: routes a request, receives its form, answers its failure. The bounds of a request
+//!   in length, time and speed are in [`Limits`](heist::server::Limits), and in force by default.
+//! - `form.rs`: parts from the request's body. The socket is read only when the form needs more, so
+//!   a client can send no faster than the disk writes.
+//! - `multipart.rs`, `part.rs`, `header.rs`: parse a form. A part is a file, or a field, or the form
+//!   is refused.
+//! - `upload.rs`, `directory.rs`: the files. Blocking work is done on the blocking pool, a piece at a
+//!   time, and the upload moves there with it. Wherever it is dropped, its files are removed.
+//! - this file: options, start and end.
 
 mod directory;
 mod form;
@@ -45,19 +46,20 @@ use std::time::Duration;
 use clap::Parser;
 use heist::Runtime;
 use heist::server::{Address, Limits, Listener};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Takes uploads from forms and keeps them in a directory.
 #[derive(Parser)]
 struct Options {
-    /// Where to keep what comes; made if it is not there
+    /// Where to keep the files; created if it does not exist
     #[arg(long, value_name = "DIRECTORY")]
     directory: PathBuf,
     /// Where to listen: IP:PORT or unix:PATH
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Address,
-    /// The most that one request may bring, in MiB
+    /// The longest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     max_mib: u64,
@@ -69,15 +71,15 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // What can fail for a reason of the user's comes first, before any thread.
-    let (listener, _lock) = match prepare(&options) {
+    // What can fail by the user's mistake comes first, before any thread.
+    let (listener, directory, _lock) = match prepare(&options) {
         Ok(prepared) => prepared,
         Err(error) => {
             complain(format_args!("http_upload: {error}"));
             return ExitCode::from(2);
         }
     };
-    match run(&options, listener) {
+    match run(&options, listener, directory) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(format_args!("http_upload: {error}"));
@@ -91,46 +93,57 @@ fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-fn prepare(options: &Options) -> Result<(Listener, File), Box<dyn Error>> {
-    let directory = options.directory.as_path();
-    let lock = directory::open(directory)
-        .map_err(|error| format!("cannot keep files in {}: {error}", directory.display()))?;
-    Ok((Listener::bind(&options.listen)?, lock))
+fn prepare(options: &Options) -> Result<(Listener, PathBuf, File), Box<dyn Error>> {
+    let name = options.directory.display();
+    let (directory, lock) = directory::open(&options.directory)
+        .map_err(|error| format!("cannot keep files in {name}: {error}"))?;
+    Ok((Listener::bind(&options.listen)?, directory, lock))
 }
 
-fn run(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
+fn run(options: &Options, listener: Listener, directory: PathBuf) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     // Caught, it lets the write fail that goes beyond `ulimit -f`, instead of ending the server.
     signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
     let runtime = Runtime::new()?;
     let limits = limits(options.max_mib);
-    let directory = options.directory.as_path().into();
-    let server = service::start(runtime.handle(), listener, limits, directory)?;
+    let server = service::start(runtime.handle(), listener, limits, directory.into())?;
     complain(format_args!("{}", greeting(&server.addresses()[0])));
 
-    // The workers serve; this thread has nothing to do but wait.
+    // The workers serve; this thread only waits.
     signals.forever().next();
     let report = server.drain_blocking(Duration::from_secs(options.grace));
     complain(format_args!("stopped: {report}"));
-    // What was cut has its files removed by the blocking pool, which gets the time for it.
+    // The blocking pool removes the files of uploads that were cut.
     match runtime.shutdown(Duration::from_secs(10)).threads_left {
         0 => Ok(()),
         left => Err(io::Error::other(format!("{left} threads are stuck")).into()),
     }
 }
 
-/// What uploads need otherwise than other requests.
+/// Where uploads differ from other requests.
 fn limits(max_mib: u64) -> Limits {
     Limits {
+        connections: connections(),
         max_body: max_mib << 20,
-        // An upload can wait for its turn: the socket holds the bytes back. A refusal would cost
-        // more: all that was sent in the meantime.
+        // An upload can wait for its turn: the socket holds the bytes back. After a refusal, all
+        // that was sent has to be sent again.
         shed: false,
-        // Many clients look for an answer only when they have sent all. What they send after a
-        // refusal is discarded, for a few seconds.
+        // Many clients read the answer only when they have sent all. What they send after a refusal
+        // is discarded, for a few seconds.
         linger_bytes: usize::try_from(max_mib << 20).unwrap_or(usize::MAX),
         ..Limits::default()
     }
+}
+
+/// A third of the descriptors: an upload has a connection and a file, and the rest is for all else.
+///
+/// The soft limit is raised to the hard one: it is low for the sake of programs that use `select`.
+fn connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let third = usize::try_from(descriptors / 3).unwrap_or(usize::MAX);
+    third.clamp(1, Limits::default().connections)
 }
 
 /// What to type to try it.

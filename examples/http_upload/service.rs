@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use heist::server::http::{Body, BodyError};
 use heist::server::{Limits, Listener, StartError};
-use heist::{Handle, Server};
+use heist::{Handle, Server, spawn_blocking};
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
@@ -48,7 +48,7 @@ struct Store {
 
 type Answer = Response<Full<Bytes>>;
 
-/// hyper leaves the content out in answer to HEAD.
+/// Routes a request. hyper drops the content of an answer to HEAD.
 async fn serve(request: Request<Body>, store: &Store) -> Answer {
     match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/") => {
@@ -58,8 +58,7 @@ async fn serve(request: Request<Body>, store: &Store) -> Answer {
         (&Method::POST, "/upload") => receive(request, store).await,
         (_, "/") => not_allowed("GET, HEAD"),
         (_, "/upload") => not_allowed("POST"),
-        (&Method::GET | &Method::HEAD | &Method::POST, _) => text(StatusCode::NOT_FOUND, HELLO),
-        _ => not_allowed("GET, HEAD, POST"),
+        _ => text(StatusCode::NOT_FOUND, HELLO),
     }
 }
 
@@ -77,7 +76,9 @@ async fn receive(request: Request<Body>, store: &Store) -> Answer {
         Err(failure) => {
             let (status, reason) = explain(&failure);
             if status.is_server_error() {
-                log(&format!("http_upload: {}: {failure}", store.directory.display()));
+                let line = format!("http_upload: {}: {failure}", store.directory.display());
+                // A pipe that is not read may block.
+                drop(spawn_blocking(move || log(&line)));
             }
             text(status, format!("{reason}; nothing was kept, after {seconds} s\n"))
         }
@@ -109,10 +110,10 @@ async fn upload(request: Request<Body>, store: &Store) -> Result<Vec<Receipt>, F
         }
         upload = upload.end_file(part.field, name, began).await?;
     }
-    match upload.files() {
-        0 => Err(Failure::NoFile),
-        _ => Ok(upload.keep().await?),
+    if upload.files() == 0 {
+        return Err(Failure::NoFile);
     }
+    Ok(upload.keep().await?)
 }
 
 fn receipt(receipt: &Receipt) -> Value {
@@ -162,8 +163,12 @@ fn explain(failure: &Failure) -> (StatusCode, String) {
     (status, failure.to_string())
 }
 
-/// The error's own text may have a path in it, which is the log's.
+/// The error's own text may have a path in it, which is only for the log.
 fn explain_disk(error: &io::Error) -> (StatusCode, String) {
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+        let reason = "cannot store the file: the server has too many files open; try again";
+        return (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned());
+    }
     let reason = match error.kind() {
         // Of the disk, of the user's share of it, and of what `ulimit -f` allows.
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {

@@ -1,15 +1,15 @@
 //! The files of one form, on their way into the directory.
 //!
-//! Everything here that touches the disk may block, for as long as the disk likes, and so may
-//! nothing that runs on a worker. So an [`Upload`] is a value that moves: it is with the request
-//! while that receives, and with a thread of the blocking pool while that writes. A trip there and
-//! back takes some twenty microseconds, which is why it takes a [`PIECE`] along each time.
+//! Work on the disk may block for long, and nothing that runs on a worker may. So an [`Upload`] is a
+//! value that moves: the request has it while it receives, and a thread of the blocking pool while it
+//! writes. Going there and back takes some twenty microseconds, so each write is of a [`PIECE`].
 //!
-//! While it is away the body is not read, so the client is held back, and memory bounded: a piece
-//! for each upload, however large that is and however slow the disk.
+//! Meanwhile the body is not read. So the client is held back, and memory is bounded: a piece and a
+//! [`CHUNK`] for each upload, however long it is and however slow the disk.
 //!
 //! A file is on the disk (`fsync`) before it gets the name that it keeps, and the name is before the
-//! client is told. So a file without `.part` at its end is whole, also after a loss of power.
+//! client is told. So a file without `.part` at its end is whole, also after a loss of power. A server
+//! that is killed during [`keep`](Upload::keep) may leave the first files of a form.
 
 use std::io::{self, Seek, Write};
 use std::mem;
@@ -23,32 +23,31 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::directory;
 
-/// Files that are being received. They are all kept in the end, by [`keep`](Upload::keep), or none
-/// is: dropping it removes them.
+/// Files that are being received. [`keep`](Upload::keep) keeps them all; a drop removes them all.
 pub(crate) struct Upload {
     directory: Arc<Path>,
     peer: Peer,
-    /// The file that comes now, if its beginning was written already.
+    /// The current file, once part of it is on disk.
     open: Option<NamedTempFile>,
-    /// What came of it since.
+    /// Its bytes not yet written.
     piece: Vec<u8>,
-    /// Those before it.
+    /// The completed files.
     received: Vec<(TempPath, Receipt)>,
     kept: bool,
-    /// Held for as long as something is done for the upload.
+    /// Kept until the last work for the upload is done.
     in_flight: InFlight,
 }
 
-/// One of the uploads that are in flight, which are as many as there are clones of this.
+/// An upload in flight; there are as many as there are clones of it.
 pub(crate) type InFlight = Arc<()>;
 
-/// What became of a file.
+/// A completed file.
 #[derive(Debug)]
 pub(crate) struct Receipt {
-    /// What the client calls it: only to be told back, never used as a path.
+    /// The client's names, for the answer only: never used as a path.
     pub(crate) field: String,
     pub(crate) name: String,
-    /// What it is called now.
+    /// The name in the directory.
     pub(crate) stored: String,
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
@@ -61,44 +60,45 @@ pub(crate) struct Receipt {
 pub(crate) enum StoreError {
     #[error("cannot store the file: {0}")]
     Disk(#[from] io::Error),
-    /// The blocking pool is bounded, too.
-    #[error("too much waits for the disk")]
+    /// The blocking pool is full or shuts down.
+    #[error("the server is busy or stops; try again")]
     Busy,
 }
 
 impl From<JoinError> for StoreError {
     fn from(error: JoinError) -> StoreError {
-        match error.is_refused() {
-            true => StoreError::Busy,
-            false => StoreError::Disk(io::Error::other(error.to_string())),
+        if error.is_refused() || error.is_cancelled() {
+            StoreError::Busy
+        } else {
+            StoreError::Disk(io::Error::other(error.to_string()))
         }
     }
 }
 
 impl Upload {
     pub(crate) fn new(directory: Arc<Path>, peer: Peer, in_flight: InFlight) -> Upload {
-        let (piece, received) = (Vec::new(), Vec::new());
+        let (piece, received) = (Vec::with_capacity(PIECE + CHUNK), Vec::new());
         Upload { directory, peer, open: None, piece, received, kept: false, in_flight }
     }
 
-    /// How many files are complete.
+    /// The number of completed files.
     pub(crate) fn files(&self) -> usize {
         self.received.len()
     }
 
-    /// Adds `data` to the file that comes now.
+    /// Adds `data` to the current file.
     ///
-    /// It is copied: to keep it as it is would keep all that was read with it, 64 KiB of memory for
-    /// each byte of a client that sends single ones.
+    /// It is copied: a slice keeps all that was read with it, a [`CHUNK`] of memory for each byte of
+    /// a client that sends single ones.
     pub(crate) async fn append(mut self, data: &[u8]) -> Result<Upload, StoreError> {
         self.piece.extend_from_slice(data);
-        match self.piece.len() < PIECE {
-            true => Ok(self),
-            false => self.on_disk(Upload::write_piece).await,
+        if self.piece.len() < PIECE {
+            return Ok(self);
         }
+        self.on_disk(Upload::write_piece).await
     }
 
-    /// Completes the file that comes now, which began to come at `began`.
+    /// Completes the current file, which began at `began`.
     pub(crate) async fn end_file(
         self,
         field: String,
@@ -119,7 +119,7 @@ impl Upload {
         self.on_disk(complete).await
     }
 
-    /// Gives all files the names that they keep, in one job: no client changes its mind in between.
+    /// Gives all files the names that they keep, in one job. A disconnect cannot interrupt it.
     pub(crate) async fn keep(mut self) -> Result<Vec<Receipt>, StoreError> {
         let job = spawn_blocking(move || {
             let received = mem::take(&mut self.received);
@@ -132,7 +132,7 @@ impl Upload {
                 receipts.push(receipt);
             }
             directory::sync(&self.directory)?;
-            // All have their names; until here, the failure of one would have removed the others.
+            // All have their names. Until here, the failure of one removes the others.
             for name in named {
                 name.keep().map_err(|failure| failure.error)?;
             }
@@ -143,7 +143,7 @@ impl Upload {
         Ok(job.await??)
     }
 
-    /// Goes to the blocking pool, does `work` there, and comes back.
+    /// Moves to the blocking pool, does `work` there, and comes back.
     async fn on_disk(
         mut self,
         work: impl FnOnce(&mut Upload) -> io::Result<()> + Send + 'static,
@@ -165,7 +165,7 @@ impl Upload {
 }
 
 impl Drop for Upload {
-    /// Comes here when the client broke off as well as after any failure.
+    /// Runs after a disconnect or a failure.
     fn drop(&mut self) {
         if self.kept {
             return;
@@ -176,18 +176,21 @@ impl Drop for Upload {
             drop((open, received, in_flight));
             log(&format!("{peer}: gave the upload up, and removed what there was of it"));
         };
-        // To remove a large file takes a while. If the pool does not take the job, it drops it, and
-        // with it the files, here.
+        // Removing a large file takes long. A pool that is full or shuts down drops the job here, and
+        // the files with it: only then a worker may block.
         if let Some(runtime) = Handle::try_current() {
             drop(runtime.spawn_blocking(remove));
         }
     }
 }
 
-/// Writes a line on standard error. That it may be closed is no reason to fail an upload.
+/// Writes a line to standard error; blocks. No upload fails because it is closed.
 pub(crate) fn log(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// What goes to the disk at once.
+/// Bytes per write.
 const PIECE: usize = 128 * 1024;
+
+/// The most bytes of one read, together with what the parser held back before.
+const CHUNK: usize = 65 * 1024;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::client::{Client, Response};
@@ -116,6 +116,17 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    pub(crate) fn open_files_limit(&self) -> Rlimit {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let mut numbers = line.split_whitespace().map(|number| number.parse().ok());
+        Rlimit { current: numbers.next().unwrap(), maximum: numbers.next().unwrap() }
+    }
+
+    pub(crate) fn set_open_files_limit(&self, limit: Rlimit) {
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
@@ -124,7 +135,8 @@ impl Server {
 
 /// A directory for a test.
 pub(crate) fn directory() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    let parent = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    tempfile::tempdir_in(parent).unwrap()
 }
 
 /// What is in `directory`: names and contents.

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use heist_tests::{hang_guard, skipped};
+use rustix::process::Rlimit;
 use tempfile::TempDir;
 
 use crate::client::Response;
 use crate::example::command;
 use crate::refused::assert_refused;
-use crate::server::{FILE, Server, directory, form, form_of, noise};
+use crate::server::{FILE, Server, directory, files, form, form_of, head, noise};
 
 /// The client is told without a path, and the log with it. What there was is removed.
 #[track_caller]
@@ -43,18 +44,93 @@ fn directory_that_is_gone_is_said_and_the_server_goes_on() {
 #[test]
 fn file_larger_than_the_system_allows_leaves_nothing() {
     let _guard = hang_guard("ulimit");
-    let example = command("http_upload");
-    let mut shell = Command::new("sh");
-    // In units of 512 bytes.
-    shell.args(["-c", "ulimit -f 1000; exec \"$0\" \"$@\""]).arg(example.get_program());
-    shell.stdin(Stdio::null()).stderr(Stdio::piped());
     let own = directory();
-    let mut server = Server::spawn(shell, own.path());
+    // In units of 512 bytes.
+    let mut server = Server::spawn(with_ulimit("-f 1000"), own.path());
     let large = noise(2 << 20, 1);
     let answer = server.post(&form_of(&[(FILE, b"small"), (FILE, &large)]));
     assert_told(&mut server, &answer, 507, "no space");
     assert_eq!(server.files().len(), 0);
     assert_eq!(server.post(&form(b"small")).status, 201);
+}
+
+/// The example under `ulimit`, in the same environment as without.
+fn with_ulimit(limit: &str) -> Command {
+    let example = command("http_upload");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(example.get_program());
+    for (variable, _) in example.get_envs() {
+        shell.env_remove(variable);
+    }
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    shell
+}
+
+/// Failure: "the server's disk fails", with 32 connections and as many files within 64 descriptors.
+#[test]
+fn every_connection_has_a_descriptor_for_its_file() {
+    let _guard = hang_guard("descriptors");
+    let own = directory();
+    let server = Server::spawn(with_ulimit("-n 64"), own.path());
+    let contents: Vec<_> = (0..UPLOADS).map(|index| noise(150_000, index)).collect();
+    let bodies: Vec<_> = contents.iter().map(|content| form(content)).collect();
+    // Each is far enough to have a file. What is not accepted yet waits in the kernel.
+    let mut clients: Vec<_> = bodies.iter().map(|_| server.connect()).collect();
+    for (client, body) in clients.iter_mut().zip(&bodies) {
+        client.send(head(body.len()));
+        client.send(&body[..140_000]);
+    }
+    for (mut client, body) in clients.into_iter().zip(&bodies) {
+        client.send(&body[140_000..]);
+        let answer = client.response();
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    assert_eq!(server.files().len(), bodies.len());
+}
+
+const UPLOADS: u64 = 40;
+
+#[test]
+fn soft_limit_on_open_files_is_raised() {
+    let _guard = hang_guard("soft limit");
+    let own = directory();
+    let server = Server::spawn(with_ulimit("-Sn 64"), own.path());
+    let limit = server.open_files_limit();
+    assert_eq!(limit.current, limit.maximum);
+}
+
+#[test]
+fn want_of_descriptors_is_no_fault_of_the_disk() {
+    let _guard = hang_guard("no descriptor");
+    let mut server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.get("/").status, 200);
+    let limit = server.open_files_limit();
+    server.set_open_files_limit(Rlimit { current: Some(3), ..limit });
+    let body = form(b"hello");
+    client.send(head(body.len()));
+    client.send(&body);
+    assert_told(&mut server, &client.response(), 503, "too many files open; try again");
+    server.set_open_files_limit(limit);
+    assert_eq!(server.post(&body).status, 201);
+}
+
+/// Failure: a file was kept, and the client was told that nothing was.
+#[test]
+fn directory_is_found_when_the_working_directory_is_gone() {
+    let _guard = hang_guard("working directory");
+    let own = directory();
+    let (work, kept) = (own.path().join("work"), own.path().join("kept"));
+    fs::create_dir(&work).unwrap();
+    let mut command = command("http_upload");
+    command.current_dir(&work);
+    let mut server = Server::spawn(command, Path::new("../kept"));
+    fs::remove_dir(&work).unwrap();
+    let answer = server.post(&form(b"hello"));
+    assert_eq!(answer.status, 201, "{answer:?}");
+    server.wait_for("files kept: 1");
+    assert_eq!(files(&kept).into_values().collect::<Vec<_>>(), [b"hello"]);
 }
 
 /// A disk of 1 MiB; unmounted when it is dropped.
