@@ -1,4 +1,4 @@
-//! A form as it comes: parts and their content out of the body of a request.
+//! The body of a request as parts and their content.
 
 use bytes::Bytes;
 use heist::server::http::{Body, BodyError};
@@ -35,10 +35,10 @@ impl Form {
         Ok(Form { multipart: Multipart::new(&boundary(headers)?), body })
     }
 
-    /// The next part. What is left of the one before is skipped.
+    /// The next part. The rest of the one before is skipped.
     ///
-    /// There is no next one only at the end of the body: a request that breaks off behind its form
-    /// was not sent as a whole.
+    /// `None` is the end of the body, not of the form: a request that breaks off after its form is
+    /// incomplete.
     pub(crate) async fn next_part(&mut self) -> Result<Option<Part>, FormError> {
         loop {
             match self.next_event().await? {
@@ -49,11 +49,15 @@ impl Form {
         }
     }
 
-    /// What comes next of the part: as much as there is, which is at most what one read brought.
+    /// The next bytes of the part, at most those of one read; `None` once, at its end.
+    ///
+    /// # Panics
+    /// Outside of a part: the next part would be lost.
     pub(crate) async fn next_chunk(&mut self) -> Result<Option<Bytes>, FormError> {
         match self.next_event().await? {
             Event::Content(data) => Ok(Some(data)),
-            Event::EndOfPart | Event::Part(_) | Event::End => Ok(None),
+            Event::EndOfPart => Ok(None),
+            Event::Part(_) | Event::End => unreachable!("content is read outside of a part"),
         }
     }
 
@@ -63,7 +67,7 @@ impl Form {
                 return Ok(event);
             }
             match self.body.frame().await {
-                // Trailers, which no form has, count for nothing.
+                // Trailers are ignored: no form has them.
                 Some(frame) => self.multipart.feed(&frame?.into_data().unwrap_or_default()),
                 None => self.multipart.end(),
             }
@@ -71,25 +75,28 @@ impl Form {
     }
 }
 
-/// What separates the parts: 1 to 70 visible characters.
+/// The string that separates the parts.
 fn boundary(headers: &HeaderMap) -> Result<Vec<u8>, FormError> {
     let mut content_types = headers.get_all(CONTENT_TYPE).iter();
     let content_type = match (content_types.next(), content_types.next()) {
         (Some(only), None) => Parameterized::parse(only.as_bytes())?,
         (None, _) => return Err(FormError::NotAForm),
-        _ => return Err(BadHeader("it comes twice").into()),
+        _ => return Err(BadHeader("there are two").into()),
     };
     if content_type.value != "multipart/form-data" {
         return Err(FormError::NotAForm);
     }
     match content_type.bytes("boundary") {
         Some(boundary) if is_boundary(boundary) => Ok(boundary.to_vec()),
-        Some(_) => Err(BadHeader("the boundary is not 1 to 70 visible characters").into()),
+        Some(_) => Err(BadHeader(BAD_BOUNDARY).into()),
         None => Err(BadHeader("it has no boundary").into()),
     }
 }
 
 fn is_boundary(bytes: &[u8]) -> bool {
-    let visible = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
-    visible && (1..=70).contains(&bytes.len()) && !bytes.ends_with(b" ")
+    let printable = bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+    printable && (1..=70).contains(&bytes.len()) && !bytes.ends_with(b" ")
 }
+
+const BAD_BOUNDARY: &str =
+    "the boundary is not 1 to 70 printable ASCII characters, the last no space";

@@ -1,8 +1,8 @@
 //! Header values with parameters: `Content-Type` and `Content-Disposition`.
 //!
-//! The grammar is that of RFC 9110, section 5.6.6, and reads more than it allows where clients do:
-//! blanks around `=`, and any visible character in a value without quotes. What is ambiguous is
-//! refused: a parameter that comes twice, a quote that does not end, text behind a value.
+//! The grammar is that of RFC 9110, section 5.6.6, and two things that clients send: blanks around
+//! `=`, and any visible character in a value without quotes. An ambiguous value is refused: one with a
+//! duplicate parameter, a quote that does not end, or text after a value.
 
 use percent_encoding::percent_decode;
 
@@ -15,7 +15,7 @@ pub(crate) struct Parameterized {
     parameters: Vec<(String, Vec<u8>)>,
 }
 
-/// What is wrong with a header value.
+/// The fault of a header value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BadHeader(pub(crate) &'static str);
@@ -27,22 +27,22 @@ impl Parameterized {
         let mut parameters: Vec<(String, Vec<u8>)> = Vec::new();
         while rest.skip(b';') {
             let name = lower_case(rest.name());
-            if !rest.skip(b'=') {
-                match name.is_empty() {
-                    // RFC 9110 allows an empty parameter: `form-data; name="a";`.
-                    true => continue,
-                    false => return Err(BadHeader("a parameter has no value")),
-                }
+            match (name.is_empty(), rest.skip(b'=')) {
+                (false, true) => {}
+                // RFC 9110 allows an empty parameter: `form-data; name="a";`.
+                (true, false) => continue,
+                (true, true) => return Err(BadHeader("a parameter has no name")),
+                (false, false) => return Err(BadHeader("a parameter has no value")),
             }
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(BadHeader("a parameter comes twice"));
             }
             parameters.push((name, rest.value()?));
         }
-        match rest.is_empty() {
-            true => Ok(Parameterized { value, parameters }),
-            false => Err(BadHeader("text follows a parameter's value")),
+        if !rest.is_empty() {
+            return Err(BadHeader("text follows a parameter's value"));
         }
+        Ok(Parameterized { value, parameters })
     }
 
     /// The value of the parameter `name`, as it was sent.
@@ -54,7 +54,7 @@ impl Parameterized {
         self.bytes(name).map(text)
     }
 
-    /// The value of `name*`, which tells its encoding (RFC 8187): `UTF-8''na%C3%AFve.txt`.
+    /// The value of `name*`, which names its encoding (RFC 8187): `UTF-8''na%C3%AFve.txt`.
     pub(crate) fn extended(&self, name: &str) -> Result<Option<String>, BadHeader> {
         self.bytes(name).map(decode_extended).transpose()
     }
@@ -64,7 +64,7 @@ impl Parameterized {
     }
 }
 
-/// What is not UTF-8 is read as Latin-1, in which each byte is a character: nothing is lost.
+/// Decodes UTF-8, or else Latin-1, in which each byte is a character: no byte is lost.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -91,7 +91,7 @@ fn lower_case(bytes: &[u8]) -> String {
     text(bytes).to_ascii_lowercase()
 }
 
-/// What is not parsed yet. All methods skip the blanks around what they take.
+/// The rest of a line. All methods skip the blanks around what they take.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
         self.0.is_empty()
     }
 
-    /// Whether `byte` comes next; it is taken then.
+    /// Takes `byte` if it is next, and returns whether it was.
     fn skip(&mut self, byte: u8) -> bool {
         match self.0.strip_prefix(&[byte]) {
             Some(rest) => {
@@ -139,10 +139,10 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The quoted string that `line` begins with, behind its first quote, and what follows.
+/// Splits `line`, which starts after an opening quote, into the quoted value and the rest.
 ///
-/// A backslash escapes a quote and a backslash. Before anything else it stands for itself, as in
-/// the names of files on Windows, which browsers send as they are.
+/// A backslash escapes a quote and a backslash. Before any other byte it is an ordinary character:
+/// browsers do not escape it in file names of Windows.
 fn unquote(line: &[u8]) -> Result<(Vec<u8>, &[u8]), BadHeader> {
     let mut value = Vec::new();
     let mut rest = line;

@@ -1,11 +1,11 @@
-//! A body taken apart into parts (RFC 2046, section 5.1). No input or output is done here.
+//! Parses a body into parts (RFC 2046, section 5.1). No input or output is done here.
 //!
 //! ```text
 //! preamble CRLF --boundary CRLF head CRLF content CRLF --boundary CRLF head … CRLF --boundary-- epilogue
 //! ```
 //!
-//! Preamble and epilogue are skipped. A boundary inside of either makes the form ambiguous: a part
-//! may be hidden there. It is refused, as is a line that begins with the boundary and goes on.
+//! Preamble and epilogue are skipped. A boundary inside of either is refused, because it may hide a
+//! part. So is a line that begins with the boundary and goes on.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
@@ -13,22 +13,22 @@ use memchr::memmem;
 use crate::header::BadHeader;
 use crate::part::Part;
 
-/// A parser: bytes are fed, and events taken until there is none.
+/// A parser: feed it bytes, and take events until there is none.
 pub(crate) struct Multipart {
     /// CRLF, two dashes, and the boundary.
     delimiter: Vec<u8>,
     buffer: BytesMut,
-    /// All was fed.
+    /// No more bytes will be fed.
     ended: bool,
     skipped: usize,
     state: State,
 }
 
-/// What comes next in the buffer.
+/// The element that is next in the buffer.
 #[derive(Clone, Copy)]
 enum State {
     Preamble,
-    /// Behind a delimiter: two dashes if it was the last one.
+    /// After a delimiter: two dashes if it was the last one.
     Delimited,
     Head,
     /// The empty line that ends a head. It begins the next delimiter if the part has no content.
@@ -43,7 +43,7 @@ pub(crate) enum Event {
     /// Of the part before; never empty.
     Content(Bytes),
     EndOfPart,
-    /// The form is complete, and all that was fed belongs to it.
+    /// The form is complete, and so is the body.
     End,
 }
 
@@ -52,9 +52,11 @@ pub(crate) enum Event {
 pub(crate) enum Malformed {
     #[error("the form is incomplete")]
     Incomplete,
-    #[error("no part of a form within {0} bytes")]
-    TooLong(usize),
-    #[error("the boundary is inside of a line, or behind the end of the form")]
+    #[error("no part of a form within {MOST_PREAMBLE} bytes")]
+    NoPart,
+    #[error("the head of a part is longer than {MOST_HEAD} bytes")]
+    LongHead,
+    #[error("the boundary is inside of a line, or after the end of the form")]
     StrayBoundary,
     #[error(transparent)]
     Head(#[from] BadHeader),
@@ -76,15 +78,15 @@ impl Multipart {
         self.buffer.extend_from_slice(data);
     }
 
-    /// Tells that nothing more will be fed.
+    /// No more bytes will be fed.
     pub(crate) fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next event; `None` if it takes more to tell.
+    /// The next event; `None` if more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Event>, Malformed> {
         loop {
-            let event = match self.state {
+            let step = match self.state {
                 State::Preamble => self.preamble()?,
                 State::Delimited => self.delimited(),
                 State::Head => self.head()?,
@@ -92,11 +94,15 @@ impl Multipart {
                 State::Content => self.content(),
                 State::Epilogue => self.epilogue()?,
             };
-            match event {
-                Step::Event(event) => return Ok(Some(event)),
-                Step::To(state) => self.state = state,
+            let (event, state) = match step {
+                Step::To(state) => (None, state),
+                Step::Event(event, state) => (Some(event), state),
                 Step::Starved if self.ended => return Err(Malformed::Incomplete),
                 Step::Starved => return Ok(None),
+            };
+            self.state = state;
+            if event.is_some() {
+                return Ok(event);
             }
         }
     }
@@ -110,10 +116,10 @@ impl Multipart {
             Some(_) => Err(Malformed::StrayBoundary),
             None => {
                 self.skip();
-                match self.skipped > MOST_PREAMBLE {
-                    true => Err(Malformed::TooLong(MOST_PREAMBLE)),
-                    false => Ok(Step::Starved),
+                if self.skipped > MOST_PREAMBLE {
+                    return Err(Malformed::NoPart);
                 }
+                Ok(Step::Starved)
             }
         }
     }
@@ -133,7 +139,7 @@ impl Multipart {
     fn head(&mut self) -> Result<Step, Malformed> {
         let end = memmem::find(&self.buffer, b"\r\n\r\n");
         if end.unwrap_or(self.buffer.len()) > MOST_HEAD {
-            return Err(Malformed::TooLong(MOST_HEAD));
+            return Err(Malformed::LongHead);
         }
         let Some(end) = end else { return Ok(Step::Starved) };
         let with_padding = &self.buffer[..end + 4];
@@ -141,8 +147,7 @@ impl Multipart {
         let head = with_padding[padding..].strip_prefix(b"\r\n");
         let part = Part::parse(head.ok_or(Malformed::StrayBoundary)?)?;
         self.buffer.advance(end + 2);
-        self.state = State::EmptyLine;
-        Ok(Step::Event(Event::Part(part)))
+        Ok(Step::Event(Event::Part(part), State::EmptyLine))
     }
 
     fn empty_line(&mut self) -> Step {
@@ -155,7 +160,7 @@ impl Multipart {
         Step::To(State::Content)
     }
 
-    /// What may be the beginning of a delimiter stays until it is known to be none.
+    /// Bytes that may begin a delimiter stay in the buffer until the next ones decide.
     fn content(&mut self) -> Step {
         let delimiter = memmem::find(&self.buffer, &self.delimiter);
         let held_back = self.delimiter.len() - 1;
@@ -163,10 +168,12 @@ impl Multipart {
             0 if delimiter.is_none() => Step::Starved,
             0 => {
                 self.buffer.advance(self.delimiter.len());
-                self.state = State::Delimited;
-                Step::Event(Event::EndOfPart)
+                Step::Event(Event::EndOfPart, State::Delimited)
             }
-            length => Step::Event(Event::Content(self.buffer.split_to(length).freeze())),
+            length => {
+                let content = self.buffer.split_to(length).freeze();
+                Step::Event(Event::Content(content), State::Content)
+            }
         }
     }
 
@@ -175,10 +182,7 @@ impl Multipart {
             return Err(Malformed::StrayBoundary);
         }
         self.skip();
-        match self.ended {
-            true => Ok(Step::Event(Event::End)),
-            false => Ok(Step::Starved),
-        }
+        Ok(if self.ended { Step::Event(Event::End, State::Epilogue) } else { Step::Starved })
     }
 
     /// The delimiter without the end of the line before.
@@ -186,7 +190,7 @@ impl Multipart {
         &self.delimiter[2..]
     }
 
-    /// Drops all but what may be the beginning of a delimiter.
+    /// Drops all bytes but those that may begin a delimiter.
     fn skip(&mut self) {
         let length = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
         self.buffer.advance(length);
@@ -194,15 +198,16 @@ impl Multipart {
     }
 }
 
+/// What the buffer has of the current state, with the state after it.
 enum Step {
-    Event(Event),
+    Event(Event, State),
     To(State),
-    /// It takes more bytes.
+    /// More bytes are needed.
     Starved,
 }
 
-/// Clients send none. It is bounded as it may be all that an endless body has.
+/// Clients send none. The bound ends a body that has no part at all.
 const MOST_PREAMBLE: usize = 64 * 1024;
 
-/// Of it remain the names of field and file, for as long as the form is received.
+/// The field and file names stay in memory until the form ends.
 const MOST_HEAD: usize = 4 * 1024;
