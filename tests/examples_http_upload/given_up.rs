@@ -16,12 +16,16 @@ fn begin(server: &Server, length: usize) -> TcpStream {
     let body = form(&noise(2 << 20, 1));
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.write_all(expecting(&head(body.len())).as_bytes()).unwrap();
-    // That the server wants the body says that it has begun with the upload.
+    assert_continue(&mut stream);
+    stream.write_all(&body[..length]).unwrap();
+    stream
+}
+
+/// Waits until the server asks for the body: the upload is in flight then.
+fn assert_continue(stream: &mut TcpStream) {
     let mut answer = [0; CONTINUE.len()];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(answer, CONTINUE);
-    stream.write_all(&body[..length]).unwrap();
-    stream
 }
 
 #[test]
@@ -67,7 +71,8 @@ fn request_that_is_broken_off_behind_its_form_leaves_nothing() {
     let chunked_head = head(0).replace("content-length: 0", "transfer-encoding: chunked");
     let body = chunked([&form(b"hello")[..]]);
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(chunked_head.as_bytes()).unwrap();
+    stream.write_all(expecting(&chunked_head).as_bytes()).unwrap();
+    assert_continue(&mut stream);
     stream.write_all(&body[..body.len() - "0\r\n\r\n".len()]).unwrap();
     // Another one, sent as a whole, gives the first the time to be kept by mistake.
     let whole = form(b"whole");
@@ -75,6 +80,7 @@ fn request_that_is_broken_off_behind_its_form_leaves_nothing() {
     client.send(head(whole.len()));
     client.send(&whole);
     assert_eq!(client.response().status, 201);
+    assert_eq!(server.in_flight(), 1);
     drop(stream);
     let said = [server.wait_for(": "), server.wait_for(": ")];
     assert!(said.iter().any(|line| line.contains("gave the upload up")), "{said:?}");
