@@ -1,8 +1,8 @@
-//! The directory that files are kept in.
+//! The directory of the files.
 //!
-//! A file that is being received is called `upload-….part`, and `upload-…` once it is kept. A server
-//! that is killed leaves the former; the next one removes them at its start, if no other server uses
-//! the directory. Each holds a shared lock on it.
+//! A file is called `upload-….part` while it is received, and `upload-…` once it is kept. A server that
+//! is killed leaves part files. The next one removes them at its start, unless another server uses the
+//! directory: each holds a shared lock on it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -70,7 +70,7 @@ pub(crate) fn part_file(directory: &Path) -> io::Result<NamedTempFile> {
     name.prefix(PREFIX).rand_bytes(RANDOM).suffix(SUFFIX).make_in(directory, create)
 }
 
-/// The name under which the part file at `path` is kept.
+/// The name of the part file at `path` once it is kept.
 pub(crate) fn kept_name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -8,9 +8,9 @@
 //! kill $!; ls -A /tmp/uploads                                   # nothing of it is left
 //! ```
 //!
-//! The answer says under which name each file is kept, how long it is, and how many seconds it took;
-//! `/` says how many uploads are in flight. Each file gets a name of its own, so two uploads of one
-//! name never meet. A form is kept as a whole or not at all, unless the server is killed while it
+//! The answer has the stored name of each file, its length in bytes and its time in seconds; `/` has
+//! the number of uploads in flight. Each file gets a unique name, so two uploads of one name do not
+//! collide. A form is kept as a whole or not at all, unless the server is killed while it
 //! renames the files: then the first ones may stay. Until then their names end in `.part`. Ctrl-C lets
 //! uploads that are under way finish, for `--grace` seconds.
 //!

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::form::{Form, FormError};
 use crate::upload::{InFlight, Receipt, StoreError, Upload, log};
 
-/// Starts to take uploads into `directory`.
+/// Starts a server that receives uploads into `directory`.
 pub(crate) fn start(
     runtime: &Handle,
     listener: Listener,
@@ -62,7 +62,7 @@ async fn serve(request: Request<Body>, store: &Store) -> Answer {
     }
 }
 
-/// Receives a form. Success or not, the answer says how long that took.
+/// Receives a form. The answer has the time that took, also after a failure.
 async fn receive(request: Request<Body>, store: &Store) -> Answer {
     let start = Instant::now();
     let outcome = upload(request, store).await;
@@ -95,7 +95,7 @@ async fn upload(request: Request<Body>, store: &Store) -> Result<Vec<Receipt>, F
     while let Some(part) = form.next_part().await? {
         let Some(name) = part.file_name else { continue };
         if name.is_empty() {
-            // Browsers send no content either for a file that was not chosen.
+            // A browser sends an empty name and no content if no file was chosen.
             match form.next_chunk().await? {
                 Some(_) => return Err(Failure::NoName),
                 None => continue,
@@ -146,7 +146,7 @@ enum Failure {
     Store(#[from] StoreError),
 }
 
-/// What the client is told of `failure`.
+/// The status and the text that answer `failure`.
 fn explain(failure: &Failure) -> (StatusCode, String) {
     let status = match failure {
         Failure::Form(FormError::NotAForm) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -170,7 +170,7 @@ fn explain_disk(error: &io::Error) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned());
     }
     let reason = match error.kind() {
-        // Of the disk, of the user's share of it, and of what `ulimit -f` allows.
+        // The space of the disk, of the user's quota, or of `ulimit -f`.
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             let reason = "cannot store the file: no space is left for it on the server";
             return (StatusCode::INSUFFICIENT_STORAGE, reason.to_owned());

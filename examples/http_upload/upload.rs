@@ -128,6 +128,7 @@ impl Upload {
             for (path, receipt) in received {
                 let name = self.directory.join(&receipt.stored);
                 path.persist_noclobber(&name).map_err(|failure| failure.error)?;
+                // It fails without a working directory, but not for an absolute name.
                 named.push(TempPath::try_from_path(name)?);
                 receipts.push(receipt);
             }

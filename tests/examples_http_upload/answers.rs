@@ -1,4 +1,4 @@
-//! What answers have in common, and what the page at `/` says.
+//! Answers in general, and the page at `/`.
 
 use heist_tests::hang_guard;
 use serde_json::Value;

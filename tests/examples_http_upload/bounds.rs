@@ -1,4 +1,4 @@
-//! What does not grow with what is sent.
+//! Memory does not grow with the bytes received.
 
 use std::io::Write;
 use std::thread;
@@ -78,5 +78,5 @@ fn bytes_that_come_one_by_one_make_the_same_file() {
 const UPLOADS: usize = 8;
 const MANY: usize = 16 << 20;
 
-/// Far more than eight pieces and a program take, and far less than what is sent.
+/// Far more than the program and eight pieces need, and far less than the bytes received.
 const MEMORY: u64 = 40 << 20;

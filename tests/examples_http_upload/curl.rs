@@ -71,7 +71,7 @@ fn form_may_have_several_files_and_other_fields() {
     let (_, first) = source(&server, "first", &contents[0]);
     let (_, second) = source(&server, "second", &contents[1]);
     let (_, long) = source(&server, "long", &vec![b'x'; 1_000_000]);
-    // `<` sends what is in a file as the value of a field, which is no upload.
+    // `<` sends the content of a file as a field, which is no upload.
     let long = long.replace("=@", "=<");
     let forms = ["--form", &first, "--form", &long, "--form", "note=hi", "--form", &second];
     let answer = curl(&[&forms[..], &[&server.url()]].concat());

@@ -1,4 +1,4 @@
-//! Uploads that their clients break off: nothing of them stays.
+//! Uploads that the client breaks off leave no file.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,4 @@
-//! What is said before the first connection.
+//! Bad options: a line on standard error before the first connection.
 
 use std::net::TcpListener;
 use std::path::Path;

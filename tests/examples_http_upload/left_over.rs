@@ -1,4 +1,4 @@
-//! What a server leaves that was killed, and what becomes of it.
+//! Part files of a killed server.
 
 use std::fs;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::server::{FILE, Server, form_of};
 
-/// What becomes of a part.
+/// The outcome of a part.
 enum Fate<'a> {
     /// It is a file of this name.
     Kept(&'a str),

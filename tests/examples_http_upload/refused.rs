@@ -1,4 +1,4 @@
-//! What is not kept, and what the client is told.
+//! Refused requests: the answer, and that no file stays.
 
 use heist_tests::hang_guard;
 

@@ -68,23 +68,23 @@ impl Server {
         &self.directory
     }
 
-    /// Where to put what is to be sent.
+    /// A directory for files to send.
     pub(crate) fn sources(&self) -> &Path {
         self.sources.path()
     }
 
-    /// Waits until it says something with `word` in it.
+    /// Waits for a line of its log that contains `word`.
     pub(crate) fn wait_for(&mut self, word: &str) -> String {
         let mut lines = self.stderr.by_ref().map(Result::unwrap);
         lines.find(|line| line.contains(word)).expect("it ended before it said so")
     }
 
-    /// Waits until it says that an upload was given up.
+    /// Waits for the line that an upload was given up.
     pub(crate) fn wait_for_removal(&mut self) {
         self.wait_for("gave the upload up");
     }
 
-    /// What is in the directory: names and contents.
+    /// The files in the directory: names and contents.
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         files(self.directory())
     }
@@ -139,7 +139,7 @@ pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in(parent).unwrap()
 }
 
-/// What is in `directory`: names and contents.
+/// The files in `directory`: names and contents.
 pub(crate) fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
     let read = |path| fs::read(path).unwrap();

@@ -1,4 +1,4 @@
-//! A disk that is full, and a directory that takes nothing: what the client is told, and what stays.
+//! Failures of the disk, the directory and the limits: the answer, and the files that stay.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -15,7 +15,7 @@ use crate::example::command;
 use crate::refused::assert_refused;
 use crate::server::{FILE, Server, directory, files, form, form_of, head, noise};
 
-/// The client is told without a path, and the log with it. What there was is removed.
+/// The answer has the reason without a path, and the log has it with one. The files are removed.
 #[track_caller]
 fn assert_told(server: &mut Server, answer: &Response, status: u16, word: &str) {
     assert_refused(answer, status, "cannot store the file");
@@ -75,7 +75,7 @@ fn every_connection_has_a_descriptor_for_its_file() {
     let server = Server::spawn(with_ulimit("-n 64"), own.path());
     let contents: Vec<_> = (0..UPLOADS).map(|index| noise(150_000, index)).collect();
     let bodies: Vec<_> = contents.iter().map(|content| form(content)).collect();
-    // Each is far enough to have a file. What is not accepted yet waits in the kernel.
+    // Each sends enough for a file. Connections beyond the bound wait in the kernel.
     let mut clients: Vec<_> = bodies.iter().map(|_| server.connect()).collect();
     for (client, body) in clients.iter_mut().zip(&bodies) {
         client.send(head(body.len()));
@@ -116,7 +116,7 @@ fn want_of_descriptors_is_no_fault_of_the_disk() {
     assert_eq!(server.post(&body).status, 201);
 }
 
-/// Failure: a file was kept, and the client was told that nothing was.
+/// Failure: a file was kept, and the answer was "nothing was kept".
 #[test]
 fn directory_is_found_when_the_working_directory_is_gone() {
     let _guard = hang_guard("working directory");
@@ -137,17 +137,15 @@ fn directory_is_found_when_the_working_directory_is_gone() {
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None`, and a word about it, where this process may not mount.
+    /// `None` if this process may not mount, which is reported.
     fn mount(test: &str) -> Option<SmallDisk> {
         let disk = SmallDisk(directory());
         let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
-        match mount(&options, disk.0.path()) {
-            true => Some(disk),
-            false => {
-                skipped(test, "to be root and allowed to mount");
-                None
-            }
+        if !mount(&options, disk.0.path()) {
+            skipped(test, "to be root and allowed to mount");
+            return None;
         }
+        Some(disk)
     }
 }
 
