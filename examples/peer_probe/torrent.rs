@@ -15,7 +15,7 @@ pub(crate) struct Torrent {
     /// How many pieces it is cut into.
     pub(crate) pieces: usize,
     pub(crate) piece_length: u64,
-    /// Every tracker once.
+    /// Every tracker once, at most [`MAX_TRACKERS`].
     pub(crate) trackers: Vec<String>,
 }
 
@@ -69,10 +69,13 @@ impl Torrent {
 
 fn add_tracker(trackers: &mut Vec<String>, url: &[u8]) {
     let url = String::from_utf8_lossy(url).into_owned();
-    if !trackers.contains(&url) {
+    if trackers.len() < MAX_TRACKERS && !trackers.contains(&url) {
         trackers.push(url);
     }
 }
+
+/// How many trackers of a torrent are asked.
+const MAX_TRACKERS: usize = 50;
 
 /// How deep what we read may be nested. The file and the tracker are strangers, and each level
 /// takes room on the stack.

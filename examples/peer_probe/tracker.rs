@@ -16,7 +16,7 @@ use hyper::{Request, StatusCode, Uri};
 use crate::torrent::{DEPTH, Torrent};
 use crate::wire::PeerId;
 
-/// The peers that the tracker at `url` knows, if it names them within `time`.
+/// The peers that the tracker at `url` knows, at most [`MAX_PEERS`], if it names them within `time`.
 pub(crate) async fn peers(
     url: &str,
     torrent: &Torrent,
@@ -24,11 +24,13 @@ pub(crate) async fn peers(
     time: Duration,
 ) -> Result<Vec<SocketAddr>, Error> {
     let answer = timeout(time, announce(url, torrent, id, "started")).await;
-    let mut peers = parse(&answer.map_err(|_elapsed| format!("no answer in {time:?}"))??)?;
+    let answer = answer.map_err(|_elapsed| format!("no answer in {time:?}"))??;
+    // Or the tracker would send others here. The peers count even if it does not answer this.
+    let _ = timeout(time.min(TIME_TO_LEAVE), announce(url, torrent, id, "stopped")).await;
+    let mut peers = parse(&answer)?;
     // This program itself, and what cannot be connected to.
     peers.retain(|peer| peer.port() != PORT && peer.port() != 0);
-    // Or it would send others here. A tracker that does not answer this has named its peers anyway.
-    let _ = timeout(time.min(TIME_TO_LEAVE), announce(url, torrent, id, "stopped")).await;
+    peers.truncate(MAX_PEERS);
     Ok(peers)
 }
 
@@ -38,14 +40,16 @@ async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Res
     let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
         return Err("only http:// is supported".into());
     };
+    let port = uri.port_u16().unwrap_or(80);
     let request = Request::get(target(&uri, torrent, id, event))
-        .header("Host", uri.authority().map_or(host, |authority| authority.as_str()))
+        // Not the whole authority, which may hold a user and a password.
+        .header("Host", format!("{host}:{port}"))
         .header("User-Agent", "heist-peer-probe")
         .header("Connection", "close")
         .body(Empty::<Bytes>::new())?;
 
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect_to((host, uri.port_u16().unwrap_or(80))).await?;
+    let stream = TcpStream::connect_to((host, port)).await?;
     let (mut sender, connection) = http1::handshake(stream).await?;
     // hyper splits a client in two: this half reads and writes, while the other one is asked.
     heist::spawn(connection);
@@ -133,8 +137,11 @@ where
 /// The port that an announce must name, though nothing listens here: that of `discard`.
 const PORT: u16 = 9;
 
-/// More than any tracker says.
+/// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// How many peers of one tracker are probed. It is asked for 200.
+const MAX_PEERS: usize = 1000;
 
 /// As much of a refusal as is worth reading, in bytes.
 const MAX_REASON: usize = 400;

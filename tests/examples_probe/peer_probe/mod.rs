@@ -8,6 +8,7 @@ mod input;
 mod leechers;
 mod real;
 mod scripted;
+mod trackers;
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
