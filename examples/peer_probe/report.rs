@@ -44,7 +44,7 @@ fn summary(reports: &[Report]) -> String {
     let count = |is: fn(&Report) -> bool| reports.iter().filter(|report| is(report)).count();
     let unchoked = count(|report| report.reached[Stage::Unchoked as usize].is_some());
     let unchoked = format!("{unchoked} of {} peers unchoked us", reports.len());
-    match count(|report| report.pieces == Some(0)) {
+    match count(|report| report.failure.is_none() && report.pieces == Some(0)) {
         0 => unchoked,
         empty => format!("{unchoked}, {empty} had no pieces"),
     }

@@ -69,3 +69,14 @@ fn table_says_that_a_leecher_has_no_pieces() {
     assert!(outcome.stdout.contains("no pieces"), "{outcome:?}");
     assert!(outcome.stdout.contains("0 of 1 peers unchoked us, 1 had no pieces"), "{outcome:?}");
 }
+
+#[test]
+fn peer_that_fails_behind_have_none_is_not_counted_as_empty() {
+    let _guard = hang_guard("peer_probe: have none and a failure");
+    let bytes = [handshake(&torrent().1), message(15, b""), message(4, &[1])].concat();
+    let folder = TempDir::new().unwrap();
+    let peer = format!("--peer={}", answer(bytes));
+    let outcome = run("peer_probe", [write_torrent(folder.path()).as_os_str(), peer.as_ref()]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(1), ""), "{outcome:?}");
+    assert!(outcome.stdout.ends_with(": 0 of 1 peers unchoked us\n"), "{outcome:?}");
+}
