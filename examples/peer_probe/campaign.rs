@@ -13,6 +13,7 @@ use heist::protocol::{Connection, Limits};
 use heist::time::{Instant, sleep, timeout};
 
 use crate::descriptors;
+use crate::limits::limits;
 use crate::probe::{Event, Probe};
 use crate::torrent::Torrent;
 use crate::wire::{self, PeerId};
@@ -26,33 +27,20 @@ pub(crate) struct Campaign {
     limits: Arc<Limits>,
 }
 
-/// There was no descriptor to probe this peer with.
-struct Shortage(SocketAddr, io::Error);
+/// There was no free descriptor, or no memory, for a probe.
+struct Shortage(io::Error);
 
 impl Campaign {
     pub(crate) fn new(torrent: Torrent, timeout: Duration) -> Campaign {
-        let limits = Limits {
-            // The engine refuses what is longer, before it keeps it.
-            max_message: wire::longest_message(torrent.pieces),
-            // One limit in time for everything, which is the probe's and says what it waited for. The
-            // engine's own would end some peers before, however long that is.
-            idle_timeout: Duration::MAX,
-            message_timeout: Duration::MAX,
-            write_timeout: Duration::MAX,
-            min_receive_rate: 0,
-            min_send_rate: 0,
-            // Nothing that we send last must arrive: do not wait for the peer to hang up.
-            linger_timeout: Duration::ZERO,
-            ..Limits::default()
-        };
-        Campaign { torrent, id: wire::new_peer_id(), timeout, limits: Arc::new(limits) }
+        let limits = Arc::new(limits(torrent.pieces));
+        Campaign { torrent, id: wire::new_peer_id(), timeout, limits }
     }
 
     /// Probes all `peers`, at most `most` of them at once.
     ///
-    /// A probe that finds no descriptor says nothing of its peer, which goes back into the queue until
-    /// another probe ends. If none is left that could end, others hold the descriptors: then it tries
-    /// again for as long as a peer may take.
+    /// A probe without a descriptor says nothing of its peer, which goes back into the queue until
+    /// another probe ends. If no probe runs, something else holds the descriptors: then it tries again
+    /// for as long as a peer may take.
     pub(crate) async fn run(
         self: Arc<Self>,
         mut peers: BTreeSet<SocketAddr>,
@@ -66,11 +54,12 @@ impl Campaign {
             while running.len() < at_once
                 && let Some(address) = peers.pop_first()
             {
-                running.push(heist::spawn(Arc::clone(&self).probe(address, events.clone())));
+                let probe = heist::spawn(Arc::clone(&self).probe(address, events.clone()));
+                running.push(async move { (address, probe.await) });
             }
             match running.next().await {
                 None => return,
-                Some(Ok(Err(Shortage(address, error)))) => {
+                Some((address, Ok(Err(Shortage(error))))) => {
                     peers.insert(address);
                     at_once = running.len().max(1);
                     let _ = events.send(Event::Shortage(error.to_string()));
@@ -81,7 +70,10 @@ impl Campaign {
                         sleep(PAUSE).await;
                     }
                 }
-                Some(_) => {
+                Some((address, result)) => {
+                    if let Err(panic) = result {
+                        self.conversation(address, &events).failed(format!("the probe: {panic}"));
+                    }
                     at_once = most.min(at_once + 1);
                     last_end = Instant::now();
                 }
@@ -89,7 +81,7 @@ impl Campaign {
         }
     }
 
-    /// Probes one peer. Its report goes to `events`, unless there is no descriptor.
+    /// Probes one peer. Its report goes to `events`, unless there is a shortage.
     async fn probe(
         self: Arc<Self>,
         address: SocketAddr,
@@ -103,7 +95,7 @@ impl Campaign {
                 Connection::new(stream, probe).limits(Arc::clone(&self.limits)).await;
             }
             Ok(Err(error)) if descriptors::is_shortage(&error) => {
-                return Err(Shortage(address, error));
+                return Err(Shortage(error));
             }
             Ok(Err(error)) => {
                 let failure = format!("could not connect: {error}");
@@ -123,7 +115,7 @@ impl Campaign {
 
     fn give_up(&self, peers: BTreeSet<SocketAddr>, error: &io::Error, events: &Sender<Event>) {
         for address in peers {
-            let failure = format!("not probed, for want of a descriptor: {error}");
+            let failure = format!("not probed, for want of a descriptor or memory: {error}");
             self.conversation(address, events).failed(failure);
         }
     }

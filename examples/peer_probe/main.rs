@@ -24,13 +24,15 @@
 //! - `wire.rs`: bytes to messages and back, and everything that can be wrong with them.
 //! - `tracker.rs`: hyper's client over heist's sockets.
 //! - `torrent.rs`: the file. `report.rs`: the table and the JSON.
-//! - `campaign.rs`: how many are probed at once. `descriptors.rs`: how many may be.
+//! - `campaign.rs`: how many are probed at once. `descriptors.rs`: how many may be. `limits.rs`: what
+//!   the engine bounds in each connection.
 //! - this file: which peers are probed, and the progress meanwhile.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 mod campaign;
 mod descriptors;
+mod limits;
 mod probe;
 mod report;
 mod torrent;
@@ -112,10 +114,10 @@ fn main() -> ExitCode {
 
 fn read_torrent(options: &Options) -> Result<Torrent, Error> {
     let torrent = Torrent::parse(&std::fs::read(&options.torrent)?)?;
-    match options.peers.is_empty() && options.trackers.is_empty() && torrent.trackers.is_empty() {
-        true => Err("it names no tracker: name one by --tracker, or peers by --peer".into()),
-        false => Ok(torrent),
+    if options.peers.is_empty() && options.trackers.is_empty() && torrent.trackers.is_empty() {
+        return Err("it names no tracker: name one by --tracker, or peers by --peer".into());
     }
+    Ok(torrent)
 }
 
 fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
@@ -125,7 +127,7 @@ fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
     let campaign = Arc::new(Campaign::new(torrent, Duration::from_secs(options.timeout)));
     let peers = runtime.block_on(find_peers(options, &campaign, at_once));
     if peers.is_empty() {
-        return Err("there is nobody to probe".into());
+        return Err("no peers to probe".into());
     }
     let (events, inbox) = mpsc::channel();
     let count = peers.len();
@@ -133,10 +135,8 @@ fn run(options: &Options, torrent: Torrent) -> Result<Vec<Report>, Error> {
     runtime.spawn(Arc::clone(&campaign).run(peers, at_once, events));
     let mut reports = watch(&inbox, count);
     reports.sort_by_key(|report| report.address);
-    print(&match options.json {
-        true => report::json(&campaign.torrent, &reports).to_string(),
-        false => report::table(&campaign.torrent, &reports).to_string(),
-    })?;
+    let format = if options.json { report::json } else { report::table };
+    print(&format(&campaign.torrent, &reports))?;
     Ok(reports)
 }
 
@@ -199,7 +199,9 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
         match event {
             Event::Shortage(error) if !is_short => {
                 is_short = true;
-                bar.suspend(|| complain(&format!("{error}: probes wait for a descriptor")));
+                bar.suspend(|| {
+                    complain(&format!("{error}: probes wait for a free descriptor or memory"))
+                });
             }
             Event::Shortage(_) => {}
             Event::Reached(stage) => reached[stage as usize] += 1,

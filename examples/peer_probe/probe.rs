@@ -16,7 +16,7 @@ use crate::wire::{self, Message, PeerId, Pieces};
 pub(crate) enum Event {
     Reached(Stage),
     Ended(Report),
-    /// There was no descriptor for a probe, which now waits for one; with the system's reason.
+    /// A probe waits for a free descriptor or memory; with the system's reason.
     Shortage(String),
 }
 

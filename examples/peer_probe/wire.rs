@@ -5,7 +5,7 @@ use heist::protocol::Error;
 
 use crate::torrent::InfoHash;
 
-/// Who a peer says it is.
+/// The id a peer claims.
 pub(crate) type PeerId = [u8; 20];
 
 /// What a peer sends once the handshakes are done, as far as a probe cares.
@@ -29,7 +29,7 @@ pub(crate) fn handshake(info_hash: &InfoHash, id: &PeerId) -> Vec<u8> {
 }
 
 /// Reads the peer's handshake, [`HANDSHAKE`] bytes; `None` while it is incomplete. Refuses it at
-/// the first byte that is wrong: who speaks something else may never send as many.
+/// the first byte that is wrong: another protocol may never send 68 bytes.
 pub(crate) fn read_handshake(input: &[u8], ours: &InfoHash) -> Result<Option<PeerId>, Error> {
     let shown = input.len().min(PROTOCOL.len());
     if input[..shown] != PROTOCOL[..shown] {
@@ -50,8 +50,8 @@ pub(crate) fn read_message(
 ) -> Result<Option<(Message<'_>, usize)>, Error> {
     let Some((prefix, rest)) = input.split_first_chunk() else { return Ok(None) };
     let length = u32::from_be_bytes(*prefix) as usize;
-    // Before it is there: nobody is to make us wait for four gigabytes, or keep them.
-    if PREFIX + length > longest_message(pieces) {
+    // Checked before the message arrives: a peer cannot make the probe buffer 4 GiB.
+    if length > longest_message(pieces) - PREFIX {
         return Err(format!("it announced a message of {length} bytes").into());
     }
     let Some(body) = rest.get(..length) else { return Ok(None) };
@@ -76,8 +76,7 @@ pub(crate) fn begins_pieces(input: &[u8]) -> bool {
     matches!(input.get(PREFIX), Some(4 | 5 | 14))
 }
 
-/// The longest message, with its prefix, that somebody could send in good faith: the bitfield of
-/// a large torrent, or a block of data, which nobody asked for.
+/// The longest valid message, with its prefix: a large bitfield, or an unrequested block.
 pub(crate) fn longest_message(pieces: usize) -> usize {
     PREFIX + (1 + pieces.div_ceil(8)).max(9 + 16 * 1024)
 }

@@ -1,7 +1,7 @@
 //! Real clients and a real tracker, on addresses of this test's own.
 //!
 //! They cannot be told to take any free port and say which. So each gets a loopback address that
-//! nobody else is likely to use, made from this process's id, and a port that is free there.
+//! no other process is likely to use, made from this process's id, and a port that is free there.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

@@ -134,7 +134,7 @@ fn probe_without_a_descriptor_waits_for_another_probes() {
     assert_all_unchoked(&outcome, &peers);
     assert_eq!(
         outcome.stderr,
-        "peer_probe: Too many open files (os error 24): probes wait for a descriptor\n"
+        "peer_probe: Too many open files (os error 24): probes wait for a free descriptor or memory\n"
     );
 }
 
@@ -154,9 +154,11 @@ fn probes_for_which_no_descriptor_comes_end_with_the_reason() {
     let told = Told::in_outcome(&outcome);
     assert_eq!(told.peers().len(), peers.len());
     for address in peers {
-        match answered.contains(&address) {
-            true => told.assert_unchoked(address, 8),
-            false => told.assert_failed(address, "not probed, for want of a descriptor: Too many"),
+        if answered.contains(&address) {
+            told.assert_unchoked(address, 8);
+        } else {
+            let why = "not probed, for want of a descriptor or memory: Too many";
+            told.assert_failed(address, why);
         }
     }
 }

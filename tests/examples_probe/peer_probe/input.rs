@@ -94,7 +94,7 @@ fn trackers_are_believed_only_so_far() {
         let outcome = run("peer_probe", [torrent.as_os_str(), url.as_ref()]);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
         assert!(outcome.stderr.contains(why), "{outcome:?}");
-        assert!(outcome.stderr.contains("there is nobody to probe"), "{outcome:?}");
+        assert!(outcome.stderr.contains("no peers to probe"), "{outcome:?}");
     }
 }
 
@@ -103,7 +103,7 @@ fn every_form_of_a_trackers_list_is_understood() {
     let _guard = hang_guard("peer_probe: forms");
     let folder = TempDir::new().unwrap();
     let torrent = write_torrent(folder.path());
-    // Each is dead, on a port that nobody listens on: what counts is that it was tried. A peer on
+    // Each is dead, on a port without a listener: what counts is that it was tried. A peer on
     // port 9 is we ourselves.
     let compact =
         ok(b"d8:intervali60e5:peers18:\x7f\0\0\x01\0\x01\x7f\0\0\x01\0\x09\x7f\0\0\x02\0\x01e");
