@@ -1,8 +1,8 @@
 //! The directory of the files.
 //!
-//! A file is called `upload-….part` while it is received, and `upload-…` once it is kept. A server that
-//! is killed leaves part files. The next one removes them at its start, unless another server uses the
-//! directory: each holds a shared lock on it.
+//! A file is called `upload-….part` while it is received, and `upload-…` once it is kept. A server
+//! that is killed leaves part files. The next one removes them at its start, unless another server
+//! uses the directory: each holds a shared lock on it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -12,8 +12,8 @@ use std::path::{self, Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::NamedTempFile;
 
-/// Creates the directory if it does not exist, removes the part files of a killed server, and checks
-/// that files can be kept in it.
+/// Creates the directory if it does not exist, removes the part files of a killed server, and
+/// checks that files can be kept in it.
 ///
 /// The path that is returned is absolute: a relative one is lost with the working directory. The
 /// directory is in use until the lock is dropped.

@@ -1,8 +1,8 @@
 //! Header values with parameters: `Content-Type` and `Content-Disposition`.
 //!
 //! The grammar is that of RFC 9110, section 5.6.6, and two things that clients send: blanks around
-//! `=`, and any visible character in a value without quotes. An ambiguous value is refused: one with a
-//! duplicate parameter, a quote that does not end, or text after a value.
+//! `=`, and any visible character in a value without quotes. An ambiguous value is refused: one
+//! with a duplicate parameter, a quote that does not end, or text after a value.
 
 use percent_encoding::percent_decode;
 

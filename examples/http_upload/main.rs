@@ -8,22 +8,22 @@
 //! kill $!; ls -A /tmp/uploads                                   # nothing of it is left
 //! ```
 //!
-//! The answer has the stored name of each file, its length in bytes and its time in seconds; `/` has
-//! the number of uploads in flight. Each file gets a unique name, so two uploads of one name do not
-//! collide. A form is kept as a whole or not at all, unless the server is killed while it
-//! renames the files: then the first ones may stay. Until then their names end in `.part`. Ctrl-C lets
-//! uploads that are under way finish, for `--grace` seconds.
+//! The answer has the stored name of each file, its length in bytes and its time in seconds; `/`
+//! has the number of uploads in flight. Each file gets a unique name, so two uploads of one name do
+//! not collide. A form is kept as a whole or not at all, unless the server is killed while it
+//! renames the files: then the first ones may stay. Until then their names end in `.part`. Ctrl-C
+//! lets uploads that are under way finish, for `--grace` seconds.
 //!
 //! It shows how a service receives large bodies in little memory, and without blocking a worker:
 //!
-//! - `service.rs`: routes a request, receives its form, answers its failure. The bounds of a request
+//! - `service.rs`: routes a request, receives its form, answers its failure. The bounds of requests
 //!   in length, time and speed are in [`Limits`](heist::server::Limits), and in force by default.
 //! - `form.rs`: parts from the request's body. The socket is read only when the form needs more, so
 //!   a client can send no faster than the disk writes.
-//! - `multipart.rs`, `part.rs`, `header.rs`: parse a form. A part is a file, or a field, or the form
-//!   is refused.
-//! - `upload.rs`, `directory.rs`: the files. Blocking work is done on the blocking pool, a piece at a
-//!   time, and the upload moves there with it. Wherever it is dropped, its files are removed.
+//! - `multipart.rs`, `part.rs`, `header.rs`: parse a form. A part is a file, or a field, or it is
+//!   refused with its form.
+//! - `upload.rs`, `directory.rs`: the files. Blocking work is done on the blocking pool, a piece at
+//!   a time, and the upload moves there with it. Wherever it is dropped, its files are removed.
 //! - this file: options, start and end.
 
 mod directory;

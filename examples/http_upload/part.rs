@@ -43,8 +43,8 @@ impl Part {
             return Err(BadHeader("of extended parameters, only filename* is understood"));
         }
         let field = disposition.text("name").ok_or(BadHeader("a part has no name"))?;
-        // The extended one is the more exact if there are both (RFC 6266, section 4.3). An empty one
-        // says only that the part is a file.
+        // The extended one is the more exact if there are both (RFC 6266, section 4.3). An empty
+        // one says only that the part is a file.
         let file_name = match disposition.extended("filename*")? {
             Some(extended) if !extended.is_empty() => Some(extended),
             extended => disposition.text("filename").or(extended),

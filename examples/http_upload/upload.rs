@@ -1,15 +1,16 @@
 //! The files of one form, on their way into the directory.
 //!
-//! Work on the disk may block for long, and nothing that runs on a worker may. So an [`Upload`] is a
-//! value that moves: the request has it while it receives, and a thread of the blocking pool while it
-//! writes. Going there and back takes some twenty microseconds, so each write is of a [`PIECE`].
+//! Work on the disk may block for long, and nothing that runs on a worker may. So an [`Upload`] is
+//! a value that moves: the request has it while it receives, and a thread of the blocking pool
+//! while it writes. Going there and back takes some twenty microseconds, so each write is of a
+//! [`PIECE`].
 //!
 //! Meanwhile the body is not read. So the client is held back, and memory is bounded: a piece and a
 //! [`CHUNK`] for each upload, however long it is and however slow the disk.
 //!
-//! A file is on the disk (`fsync`) before it gets the name that it keeps, and the name is before the
-//! client is told. So a file without `.part` at its end is whole, also after a loss of power. A server
-//! that is killed during [`keep`](Upload::keep) may leave the first files of a form.
+//! A file is on the disk (`fsync`) before it gets the name that it keeps, and the name is before
+//! the client is told. So a file without `.part` at its end is whole, also after a loss of power. A
+//! server that is killed during [`keep`](Upload::keep) may leave the first files of a form.
 
 use std::io::{self, Seek, Write};
 use std::mem;
@@ -88,8 +89,8 @@ impl Upload {
 
     /// Adds `data` to the current file.
     ///
-    /// It is copied: a slice keeps all that was read with it, a [`CHUNK`] of memory for each byte of
-    /// a client that sends single ones.
+    /// It is copied: a slice keeps all that was read with it, a [`CHUNK`] of memory for each byte
+    /// of a client that sends single ones.
     pub(crate) async fn append(mut self, data: &[u8]) -> Result<Upload, StoreError> {
         self.piece.extend_from_slice(data);
         if self.piece.len() < PIECE {
@@ -177,8 +178,8 @@ impl Drop for Upload {
             drop((open, received, in_flight));
             log(&format!("{peer}: gave the upload up, and removed what there was of it"));
         };
-        // Removing a large file takes long. A pool that is full or shuts down drops the job here, and
-        // the files with it: only then a worker may block.
+        // Removing a large file takes long. A pool that is full or shuts down drops the job here,
+        // and the files with it: only then a worker may block.
         if let Some(runtime) = Handle::try_current() {
             drop(runtime.spawn_blocking(remove));
         }
