@@ -7,7 +7,7 @@ use std::time::Duration;
 use heist_tests::hang_guard;
 use tempfile::TempDir;
 
-use super::scripted::{answer, handshake, message, peer, reset};
+use super::scripted::{answer, handshake, message, peer};
 use super::{Told, torrent, write_torrent};
 use crate::example::run;
 
@@ -27,13 +27,6 @@ fn leecher_is_a_result_and_no_time_out() {
             }
         })
     };
-    let leaving = {
-        let bytes = [hello.clone(), message(20, b"\0de")].concat();
-        peer(move |mut stream| {
-            stream.write_all(&bytes).unwrap();
-            reset(stream);
-        })
-    };
     let leechers = [
         (with(vec![]), false),
         (with(vec![0; 4]), false),
@@ -44,16 +37,14 @@ fn leecher_is_a_result_and_no_time_out() {
         (dripping, false),
     ];
     let folder = TempDir::new().unwrap();
-    let peers = leechers.iter().map(|(address, _)| *address).chain([leaving]);
-    let options: Vec<_> = peers.map(|address| format!("--peer={address}")).collect();
-    let path = write_torrent(folder.path());
-    let told = Told::by(&path, &[&options[..], &["--timeout=3".into()]].concat());
+    let peers = leechers.iter().map(|(address, _)| format!("--peer={address}"));
+    // Long enough for a connection and a bitfield on a loaded machine.
+    let options: Vec<_> = peers.chain(["--timeout=10".into()]).collect();
+    let told = Told::by(&write_torrent(folder.path()), &options);
     for (address, unchoked) in leechers {
         told.assert_without_pieces(address);
         assert_eq!(told.of(address)["unchoked"].is_f64(), unchoked);
     }
-    // The reset may overtake what was sent before it.
-    assert_ne!(told.of(leaving)["error"], "timed out waiting for its bitfield");
 }
 
 #[test]
@@ -63,7 +54,7 @@ fn table_says_that_a_leecher_has_no_pieces() {
     let folder = TempDir::new().unwrap();
     let path = write_torrent(folder.path());
     let peer = format!("--peer={leecher}");
-    let outcome = run("peer_probe", [path.as_os_str(), peer.as_ref(), "--timeout=1".as_ref()]);
+    let outcome = run("peer_probe", [path.as_os_str(), peer.as_ref()]);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{outcome:?}");
     assert!(outcome.stdout.contains("0/21"), "{outcome:?}");
     assert!(outcome.stdout.contains("no pieces"), "{outcome:?}");
