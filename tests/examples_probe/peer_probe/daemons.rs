@@ -39,8 +39,7 @@ impl Daemon {
         let mut daemon = Daemon::spawn(&mut command, address);
         // It says nothing when it is ready.
         while TcpStream::connect(address).is_err() {
-            let ended = daemon.child.try_wait().unwrap();
-            assert!(ended.is_none(), "opentracker ended: {ended:?}");
+            daemon.assert_running();
             thread::sleep(Duration::from_millis(20));
         }
         daemon
@@ -89,6 +88,11 @@ impl Daemon {
         command.args(["-o", &format!("network.port_range.set={port}-{port}")]);
         command.args(["-o", &format!("directory.default.set={}", data.display())]).arg(torrent);
         Daemon::spawn(&mut command, address)
+    }
+
+    pub(super) fn assert_running(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert!(ended.is_none(), "the program at {} ended: {ended:?}", self.address);
     }
 
     /// Stops it as Ctrl-Z does: its system still accepts, but it does nothing.

@@ -25,9 +25,9 @@ fn transmission_unchokes_and_opentracker_tells_where_it_is() {
     let swarm = Swarm::new(0);
     let (folder, tracker) = (swarm.folder.path(), swarm.tracker.address);
 
-    let clients =
+    let mut clients =
         [1, 2, 3].map(|number| Daemon::transmission(folder, number, folder, &swarm.torrent));
-    swarm.await_count("8:completei3e");
+    swarm.await_count("8:completei3e", &mut clients);
     clients[2].pause();
     let black_hole = BlackHole::open();
     let dead = "127.0.0.1:1".parse().unwrap();
@@ -44,7 +44,8 @@ fn transmission_unchokes_and_opentracker_tells_where_it_is() {
     assert_eq!(told.peers().len(), 5, "{}", told.0);
     for client in &clients[..2] {
         told.assert_unchoked(client.address, PIECES);
-        assert_eq!(told.of(client.address)["client"], "Transmission 3000");
+        let name = told.of(client.address)["client"].as_str().unwrap();
+        assert!(name.starts_with("Transmission "), "{name}");
     }
     told.assert_failed(clients[2].address, "timed out waiting for its handshake");
     told.assert_failed(black_hole.address, "timed out connecting");
@@ -98,8 +99,9 @@ type Client = fn(folder: &Path, number: u8, data: &Path, torrent: &Path) -> Daem
 fn assert_seed(client: Client, number: u8, name: &str) {
     let swarm = Swarm::new(number);
     let folder = swarm.folder.path();
-    let client = client(folder, number + 1, folder, &swarm.torrent);
-    swarm.await_count("8:completei1e");
+    let mut clients = [client(folder, number + 1, folder, &swarm.torrent)];
+    swarm.await_count("8:completei1e", &mut clients);
+    let [client] = clients;
     let told = swarm.probe(&client, name);
     told.assert_unchoked(client.address, PIECES);
 }
@@ -109,8 +111,9 @@ fn assert_leecher(client: Client, number: u8, name: &str) {
     let folder = swarm.folder.path();
     let empty = folder.join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let client = client(folder, number + 1, &empty, &swarm.torrent);
-    swarm.await_count("10:incompletei1e");
+    let mut clients = [client(folder, number + 1, &empty, &swarm.torrent)];
+    swarm.await_count("10:incompletei1e", &mut clients);
+    let [client] = clients;
     let told = swarm.probe(&client, name);
     told.assert_without_pieces(client.address);
 }
@@ -159,10 +162,10 @@ impl Swarm {
         told
     }
 
-    /// Waits until the tracker tells of so many peers: there is nothing else to see that by. The test
-    /// connects to none of them meanwhile, since a client takes one connection an address, and the next
-    /// one only after it has noticed the end of the last.
-    fn await_count(&self, expected: &str) {
+    /// Waits until the tracker tells of so many peers: there is nothing else to see that by. Fails if
+    /// one of `clients` ends. The test connects to none of them meanwhile, since a client takes one
+    /// connection an address, and the next one only after it has noticed the end of the last.
+    fn await_count(&self, expected: &str, clients: &mut [Daemon]) {
         let hash: String = self.info_hash.iter().map(|byte| format!("%{byte:02x}")).collect();
         loop {
             let mut stream = TcpStream::connect(self.tracker.address).unwrap();
@@ -173,6 +176,7 @@ impl Swarm {
             if String::from_utf8_lossy(&answer).contains(expected) {
                 return;
             }
+            clients.iter_mut().for_each(Daemon::assert_running);
             thread::sleep(Duration::from_millis(50));
         }
     }
