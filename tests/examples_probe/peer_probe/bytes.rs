@@ -1,24 +1,22 @@
 //! The conversation without sockets and without waiting.
 
-use std::io;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use heist::protocol::{Closed, Context, Error, Protocol, Rehearsal};
+use heist::protocol::Rehearsal;
 use heist::time::Instant;
 
+use super::PIECES;
+use super::limits::limits;
+use super::scripted::message;
 use crate::probe::{Event, Probe, Report};
 use crate::wire;
 
-#[path = "../../../examples/peer_probe/limits.rs"]
-mod limits;
-
 const HASH: [u8; 20] = *b"the hash of the data";
 const THEIRS: &[u8; 20] = b"-TR3000-abcdefghijkl";
-const PIECES: usize = 21;
-const TIMEOUT: Duration = Duration::from_secs(45);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(45);
 
-fn probe(pieces: usize) -> (Probe, Receiver<Event>) {
+pub(super) fn probe(pieces: usize) -> (Probe, Receiver<Event>) {
     let (events, inbox) = channel();
     let address = "127.0.0.1:6881".parse().unwrap();
     let probe = Probe::new(address, HASH, pieces, *b"-HE0100-000000000000", events);
@@ -27,10 +25,10 @@ fn probe(pieces: usize) -> (Probe, Receiver<Event>) {
 
 fn rehearse() -> (Rehearsal<Probe>, Receiver<Event>) {
     let (probe, inbox) = probe(PIECES);
-    (Rehearsal::with_limits(probe, limits::limits(PIECES)), inbox)
+    (Rehearsal::with_limits(probe, limits(PIECES)), inbox)
 }
 
-fn report(inbox: &Receiver<Event>) -> Report {
+pub(super) fn report(inbox: &Receiver<Event>) -> Report {
     let reports: Vec<_> = inbox
         .try_iter()
         .filter_map(|event| match event {
@@ -49,12 +47,8 @@ fn failure(bytes: &[u8]) -> String {
     report(&inbox).failure.unwrap()
 }
 
-fn handshake() -> Vec<u8> {
+pub(super) fn handshake() -> Vec<u8> {
     wire::handshake(&HASH, THEIRS)
-}
-
-fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
-    [&(payload.len() as u32 + 1).to_be_bytes()[..], &[kind], payload].concat()
 }
 
 #[test]
@@ -125,7 +119,7 @@ fn what_is_wrong_is_said_at_the_first_byte_that_is_wrong() {
 }
 
 /// A handshake, `first`, and `second` without its last byte.
-fn half_behind(first: Vec<u8>, second: &[u8]) -> Vec<u8> {
+pub(super) fn half_behind(first: Vec<u8>, second: &[u8]) -> Vec<u8> {
     [handshake(), first, second[..second.len() - 1].to_vec()].concat()
 }
 
@@ -235,71 +229,4 @@ fn early_close_says_where_it_happened() {
     rehearsal.close_input();
     let expected = "it closed the connection, waiting for its bitfield";
     assert_eq!(report(&inbox).failure.unwrap(), expected);
-}
-
-/// A probe whose connection is lost at a message.
-struct Lost(Probe);
-
-impl Protocol for Lost {
-    type Message = io::Error;
-
-    fn opened(&mut self, cx: &mut Context<'_>) {
-        self.0.opened(cx);
-    }
-
-    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
-        self.0.received(input, cx)
-    }
-
-    fn message(&mut self, error: io::Error, _cx: &mut Context<'_>) {
-        self.0.closed(&Closed::Lost(error));
-    }
-}
-
-#[test]
-fn lost_connection_is_a_failure_unless_the_peer_told_of_no_pieces() {
-    let lost = |what| Some(format!("reset, waiting {what}"));
-    let cases = [
-        (vec![], lost("for its handshake")),
-        (handshake()[..67].to_vec(), lost("for its handshake")),
-        (handshake(), lost("for its bitfield")),
-        ([handshake(), vec![0; 2]].concat(), lost("for its bitfield")),
-        ([handshake(), vec![0; 4]].concat(), None),
-        ([handshake(), vec![0; 6]].concat(), lost("for its bitfield")),
-        (half_behind(vec![0; 4], &message(5, &[0; 3])), lost("for its bitfield")),
-        ([handshake(), message(15, b"")].concat(), None),
-        ([handshake(), message(14, b"")].concat(), lost("to be unchoked")),
-    ];
-    for (bytes, expected) in cases {
-        let (probe, inbox) = probe(PIECES);
-        let mut rehearsal = Rehearsal::new(Lost(probe));
-        rehearsal.receive(&bytes);
-        rehearsal.message(io::Error::other("reset"));
-        assert_eq!(report(&inbox).failure, expected, "{}", bytes.escape_ascii());
-    }
-}
-
-#[test]
-fn engine_ends_no_probe_for_want_of_bytes() {
-    let limits = limits::limits(PIECES);
-    let times = [limits.idle_timeout, limits.message_timeout, limits.write_timeout];
-    assert_eq!(times, [Duration::MAX; 3]);
-    assert_eq!((limits.min_receive_rate, limits.min_send_rate), (0, 0));
-}
-
-#[test]
-fn longest_valid_message_is_within_the_limits() {
-    // The payload of an unrequested block of data, and a bitfield longer than that.
-    for (pieces, kind, payload) in [(PIECES, 7, 8 + 16 * 1024), (1_000_000, 5, 125_000)] {
-        let (probe, inbox) = probe(pieces);
-        let mut rehearsal = Rehearsal::with_limits(probe, limits::limits(pieces));
-        let bytes = message(kind, &vec![0; payload]);
-        rehearsal.receive(&handshake());
-        rehearsal.receive(&bytes[..bytes.len() - 1]);
-        assert!(rehearsal.closed().is_none(), "{:?}", rehearsal.closed());
-        rehearsal.receive(&bytes[bytes.len() - 1..]);
-        rehearsal.pass(TIMEOUT);
-        let report = report(&inbox);
-        assert_eq!((report.failure, report.pieces), (None, Some(0)));
-    }
 }

@@ -3,9 +3,12 @@
 mod bytes;
 mod daemons;
 mod descriptors;
+mod engine;
 mod foreign;
 mod input;
 mod leechers;
+#[path = "../../../examples/peer_probe/limits.rs"]
+mod limits;
 mod real;
 mod scripted;
 mod trackers;
