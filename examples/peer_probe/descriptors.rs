@@ -24,7 +24,7 @@ pub(crate) fn room() -> usize {
     limit().saturating_sub(open + SPARE).max(1)
 }
 
-/// Whether `error` is a want of descriptors or memory here, and says nothing of the peer. `socket`
+/// Whether `error` is a shortage of descriptors or memory here, and says nothing of the peer. `socket`
 /// fails for the same reasons as `accept`.
 pub(crate) fn is_shortage(error: &io::Error) -> bool {
     accept_error_kind(error) == AcceptErrorKind::Exhausted

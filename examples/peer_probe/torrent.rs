@@ -77,6 +77,5 @@ fn add_tracker(trackers: &mut Vec<String>, url: &[u8]) {
 /// How many trackers of a torrent are asked.
 const MAX_TRACKERS: usize = 50;
 
-/// How deep what we read may be nested. The file and the tracker are strangers, and each level
-/// takes room on the stack.
+/// How deep untrusted bencode, of a file or a tracker, may be nested. Each level takes stack.
 pub(crate) const DEPTH: usize = 8;
