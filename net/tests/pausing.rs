@@ -83,7 +83,9 @@ fn pause_that_ends_in_the_round_that_began_it_loses_nothing() {
     run(async {
         let (near, mut far) = UnixStream::pair().unwrap();
         far.write_all(b"pause\n").await.unwrap();
-        let mut connection = Connection::new(near, Pausing);
+        // No other timer wakes the connection.
+        let limits = Limits { idle_timeout: Duration::MAX, ..Limits::default() };
+        let mut connection = Connection::new(near, Pausing).limits(limits);
         // The first round takes both the line and the message.
         connection.inbox().send(()).await.unwrap();
         let connection = spawn(connection);
