@@ -1,4 +1,4 @@
-//! Random commands, many of them hostile, that lead to the same data whoever runs them.
+//! Random commands, many of them hostile, that lead to the same data in either server.
 
 use fastrand::Rng;
 
