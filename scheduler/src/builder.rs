@@ -12,13 +12,13 @@ use crate::monitor::{Monitor, Watch};
 use crate::overload::Rule;
 use crate::panics::{self, Place};
 use crate::park::Park;
-use crate::policy::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::queue::{self, LocalQueue};
 use crate::runtime::{Handle, Parts, Runtime};
-use crate::sleep::MAX_WORKERS;
 use crate::task::Home;
 use crate::threads;
 use crate::time::{Clock, TimerQueue};
+use crate::wake::MAX_WORKERS;
+use crate::wake::estimate::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::worker::Worker;
 
 /// Settings of a [`Runtime`].

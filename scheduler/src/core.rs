@@ -12,15 +12,15 @@ use crate::monitor::Watch;
 use crate::overload::Overload;
 use crate::panics::{self, Place};
 use crate::park::Park;
-use crate::policy::{Estimate, WORTH_A_WAKE, nanos};
 use crate::queue::SharedQueue;
 use crate::runtime::WeakHandle;
-use crate::sleep::{Sleep, Wake};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
 use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
 use crate::time::{Clock, Instant, TimerQueue};
+use crate::wake::estimate::{Estimate, WORTH_A_WAKE, nanos};
+use crate::wake::{Sleep, Wake};
 
 pub(crate) struct Core {
     pub(crate) park: Arc<dyn Park>,

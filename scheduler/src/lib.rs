@@ -6,7 +6,7 @@
 //! 1. [`spawn`] puts a future into a cell (`task`), registers it with its home, and schedules it.
 //! 2. Scheduling (`core::schedule`) puts it where it will be found: on a worker, into that
 //!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then somebody is
-//!    woken, if the work that waits is worth it (`policy`, `sleep`).
+//!    woken, if the work that waits is worth it (`wake`).
 //! 3. A worker's turn (`worker`) finds a task: next slot, deque, injector, another worker's deque.
 //!    It runs one poll of it, with a budget ([`coop`]).
 //! 4. The task waits for something that keeps its waker: a timer ([`time`]), another task, or a
@@ -53,16 +53,15 @@ mod mutant;
 mod overload;
 mod panics;
 mod park;
-mod policy;
 mod queue;
 mod runtime;
-mod sleep;
 mod spawn;
 mod suspects;
 mod sync;
 pub mod task;
 mod threads;
 pub mod time;
+mod wake;
 mod worker;
 
 pub use builder::{Builder, StartError};

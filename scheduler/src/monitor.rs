@@ -13,20 +13,20 @@ use crate::core::Core;
 use crate::figures::Count;
 use crate::overload::Rule;
 use crate::panics::{self, Place};
-use crate::policy::{
-    ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
-    nanos,
-};
-use crate::sleep::Doze;
 use crate::suspects::{Finding, Suspects};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Instant;
+use crate::wake::MonitorState;
+use crate::wake::estimate::{
+    ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
+    nanos,
+};
 
 /// What workers tell the monitor.
 #[derive(Debug)]
 pub(crate) struct Watch {
     alarm: Alarm,
-    doze: Doze,
+    doze: MonitorState,
     /// When the alarm rings while the monitor dozes, in clock nanoseconds; 0 where it is not set.
     /// Stored before it is set, so that who finds it here may rely on it.
     alarm_at: AtomicU64,
@@ -47,7 +47,7 @@ impl Watch {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Watch {
             alarm: Alarm::new()?,
-            doze: Doze::new(),
+            doze: MonitorState::new(),
             alarm_at: AtomicU64::new(0),
             alert_until: AtomicU64::new(0),
             suspicious_until: AtomicU64::new(0),
@@ -288,8 +288,8 @@ impl Core {
 mod tests {
     use super::*;
     use crate::core::tests::of_one_worker;
-    use crate::policy::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
     use crate::time::Clock;
+    use crate::wake::estimate::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 
     #[test]
     fn monitor_looks_while_a_worker_runs_and_dozes_when_it_sleeps() {

@@ -13,10 +13,10 @@ use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
 use crate::injector::Injector;
-use crate::policy::{NEXT_IN_A_ROW, WORTH_A_WAKE, nanos};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
 use crate::time::Instant;
+use crate::wake::estimate::{NEXT_IN_A_ROW, WORTH_A_WAKE, nanos};
 
 /// The owner's side.
 pub(crate) struct LocalQueue {

@@ -16,9 +16,9 @@
 use std::time::Duration;
 
 use crate::core::Remote;
-use crate::policy::{LONG_POLL, MONITOR_PERIOD_MIN, nanos};
 use crate::threads::Thread;
 use crate::time::Instant;
+use crate::wake::estimate::{LONG_POLL, MONITOR_PERIOD_MIN, nanos};
 
 /// What the monitor has seen of each worker.
 #[derive(Debug)]

@@ -13,14 +13,14 @@ use crate::lessons::Lessons;
 use crate::local::{Calling, Local};
 use crate::panics::{self, Place};
 use crate::park::Harvest;
-use crate::policy::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
-use crate::sleep::Bed;
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::Task;
 use crate::time::Instant;
+use crate::wake::ParkKind;
+use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 
 pub(crate) struct Worker {
     local: Rc<Local>,
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     /// This worker was woken, and has not yet found work or gone back to sleep.
     token: bool,
     /// Where it sleeps, from the announcement until it has left again.
-    bed: Option<Bed>,
+    bed: Option<ParkKind>,
     /// The deadline of the shared timers that it watches while it sleeps.
     watched: Option<Instant>,
     /// It looks around after so many turns, and no later than then.
@@ -57,7 +57,7 @@ impl Worker {
             local,
             core,
             rng: fastrand::Rng::with_seed(seed),
-            wakers: Vec::with_capacity(crate::policy::HARVEST_MAX),
+            wakers: Vec::with_capacity(crate::wake::estimate::HARVEST_MAX),
             token: false,
             bed: None,
             watched: None,
@@ -327,7 +327,7 @@ impl Worker {
     fn wait(&mut self, deadline: Option<Instant>) {
         let timeout = deadline.map(|deadline| deadline.duration_since(self.core.clock.now()));
         match self.bed {
-            Some(Bed::Listening(lane)) => {
+            Some(ParkKind::Listening(lane)) => {
                 self.remote().counters.listens.add(1);
                 let bound = self.harvest_bound();
                 let harvest = self.core.park.listen(lane, bound, timeout, &mut self.wakers);
@@ -338,7 +338,7 @@ impl Worker {
                     self.turns_left = TURNS_BETWEEN_LOOKS;
                 }
             }
-            Some(Bed::Parked) => {
+            Some(ParkKind::Parked) => {
                 self.remote().counters.parks.add(1);
                 self.core.sleep.parker(self.local.index()).park(timeout);
                 self.up_since_now();
@@ -376,7 +376,7 @@ impl Worker {
     fn harvest_bound(&self) -> usize {
         // What stays in the kernel is anybody's; with one worker there is nobody else.
         if self.core.workers.len() == 1 {
-            return crate::policy::HARVEST_MAX;
+            return crate::wake::estimate::HARVEST_MAX;
         }
         self.estimate().harvest()
     }
@@ -386,7 +386,7 @@ impl Worker {
         self.estimate().listeners(self.core.workers.len(), least)
     }
 
-    fn estimate(&self) -> crate::policy::Estimate {
+    fn estimate(&self) -> crate::wake::estimate::Estimate {
         self.remote().estimate()
     }
 

@@ -9,7 +9,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::time::Duration;
 
-use super::{Bed, Doze, Sleep, Wake};
+use super::{MonitorState, ParkKind, Sleep, Wake};
 use crate::alarm::Alarm;
 use crate::mutant::{self, Mutant, caught};
 
@@ -21,7 +21,7 @@ struct World {
     work: AtomicUsize,
     left: AtomicUsize,
     lanes: Vec<Lane>,
-    doze: Doze,
+    doze: MonitorState,
     alarm: Alarm,
 }
 
@@ -69,7 +69,7 @@ impl World {
             work: AtomicUsize::new(0),
             left: AtomicUsize::new(tasks),
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
-            doze: Doze::new(),
+            doze: MonitorState::new(),
             alarm: Alarm::new().unwrap(),
         })
     }
@@ -151,13 +151,13 @@ impl World {
         self.wait(index, bed, token);
     }
 
-    fn wait(&self, index: usize, bed: Bed, token: &mut bool) {
+    fn wait(&self, index: usize, bed: ParkKind, token: &mut bool) {
         match &bed {
-            Bed::Listening(lane) if self.lanes[*lane].listen() => {
+            ParkKind::Listening(lane) if self.lanes[*lane].listen() => {
                 self.work.fetch_add(1, Ordering::Relaxed);
             }
-            Bed::Listening(_) => {}
-            Bed::Parked => self.sleep.parker(index).park(None),
+            ParkKind::Listening(_) => {}
+            ParkKind::Parked => self.sleep.parker(index).park(None),
         }
         *token |= self.sleep.leave(index, bed);
         self.got_up();
@@ -391,6 +391,6 @@ fn mutants_are_caught() {
         (Mutant::GotUpUnsaid, "the_monitor_goes_to_sleep_while_a_worker_looks_once_more"),
         (Mutant::RestUnsaid, "the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one"),
     ] {
-        caught(mutant, &format!("sleep::loom::{test}"));
+        caught(mutant, &format!("wake::loom::{test}"));
     }
 }

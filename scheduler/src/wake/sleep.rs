@@ -1,19 +1,13 @@
 //! Going to sleep and being woken, without losing a wake. The README beside this file has the
 //! protocol and its proof; the model in `loom.rs` runs this very code.
 
-mod counters;
-mod doze;
-#[cfg(all(test, heist_loom))]
-mod loom;
-
 use std::sync::Arc;
 
+use super::counters::{Counters, Sleepers};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, fence};
 use crate::threads::Parker;
-pub(crate) use counters::{Counters, MAX_WORKERS, Sleepers};
-pub(crate) use doze::Doze;
 
 /// Who sleeps, and the right to wake.
 #[derive(Debug)]
@@ -41,7 +35,7 @@ struct Lane {
 /// Where a worker sleeps; announced, and to be left by [`Sleep::leave`].
 #[derive(Debug)]
 #[must_use = "an announced sleeper has to leave again"]
-pub(crate) enum Bed {
+pub(crate) enum ParkKind {
     Listening(usize),
     Parked,
 }
@@ -85,15 +79,15 @@ impl Sleep {
     /// Announces that `worker` is about to sleep: it listens while fewer than `cap` do, or while a
     /// lane has no listener; otherwise it parks. Ends with a SeqCst fence; the caller must look for
     /// work once more now.
-    pub(crate) fn announce(&self, worker: usize, cap: usize) -> Bed {
+    pub(crate) fn announce(&self, worker: usize, cap: usize) -> ParkKind {
         let bed = match self.claim_lane(cap) {
             Some(lane) => {
                 self.counters.add_listener();
-                Bed::Listening(lane)
+                ParkKind::Listening(lane)
             }
             None => {
                 self.push_parked(worker);
-                Bed::Parked
+                ParkKind::Parked
             }
         };
         // Pairs with the fence of whoever submits, before it reads the counters: either it sees
@@ -104,23 +98,23 @@ impl Sleep {
 
     /// Ends a sleep, however it ended. True if the caller now owns the token: it was the one woken.
     #[must_use = "an owned token has to be released"]
-    pub(crate) fn leave(&self, worker: usize, bed: Bed) -> bool {
+    pub(crate) fn leave(&self, worker: usize, bed: ParkKind) -> bool {
         let taken_off = match bed {
-            Bed::Listening(lane) => {
+            ParkKind::Listening(lane) => {
                 // In the reverse order of announcing, so that whoever sees the count sees the lane.
                 self.counters.remove_listener();
                 self.lanes[lane].listeners.fetch_sub(1, Ordering::Relaxed);
                 false
             }
-            Bed::Parked => !self.remove_parked(worker),
+            ParkKind::Parked => !self.remove_parked(worker),
         };
         // Pairs with the fence in `ring`: that sets `rung` and then looks for a listener, this
         // leaves and then looks at `rung`. One sees the other, so a wake is never left for nobody.
-        // And with the monitor's, which says that it dozes and then looks who sleeps; see `Doze`.
+        // And with the monitor's, which says that it dozes and then looks who sleeps; see `MonitorState`.
         fence(Ordering::SeqCst);
         match bed {
-            Bed::Listening(lane) => self.answer(lane),
-            Bed::Parked => taken_off,
+            ParkKind::Listening(lane) => self.answer(lane),
+            ParkKind::Parked => taken_off,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::sync::fence;
 /// each later rest, so that it rings only when somebody has run for long without one. Nobody takes
 /// the alarm back: at worst the monitor looks for nothing, once.
 #[derive(Debug)]
-pub(crate) struct Doze(AtomicU8);
+pub(crate) struct MonitorState(AtomicU8);
 
 /// The monitor looks by itself. Set by the monitor.
 const AWAKE: u8 = 0;
@@ -19,9 +19,9 @@ const AT_REST: u8 = 1;
 /// It dozes, and the alarm is set. Set by the one who sets it.
 const WATCHED: u8 = 2;
 
-impl Doze {
-    pub(crate) fn new() -> Doze {
-        Doze(AtomicU8::new(AWAKE))
+impl MonitorState {
+    pub(crate) fn new() -> MonitorState {
+        MonitorState(AtomicU8::new(AWAKE))
     }
 
     /// By the monitor, which then looks whether everybody rests, and does not wait if not.

@@ -1,0 +1,13 @@
+//! Waking workers: the decision, the protocol of going to sleep and being woken, and the state of
+//! the monitor's own wait. The README beside this file has the protocol and its proof.
+
+mod counters;
+pub(crate) mod estimate;
+#[cfg(all(test, heist_loom))]
+mod loom;
+mod monitor_state;
+mod sleep;
+
+pub(crate) use counters::MAX_WORKERS;
+pub(crate) use monitor_state::MonitorState;
+pub(crate) use sleep::{ParkKind, Sleep, Wake};
