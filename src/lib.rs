@@ -13,6 +13,8 @@
 
 #[cfg(feature = "export")]
 pub use heist_net::export;
+#[cfg(feature = "hyper")]
+pub use heist_net::http;
 pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{

@@ -1,7 +1,7 @@
 //! The body of a request as parts and their content.
 
 use bytes::Bytes;
-use heist::server::http::{Body, BodyError};
+use heist::http::{Body, BodyError};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::header::CONTENT_TYPE;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use heist::server::http::{Body, BodyError};
+use heist::http::{Body, BodyError};
 use heist::server::{Limits, Listener, StartError};
 use heist::{Handle, Server, spawn_blocking};
 use http_body_util::Full;

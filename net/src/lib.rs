@@ -75,52 +75,36 @@
 //! - `export`: the figures of runtimes and servers as Prometheus text, and for recorders of the
 //!   `metrics` crate.
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
-//!   hyper services on a [`Server`] (`server::http`).
+//!   hyper services on a [`Server`] ([`http`]).
 //! - `portable`: the event queue for systems without epoll, on Linux too.
 
 #![deny(unsafe_code)]
 
-mod accept;
-mod buffers;
-mod driver;
-mod env;
+mod connection;
 #[cfg(feature = "export")]
 pub mod export;
-pub mod family;
-mod happy_eyeballs;
 #[cfg(feature = "hyper")]
-#[allow(unsafe_code)]
-mod hyper;
-mod io;
-mod link;
-mod listening;
-mod meter;
+pub mod http;
 pub mod protocol;
-mod resolve;
 mod runtime;
 pub mod server;
-mod source;
-pub mod split;
-mod stream;
-mod sys;
-mod tcp;
-mod unix;
-mod wakers;
+mod socket;
 
-pub use accept::{AcceptErrorKind, accept_error_kind};
-pub use driver::{Driver, NoDriver};
-pub use env::EnvError;
 #[cfg(feature = "hyper")]
-pub use hyper::{HyperExecutor, HyperTimer};
-pub use link::TooLong;
-pub use listening::Listening;
-pub use meter::Meter;
+pub use http::hyper_rt::{HyperExecutor, HyperTimer};
 pub use protocol::{Connection, Protocol};
-pub use resolve::{ConnectError, Target, resolve};
+pub use runtime::driver::{Driver, NoDriver};
+pub use runtime::env::EnvError;
+pub use runtime::source::Source;
 pub use runtime::{Builder, Runtime, StartError};
 pub use server::Server;
-pub use source::Source;
-pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-pub use stream::{Connected, Stream};
-pub use tcp::{TcpListener, TcpStream};
-pub use unix::{UnixListener, UnixStream};
+pub use socket::accept::{AcceptErrorKind, accept_error_kind};
+pub use socket::link::TooLong;
+pub use socket::listening::Listening;
+pub use socket::meter::Meter;
+pub use socket::resolve::{ConnectError, Target, resolve};
+pub use socket::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+pub use socket::stream::{Connected, Stream};
+pub use socket::tcp::{TcpListener, TcpStream};
+pub use socket::unix::{UnixListener, UnixStream};
+pub use socket::{family, split};

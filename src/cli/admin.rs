@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heist::server::{Limits, Listener, Server, StartError, http};
+use heist::http;
+use heist::server::{Limits, Listener, Server, StartError};
 use heist::{Builder, Runtime, time};
 use http_body_util::Full;
 use hyper::service::service_fn;

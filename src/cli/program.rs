@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use heist::Runtime;
-use heist::server::http::Http;
+use heist::http::Http;
 use heist::server::{self, Address, Listener, Serve, Server};
 use hyper::service::service_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

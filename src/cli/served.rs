@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Buf;
-use heist::server::http::{Body, BodyError};
+use heist::http::{Body, BodyError};
 use heist::server::{Accepted, Ending, HttpMetrics, Peer, Refusal, Serve, Shared};
 use hyper::body::{Frame, SizeHint};
 use hyper::header::HeaderValue;
@@ -227,7 +227,7 @@ fn current() -> Option<Arc<Connection>> {
 }
 
 /// Records a request that the server answers in place of the service: the hook of
-/// [`Http::on_refused`](heist::server::http::Http::on_refused).
+/// [`Http::on_refused`](heist::http::Http::on_refused).
 pub(crate) fn refused(status: StatusCode) {
     if let Some(connection) = current() {
         connection.refused(status);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use heist::server::http::{Body, BodyError};
+use heist::http::{Body, BodyError};
 use heist::time::Instant;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use heist_scheduler::{CurrentPoll, Handle, Metrics, WorkerMetrics};
 
 use super::family::{Family, Series, counter, gauge, histogram, passing_gauge, seconds};
-use crate::driver::Driver;
+use crate::runtime::driver::Driver;
 
 /// What a runtime and its event queue say.
 pub(super) struct RuntimeFigures {

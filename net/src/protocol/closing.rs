@@ -10,13 +10,13 @@ use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
 use super::Protocol;
-use super::closed::Closed;
 use super::connection::{Connection, Phase};
 use super::hosted::Drain;
 use super::marks::Marks;
 use super::scratch::{self, Window};
-use crate::driver;
-use crate::stream::uninterrupted;
+use crate::connection::closed::Closed;
+use crate::runtime::driver;
+use crate::socket::stream::uninterrupted;
 
 impl<P: Protocol> Connection<P> {
     /// What is left to do where the peer has nothing more to say. Mostly that is nothing.

@@ -13,17 +13,17 @@ use std::task::{self, Poll, ready};
 use heist_reactor::Source;
 use heist_scheduler::time::{Instant, Timer};
 
-use super::closed::Closed;
 use super::hosted::{Drain, Host, Own};
 use super::inbox::{Inbox, Sender};
-use super::lately::Lately;
 use super::limits::Limits;
 use super::marks::Marks;
 use super::output::Kept;
 use super::{End, Protocol};
+use crate::connection::closed::Closed;
+use crate::connection::lately::Lately;
 use crate::server::Stay;
-use crate::stream::Stream;
-use crate::sys;
+use crate::socket::stream::Stream;
+use crate::socket::sys;
 
 /// A protocol on a socket, to be spawned as a task. Its output is the reason why the connection
 /// ended.
@@ -299,7 +299,8 @@ mod tests {
 
     use super::*;
     use crate::protocol::{Context, Error};
-    use crate::{Runtime, UnixStream, driver};
+    use crate::runtime::driver;
+    use crate::{Runtime, UnixStream};
 
     /// Answers each line, and counts how often it was given input.
     #[derive(Default)]
@@ -322,7 +323,7 @@ mod tests {
     #[test]
     fn idle_connection_is_small() {
         // In debug builds mio adds to each socket.
-        let debug = size_of::<crate::sys::Stream>() - 8;
+        let debug = size_of::<crate::socket::sys::Stream>() - 8;
         let size = size_of::<Connection<Lines>>() - size_of::<Lines>();
         assert!(size <= 104 + debug, "{size}");
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
 use super::{End, Error, Stop};
+use crate::connection::closed::Closed;
 
 /// A protocol's hands: the time of the event, and all that can be asked for.
 ///

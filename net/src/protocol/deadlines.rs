@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
 use super::connection::{Connection, Flow};
 use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
+use crate::connection::closed::Closed;
 
 impl<P: Protocol> Connection<P> {
     /// Calls the protocol's deadline if it has passed.

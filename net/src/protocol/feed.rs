@@ -1,7 +1,7 @@
 //! Input to a protocol, a message at a time. Knows no sockets.
 
-use super::closed::Closed;
 use super::{Context, End, Protocol, Stop};
+use crate::connection::closed::Closed;
 
 /// Why the protocol was given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

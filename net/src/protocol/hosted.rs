@@ -8,15 +8,15 @@ use std::task::{self, Poll, ready};
 use heist_scheduler::coop::Step;
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
 use super::connection::Connection;
 use super::inbox::{Inbox, Sender};
 use super::limits::Limits;
 use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
-use crate::meter::Meter;
+use crate::connection::closed::Closed;
 use crate::server::{Accepted, Ending, Peer, Stay};
+use crate::socket::meter::Meter;
 
 /// How far the drain of the server has come with this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,7 +262,7 @@ mod tests {
     fn connection_in_its_place_takes_no_more_than_elsewhere() {
         type Begin = fn(Accepted) -> Connection<Nothing>;
         // In debug builds mio adds to each socket.
-        let debug = size_of::<crate::sys::Stream>() - 8;
+        let debug = size_of::<crate::socket::sys::Stream>() - 8;
         let size = size_of::<Hosted<Begin, Nothing>>();
         assert!(size <= 104 + debug, "{size}");
     }

@@ -12,7 +12,7 @@ use heist_scheduler::{coop, task};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::room::{Room, Ticket};
-use crate::wakers::Fresh;
+use crate::runtime::wakers::Fresh;
 
 /// Sends messages to the protocol of one connection; made by
 /// [`Connection::inbox`](super::Connection::inbox). Clones send to the same connection.

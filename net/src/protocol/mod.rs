@@ -103,7 +103,6 @@
 //! A protocol can also stop the input by itself, with [`pause_reading`](Context::pause_reading): for
 //! a peer that sends more than its share.
 
-mod closed;
 mod closing;
 mod connection;
 mod context;
@@ -111,7 +110,6 @@ mod deadlines;
 mod feed;
 mod hosted;
 mod inbox;
-mod lately;
 mod limits;
 mod marks;
 mod output;
@@ -122,7 +120,7 @@ mod round;
 mod scratch;
 mod sending;
 
-pub use closed::Closed;
+pub use crate::connection::closed::Closed;
 pub use connection::Connection;
 pub use context::Context;
 pub(crate) use hosted::Hosted;

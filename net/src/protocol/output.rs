@@ -8,9 +8,10 @@ use std::task::{self, Poll};
 use heist_reactor::{Direction, Source};
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
-use crate::stream::{accepted, uninterrupted};
-use crate::{driver, sys};
+use crate::connection::closed::Closed;
+use crate::runtime::driver;
+use crate::socket::stream::{accepted, uninterrupted};
+use crate::socket::sys;
 
 /// Output that the socket did not take.
 #[derive(Debug, Default)]

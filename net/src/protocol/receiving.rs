@@ -5,15 +5,16 @@ use std::task::{self, Poll, ready};
 
 use heist_reactor::{Direction, Drain};
 
-use super::closed::Closed;
 use super::connection::Connection;
 use super::feed::{Fed, feed};
-use super::lately::Lately;
 use super::marks::Marks;
 use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
 use super::{End, Protocol, Stop};
-use crate::{driver, sys};
+use crate::connection::closed::Closed;
+use crate::connection::lately::Lately;
+use crate::runtime::driver;
+use crate::socket::sys;
 
 impl<P: Protocol> Connection<P> {
     /// Reads until the socket is drained, the output full, or this round's share read.

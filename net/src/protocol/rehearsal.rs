@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
 use super::context::Orders;
 use super::feed::{Fed, feed};
 use super::limits::Limits;
 use super::{Context, Protocol, Stop};
+use crate::connection::closed::Closed;
 
 /// Plays a protocol without a socket and without waiting, to test it.
 ///

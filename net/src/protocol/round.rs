@@ -6,14 +6,14 @@ use std::task::{self, Poll, ready};
 use heist_scheduler::coop::{self, Step};
 use heist_scheduler::time::Instant;
 
-use super::closed::Closed;
 use super::connection::{Connection, Flow, Phase};
 use super::context::Orders;
 use super::inbox::Taken;
-use super::lately::Lately;
 use super::marks::Marks;
 use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
+use crate::connection::closed::Closed;
+use crate::connection::lately::Lately;
 
 /// What a round collects.
 pub(super) struct Round<'a> {

@@ -6,9 +6,9 @@ use std::task;
 use heist_scheduler::time::Instant;
 
 use super::connection::{Connection, Flow};
-use super::lately::Lately;
 use super::round::Round;
 use super::{Protocol, output};
+use crate::connection::lately::Lately;
 
 impl<P: Protocol> Connection<P> {
     /// Writes what was collected, and sees to the back-pressure.

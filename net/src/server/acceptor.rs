@@ -25,16 +25,16 @@ use heist_scheduler::time::{Instant, Timer};
 use heist_scheduler::{task, yield_now};
 
 use super::connections::{Admission, Waited};
-use super::ending::Refusal;
-use super::listener::Address;
-use super::peer::Peer;
-use super::place::Place;
 use super::shared::Shared;
-use super::socket::Socket;
 use super::{Accepted, Serve};
-use crate::accept::{AcceptErrorKind, accept_error_kind, accept_error_name};
-use crate::stream::Stream;
-use crate::sys;
+use crate::connection::ending::Refusal;
+use crate::connection::place::Place;
+use crate::socket::accept::{AcceptErrorKind, accept_error_kind, accept_error_name};
+use crate::socket::accepting::Socket;
+use crate::socket::bound::Address;
+use crate::socket::peer::Peer;
+use crate::socket::stream::Stream;
+use crate::socket::sys;
 
 pub(super) struct Acceptor<S> {
     socket: Socket,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use heist_scheduler::task;
 use parking_lot::Mutex;
 
-use crate::wakers::Fresh;
+use crate::runtime::wakers::Fresh;
 
 pub(super) struct Berth<A>(Mutex<State<A>>);
 

@@ -10,16 +10,16 @@ use heist_scheduler::task::{self, JoinHandle};
 
 use super::acceptor::{Acceptor, ListenerLost};
 use super::berth::Berth;
-use super::ending::Ending;
 use super::limits::Limits;
-use super::listener::{Address, Listener};
-use super::peer::Peer;
 use super::serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 use super::shared::{Overloaded, Shared};
-use super::socket::Socket;
 use super::{Accepted, Serve, Server};
+use crate::connection::ending::Ending;
 use crate::protocol::{self, Protocol};
-use crate::stream::Stream;
+use crate::socket::accepting::Socket;
+use crate::socket::bound::{Address, Listener};
+use crate::socket::peer::Peer;
+use crate::socket::stream::Stream;
 
 /// Settings of a [`Server`]; made by [`Server::builder`]. `S` is what it serves.
 #[must_use = "nothing is served until `start`"]

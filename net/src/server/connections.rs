@@ -19,14 +19,14 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::drain::Ages;
-use super::ending::{Ending, Refusal};
 use super::limits::Limits;
-use super::peer::Origin;
-use super::visit::{Holder, Visit};
-use crate::wakers::Fresh;
+use crate::connection::ending::{Ending, Refusal};
+use crate::connection::visit::{Holder, Visit};
+use crate::runtime::wakers::Fresh;
+use crate::socket::peer::Origin;
 
 /// All connections of a server.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     bound: usize,
     per_address: usize,
     limit_loopback: bool,
@@ -83,16 +83,16 @@ struct Acceptor {
 
 /// What has happened to connections since the start.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) accepted: u64,
-    pub(super) refused: [u64; Refusal::ALL.len()],
-    pub(super) closed: [u64; Ending::ALL.len()],
-    pub(super) accept_errors: BTreeMap<&'static str, u64>,
+pub(crate) struct Counts {
+    pub(crate) accepted: u64,
+    pub(crate) refused: [u64; Refusal::ALL.len()],
+    pub(crate) closed: [u64; Ending::ALL.len()],
+    pub(crate) accept_errors: BTreeMap<&'static str, u64>,
 }
 
 /// What an acceptor may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// Accept. So many connections have ended so far.
     Open { ended: u64 },
     /// Stop.
@@ -101,7 +101,7 @@ pub(super) enum Admission {
 
 /// What became of waiting for a connection to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     Ended,
     /// There is no connection whose end could be waited for.
     NoConnection,
@@ -109,7 +109,7 @@ pub(super) enum Waited {
 }
 
 impl Connections {
-    pub(super) fn new(limits: &Limits) -> Connections {
+    pub(crate) fn new(limits: &Limits) -> Connections {
         Connections {
             bound: limits.connections.max(1),
             per_address: limits.per_address.max(1),
@@ -131,17 +131,17 @@ impl Connections {
     }
 
     /// How many connections there may be at once.
-    pub(super) fn bound(&self) -> usize {
+    pub(crate) fn bound(&self) -> usize {
         self.bound
     }
 
     /// Counts an acceptor in; returns its number.
-    pub(super) fn add_acceptor(&self) -> usize {
+    pub(crate) fn add_acceptor(&self) -> usize {
         self.state.lock().acceptors.insert(Acceptor::default())
     }
 
     /// The acceptor of this number has closed its socket.
-    pub(super) fn remove_acceptor(&self, number: usize) {
+    pub(crate) fn remove_acceptor(&self, number: usize) {
         let mut state = self.state.lock();
         let acceptor = state.acceptors.remove(number);
         let wakers = state.drainers_if_gone();
@@ -152,7 +152,7 @@ impl Connections {
 
     /// Waits until there is room for a connection, or the server drains. The task is woken by the
     /// latter even after it was told that there is room.
-    pub(super) fn poll_room(&self, acceptor: usize, cx: &mut Context<'_>) -> Poll<Admission> {
+    pub(crate) fn poll_room(&self, acceptor: usize, cx: &mut Context<'_>) -> Poll<Admission> {
         let mut fresh = Fresh::of(cx);
         loop {
             let mut state = self.state.lock();
@@ -170,7 +170,7 @@ impl Connections {
     }
 
     /// Waits until more than `ended` connections have ended.
-    pub(super) fn poll_end(
+    pub(crate) fn poll_end(
         &self,
         acceptor: usize,
         ended: u64,
@@ -200,7 +200,7 @@ impl Connections {
     ///
     /// Also while the server drains: what was taken out of the backlog is ours to serve. The drain
     /// does not miss it, for it waits for the acceptor, too.
-    pub(super) fn enter(&self, address: Option<IpAddr>, now: Instant) -> Result<usize, Refusal> {
+    pub(crate) fn enter(&self, address: Option<IpAddr>, now: Instant) -> Result<usize, Refusal> {
         let bounded = address.filter(|address| self.limit_loopback || !address.is_loopback());
         let origin = bounded.map(Origin::of);
         let mut state = self.state.lock();
@@ -221,7 +221,7 @@ impl Connections {
 
     /// Takes a connection back that could not begin after all. Its place is free for another, also at
     /// a listener that waits.
-    pub(super) fn withdraw(&self, key: usize) {
+    pub(crate) fn withdraw(&self, key: usize) {
         let mut state = self.state.lock();
         let open = state.open.remove(key);
         state.forget(open.origin);
@@ -232,14 +232,14 @@ impl Connections {
     }
 
     /// Notes the task to wake when the server drains, and when it cuts.
-    pub(super) fn set_task(&self, key: usize, task: &Waker) {
+    pub(crate) fn set_task(&self, key: usize, task: &Waker) {
         let task = task.clone();
         let old = self.state.lock().open[key].task.replace(task);
         drop(old);
     }
 
     /// Sees to it that `waker` is woken when the server drains.
-    pub(super) fn set_part(&self, key: usize, waker: &Waker) {
+    pub(crate) fn set_part(&self, key: usize, waker: &Waker) {
         let part = waker.clone();
         let mut state = self.state.lock();
         let told_already = state.open[key].task.as_ref().is_some_and(|task| task.will_wake(waker));
@@ -252,13 +252,13 @@ impl Connections {
     }
 
     /// When the connection was accepted.
-    pub(super) fn since(&self, key: usize) -> Instant {
+    pub(crate) fn since(&self, key: usize) -> Instant {
         self.state.lock().open[key].visit.since()
     }
 
     /// A holder of a connection has gone. The last of them ends it; of the endings that they tell,
     /// the first counts.
-    pub(super) fn leave(&self, key: usize, holder: Holder, ending: Option<Ending>, now: Instant) {
+    pub(crate) fn leave(&self, key: usize, holder: Holder, ending: Option<Ending>, now: Instant) {
         let mut state = self.state.lock();
         if !state.open[key].visit.leave(holder, ending) {
             return;
@@ -277,20 +277,20 @@ impl Connections {
 
     /// Whether the server has begun to drain.
     #[inline]
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
     /// Whether the connections that are left are to be dropped.
     #[inline]
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)
     }
 
     /// Tells acceptors and connections that the server ends. Once; further calls do nothing.
     ///
     /// The wakers of connections are taken out, called, and put back: the cut needs them again.
-    pub(super) fn begin_draining(&self) {
+    pub(crate) fn begin_draining(&self) {
         let mut state = self.state.lock();
         if mem::replace(&mut state.draining, true) {
             return;
@@ -328,7 +328,7 @@ impl Connections {
     }
 
     /// Waits until no connection and no acceptor is left.
-    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut fresh = Fresh::of(cx);
         loop {
             let mut state = self.state.lock();
@@ -348,7 +348,7 @@ impl Connections {
     }
 
     /// Has every connection that is left dropped by its worker. Returns how many they are, by age.
-    pub(super) fn cut(&self, now: Instant) -> Ages {
+    pub(crate) fn cut(&self, now: Instant) -> Ages {
         let mut state = self.state.lock();
         self.cut.store(true, Ordering::Release);
         let mut ages = Ages::default();
@@ -360,21 +360,21 @@ impl Connections {
         ages
     }
 
-    pub(super) fn count_refusal(&self, refusal: Refusal) {
+    pub(crate) fn count_refusal(&self, refusal: Refusal) {
         self.state.lock().counts.refused[refusal as usize] += 1;
     }
 
-    pub(super) fn count_accept_error(&self, name: &'static str) {
+    pub(crate) fn count_accept_error(&self, name: &'static str) {
         *self.state.lock().counts.accept_errors.entry(name).or_default() += 1;
     }
 
     /// How many there are.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.state.lock().open.len()
     }
 
     /// What has happened so far, and how long the connections lasted.
-    pub(super) fn counts(&self) -> (Counts, Snapshot) {
+    pub(crate) fn counts(&self) -> (Counts, Snapshot) {
         let state = self.state.lock();
         let mut times = Snapshot::new(Scale::Time);
         times.add(&state.times);
@@ -382,7 +382,7 @@ impl Connections {
     }
 
     /// How many connections have ended, by ending, since the drain began.
-    pub(super) fn closed_draining(&self) -> [u64; Ending::ALL.len()] {
+    pub(crate) fn closed_draining(&self) -> [u64; Ending::ALL.len()] {
         let state = self.state.lock();
         let mut closed = state.counts.closed;
         let none = [0; Ending::ALL.len()];

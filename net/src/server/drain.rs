@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ending::Ending;
+use crate::connection::ending::Ending;
 
 /// How the connections ended that were open when the server began to drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use heist_scheduler::figures::Snapshot;
 
 use super::connections::Counts;
-use super::ending::{Ending, Refusal};
+use crate::connection::ending::{Ending, Refusal};
 
 /// What a server does now, and has done since it started; see
 /// [`Server::metrics`](super::Server::metrics).

@@ -70,23 +70,13 @@
 
 mod acceptor;
 mod berth;
-mod budget;
 mod builder;
 mod connections;
 mod drain;
-mod ending;
-#[cfg(feature = "hyper")]
-pub mod http;
 mod limits;
-mod listener;
 mod metrics;
-mod peer;
-mod place;
 mod serving;
 mod shared;
-mod socket;
-mod socket_file;
-mod visit;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -96,19 +86,19 @@ use std::time::Duration;
 
 use heist_scheduler::time::{Instant, Timer};
 
-use crate::stream::Stream;
+use crate::socket::stream::Stream;
 
-pub use budget::{Budget, OverBudget};
+pub use crate::connection::budget::{Budget, OverBudget};
+pub use crate::connection::ending::{Ending, Refusal};
+pub use crate::connection::place::Place;
+use crate::connection::place::Serving;
+pub(crate) use crate::connection::place::Stay;
+pub use crate::socket::bound::{Address, BindError, Listener, ParseAddressError};
+pub use crate::socket::peer::Peer;
 pub use builder::{Builder, Nothing, StartError};
 pub use drain::{Ages, Report};
-pub use ending::{Ending, Refusal};
 pub use limits::Limits;
-pub use listener::{Address, BindError, Listener, ParseAddressError};
 pub use metrics::{HttpMetrics, Metrics};
-pub use peer::Peer;
-pub use place::Place;
-use place::Serving;
-pub(crate) use place::Stay;
 pub use serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 pub use shared::Shared;
 

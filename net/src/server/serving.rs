@@ -11,13 +11,13 @@ use std::task::{Context, Poll};
 use heist_scheduler::coop;
 use heist_scheduler::time::{Instant, Timer};
 
-use super::ending::Ending;
-use super::peer::Peer;
-use super::place::Place;
 use super::shared::Shared;
 use super::{Accepted, Serve};
+use crate::connection::ending::Ending;
+use crate::connection::place::Place;
 use crate::protocol::{self, Connection, Hosted, Protocol};
-use crate::stream::Stream;
+use crate::socket::peer::Peer;
+use crate::socket::stream::Stream;
 
 /// Serves each connection with a [`Protocol`] on the engine; see
 /// [`Builder::protocol`](super::Builder::protocol).

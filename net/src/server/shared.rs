@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 use heist_scheduler::Handle;
 use heist_scheduler::figures::{Count, Stripes};
 
-use super::budget::Budget;
 use super::connections::Connections;
 use super::limits::Limits;
 use super::metrics::Metrics;
-use crate::meter::Meter;
+use crate::connection::budget::Budget;
 use crate::protocol;
+use crate::socket::meter::Meter;
 
 /// What all connections of a server share. Each has a reference to it, by its
 /// [`Place`](super::Place).
@@ -22,8 +22,8 @@ pub struct Shared {
     runtime: Handle,
     buffered: Budget,
     meter: Arc<Meter>,
-    pub(super) connections: Connections,
-    pub(super) figures: Stripes<Figures>,
+    pub(crate) connections: Connections,
+    pub(crate) figures: Stripes<Figures>,
     overloaded: Overloaded,
     /// The bounds of each connection, where the engine serves them: here, so that no connection
     /// has to hold them.
@@ -34,19 +34,19 @@ pub struct Shared {
 }
 
 /// Whether a runtime has more to do than it can.
-pub(super) type Overloaded = Box<dyn Fn(&Handle) -> bool + Send + Sync>;
+pub(crate) type Overloaded = Box<dyn Fn(&Handle) -> bool + Send + Sync>;
 
 /// What connections count while they are served.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Connections that are doing something now. One stripe may be below zero.
-    pub(super) busy: Count,
+    pub(crate) busy: Count,
     /// Requests that were refused because the runtime was overloaded.
     shed: Count,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         limits: Limits,
         runtime: &Handle,
@@ -115,21 +115,21 @@ impl Shared {
     }
 
     /// Sets those bounds, before the server accepts anybody.
-    pub(super) fn set_protocol_limits(&self, limits: protocol::Limits) {
+    pub(crate) fn set_protocol_limits(&self, limits: protocol::Limits) {
         let set = self.protocol_limits.set(limits);
         debug_assert!(set.is_ok(), "a server has one service, which sets the bounds once");
     }
 
-    pub(super) fn keep_files(&self) {
+    pub(crate) fn keep_files(&self) {
         self.keeps_files.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn keeps_files(&self) -> bool {
+    pub(crate) fn keeps_files(&self) -> bool {
         self.keeps_files.load(Ordering::Relaxed)
     }
 
     /// What the server does and has done, but for what only its service counts.
-    pub(super) fn metrics(&self) -> Metrics {
+    pub(crate) fn metrics(&self) -> Metrics {
         let (counts, connection_time) = self.connections.counts();
         let open = self.connections.open() as u64;
         // Taken at another moment than the number of open ones.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use heist_net::server::http::{Body, Http};
+use heist_net::http::{Body, Http};
 use heist_net::server::{Ending, Limits};
 use hyper::body::{Bytes, Frame};
 use hyper::service::service_fn;

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use heist_net::server::http::{Body, Http};
+use heist_net::http::{Body, Http};
 use heist_net::server::{Accepted, Address, Ending, Limits, Listener, Serve, Server, Shared};
 use heist_scheduler::spawn;
 use heist_scheduler::time::Instant;

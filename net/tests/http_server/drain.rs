@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use heist_net::http::{Body, Draining};
 use heist_net::server::Ending;
-use heist_net::server::http::{Body, Draining};
 use heist_scheduler::spawn;
 use hyper::service::service_fn;
 use hyper::{Request, Response};

@@ -1,7 +1,7 @@
 //! Failure 78: `Expect: 100-continue`, and services that answer before they read, or without.
 
+use heist_net::http::Body;
 use heist_net::server::Ending;
-use heist_net::server::http::Body;
 use heist_scheduler::spawn;
 use http_body_util::BodyExt;
 use hyper::service::service_fn;

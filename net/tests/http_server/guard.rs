@@ -1,6 +1,6 @@
 //! Failures 77, 79, 97 to 99, and 103: what is refused before hyper sees it.
 
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use heist_net::server::{Ending, Limits};
 use hyper::Request;
 use hyper::service::service_fn;

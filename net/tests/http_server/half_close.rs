@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use heist_net::server::{Ending, Limits};
 use heist_scheduler::yield_now;
 use http_body_util::BodyExt;

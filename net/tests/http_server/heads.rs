@@ -1,6 +1,6 @@
 //! Failures 51, 52, 55, 56 and 59: the head of a request, and the time before it.
 
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use heist_net::server::{Ending, Limits};
 use hyper::header::HeaderValue;
 use hyper::service::service_fn;

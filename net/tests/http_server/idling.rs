@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
-use heist_net::server::http::Http;
+use heist_net::http::Http;
 use heist_net::server::{Accepted, Ending, Limits, Serve, Shared};
 use hyper::service::service_fn;
 

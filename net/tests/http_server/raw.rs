@@ -1,6 +1,6 @@
 //! What is answered to raw bytes, by the table in `raw.txt`.
 
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::service::service_fn;

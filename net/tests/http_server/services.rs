@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_net::TcpStream;
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use heist_net::server::{Ending, Limits, Peer};
 use heist_scheduler::{Handle, spawn};
 use http_body_util::{BodyExt, Empty, Full};

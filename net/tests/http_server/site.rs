@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heist_net::server::http::{Body, Http};
+use heist_net::http::{Body, Http};
 use heist_net::server::{Address, Ending, Limits, Listener, Serve, Server};
 use heist_net::{Builder, Runtime};
 use heist_scheduler::time::{Clock, ManualClock};

@@ -1,6 +1,6 @@
 //! Failures 57 and 58: peers that do not take their answers.
 
-use heist_net::server::http::Body;
+use heist_net::http::Body;
 use heist_net::server::{Ending, Limits};
 use hyper::service::service_fn;
 use hyper::{Request, Response};

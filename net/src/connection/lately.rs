@@ -4,17 +4,17 @@ use heist_scheduler::time::Instant;
 
 /// An instant of the last 26 days, to about a millisecond: of its nanoseconds, the bits 20 to 51.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lately(u32);
+pub(crate) struct Lately(u32);
 
 impl Lately {
     #[inline]
-    pub(super) fn at(instant: Instant) -> Lately {
+    pub(crate) fn at(instant: Instant) -> Lately {
         Lately((instant.as_nanos() >> UNIT) as u32)
     }
 
     /// When that was, up to a millisecond less, as seen from `now`, which may be before it: workers
     /// read the clock each for itself. After 26 days it is taken for what comes later, for now.
-    pub(super) fn seen_from(self, now: Instant) -> Instant {
+    pub(crate) fn seen_from(self, now: Instant) -> Instant {
         let age = Lately::at(now).0.wrapping_sub(self.0).cast_signed().max(0);
         let units = (now.as_nanos() >> UNIT).saturating_sub(age as u64);
         Instant::from_nanos(units << UNIT)

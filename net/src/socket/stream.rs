@@ -13,12 +13,12 @@ use std::task::{Context, Poll};
 
 use heist_reactor::Source;
 
-use crate::family::Any;
-use crate::link::Link;
-pub(crate) use crate::link::{accepted, uninterrupted};
-use crate::meter::Meter;
-use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
-use crate::sys;
+use crate::socket::family::Any;
+use crate::socket::link::Link;
+pub(crate) use crate::socket::link::{accepted, uninterrupted};
+use crate::socket::meter::Meter;
+use crate::socket::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::socket::sys;
 
 /// A connected socket of any family.
 ///

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use heist_scheduler::{task, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
-use crate::stream::Connected;
+use crate::socket::stream::Connected;
 
 /// Runs what hyper spawns (connections of HTTP/2, background work of clients) as tasks of the
 /// current runtime, under the name `hyper`.

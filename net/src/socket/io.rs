@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::link::Link;
-use crate::split::{Reading, Writing};
-use crate::stream::Connected;
+use crate::socket::link::Link;
+use crate::socket::split::{Reading, Writing};
+use crate::socket::stream::Connected;
 
 impl<F> AsyncRead for Connected<F> {
     fn poll_read(

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::conversation::Conversation;
-use crate::source::restoring;
+use crate::runtime::source::restoring;
 
 /// Says when the server begins to drain. A service finds it in the extensions of a request, and
 /// its clones wait independently of each other.
@@ -28,7 +28,7 @@ use crate::source::restoring;
 /// ```
 /// use std::convert::Infallible;
 ///
-/// use heist_net::server::http::{Body, Draining};
+/// use heist_net::http::{Body, Draining};
 /// use http_body_util::Full;
 /// use hyper::body::Bytes;
 /// use hyper::{Request, Response};

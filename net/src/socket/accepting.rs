@@ -9,13 +9,13 @@ use socket2::Socket as Bound;
 
 use super::peer::Peer;
 use super::socket_file::SocketFile;
-use crate::driver::{self, Driver, NoDriver};
-use crate::stream::uninterrupted;
-use crate::sys;
+use crate::runtime::driver::{self, Driver, NoDriver};
+use crate::socket::stream::uninterrupted;
+use crate::socket::sys;
 
 /// A listening socket under a runtime. Dropping it takes it from the event queue and closes the
 /// descriptor, and does no more to the socket: somebody else may have another descriptor of it.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     // Before the socket: the file goes while the socket listens.
     file: Option<SocketFile>,
     source: Source<sys::Listener>,
@@ -24,7 +24,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(
+    pub(crate) fn new(
         runtime: &Handle,
         bound: Bound,
         file: Option<SocketFile>,
@@ -36,7 +36,7 @@ impl Socket {
     }
 
     /// Leaves the file where it is in the end.
-    pub(super) fn keep_file(&mut self) {
+    pub(crate) fn keep_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.keep();
         }
@@ -46,7 +46,7 @@ impl Socket {
     ///
     /// Where one comes at a time, it looks for the next one rather than try to take it; in a crowd it
     /// takes until nobody is left.
-    pub(super) fn poll_accept(
+    pub(crate) fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(sys::Stream, Peer)>> {
@@ -74,7 +74,7 @@ impl Socket {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use crate::sys;
+    use crate::socket::sys;
 
     #[test]
     fn somebody_waits_until_the_last_is_taken() {

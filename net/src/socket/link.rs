@@ -14,12 +14,14 @@ use std::task::{Context, Poll, ready};
 use heist_reactor::{Direction, Interest, Source};
 use heist_scheduler::coop;
 
-use crate::meter::Meter;
-use crate::source::restoring;
-use crate::{buffers, driver, sys};
+use crate::runtime::driver;
+use crate::runtime::source::restoring;
+use crate::socket::buffers;
+use crate::socket::meter::Meter;
+use crate::socket::sys;
 
 /// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
-/// [split](crate::split) stream have in common.
+/// [split](crate::socket::split) stream have in common.
 ///
 /// All is done by shared reference here, and one task at a time waits in each direction: the streams and
 /// halves that show it to others give each direction one user.
@@ -291,7 +293,7 @@ const FIRST_LENGTH: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::Accept;
+    use crate::socket::sys::Accept;
 
     #[test]
     fn write_of_nothing_is_an_error_and_no_endless_loop() {

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use heist_scheduler::time::Instant;
 
-use super::ending::Ending;
+use crate::connection::ending::Ending;
 
 /// When a connection came, and how far its end has come, in one word: nanoseconds on the clock, but
 /// the lowest byte of them is used otherwise.
@@ -16,11 +16,11 @@ use super::ending::Ending;
 /// | 6 | always set: the word is never 0, so that an `Option` of what has one takes no more room |
 /// | 0 to 5 | 0, or one more than the [`Ending`] that the first of them told |
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Visit(NonZeroU64);
+pub(crate) struct Visit(NonZeroU64);
 
 /// Who keeps a connection counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holder {
+pub(crate) enum Holder {
     /// Its [`Place`](super::Place) or its task, each of which may go before the other.
     OneOfTwo,
     /// Its task, with the place in it.
@@ -30,23 +30,23 @@ pub(super) enum Holder {
 const _: () = assert!(Ending::ALL.len() < Visit::ENDING as usize);
 
 impl Visit {
-    pub(super) fn new(now: Instant) -> Visit {
+    pub(crate) fn new(now: Instant) -> Visit {
         Visit(Visit::ALWAYS | now.as_nanos() & !Visit::LOWEST)
     }
 
-    pub(super) fn since(self) -> Instant {
+    pub(crate) fn since(self) -> Instant {
         Instant::from_nanos(self.0.get() & !Visit::LOWEST)
     }
 
     /// The ending that was told first.
-    pub(super) fn ending(self) -> Option<Ending> {
+    pub(crate) fn ending(self) -> Option<Ending> {
         let told = (self.0.get() & Visit::ENDING).checked_sub(1)?;
         Ending::ALL.get(told as usize).copied()
     }
 
     /// A holder leaves and may tell of an ending. Returns whether it was the last one.
     #[must_use = "the last one ends it"]
-    pub(super) fn leave(&mut self, holder: Holder, ending: Option<Ending>) -> bool {
+    pub(crate) fn leave(&mut self, holder: Holder, ending: Option<Ending>) -> bool {
         if self.0.get() & Visit::ENDING == 0 {
             self.0 |= ending.map_or(0, |ending| ending as u64 + 1);
         }

@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::family::Tcp;
-use crate::listening::Listening;
-use crate::resolve::{self, Target};
-use crate::stream::{Connected, Stream};
-use crate::{driver, sys};
+use crate::runtime::driver;
+use crate::socket::family::Tcp;
+use crate::socket::listening::Listening;
+use crate::socket::resolve::{self, Target};
+use crate::socket::stream::{Connected, Stream};
+use crate::socket::sys;
 
 /// A TCP socket that accepts connections.
 ///
@@ -80,7 +81,7 @@ impl Connected<Tcp> {
         TcpStream::connected(socket).await
     }
 
-    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does,
+    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::socket::resolve()) does,
     /// and tries them as RFC 8305 says, in the order in which the system wants them tried, but with the
     /// families in turn. The next attempt begins when the one before it has failed, or after 250 ms; the
     /// first that succeeds wins, and the others are dropped.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use heist_reactor::{Closed, Interest, Kind, Queue};
 use heist_scheduler::{Handle, Harvest, Park, coop};
 
-use crate::source::Source;
+use crate::runtime::source::Source;
 
 /// A runtime's event queue, as its scheduler sees it.
 ///

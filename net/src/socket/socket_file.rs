@@ -20,10 +20,10 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::sys::BACKLOG;
+use crate::socket::sys::BACKLOG;
 
 /// Listens at `path`, where no file is or that of a socket that has gone.
-pub(super) fn bind(path: &Path) -> io::Result<(Socket, SocketFile)> {
+pub(crate) fn bind(path: &Path) -> io::Result<(Socket, SocketFile)> {
     if path.as_os_str().is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
     }
@@ -90,14 +90,14 @@ fn is_abandoned(path: &Path) -> bool {
 /// The file of a Unix socket, removed when this is dropped; unless another process has put its own
 /// in the place since. The owner drops it before it closes the socket.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
     keep: bool,
 }
 
 impl SocketFile {
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.keep = true;
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::link::Link;
+use crate::socket::link::Link;
 
 /// The reading direction of a borrowed stream; made by `split`.
 pub type ReadHalf<'a> = Reading<&'a Link>;

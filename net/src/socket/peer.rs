@@ -38,10 +38,10 @@ impl fmt::Display for Peer {
 /// IPv6 is told by its upper 64 bits as they are. IPv4 stands in `0:1::/32`, which belongs to
 /// nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin(NonZeroU64);
+pub(crate) struct Origin(NonZeroU64);
 
 impl Origin {
-    pub(super) fn of(address: IpAddr) -> Origin {
+    pub(crate) fn of(address: IpAddr) -> Origin {
         let number = match address.to_canonical() {
             IpAddr::V4(address) => 1 << 32 | u64::from(address.to_bits()),
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,

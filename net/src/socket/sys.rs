@@ -104,7 +104,7 @@ impl Stream {
         Ok(read.len())
     }
 
-    /// Reads into at most as many buffers as [`buffers`](crate::buffers) says.
+    /// Reads into at most as many buffers as [`buffers`](crate::socket::buffers) says.
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(rustix::io::readv(self, buffers)?)
     }
@@ -126,7 +126,7 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, LAST)?)
     }
 
-    /// Writes from at most as many buffers as [`buffers`](crate::buffers) says.
+    /// Writes from at most as many buffers as [`buffers`](crate::socket::buffers) says.
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         // `writev` would raise SIGPIPE where the peer has gone.
         let mut control = SendAncillaryBuffer::default();

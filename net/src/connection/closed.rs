@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Error;
+use crate::protocol::Error;
 use crate::server::{Ending, OverBudget};
 
 /// Why a connection ended.
@@ -60,7 +60,7 @@ pub enum Closed {
 
 impl Closed {
     /// The reason that an error of the socket stands for.
-    pub(super) fn lost(error: io::Error) -> Closed {
+    pub(crate) fn lost(error: io::Error) -> Closed {
         let inner = error.get_ref();
         match inner.is_some_and(|inner| inner.is::<heist_reactor::Closed>()) {
             true => Closed::Cancelled,
@@ -69,7 +69,7 @@ impl Closed {
     }
 
     /// As a server counts it; `finished` is what it calls an end in order.
-    pub(super) fn ending(&self, finished: Ending) -> Ending {
+    pub(crate) fn ending(&self, finished: Ending) -> Ending {
         match self {
             Closed::Finished | Closed::Aborted => finished,
             Closed::Lost(_) => Ending::Lost,
@@ -86,7 +86,7 @@ impl Closed {
 
     /// The reason when the orderly end itself fails: why it came to that end says more, if that was
     /// an error.
-    pub(super) fn or(self, failure: Closed) -> Closed {
+    pub(crate) fn or(self, failure: Closed) -> Closed {
         match self {
             Closed::Finished => failure,
             error => error,

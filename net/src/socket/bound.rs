@@ -11,7 +11,7 @@ use std::str::FromStr;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::socket_file::{self, SocketFile};
-use crate::sys;
+use crate::socket::sys;
 
 /// What can be listened on.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -202,7 +202,7 @@ impl Listener {
     }
 
     /// The socket, and what removes its file.
-    pub(super) fn into_parts(self) -> (Socket, Address, Option<SocketFile>) {
+    pub(crate) fn into_parts(self) -> (Socket, Address, Option<SocketFile>) {
         (self.socket, self.address, self.file)
     }
 }

@@ -11,10 +11,10 @@ use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
-use super::ending::Ending;
-use super::shared::Shared;
-use super::visit::Holder;
-use crate::driver;
+use crate::connection::ending::Ending;
+use crate::connection::visit::Holder;
+use crate::runtime::driver;
+use crate::server::Shared;
 
 /// The right of one connection to be there.
 ///
@@ -60,7 +60,7 @@ pub(crate) struct Stay {
 
 impl Place {
     /// The place of the connection of this number.
-    pub(super) fn new(server: &Arc<Shared>, key: usize) -> Place {
+    pub(crate) fn new(server: &Arc<Shared>, key: usize) -> Place {
         let server = Arc::clone(server);
         let key = u32::try_from(key).expect("there are never 2^32 sockets in a process");
         let stay = Stay { server, key, holder: Holder::Sole, busy: false, ending: None };
@@ -128,7 +128,7 @@ impl Place {
 
     /// The task's half of the connection's entry, for a task that the place may leave. Without one the
     /// place alone holds the entry: where it stays in its task, and where it never gets to one.
-    pub(super) fn seat(&mut self) -> Seat {
+    pub(crate) fn seat(&mut self) -> Seat {
         self.stay.holder = Holder::OneOfTwo;
         let Stay { server, key, .. } = &self.stay;
         Seat { server: Arc::clone(server), key: *key, polling: false, ending: None }
@@ -209,7 +209,7 @@ impl fmt::Debug for Place {
 pin_project_lite::pin_project! {
     /// The task of a connection whose place goes wherever its server takes it: serves the connection,
     /// unless the server cuts it off, and says how it ended.
-    pub(super) struct Serving<M, F> {
+    pub(crate) struct Serving<M, F> {
         #[pin]
         stage: Stage<M, F>,
         // Behind the stage: the place is free only after the socket is closed.
@@ -229,7 +229,7 @@ pin_project_lite::pin_project! {
 }
 
 /// The task's half of a connection's entry; the other is its [`Place`].
-pub(super) struct Seat {
+pub(crate) struct Seat {
     server: Arc<Shared>,
     key: u32,
     /// A poll is under way; found set by the destructor, the poll panicked.
@@ -242,7 +242,7 @@ where
     M: FnOnce() -> F,
     F: Future<Output = Ending>,
 {
-    pub(super) fn new(seat: Seat, begin: M) -> Serving<M, F> {
+    pub(crate) fn new(seat: Seat, begin: M) -> Serving<M, F> {
         Serving { stage: Stage::New { begin: Some(begin) }, seat }
     }
 }

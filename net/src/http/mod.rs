@@ -10,7 +10,7 @@
 //!    byte, or from the accept; between requests a connection may idle longer.
 //! 3. The request passes a gate. While the server is overloaded it is answered `503`; otherwise the
 //!    service is called, with a [`Body`] that is bounded in length and in time. In the request's
-//!    extensions it finds the [`Peer`](super::Peer) and a signal of the drain, [`Draining`].
+//!    extensions it finds the [`Peer`](crate::server::Peer) and a signal of the drain, [`Draining`].
 //! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
 //!    little, and charges what waits to the server's budget.
 //! 5. After the last answer of a connection, what the peer still sends is read and thrown away for
@@ -110,6 +110,8 @@ mod draining;
 mod figures;
 mod gate;
 mod guard;
+#[allow(unsafe_code)]
+pub(crate) mod hyper_rt;
 mod pace;
 mod reply;
 mod transport;
@@ -126,7 +128,7 @@ use hyper::{Request, Response, StatusCode};
 pub use body::{Body, BodyError};
 pub use draining::Draining;
 
-use super::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
+use crate::server::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
 use connection::Connection;
 use conversation::Conversation;
 use figures::{Figures, RefusedHook};
@@ -148,7 +150,7 @@ use transport::Transport;
 /// # async fn theirs(_: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
 /// #     Ok(Response::new(Empty::new()))
 /// # }
-/// use heist_net::server::http::{Body, Http};
+/// use heist_net::http::{Body, Http};
 /// use hyper::service::service_fn;
 ///
 /// let ours = service_fn(|request: Request<Body>| theirs(request.map(Body::into_incoming)));

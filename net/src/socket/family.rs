@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::os::unix;
 
-use crate::sys;
+use crate::socket::sys;
 
 /// TCP; see [`TcpStream`](crate::TcpStream) and [`TcpListener`](crate::TcpListener).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

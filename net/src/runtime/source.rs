@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use heist_reactor::{Direction, Drain};
 use heist_scheduler::coop;
 
-use crate::driver;
+use crate::runtime::driver;
 
 /// A file descriptor that is registered with a runtime's event queue; made by
 /// [`Driver::register`](crate::Driver::register).

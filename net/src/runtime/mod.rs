@@ -1,5 +1,10 @@
 //! A scheduler and an event queue, put together.
 
+pub(crate) mod driver;
+pub(crate) mod env;
+pub(crate) mod source;
+pub(crate) mod wakers;
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -9,8 +14,8 @@ use heist_reactor::{Config, Queue};
 use heist_scheduler::time::Clock;
 use heist_scheduler::{Handle, JoinHandle, ShutdownReport};
 
-use crate::driver::Driver;
-use crate::env::{self, EnvError};
+use self::driver::Driver;
+use self::env::EnvError;
 
 /// Worker threads that share one event queue and run tasks with sockets and timers.
 ///

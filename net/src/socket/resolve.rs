@@ -9,7 +9,8 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, timeout_at};
 use heist_scheduler::{AbortHandle, Handle, task};
 
-use crate::{driver, happy_eyeballs};
+use crate::runtime::driver;
+use crate::socket::happy_eyeballs;
 
 /// A place to connect to, as people write it: a host and a port.
 ///

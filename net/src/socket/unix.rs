@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
-use crate::family::Unix;
-use crate::listening::Listening;
-use crate::stream::{Connected, Stream};
-use crate::{driver, sys};
+use crate::runtime::driver;
+use crate::socket::family::Unix;
+use crate::socket::listening::Listening;
+use crate::socket::stream::{Connected, Stream};
+use crate::socket::sys;
 
 /// A Unix socket that accepts connections.
 ///

@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use heist_reactor::{Direction, Interest, Kind, Source};
 use heist_scheduler::coop;
 
-use crate::family::Family;
-use crate::source::restoring;
-use crate::stream::Connected;
-use crate::sys::Accept;
-use crate::{driver, sys};
+use crate::runtime::driver;
+use crate::runtime::source::restoring;
+use crate::socket::family::Family;
+use crate::socket::stream::Connected;
+use crate::socket::sys;
+use crate::socket::sys::Accept;
 
 /// A socket that accepts connections: a [`TcpListener`](crate::TcpListener) or a
 /// [`UnixListener`](crate::UnixListener).
