@@ -4,7 +4,7 @@
 //! # The way of one task
 //!
 //! 1. [`spawn`] puts a future into a cell (`task`), registers it with its home, and schedules it.
-//! 2. Scheduling (`core::schedule`) puts it where it will be found: on a worker, into that
+//! 2. Scheduling (`worker`) puts it where it will be found: on a worker, into that
 //!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then somebody is
 //!    woken, if the work that waits is worth it (`wake`).
 //! 3. A worker's turn (`worker`) finds a task: next slot, deque, injector, another worker's deque.
@@ -35,28 +35,19 @@
 
 #![forbid(unsafe_code)]
 
-mod alarm;
 mod blocking;
-mod builder;
 pub mod chunks;
 mod context;
 pub mod coop;
-mod core;
-mod exits;
 pub mod figures;
 mod injector;
-mod lessons;
-mod local;
 mod metrics;
 mod monitor;
 mod mutant;
-mod overload;
 mod panics;
 mod park;
 mod queue;
 mod runtime;
-mod spawn;
-mod suspects;
 mod sync;
 pub mod task;
 mod threads;
@@ -64,10 +55,10 @@ pub mod time;
 mod wake;
 mod worker;
 
-pub use builder::{Builder, StartError};
 pub use coop::{YieldNow, yield_now};
 pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};
+pub use runtime::builder::{Builder, StartError};
+pub use runtime::spawn::{spawn, spawn_blocking};
 pub use runtime::{EnterGuard, Handle, Runtime, ShutdownReport};
-pub use spawn::{spawn, spawn_blocking};
 pub use task::{AbortHandle, JoinError, JoinHandle};

@@ -4,10 +4,10 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::blocking::Kind;
-use crate::core::Remote;
 use crate::figures::{Histogram, Scale, Snapshot};
 use crate::runtime::Inner;
 use crate::time::Instant;
+use crate::worker::shared::Remote;
 
 /// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
 ///

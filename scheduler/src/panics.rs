@@ -9,7 +9,7 @@
 //! | [`Place::Waker`] | a waker that is called | the other wakers of its batch are called all the same |
 //! | [`Place::WakerDrop`] | a waker that is dropped | as above |
 //! | [`Place::JoinWaker`] | the waker of who joins a task | the task has ended as it would have |
-//! | `builder.rs` | `Builder::on_thread_start` | an error of `Builder::start` |
+//! | `runtime/builder.rs` | `Builder::on_thread_start` | an error of `Builder::start` |
 //! | [`Place::StopHook`] | `Builder::on_thread_stop` | the thread ends as it would have |
 //! | [`Place::Park`] | a `Park` that is called to wake or to close, or by a worker with a task in hand | a wake is tried once more; else as if it had done nothing |
 //! | [`Place::Worker`] | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |

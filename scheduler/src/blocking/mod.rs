@@ -15,10 +15,10 @@ use std::sync::{Arc, OnceLock};
 
 use async_task::ScheduleInfo;
 
-use crate::exits::Exits;
 use crate::figures::Histogram;
 use crate::runtime::{Handle, WeakHandle};
 use crate::task::{self, Birth, Home, JoinHandle, Owner, Refused, Task};
+use crate::threads::tracker::Exits;
 use crate::time::{Clock, Instant};
 use pool::Pool;
 pub(crate) use pool::{Bounds, Load};

@@ -13,12 +13,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::line::Line;
 use crate::context::{self, Context};
-use crate::exits::{Exits, Presence};
 use crate::figures::{Histogram, Scale};
 use crate::panics::{self, Place};
 use crate::runtime::Handle;
 use crate::task::{Refusal, Task, WakeStamp};
 use crate::threads;
+use crate::threads::tracker::{Exits, Presence};
 use crate::time::{Clock, Instant};
 
 pub(super) struct Pool {

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_task::{Runnable, ScheduleInfo};
 
 pub use crate::panics::{contain_hook, wake_all};
-pub use crate::spawn::Builder;
+pub use crate::runtime::spawn::Builder;
 pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 #[cfg(all(test, not(heist_loom)))]

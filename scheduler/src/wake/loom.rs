@@ -10,7 +10,7 @@ use loom::thread;
 use std::time::Duration;
 
 use super::{MonitorState, ParkKind, Sleep, Wake};
-use crate::alarm::Alarm;
+use crate::monitor::timer::Alarm;
 use crate::mutant::{self, Mutant, caught};
 
 /// What the workers share, in place of `Core`.

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::coop::Step;
-use crate::local::{Local, Pushed};
 use crate::panics;
 use crate::runtime::Handle;
 use crate::task::{Admission, Birth, Home, Refused, Task};
 use crate::time::{Instant, Place, TimerQueue};
+use crate::worker::context::{Local, Pushed};
 
 thread_local! {
     // Never dropped, so that no look has to ask whether it was. Who entered leaves, so at its end a

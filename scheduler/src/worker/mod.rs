@@ -1,16 +1,17 @@
 //! A worker: a value with one `turn`. A thread calls it in a loop; a simulation may call many in
 //! whatever order it likes.
 
+pub(crate) mod context;
+pub(crate) mod shared;
+pub(crate) mod stats;
+
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::context::{self, Context};
-use crate::core::{Core, Remote, due};
-use crate::lessons::Lessons;
-use crate::local::{Calling, Local};
+use crate::context::Context;
 use crate::panics::{self, Place};
 use crate::park::Harvest;
 use crate::queue::LocalQueue;
@@ -21,6 +22,9 @@ use crate::task::Task;
 use crate::time::Instant;
 use crate::wake::ParkKind;
 use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
+use crate::worker::context::{Calling, Local};
+use crate::worker::shared::{Core, Remote, due};
+use crate::worker::stats::Lessons;
 
 pub(crate) struct Worker {
     local: Rc<Local>,
@@ -71,7 +75,7 @@ impl Worker {
     /// A turn that panics, by a fault of the `Park` or of this crate, ends there: the worker goes on
     /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
-        let _scope = context::enter(Context::Worker(Rc::clone(&self.local)));
+        let _scope = crate::context::enter(Context::Worker(Rc::clone(&self.local)));
         self.remote().runs_here();
         let mut last = Instant::ZERO;
         while panics::contain(Place::Worker, || while self.turn() != Turn::Closed {}).is_none() {

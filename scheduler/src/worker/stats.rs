@@ -1,8 +1,8 @@
 //! What a worker learns from the lengths of its polls.
 
-use crate::core::{Core, Remote};
 use crate::time::Instant;
 use crate::wake::estimate::{BATCH_MAX, LONG_POLL, Recent, WORTH_A_WAKE, nanos};
+use crate::worker::shared::{Core, Remote};
 
 #[derive(Debug, Default)]
 pub(crate) struct Lessons {
@@ -65,9 +65,9 @@ impl Lessons {
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-    use crate::core::tests::of_one_worker;
     use crate::time::Clock;
     use crate::wake::estimate::Estimate;
+    use crate::worker::shared::tests::of_one_worker;
 
     /// Failure: tasks that only ever yield bring no events and let nobody rest, so the estimate stood
     /// where it was, and tasks from outside were taken one by one between 61 of theirs.

@@ -165,7 +165,7 @@ mod loom {
 
     #[test]
     fn mutants_are_caught() {
-        caught(Mutant::AlarmPutOff, "alarm::loom::a_ring_is_not_put_off");
+        caught(Mutant::AlarmPutOff, "monitor::timer::loom::a_ring_is_not_put_off");
     }
 }
 

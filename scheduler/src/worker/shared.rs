@@ -9,7 +9,7 @@ use crate::context;
 use crate::figures::{Counters, Distributions};
 use crate::injector::Injector;
 use crate::monitor::Watch;
-use crate::overload::Overload;
+use crate::monitor::overload::Overload;
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::SharedQueue;

@@ -7,11 +7,11 @@ use crossbeam_utils::CachePadded;
 
 use crate::context::Spent;
 use crate::coop::Step;
-use crate::core::{Core, Remote};
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::task::{Home, Task, WakeStamp};
 use crate::time::{Clock, Instant, Place, TimerQueue};
+use crate::worker::shared::{Core, Remote};
 
 pub(crate) struct Local {
     handle: Handle,

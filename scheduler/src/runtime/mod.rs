@@ -1,5 +1,8 @@
 //! A running scheduler: its handle, and its orderly end.
 
+pub(crate) mod builder;
+pub(crate) mod spawn;
+
 use std::future::Future;
 use std::panic::Location;
 use std::pin::pin;
@@ -11,14 +14,14 @@ use crossbeam_utils::CachePadded;
 
 use crate::blocking::{Blocking, Kind};
 use crate::context::{self, Context, Refusals};
-use crate::core::{self, Core};
-use crate::exits::{BlockedThreads, Exits};
 use crate::metrics::Metrics;
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal, Refused};
+use crate::threads::tracker::{BlockedThreads, Exits};
 use crate::time::{Clock, TimerQueue};
+use crate::worker::shared::{self, Core};
 
 /// A running scheduler with its threads; made by [`Builder`](crate::Builder).
 ///
@@ -348,7 +351,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.admit(&birth), future, core::schedule)
+        task::launch(self.admit(&birth), future, shared::schedule)
     }
 
     pub(crate) fn launch_blocking<T, W>(&self, kind: Kind, birth: &Birth, work: W) -> JoinHandle<T>
@@ -462,7 +465,7 @@ where
     F::Output: Send + 'static,
 {
     let Some(admission) = context::admit(&birth) else { outside_of_a_runtime() };
-    task::launch(admission, future, core::schedule)
+    task::launch(admission, future, shared::schedule)
 }
 
 #[cold]

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use crate::blocking::{Blocking, Bounds};
 use crate::context::{self, Context};
-use crate::core::Core;
-use crate::exits::Exits;
+use crate::monitor::overload::Rule;
 use crate::monitor::{Monitor, Watch};
-use crate::overload::Rule;
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::{self, LocalQueue};
 use crate::runtime::{Handle, Parts, Runtime};
 use crate::task::Home;
 use crate::threads;
+use crate::threads::tracker::Exits;
 use crate::time::{Clock, TimerQueue};
 use crate::wake::MAX_WORKERS;
 use crate::wake::estimate::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::worker::Worker;
+use crate::worker::shared::Core;
 
 /// Settings of a [`Runtime`].
 ///

@@ -1,5 +1,7 @@
 //! Threads and how they wait: the one face behind which a simulation puts its own.
 
+pub(crate) mod tracker;
+
 use std::io;
 use std::task::Wake;
 use std::thread::JoinHandle;

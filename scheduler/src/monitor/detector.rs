@@ -15,10 +15,10 @@
 
 use std::time::Duration;
 
-use crate::core::Remote;
 use crate::threads::Thread;
 use crate::time::Instant;
 use crate::wake::estimate::{LONG_POLL, MONITOR_PERIOD_MIN, nanos};
+use crate::worker::shared::Remote;
 
 /// What the monitor has seen of each worker.
 #[derive(Debug)]

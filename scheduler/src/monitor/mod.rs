@@ -4,16 +4,19 @@
 //! worker that is in a long poll. A thread calls it; it dozes as long as everybody rests, or soon
 //! rests again, so that neither an idle runtime nor a leisurely one pays for its looks.
 
+pub(crate) mod detector;
+pub(crate) mod overload;
+pub(crate) mod timer;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alarm::Alarm;
-use crate::core::Core;
 use crate::figures::Count;
-use crate::overload::Rule;
+use crate::monitor::detector::{Finding, Suspects};
+use crate::monitor::overload::Rule;
+use crate::monitor::timer::Alarm;
 use crate::panics::{self, Place};
-use crate::suspects::{Finding, Suspects};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::Instant;
 use crate::wake::MonitorState;
@@ -21,6 +24,7 @@ use crate::wake::estimate::{
     ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
     nanos,
 };
+use crate::worker::shared::Core;
 
 /// What workers tell the monitor.
 #[derive(Debug)]
@@ -287,9 +291,9 @@ impl Core {
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-    use crate::core::tests::of_one_worker;
     use crate::time::Clock;
     use crate::wake::estimate::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
+    use crate::worker::shared::tests::of_one_worker;
 
     #[test]
     fn monitor_looks_while_a_worker_runs_and_dozes_when_it_sleeps() {
