@@ -4,7 +4,7 @@
 //!
 //! - `cli` (default): the `heist` program and what only it needs.
 //! - `export`: what runtimes and servers count, as Prometheus text and for recorders of `metrics`.
-//! - `figures` (default): counters and histograms; without it every figure is 0.
+//! - `metrics` (default): counters and histograms; without it every figure is 0.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
 //!   and a timer.
 //! - `portable`: the event queue for systems without epoll, on Linux too.
@@ -19,7 +19,7 @@ pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport, WorkerMetrics,
-    coop, figures, spawn, spawn_blocking, task, time, yield_now,
+    coop, metrics, spawn, spawn_blocking, task, time, yield_now,
 };
 
 /// Sockets, and what joins them to hyper.

@@ -13,7 +13,7 @@ use crate::measure::progress;
 pub(crate) enum Peer {
     /// heist's `Protocol` engine.
     Heist,
-    /// The same without the feature `figures`: it counts nothing.
+    /// The same without the feature `metrics`: it counts nothing.
     HeistBare,
     /// heist's `async` sockets.
     HeistAsync,

@@ -13,8 +13,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::clock::Instant;
 use crate::context;
-use crate::time::Instant;
 
 /// Spends one operation of the current poll's budget.
 ///
@@ -124,7 +124,7 @@ pub fn poll_closing() -> Poll<()> {
 /// Outside a runtime, since there is no clock to ask.
 #[inline(always)]
 pub fn poll_step(cx: &mut Context<'_>) -> Poll<Step> {
-    context::step(cx).unwrap_or_else(|| crate::time::no_runtime("coop::poll_step()"))
+    context::step(cx).unwrap_or_else(|| context::no_runtime("coop::poll_step()"))
 }
 
 /// What is known of the poll under way; made by [`poll_step`].

@@ -37,11 +37,10 @@
 
 mod blocking;
 pub mod chunks;
+mod clock;
 mod context;
 pub mod coop;
-pub mod figures;
-mod injector;
-mod metrics;
+pub mod metrics;
 mod monitor;
 mod mutant;
 mod panics;
@@ -53,6 +52,7 @@ pub mod task;
 mod threads;
 pub mod time;
 mod wake;
+mod wheel;
 mod worker;
 
 pub use coop::{YieldNow, yield_now};

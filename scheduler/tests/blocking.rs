@@ -130,7 +130,7 @@ fn lookups_and_other_blocking_work_use_up_nothing_of_each_other() {
     assert_eq!((metrics.blocking_refused, metrics.lookup_refused), (1, 1));
     assert_eq!((metrics.blocking_threads, metrics.lookup_threads), (1, 1));
     assert_eq!((metrics.blocking_queue_depth, metrics.lookup_queue_depth), (0, 0));
-    assert!(cfg!(not(feature = "figures")) || metrics.lookup_wait.count() == 6);
+    assert!(cfg!(not(feature = "metrics")) || metrics.lookup_wait.count() == 6);
 }
 
 /// Failure: work that was refused counted as spawned.

@@ -1,5 +1,5 @@
 //! What is measured, and from when to when: on a clock that only the test moves.
-#![cfg(feature = "figures")]
+#![cfg(feature = "metrics")]
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};

@@ -437,7 +437,7 @@ fn the_budget_makes_an_always_ready_task_yield() {
     });
     assert!(greedy_done.load(Ordering::SeqCst));
     let yields: u64 = handle.metrics().workers.iter().map(|worker| worker.budget_yields).sum();
-    assert!(yields >= 100 || cfg!(not(feature = "figures")), "{yields}");
+    assert!(yields >= 100 || cfg!(not(feature = "metrics")), "{yields}");
 }
 
 /// Failures (tokio 4782, 2345): waits that are over already took as many rounds in one poll as there

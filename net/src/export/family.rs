@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heist_scheduler::figures::Snapshot;
+use heist_scheduler::metrics::Snapshot;
 
 /// One name on the page: a row of a table, with how to read its series from figures of type `T`.
 pub(super) struct Family<T> {

@@ -4,7 +4,7 @@
 //! # The way of a figure
 //!
 //! Where it happens, a worker counts it on a line of its own
-//! ([`figures`](heist_scheduler::figures)). Nothing else is written while the server works. When
+//! ([`metrics`](heist_scheduler::metrics)). Nothing else is written while the server works. When
 //! somebody asks for a page, [`Exporter`] reads the runtime's
 //! [`metrics`](heist_scheduler::Handle::metrics) and each server's, goes through its tables of
 //! families (one row a name), and puts every series either on the page or into the recorder, by its

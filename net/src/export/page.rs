@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use heist_scheduler::figures::Snapshot;
+use heist_scheduler::metrics::Snapshot;
 
 use super::family::{About, Labels, Sink, Value};
 

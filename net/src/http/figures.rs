@@ -4,7 +4,7 @@ use std::time::Duration;
 use std::{array, fmt, iter};
 
 use heist_scheduler::Handle;
-use heist_scheduler::figures::{Count, Histogram, Scale, Snapshot, Stripes};
+use heist_scheduler::metrics::{Counter, Histogram, PerWorker, Scale, Snapshot};
 use hyper::StatusCode;
 
 use crate::server::HttpMetrics;
@@ -12,7 +12,7 @@ use crate::server::HttpMetrics;
 /// The figures of one server.
 #[derive(Debug)]
 pub(super) struct Figures {
-    tallies: Stripes<Tally>,
+    tallies: PerWorker<Tally>,
     refused: Option<RefusedHook>,
 }
 
@@ -34,20 +34,20 @@ impl fmt::Debug for RefusedHook {
 /// What one worker counts.
 #[derive(Debug)]
 struct Tally {
-    begun: Count,
-    ended: Count,
-    abandoned: Count,
-    codes: [Count; CODES],
+    begun: Counter,
+    ended: Counter,
+    abandoned: Counter,
+    codes: [Counter; CODES],
     time: Histogram,
 }
 
 impl Default for Tally {
     fn default() -> Tally {
         Tally {
-            begun: Count::default(),
-            ended: Count::default(),
-            abandoned: Count::default(),
-            codes: array::from_fn(|_| Count::default()),
+            begun: Counter::default(),
+            ended: Counter::default(),
+            abandoned: Counter::default(),
+            codes: array::from_fn(|_| Counter::default()),
             time: Histogram::new(Scale::Time),
         }
     }
@@ -55,7 +55,7 @@ impl Default for Tally {
 
 impl Figures {
     pub(super) fn new(runtime: &Handle, refused: Option<RefusedHook>) -> Figures {
-        Figures { tallies: Stripes::new(runtime), refused }
+        Figures { tallies: PerWorker::new(runtime), refused }
     }
 
     /// A request came to the service, or to be refused.
@@ -124,7 +124,7 @@ const FIRST_CODE: u16 = 100;
 /// 100 to 999: what a [`StatusCode`] can be.
 const CODES: usize = 900;
 
-#[cfg(all(test, feature = "figures"))]
+#[cfg(all(test, feature = "metrics"))]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use heist_scheduler::chunks::{self, Chunks};
-use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
 use heist_scheduler::task;
 use heist_scheduler::time::Instant;
 use parking_lot::Mutex;

@@ -76,7 +76,7 @@ fn connection_counts_until_both_its_place_and_its_task_have_gone() {
     let (counts, times) = connections.counts();
     assert_eq!(counts.closed[Ending::Lost as usize], 1);
     assert_eq!(counts.closed[Ending::Finished as usize], 0);
-    assert_eq!(times.count(), u64::from(cfg!(feature = "figures")));
+    assert_eq!(times.count(), u64::from(cfg!(feature = "metrics")));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a server does and has done, as plain numbers.
 
-use heist_scheduler::figures::Snapshot;
+use heist_scheduler::metrics::Snapshot;
 
 use super::connections::Counts;
 use crate::connection::ending::{Ending, Refusal};
@@ -8,7 +8,7 @@ use crate::connection::ending::{Ending, Refusal};
 /// What a server does now, and has done since it started; see
 /// [`Server::metrics`](super::Server::metrics).
 ///
-/// The numbers of connections are exact; the others are 0 without the feature `figures`.
+/// The numbers of connections are exact; the others are 0 without the feature `metrics`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {

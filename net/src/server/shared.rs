@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use heist_scheduler::Handle;
-use heist_scheduler::figures::{Count, Stripes};
+use heist_scheduler::metrics::{Counter, PerWorker};
 
 use super::connections::Connections;
 use super::limits::Limits;
@@ -23,7 +23,7 @@ pub struct Shared {
     buffered: Budget,
     meter: Arc<Meter>,
     pub(crate) connections: Connections,
-    pub(crate) figures: Stripes<Figures>,
+    pub(crate) figures: PerWorker<Figures>,
     overloaded: Overloaded,
     /// The bounds of each connection, where the engine serves them: here, so that no connection
     /// has to hold them.
@@ -40,9 +40,9 @@ pub(crate) type Overloaded = Box<dyn Fn(&Handle) -> bool + Send + Sync>;
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// Connections that are doing something now. One stripe may be below zero.
-    pub(crate) busy: Count,
+    pub(crate) busy: Counter,
     /// Requests that were refused because the runtime was overloaded.
-    shed: Count,
+    shed: Counter,
 }
 
 impl Shared {
@@ -58,7 +58,7 @@ impl Shared {
             buffered: Budget::new(limits.buffered_bytes),
             meter: Arc::new(Meter::new(runtime)),
             connections: Connections::new(&limits),
-            figures: Stripes::new(runtime),
+            figures: PerWorker::new(runtime),
             overloaded,
             protocol_limits: OnceLock::new(),
             keeps_files: AtomicBool::new(false),

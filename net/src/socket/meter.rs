@@ -4,26 +4,26 @@ use std::fmt;
 
 use heist_scheduler::Handle;
 use heist_scheduler::coop::Step;
-use heist_scheduler::figures::{Count, Stripes};
+use heist_scheduler::metrics::{Counter, PerWorker};
 
 /// Counts the bytes that are read from and written to many sockets, each worker on cache lines of
 /// its own.
 ///
 /// The streams that a [`Server`](crate::Server) accepts carry its meter and count by themselves.
 pub struct Meter {
-    bytes: Stripes<Bytes>,
+    bytes: PerWorker<Bytes>,
 }
 
 #[derive(Debug, Default)]
 struct Bytes {
-    read: Count,
-    written: Count,
+    read: Counter,
+    written: Counter,
 }
 
 impl Meter {
     /// A meter for the sockets of `runtime`.
     pub(crate) fn new(runtime: &Handle) -> Meter {
-        Meter { bytes: Stripes::new(runtime) }
+        Meter { bytes: PerWorker::new(runtime) }
     }
 
     /// Bytes that were read so far.

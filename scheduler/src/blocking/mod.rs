@@ -15,11 +15,11 @@ use std::sync::{Arc, OnceLock};
 
 use async_task::ScheduleInfo;
 
-use crate::figures::Histogram;
+use crate::clock::{Clock, Instant};
+use crate::metrics::Histogram;
 use crate::runtime::{Handle, WeakHandle};
 use crate::task::{self, Birth, Home, JoinHandle, Owner, Refused, Task};
 use crate::threads::tracker::Exits;
-use crate::time::{Clock, Instant};
 use pool::Pool;
 pub(crate) use pool::{Bounds, Load};
 

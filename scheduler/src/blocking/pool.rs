@@ -12,14 +12,14 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::line::Line;
+use crate::clock::{Clock, Instant};
 use crate::context::{self, Context};
-use crate::figures::{Histogram, Scale};
+use crate::metrics::{Histogram, Scale};
 use crate::panics::{self, Place};
 use crate::runtime::Handle;
 use crate::task::{Refusal, Task, WakeStamp};
 use crate::threads;
 use crate::threads::tracker::{Exits, Presence};
-use crate::time::{Clock, Instant};
 
 pub(super) struct Pool {
     clock: Clock,
@@ -212,7 +212,7 @@ impl Pool {
 
     /// Under the lock of the state. Blocking work pays for a look at the clock of its own.
     fn note_wait(&self, task: &Task) {
-        if cfg!(feature = "figures") {
+        if cfg!(feature = "metrics") {
             self.wait.record_time(self.clock.now() - task.metadata().woken().at());
         }
     }

@@ -11,11 +11,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use crate::clock::Instant;
 use crate::coop::Step;
 use crate::panics;
 use crate::runtime::Handle;
 use crate::task::{Admission, Birth, Home, Refused, Task};
-use crate::time::{Instant, Place, TimerQueue};
+use crate::wheel::{CachedEntry, TimerQueue};
 use crate::worker::context::{Local, Pushed};
 
 thread_local! {
@@ -264,14 +265,14 @@ fn timers_of(context: &Context) -> &Arc<TimerQueue> {
 
 /// The entry that the current worker keeps for the next timer.
 #[inline]
-pub(crate) fn spare_timer() -> Option<Place> {
+pub(crate) fn spare_timer() -> Option<CachedEntry> {
     look_at_worker(Local::spare_timer).flatten()
 }
 
 /// Gives up a timer's entry: the current worker keeps it for the next timer if it can; otherwise, or
 /// for it, one is cancelled.
 #[inline]
-pub(crate) fn give_up_timer(place: Place) {
+pub(crate) fn give_up_timer(place: CachedEntry) {
     let mut place = Some(place);
     let kept = look_at_worker(|local| place.take().and_then(|place| local.keep_timer(place)));
     if let Some(place) = kept.flatten().or(place) {
@@ -379,6 +380,14 @@ pub(crate) fn refuse<T>() -> Poll<T> {
         thread.refusals.set((watched, refused || watched == core));
     });
     Poll::Pending
+}
+
+#[cold]
+pub(crate) fn no_runtime(what: &str) -> ! {
+    panic!(
+        "{what} was used outside a heist runtime, where there is no clock and nobody to fire \
+         timers: call it in a task, in `block_on`, or after `Handle::enter`"
+    )
 }
 
 /// Watches for waits that are [refused](refuse) on this thread, until it is dropped. There may be a

@@ -15,8 +15,8 @@
 
 use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::threads::Thread;
-use crate::time::Instant;
 use crate::wake::estimate::{LONG_POLL, MONITOR_PERIOD_MIN, nanos};
 use crate::worker::shared::Remote;
 

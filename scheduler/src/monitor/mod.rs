@@ -12,13 +12,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::figures::Count;
+use crate::clock::Instant;
+use crate::metrics::Counter;
 use crate::monitor::detector::{Finding, Suspects};
 use crate::monitor::overload::Rule;
 use crate::monitor::timer::Alarm;
 use crate::panics::{self, Place};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::time::Instant;
 use crate::wake::MonitorState;
 use crate::wake::estimate::{
     ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
@@ -44,7 +44,7 @@ pub(crate) struct Watch {
     /// How long the pause after the next such time is, in nanoseconds.
     pause: AtomicU64,
     /// Wakes that the monitor sent because work waited that nobody came to. Written by the monitor.
-    pub(crate) rescues: Count,
+    pub(crate) rescues: Counter,
 }
 
 impl Watch {
@@ -57,7 +57,7 @@ impl Watch {
             suspicious_until: AtomicU64::new(0),
             suspicious_again: AtomicU64::new(0),
             pause: AtomicU64::new(nanos(PAUSE_MIN)),
-            rescues: Count::default(),
+            rescues: Counter::default(),
         })
     }
 
@@ -291,7 +291,7 @@ impl Core {
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-    use crate::time::Clock;
+    use crate::clock::Clock;
     use crate::wake::estimate::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
     use crate::worker::shared::tests::of_one_worker;
 

@@ -15,8 +15,8 @@
 
 use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::time::Instant;
 
 /// What the monitor finds, and what workers tell it for that.
 #[derive(Debug)]

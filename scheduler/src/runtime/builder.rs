@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use crate::blocking::{Blocking, Bounds};
+use crate::clock::Clock;
 use crate::context::{self, Context};
 use crate::monitor::overload::Rule;
 use crate::monitor::{Monitor, Watch};
@@ -15,9 +16,9 @@ use crate::runtime::{Handle, Parts, Runtime};
 use crate::task::Home;
 use crate::threads;
 use crate::threads::tracker::Exits;
-use crate::time::{Clock, TimerQueue};
 use crate::wake::MAX_WORKERS;
 use crate::wake::estimate::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
+use crate::wheel::TimerQueue;
 use crate::worker::Worker;
 use crate::worker::shared::Core;
 

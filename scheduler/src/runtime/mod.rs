@@ -13,6 +13,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::blocking::{Blocking, Kind};
+use crate::clock::Clock;
 use crate::context::{self, Context, Refusals};
 use crate::metrics::Metrics;
 use crate::panics::{self, Place};
@@ -20,7 +21,7 @@ use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal, Refused};
 use crate::threads::tracker::{BlockedThreads, Exits};
-use crate::time::{Clock, TimerQueue};
+use crate::wheel::TimerQueue;
 use crate::worker::shared::{self, Core};
 
 /// A running scheduler with its threads; made by [`Builder`](crate::Builder).

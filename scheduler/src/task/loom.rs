@@ -10,8 +10,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::births::Birth;
 use super::registry::{Admission, Home, NoOwner, Ticket};
+use super::spawn_info::Birth;
 use crate::mutant::{self, Mutant, caught};
 
 /// What runs tasks, in place of `Core`.

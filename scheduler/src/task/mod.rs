@@ -9,12 +9,12 @@
 //! * whoever shuts down or aborts must find every live task: `registry`;
 //! * where a woken task goes is its owner's business: `launch` takes the function.
 
-mod births;
 mod guard;
 mod join;
 #[cfg(all(test, heist_loom))]
 mod loom;
 mod registry;
+mod spawn_info;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use async_task::{Runnable, ScheduleInfo};
 
 pub use crate::panics::{contain_hook, wake_all};
 pub use crate::runtime::spawn::Builder;
-pub(crate) use births::Birth;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) use registry::NoOwner;
 pub(crate) use registry::{Admission, Home, Owner, Refusal, Refused};
+pub(crate) use spawn_info::Birth;
 
-use crate::time::Instant;
+use crate::clock::Instant;
 use guard::Guarded;
 use registry::Ticket;
 

@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::Task;
-use super::births::{Birth, Births};
+use super::spawn_info::{Birth, Births};
 use crate::chunks::{self, Chunks};
 use crate::mutant::{self, Mutant};
 use crate::panics;

@@ -4,8 +4,9 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::instant::nanos;
-use super::{Instant, Timer};
+use super::Timer;
+use super::now::current_time;
+use crate::clock::{Instant, nanos};
 use crate::coop;
 
 /// Ticks every `period`, for the first time at once.
@@ -28,7 +29,7 @@ use crate::coop;
 ///
 /// If `period` is zero; and outside a runtime, as [`sleep`](super::sleep) does.
 pub fn interval(period: Duration) -> Interval {
-    interval_at(super::current_time("time::interval()"), period)
+    interval_at(current_time("time::interval()"), period)
 }
 
 /// Ticks every `period`, for the first time at `start`.
@@ -86,7 +87,7 @@ impl Interval {
         ready!(self.timer.poll_elapsed(cx));
         ready!(coop::poll_proceed(cx));
         let due = self.next_tick();
-        let now = super::current_time("an interval");
+        let now = current_time("an interval");
         self.timer.set(Some(self.missed.following(due, now, self.period)));
         Poll::Ready(due)
     }
@@ -107,7 +108,7 @@ impl Interval {
     ///
     /// Outside a runtime.
     pub fn reset(&mut self) {
-        self.timer.set(Some(super::current_time("Interval::reset()") + self.period));
+        self.timer.set(Some(current_time("Interval::reset()") + self.period));
     }
 
     /// What is done about missed ticks.

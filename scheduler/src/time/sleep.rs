@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Instant, Timer};
+use super::Timer;
+use super::now::current_time;
+use crate::clock::Instant;
 use crate::coop;
 
 /// Waits for `duration` from now.
@@ -30,7 +32,7 @@ use crate::coop;
 /// Outside a runtime, where there is no clock to measure the duration by. Call it in a task, in
 /// `block_on`, or after [`Handle::enter`](crate::Handle::enter).
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(super::current_time("time::sleep()") + duration)
+    sleep_until(current_time("time::sleep()") + duration)
 }
 
 /// Waits until `deadline`.

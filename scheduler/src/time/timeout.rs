@@ -9,7 +9,9 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use thiserror::Error;
 
-use super::{Instant, Timer};
+use super::Timer;
+use super::now::current_time;
+use crate::clock::Instant;
 use crate::coop;
 
 /// Runs `future` for at most `duration` from now.
@@ -42,7 +44,7 @@ use crate::coop;
 ///
 /// Outside a runtime, as [`sleep`](super::sleep) does.
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    timeout_at(super::current_time("time::timeout()") + duration, future)
+    timeout_at(current_time("time::timeout()") + duration, future)
 }
 
 /// Runs `future` until `deadline` at most; otherwise the same as [`timeout`].

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::Instant;
-use super::entries::Chunk;
-use super::place::Place;
-use super::queue::{Armed, Arming};
-use super::tick::Tick;
-use crate::{context, coop};
+use super::now::poll_time;
+use crate::clock::Instant;
+use crate::context::{self, no_runtime};
+use crate::coop;
+use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 
 /// A deadline that can be moved at next to no cost: one a connection is enough.
 ///
@@ -121,7 +120,7 @@ impl Timer {
             Phase::Set | Phase::Armed => {}
         }
         // The poll's own time is never later than now, so this is never early.
-        let now = super::poll_time("a timer");
+        let now = poll_time("a timer");
         if now >= self.deadline {
             return self.elapse();
         }
@@ -164,7 +163,7 @@ impl Timer {
         if self.chunk.is_some() {
             return false;
         }
-        let Some(Place { chunk, index }) = context::spare_timer() else {
+        let Some(CachedEntry { chunk, index }) = context::spare_timer() else {
             return false;
         };
         let tick = Tick::of_deadline(self.deadline);
@@ -185,7 +184,7 @@ impl Timer {
             let (armed, earlier) = queue.file(held, &mut arming);
             (armed, (earlier && queue.has_alarm()).then(|| Arc::clone(queue)))
         });
-        let Some((armed, alarmed)) = filed else { super::no_runtime("a timer") };
+        let Some((armed, alarmed)) = filed else { no_runtime("a timer") };
         if let Some(queue) = alarmed {
             queue.ring(&arming);
         }
@@ -193,7 +192,7 @@ impl Timer {
         match armed {
             Armed::Waits(place) => {
                 self.phase = Phase::Armed;
-                if let Some(Place { chunk, index }) = place {
+                if let Some(CachedEntry { chunk, index }) = place {
                     (self.chunk, self.index) = (Some(chunk), index);
                 }
                 Poll::Pending
@@ -217,7 +216,7 @@ impl Timer {
 
     fn disarm(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            context::give_up_timer(Place { chunk, index: self.index });
+            context::give_up_timer(CachedEntry { chunk, index: self.index });
         }
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::clock::{Clock, Instant};
 use crate::context::Spent;
 use crate::coop::Step;
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::task::{Home, Task, WakeStamp};
-use crate::time::{Clock, Instant, Place, TimerQueue};
+use crate::wheel::{CachedEntry, TimerQueue};
 use crate::worker::shared::{Core, Remote};
 
 pub(crate) struct Local {
@@ -25,7 +26,7 @@ pub(crate) struct Local {
     /// The time at the last poll boundary.
     pub(crate) now: Cell<Instant>,
     /// The entry of the timer that was given up here last, for the one that is armed next.
-    spare_timer: Cell<Option<Place>>,
+    spare_timer: Cell<Option<CachedEntry>>,
 }
 
 /// Whose wakers the worker calls at this moment.
@@ -94,13 +95,13 @@ impl Local {
     /// Keeps a timer's entry for the next timer. Gives back what has to be cancelled instead: the one
     /// kept before, or this one if it is in another's queue.
     #[inline]
-    pub(crate) fn keep_timer(&self, place: Place) -> Option<Place> {
+    pub(crate) fn keep_timer(&self, place: CachedEntry) -> Option<CachedEntry> {
         if place.is_in(self.timers()) { self.spare_timer.replace(Some(place)) } else { Some(place) }
     }
 
     /// The entry that was kept.
     #[inline]
-    pub(crate) fn spare_timer(&self) -> Option<Place> {
+    pub(crate) fn spare_timer(&self) -> Option<CachedEntry> {
         self.spare_timer.take()
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::context::Context;
 use crate::panics::{self, Place};
 use crate::park::Harvest;
@@ -19,7 +20,6 @@ use crate::runtime::Handle;
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::Task;
-use crate::time::Instant;
 use crate::wake::ParkKind;
 use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 use crate::worker::context::{Calling, Local};

@@ -5,22 +5,23 @@ use std::sync::{Arc, OnceLock};
 use async_task::ScheduleInfo;
 use crossbeam_utils::CachePadded;
 
+use crate::clock::{Clock, Instant};
 use crate::context;
-use crate::figures::{Counters, Distributions};
-use crate::injector::Injector;
+use crate::metrics::{Counters, Distributions};
 use crate::monitor::Watch;
 use crate::monitor::overload::Overload;
 use crate::panics::{self, Place};
 use crate::park::Park;
+use crate::queue::Injector;
 use crate::queue::SharedQueue;
 use crate::runtime::WeakHandle;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
 use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
-use crate::time::{Clock, Instant, TimerQueue};
 use crate::wake::estimate::{Estimate, WORTH_A_WAKE, nanos};
 use crate::wake::{Sleep, Wake};
+use crate::wheel::TimerQueue;
 
 pub(crate) struct Core {
     pub(crate) park: Arc<dyn Park>,

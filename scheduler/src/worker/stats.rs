@@ -1,6 +1,6 @@
 //! What a worker learns from the lengths of its polls.
 
-use crate::time::Instant;
+use crate::clock::Instant;
 use crate::wake::estimate::{BATCH_MAX, LONG_POLL, Recent, WORTH_A_WAKE, nanos};
 use crate::worker::shared::{Core, Remote};
 
@@ -65,7 +65,7 @@ impl Lessons {
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-    use crate::time::Clock;
+    use crate::clock::Clock;
     use crate::wake::estimate::Estimate;
     use crate::worker::shared::tests::of_one_worker;
 

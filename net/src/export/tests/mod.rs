@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
 use heist_tests::exposition::{Family, parse};
 
 use super::Exporter;
@@ -10,7 +10,7 @@ use crate::server::{Ending, HttpMetrics, Metrics, Refusal};
 use crate::{Builder, Runtime};
 
 mod docs;
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 mod own_figure;
 mod page;
 mod promtool;

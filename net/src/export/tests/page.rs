@@ -3,16 +3,16 @@
 use heist_tests::exposition::value;
 
 use super::super::Exporter;
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 use super::super::family::{Label, Labelled, write};
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 use super::super::page::{Page, Part};
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 use super::super::server::HTTP;
 use super::{exporter, read, runtime, server_figures};
 use crate::server::Metrics;
 
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 #[test]
 fn a_histogram_is_cumulative_and_ends_with_its_count() {
     let http = server_figures().http.unwrap();

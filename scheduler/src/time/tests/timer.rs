@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use super::super::{Clock, Instant, ManualClock, Timer};
-use super::{Count, NO_LIMIT, TICK};
+use crate::clock::{Clock, Instant, ManualClock};
+use crate::time::Timer;
+use crate::wheel::tests::{Count, NO_LIMIT, TICK};
 use crate::{Builder, Handle, Idle, Runtime};
 
 /// A task in name only: polls a timer, and knows how often it was woken.

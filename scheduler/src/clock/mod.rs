@@ -1,5 +1,7 @@
 //! Where the time comes from: the machine, or a test.
 
+mod instant;
+
 use std::sync::Arc;
 // Not the facade's types: a clock belongs to no model, and must work outside of them.
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Instant;
-use super::instant::nanos;
+pub use instant::Instant;
+pub(crate) use instant::nanos;
 
 /// A source of [`Instant`]s. Clones tell the same time.
 ///

@@ -1,6 +1,6 @@
 //! The wheel's unit of time.
 
-use super::Instant;
+use crate::clock::Instant;
 
 /// A number of ticks of 2^16 ns (65.5 µs) since the clock's origin.
 ///
@@ -8,7 +8,7 @@ use super::Instant;
 /// lies at or after every deadline that was rounded to it. All instants fit in 48 bits of ticks,
 /// so no deadline is too far for the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tick(u64);
+pub(crate) struct Tick(u64);
 
 impl Tick {
     /// Bits of a tick number.
@@ -20,7 +20,7 @@ impl Tick {
 
     /// The first tick at which a timer with this deadline may fire.
     #[inline]
-    pub(super) fn of_deadline(deadline: Instant) -> Tick {
+    pub(crate) fn of_deadline(deadline: Instant) -> Tick {
         Tick(deadline.as_nanos().div_ceil(1 << SHIFT)).min(Tick::LAST)
     }
 

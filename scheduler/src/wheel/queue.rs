@@ -9,15 +9,15 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::Instant;
+use super::cached::CachedEntry;
 use super::cancelled::{Cancelled, Taken};
 use super::entries::{Chunk, Entries};
 use super::entry::{Identity, Look};
+use super::levels::{Levels, SlotId};
 use super::mutant::{self, Mutant};
-use super::place::Place;
 use super::tick::Tick;
-use super::wheel::{SlotId, Wheel};
-use crate::figures::{Histogram, Scale};
+use crate::clock::Instant;
+use crate::metrics::{Histogram, Scale};
 use crate::panics;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,7 @@ pub(crate) type Alarm = Box<dyn Fn(Instant) + Send + Sync>;
 /// What is changed only under the queue's lock.
 struct Filed {
     /// With each entry's waker; one that does nothing when it has fired.
-    wheel: Wheel<Waker>,
+    wheel: Levels<Waker>,
     entries: Entries,
     /// Entries that were taken from the stack of cancelled ones and are not yet released.
     cancelled: Taken,
@@ -54,14 +54,14 @@ struct Filed {
 }
 
 /// An idle connection has a timer: besides its [`Entry`](super::entry::Entry) it takes this.
-const _: () = assert!(Wheel::<Waker>::ENTRY_BYTES <= 24);
+const _: () = assert!(Levels::<Waker>::ENTRY_BYTES <= 24);
 
 /// A timer that is about to be armed.
 ///
 /// Its waker is cloned before the queue is locked, and what is left of wakers is [let
 /// go](Arming::let_go) of after, as either may run code of the waker's owner.
 #[must_use = "wakers are left over"]
-pub(super) struct Arming {
+pub(crate) struct Arming {
     tick: Tick,
     waker: Waker,
     swept: Swept,
@@ -70,9 +70,9 @@ pub(super) struct Arming {
 /// What became of a timer that was to be armed.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Armed {
+pub(crate) enum Armed {
     /// It waits in this entry, or in the one it had.
-    Waits(Option<Place>),
+    Waits(Option<CachedEntry>),
     /// The deadline has passed already.
     Due,
     /// The queue holds as many timers as it can.
@@ -88,7 +88,7 @@ impl TimerQueue {
         TimerQueue {
             next: AtomicU64::new(NEVER),
             filed: Mutex::new(Filed {
-                wheel: Wheel::new(),
+                wheel: Levels::new(),
                 entries: Entries::default(),
                 cancelled: Taken::default(),
                 patience: PATIENCE,
@@ -188,18 +188,18 @@ impl TimerQueue {
 
     /// Whether the entries of this chunk are the queue's.
     #[inline]
-    pub(super) fn owns(&self, chunk: &Chunk) -> bool {
+    pub(crate) fn owns(&self, chunk: &Chunk) -> bool {
         chunk.hands_back_to(&self.cancelled)
     }
 
     /// Whether [`TimerQueue::ring`] does anything.
     #[inline]
-    pub(super) fn has_alarm(&self) -> bool {
+    pub(crate) fn has_alarm(&self) -> bool {
         self.alarm.is_some()
     }
 
     /// Calls the alarm, after an arming made the next deadline earlier. With no lock held.
-    pub(super) fn ring(&self, arming: &Arming) {
+    pub(crate) fn ring(&self, arming: &Arming) {
         self.alarm.iter().for_each(|alarm| alarm(arming.tick.instant()));
     }
 
@@ -208,7 +208,7 @@ impl TimerQueue {
     ///
     /// Unless it `Waits`, the timer still has the entry it had. Runs no code of the waker's owner.
     #[inline]
-    pub(super) fn file(&self, held: Option<u32>, arming: &mut Arming) -> (Armed, bool) {
+    pub(crate) fn file(&self, held: Option<u32>, arming: &mut Arming) -> (Armed, bool) {
         let Arming { tick, ref mut waker, ref mut swept } = *arming;
         let mut filed = self.filed.lock();
         if filed.closed {
@@ -255,13 +255,13 @@ impl TimerQueue {
 
     /// An entry that was free, with what the timer is about to be filed with.
     #[inline]
-    fn take_into_use(&self, filed: &mut Filed, tick: Tick, waker: Waker) -> Place {
+    fn take_into_use(&self, filed: &mut Filed, tick: Tick, waker: Waker) -> CachedEntry {
         let identity = Identity::of(&waker);
         let index = filed.wheel.insert(waker);
         filed.entries.make(index, &self.cancelled);
         let chunk = Arc::clone(filed.entries.chunk(index));
         chunk.at(index).arm(tick, identity);
-        Place { chunk, index }
+        CachedEntry { chunk, index }
     }
 
     /// Fires entries that are due, and files anew those that turn out not to be; how many fired.
@@ -353,7 +353,12 @@ impl TimerQueue {
 #[cfg(test)]
 impl TimerQueue {
     /// Arms a timer, as one on a worker of this queue's does.
-    pub(super) fn arm(&self, held: Option<&Place>, deadline: Instant, waker: &Waker) -> Armed {
+    pub(super) fn arm(
+        &self,
+        held: Option<&CachedEntry>,
+        deadline: Instant,
+        waker: &Waker,
+    ) -> Armed {
         let mut arming = Arming::new(deadline, waker);
         let (armed, earlier) = self.file(held.map(|place| place.index), &mut arming);
         if earlier {
@@ -366,7 +371,7 @@ impl TimerQueue {
 
 impl Arming {
     #[inline]
-    pub(super) fn new(deadline: Instant, waker: &Waker) -> Arming {
+    pub(crate) fn new(deadline: Instant, waker: &Waker) -> Arming {
         let (tick, waker) = (Tick::of_deadline(deadline), waker.clone());
         Arming { tick, waker, swept: Swept::default() }
     }
@@ -374,7 +379,7 @@ impl Arming {
     /// Drops the wakers that are left over. They may be of other tasks, with which the one that arms
     /// has nothing to do.
     #[inline]
-    pub(super) fn let_go(self) {
+    pub(crate) fn let_go(self) {
         panics::drop_all(self.swept.into_iter().flatten().chain([self.waker]));
     }
 }

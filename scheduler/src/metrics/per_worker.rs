@@ -13,30 +13,30 @@ use crate::runtime::Handle;
 /// all other threads.
 ///
 /// ```
-/// use heist_scheduler::figures::{Count, Stripes};
+/// use heist_scheduler::metrics::{Counter, PerWorker};
 ///
 /// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
-/// let served = Stripes::<Count>::new(runtime.handle());
+/// let served = PerWorker::<Counter>::new(runtime.handle());
 /// served.with(|count| count.add(1));
-/// assert_eq!(served.sum(Count::get), 1);
+/// assert_eq!(served.sum(Counter::get), 1);
 /// # Ok::<(), heist_scheduler::StartError>(())
 /// ```
 #[derive(Debug)]
-pub struct Stripes<T> {
+pub struct PerWorker<T> {
     runtime: Handle,
     workers: Box<[CachePadded<T>]>,
     /// Holding this = the right to write the figures of those who are no workers.
     others: CachePadded<Mutex<T>>,
 }
 
-impl<T> Stripes<T> {
+impl<T> PerWorker<T> {
     /// New figures for what happens in `runtime`.
     #[must_use]
-    pub fn new(runtime: &Handle) -> Stripes<T>
+    pub fn new(runtime: &Handle) -> PerWorker<T>
     where
         T: Default,
     {
-        Stripes {
+        PerWorker {
             runtime: runtime.clone(),
             workers: (0..runtime.workers()).map(|_| CachePadded::default()).collect(),
             others: CachePadded::default(),
@@ -53,7 +53,7 @@ impl<T> Stripes<T> {
         }
     }
 
-    /// As [`with`](Stripes::with), in a poll that knows its [`Step`] already: then this costs next
+    /// As [`with`](PerWorker::with), in a poll that knows its [`Step`] already: then this costs next
     /// to nothing.
     ///
     /// A step of another thread, or of an earlier poll, makes the figures inexact and does no other

@@ -3,16 +3,16 @@
 use std::panic::Location;
 use std::time::Duration;
 
+use super::{Histogram, Scale, Snapshot};
 use crate::blocking::Kind;
-use crate::figures::{Histogram, Scale, Snapshot};
+use crate::clock::Instant;
 use crate::runtime::Inner;
-use crate::time::Instant;
 use crate::worker::shared::Remote;
 
 /// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
 ///
 /// Counts are since the start. They are read one after the other while the workers go on, so two
-/// of them may differ by what happened in between. In a build without the feature `figures` counts
+/// of them may differ by what happened in between. In a build without the feature `metrics` counts
 /// and histograms are empty; what is there now, and whether there is overload, is told all the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

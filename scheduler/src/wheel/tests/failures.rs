@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::super::place::Place;
+use super::super::cached::CachedEntry;
 use super::super::queue::{Armed, TimerQueue};
 use super::super::tick::Tick;
-use super::super::{Clock, Instant};
 use super::{Bench, NO_LIMIT, Name, TICK, at, days};
+use crate::clock::{Clock, Instant};
 
 #[test]
 fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
@@ -187,7 +187,7 @@ fn lateness_is_counted_from_each_timers_own_tick() {
     bench.arm_waiting(1, at(1 << 22));
     bench.arm_waiting(2, at(1 << 23));
     assert_eq!(bench.queue.advance(at((1 << 22) + 7), NO_LIMIT, &mut Vec::new()), 2);
-    if cfg!(feature = "figures") {
+    if cfg!(feature = "metrics") {
         let lateness = bench.queue.lateness();
         assert_eq!((lateness.count(), lateness.total()), (2, (1 << 22) + 7 - (1 << 20) + 7));
     }
@@ -269,7 +269,7 @@ fn wakers_are_dropped_outside_the_lock() {
 #[test]
 fn many_threads_cancel_while_the_owner_arms_and_no_entry_is_lost() {
     let queue = TimerQueue::new(None);
-    let (sender, receiver) = std::sync::mpsc::channel::<Place>();
+    let (sender, receiver) = std::sync::mpsc::channel::<CachedEntry>();
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
         for _ in 0..3 {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::Instant;
-use super::super::place::Place;
+use super::super::cached::CachedEntry;
 use super::super::queue::Armed;
 use super::super::tick::Tick;
 use super::{Bench, NO_LIMIT, days};
+use crate::clock::Instant;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -54,9 +54,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     now: Instant,
-    waiting: BTreeMap<usize, (Instant, Place)>,
+    waiting: BTreeMap<usize, (Instant, CachedEntry)>,
     /// Fired, but not yet handed back.
-    fired: BTreeMap<usize, Place>,
+    fired: BTreeMap<usize, CachedEntry>,
     names: usize,
 }
 
@@ -177,7 +177,7 @@ proptest! {
             model.step(&bench, step);
         }
         prop_assert_eq!(bench.queue.len(), model.waiting.len());
-        model.fired.into_values().for_each(Place::cancel);
+        model.fired.into_values().for_each(CachedEntry::cancel);
         prop_assert_eq!(bench.queue.close().len(), model.waiting.len());
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Histogram, Scale};
+use crate::clock::Instant;
 use crate::task::WakeStamp;
-use crate::time::Instant;
 
 /// Histograms of one worker.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
-use super::Instant;
+use super::cached::CachedEntry;
 use super::mutant::{self, Mutant};
-use super::place::Place;
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
+use crate::clock::Instant;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts its wakes. Not loom's types: a count is no part of what is modelled.
@@ -80,7 +80,7 @@ fn at(tick: u64) -> Instant {
     Tick::from_number(tick).instant()
 }
 
-fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> Place {
+fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> CachedEntry {
     match queue.arm(None, at(tick), waker) {
         Armed::Waits(Some(place)) => place,
         other => panic!("expected the timer to wait, not {other:?}"),
@@ -97,7 +97,7 @@ fn advancing(tick: u64) -> Part {
     Box::new(move |queue| advance(queue, tick))
 }
 
-fn cancelling(place: Place) -> Part {
+fn cancelling(place: CachedEntry) -> Part {
     Box::new(move |_| place.cancel())
 }
 

@@ -26,7 +26,7 @@ use super::tick::Tick;
 use crate::chunks::Chunks;
 
 /// The slots, and for each entry of the queue its place in them and a value.
-pub(super) struct Wheel<T> {
+pub(super) struct Levels<T> {
     base: Tick,
     /// For each level a bit a slot, set while the slot has entries.
     occupied: [u64; LEVELS],
@@ -61,13 +61,13 @@ struct Links {
     previous: u32,
 }
 
-impl<T> Wheel<T> {
+impl<T> Levels<T> {
     /// Bytes that the wheel takes for each entry.
     pub(super) const ENTRY_BYTES: usize = Chunks::<Node<T>>::PLACE_BYTES;
 
-    pub(super) fn new() -> Wheel<T> {
+    pub(super) fn new() -> Levels<T> {
         let empty = |id| Slot { ends: Links::to(SLOT | id), least: Tick::LAST };
-        Wheel {
+        Levels {
             base: Tick::ZERO,
             occupied: [0; LEVELS],
             slots: (0..LEVELS as u32 * 64).map(empty).collect(),
@@ -150,7 +150,7 @@ impl<T> Wheel<T> {
 
     /// Moves the base towards `tick` as far as the next slot that has entries, and names that slot.
     ///
-    /// The caller empties it with [`Wheel::pop`]. With `None` the base is at `tick`.
+    /// The caller empties it with [`Levels::pop`]. With `None` the base is at `tick`.
     pub(super) fn reach(&mut self, tick: Tick) -> Option<SlotId> {
         let slot = self.first_slots().min_by_key(|&slot| self.start_of(slot));
         let slot = slot.filter(|&slot| self.start_of(slot) <= tick);
@@ -230,14 +230,14 @@ const UNFILED: u32 = SLOT - 1;
 mod tests {
     use super::*;
 
-    fn wheel(entries: u32) -> Wheel<()> {
-        let mut wheel = Wheel::new();
+    fn wheel(entries: u32) -> Levels<()> {
+        let mut wheel = Levels::new();
         (0..entries).for_each(|index| assert_eq!(wheel.insert(()), index));
         wheel
     }
 
     /// Moves to `tick`; the entries whose tick came, by what `ticks` says of them.
-    fn turn(wheel: &mut Wheel<()>, ticks: &[Tick], tick: Tick) -> Vec<u32> {
+    fn turn(wheel: &mut Levels<()>, ticks: &[Tick], tick: Tick) -> Vec<u32> {
         let mut came = Vec::new();
         while let Some(slot) = wheel.reach(tick) {
             while let Some(index) = wheel.pop(slot) {

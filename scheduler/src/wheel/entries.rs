@@ -9,16 +9,16 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::Instant;
 use super::cancelled::Cancelled;
 use super::entry::Entry;
 use super::mutant::{self, Mutant};
 use super::tick::Tick;
 use crate::chunks::CHUNK;
+use crate::clock::Instant;
 
 /// Entries next to each other, and the stack to which they are handed back.
 #[derive(Debug)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     cancelled: Arc<Cancelled>,
     entries: [Entry; CHUNK],
 }
@@ -49,21 +49,21 @@ impl Chunk {
 
     /// Whether the timer with this entry will wake `waker` no later than at `tick`.
     #[inline]
-    pub(super) fn waits(&self, index: u32, tick: Tick, waker: &Waker) -> bool {
+    pub(crate) fn waits(&self, index: u32, tick: Tick, waker: &Waker) -> bool {
         self.at(index).waits(tick, waker)
     }
 
     /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
     /// entry, which was another's: see [`Entry::take_over`].
     #[inline]
-    pub(super) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
+    pub(crate) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
         self.at(index).take_over(tick, Tick::reached(now), waker)
     }
 
     /// Whether a task that runs with the time `now` has nothing to do for its timer, whose entry was
-    /// filed at the deadline or earlier: see [`Timer::rests`](super::Timer::rests).
+    /// filed at the deadline or earlier: see [`Timer::rests`](crate::time::Timer::rests).
     #[inline]
-    pub(super) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
+    pub(crate) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
         let filed = || self.at(index).is_filed() || mutant::on(Mutant::TrustUnfiled);
         now < deadline && filed()
     }
@@ -71,7 +71,7 @@ impl Chunk {
     /// Moves a timer to another tick if that is no earlier, without a lock, and says whether it did. An
     /// earlier one changes nothing: [`Chunk::waits`] then says no.
     #[inline]
-    pub(super) fn postpone(&self, index: u32, tick: Tick) -> bool {
+    pub(crate) fn postpone(&self, index: u32, tick: Tick) -> bool {
         self.at(index).postpone(tick)
     }
 

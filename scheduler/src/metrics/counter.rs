@@ -1,23 +1,23 @@
 //! A number that grows.
 
-#[cfg(feature = "figures")]
+#[cfg(feature = "metrics")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count with one writer at a time: no read-modify-write, so it costs a load and a store.
 ///
-/// Keep it in [`Stripes`](super::Stripes), which see to the one writer. Two that add at once do no
+/// Keep it in [`PerWorker`](super::PerWorker), which see to the one writer. Two that add at once do no
 /// harm but to the count.
 ///
 /// ```
-/// let count = heist_scheduler::figures::Count::default();
+/// let count = heist_scheduler::metrics::Counter::default();
 /// count.add(2);
 /// assert_eq!(count.get(), 2);
 /// ```
 #[derive(Debug, Default)]
-pub struct Count(#[cfg(feature = "figures")] AtomicU64);
+pub struct Counter(#[cfg(feature = "metrics")] AtomicU64);
 
-#[cfg(feature = "figures")]
-impl Count {
+#[cfg(feature = "metrics")]
+impl Counter {
     /// Adds `amount`; to be called by one thread at a time. Wraps around at 2^64.
     #[inline]
     pub fn add(&self, amount: u64) {
@@ -38,8 +38,8 @@ impl Count {
     }
 }
 
-#[cfg(not(feature = "figures"))]
-impl Count {
+#[cfg(not(feature = "metrics"))]
+impl Counter {
     /// Counts nothing: this build has no figures.
     #[inline]
     pub fn add(&self, _amount: u64) {}

@@ -32,32 +32,6 @@ impl Instant {
     /// The latest instant there is, 584 years after the origin. A timer set to it never fires.
     pub const FAR_FUTURE: Instant = Instant(u64::MAX);
 
-    /// The current time of the runtime that this code runs in.
-    ///
-    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) tells a runtime's time, and
-    /// [`Clock::system`](super::Clock::system) that of all runtimes whose time is not moved by hand. This
-    /// does not fall back on the latter: a test that moves the time by hand would get an instant that
-    /// compares with none of its runtime's and looks as if it did.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
-    pub fn now() -> Instant {
-        crate::context::now().unwrap_or_else(|| no_clock("Instant::now()"))
-    }
-
-    /// The time at which the present poll began, which costs no look at the clock.
-    ///
-    /// Good enough for what happens in a poll that is as short as it should be, such as the time of
-    /// an event. Off the workers this is [`Instant::now`].
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, as [`Instant::now`] does.
-    pub fn of_poll() -> Instant {
-        crate::context::poll_time().unwrap_or_else(|| no_clock("Instant::of_poll()"))
-    }
-
     /// The instant `nanos` nanoseconds after the clock's origin.
     pub const fn from_nanos(nanos: u64) -> Instant {
         Instant(nanos)
@@ -77,15 +51,6 @@ impl Instant {
     #[inline]
     pub(crate) const fn nanos_since(self, earlier: Instant) -> u64 {
         self.0.saturating_sub(earlier.0)
-    }
-
-    /// How long ago this instant was by the current runtime's clock; zero if it is to come.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, as [`Instant::now`] does.
-    pub fn elapsed(self) -> Duration {
-        Instant::now().duration_since(self)
     }
 }
 
@@ -120,31 +85,13 @@ impl Sub<Duration> for Instant {
 }
 
 /// `duration` in nanoseconds; what does not fit is as good as for ever.
-pub(super) fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cold]
-fn no_clock(what: &str) -> ! {
-    panic!(
-        "{what} was used outside a heist runtime, so there is no telling whose time is meant: ask \
-         the runtime's `Handle::clock`, call it after `Handle::enter`, or use \
-         `std::time::Instant`"
-    )
 }
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outside_of_a_runtime_now_says_what_to_use_instead() {
-        for ask in [Instant::now, Instant::of_poll] {
-            let panic = std::panic::catch_unwind(ask).unwrap_err();
-            let message = panic.downcast::<String>().unwrap();
-            assert!(message.contains("std::time::Instant"), "{message}");
-        }
-    }
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {

@@ -12,10 +12,10 @@ use std::cell::Cell;
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
-use crate::injector::Injector;
+use super::injector::Injector;
+use crate::clock::Instant;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
-use crate::time::Instant;
 use crate::wake::estimate::{NEXT_IN_A_ROW, WORTH_A_WAKE, nanos};
 
 /// The owner's side.
@@ -201,7 +201,7 @@ fn aged(since: u64, now: Instant) -> bool {
     since != 0 && now.as_nanos().saturating_sub(since) > nanos(WORTH_A_WAKE)
 }
 
-pub(crate) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<Task> {
+pub(super) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<Task> {
     loop {
         match attempt() {
             Steal::Success(task) => return Some(task),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Count;
+use super::Counter;
 
 /// What the values of a histogram are, which is how its bounds are to be written.
 ///
@@ -19,11 +19,11 @@ pub enum Scale {
 /// How often values of each magnitude came, and their sum.
 ///
 /// Each bucket is twice as wide as the one before. Recording costs two loads and two stores and
-/// takes no lock. It has one writer at a time, like a [`Count`]; keep it in
-/// [`Stripes`](super::Stripes).
+/// takes no lock. It has one writer at a time, like a [`Counter`]; keep it in
+/// [`PerWorker`](super::PerWorker).
 ///
 /// ```
-/// use heist_scheduler::figures::{Histogram, Scale, Snapshot};
+/// use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
 /// use std::time::Duration;
 ///
 /// let histogram = Histogram::new(Scale::Time);
@@ -36,15 +36,15 @@ pub enum Scale {
 #[derive(Debug)]
 pub struct Histogram {
     scale: Scale,
-    buckets: [Count; BUCKETS],
-    sum: Count,
+    buckets: [Counter; BUCKETS],
+    sum: Counter,
 }
 
 impl Histogram {
     /// An empty histogram.
     #[must_use]
     pub fn new(scale: Scale) -> Histogram {
-        Histogram { scale, buckets: Default::default(), sum: Count::default() }
+        Histogram { scale, buckets: Default::default(), sum: Counter::default() }
     }
 
     /// Counts a value, in the unit of the scale: nanoseconds or things.
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(Scale::Number.bucket((1 << 26) + 1), BUCKETS - 1);
     }
 
-    #[cfg(feature = "figures")]
+    #[cfg(feature = "metrics")]
     #[test]
     fn quantiles_and_sums_of_several_histograms_are_those_of_all_their_values() {
         let (one, other) = (Histogram::new(Scale::Time), Histogram::new(Scale::Time));

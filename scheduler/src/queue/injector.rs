@@ -2,11 +2,11 @@
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
-use crate::queue::until_decided;
+use super::deque::until_decided;
+use crate::clock::Instant;
 use crate::sync::Injector as Tasks;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
-use crate::time::Instant;
 
 /// A FIFO queue that any thread pushes to and any worker takes from.
 pub(crate) struct Injector {

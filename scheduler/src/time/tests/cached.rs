@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::super::{Clock, Instant, ManualClock, Timer, TimerQueue};
-use super::{Count, TICK};
+use crate::clock::{Clock, Instant, ManualClock};
+use crate::time::Timer;
+use crate::wheel::TimerQueue;
+use crate::wheel::tests::{Count, TICK};
 use crate::{Builder, Idle, context};
 
 /// Runs a step in a task on the only worker of a runtime whose time stands still.

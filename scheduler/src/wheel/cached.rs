@@ -4,30 +4,30 @@
 //! over and over, with the same waker and a little later each time. So a worker keeps the entry that
 //! was given up last as its *spare*, for the timer that is armed there next. The wheel is told
 //! nothing: to it the entry is one that waits, as that of a timer whose deadline was
-//! [taken away](super::Timer::set). If the next timer has the same waker, arming it is a plain store.
+//! [taken away](crate::time::Timer::set). If the next timer has the same waker, arming it is a plain store.
 //!
 //! Only the worker itself comes to its spare, and gives it back before it sleeps. Until then it may
 //! fire like any other, which wakes its task once for nothing.
 
 use std::sync::Arc;
 
-#[cfg(all(test, heist_loom))]
-use super::Instant;
 use super::entries::Chunk;
 use super::queue::TimerQueue;
+#[cfg(all(test, heist_loom))]
+use crate::clock::Instant;
 #[cfg(test)]
 use {super::tick::Tick, std::task::Waker};
 
-/// An entry, to be used for a timer or [cancelled](Place::cancel).
+/// An entry, to be used for a timer or [cancelled](CachedEntry::cancel).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 #[must_use = "an entry that nobody cancels is lost to its queue"]
-pub(crate) struct Place {
-    pub(super) chunk: Arc<Chunk>,
-    pub(super) index: u32,
+pub(crate) struct CachedEntry {
+    pub(crate) chunk: Arc<Chunk>,
+    pub(crate) index: u32,
 }
 
-impl Place {
+impl CachedEntry {
     #[inline]
     pub(crate) fn is_in(&self, queue: &TimerQueue) -> bool {
         queue.owns(&self.chunk)
@@ -41,7 +41,7 @@ impl Place {
 }
 
 #[cfg(test)]
-impl Place {
+impl CachedEntry {
     pub(super) fn waits(&self, tick: Tick, waker: &Waker) -> bool {
         self.chunk.waits(self.index, tick, waker)
     }
@@ -62,10 +62,10 @@ impl Place {
 }
 
 /// Two that are held at the same time are equal if they are of the same entry.
-impl PartialEq for Place {
-    fn eq(&self, other: &Place) -> bool {
+impl PartialEq for CachedEntry {
+    fn eq(&self, other: &CachedEntry) -> bool {
         Arc::ptr_eq(&self.chunk, &other.chunk) && self.index == other.index
     }
 }
 
-impl Eq for Place {}
+impl Eq for CachedEntry {}

@@ -1,0 +1,34 @@
+//! What a worker counts, on lines that it alone writes.
+
+use super::Counter;
+use crate::park::Harvest;
+
+/// Events of one worker since it started.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) listens: Counter,
+    pub(crate) parks: Counter,
+    pub(crate) lane_polls: Counter,
+    pub(crate) events: Counter,
+    pub(crate) stale_events: Counter,
+    pub(crate) spurious_events: Counter,
+    pub(crate) useful_wakes: Counter,
+    pub(crate) empty_wakes: Counter,
+    pub(crate) steal_hits: Counter,
+    pub(crate) steal_misses: Counter,
+    pub(crate) stolen_tasks: Counter,
+    pub(crate) budget_yields: Counter,
+    pub(crate) timers_fired: Counter,
+    pub(crate) lane_errors: Counter,
+    pub(crate) long_polls: Counter,
+    pub(crate) preempted_polls: Counter,
+    pub(crate) recoveries: Counter,
+}
+
+impl Counters {
+    pub(crate) fn took(&self, harvest: Harvest) {
+        self.events.add(harvest.events as u64);
+        self.stale_events.add(harvest.stale as u64);
+        self.spurious_events.add(harvest.spurious as u64);
+    }
+}
