@@ -2,7 +2,6 @@
 //!
 //! # Features
 //!
-//! - `cli` (default): the `heist` program and what only it needs.
 //! - `export`: what runtimes and servers count, as Prometheus text and for recorders of `metrics`.
 //! - `metrics` (default): counters and histograms; without it every figure is 0.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor

@@ -3,8 +3,8 @@
 use heist_tests::hang_guard;
 use serde_json::Value;
 
-use crate::client::Client;
 use crate::server::{Server, expecting, form, head, noise};
+use heist_tests::http_client::Client;
 
 #[test]
 fn head_is_answered_as_get_without_content() {

@@ -5,8 +5,8 @@ use std::thread;
 
 use heist_tests::hang_guard;
 
-use crate::client::Client;
 use crate::server::{Server, form, head, noise};
+use heist_tests::http_client::Client;
 
 #[test]
 fn memory_does_not_grow_with_the_uploads() {

@@ -3,8 +3,8 @@
 use heist_tests::hang_guard;
 use rustix::process::Signal;
 
-use crate::client::Client;
 use crate::server::{Server, expecting, form, head, noise};
+use heist_tests::http_client::Client;
 
 /// Sends a head, and waits until the server asks for the body: by then it has the request.
 fn begin(client: &mut Client, body: &[u8]) {

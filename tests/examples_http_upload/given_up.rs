@@ -8,8 +8,8 @@ use std::time::Duration;
 use heist_tests::hang_guard;
 use socket2::SockRef;
 
-use crate::client::chunked;
 use crate::server::{Server, expecting, form, head, noise};
+use heist_tests::http_client::chunked;
 
 /// Begins an upload of 2 MiB and sends `length` bytes of it.
 fn begin(server: &Server, length: usize) -> TcpStream {

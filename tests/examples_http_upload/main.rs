@@ -14,9 +14,6 @@ mod server;
 mod storage;
 
 #[allow(dead_code, reason = "other tests use all of it")]
-#[path = "../program/client.rs"]
-mod client;
-#[allow(dead_code, reason = "other tests use all of it")]
 #[path = "../examples_probe/example.rs"]
 mod example;
 

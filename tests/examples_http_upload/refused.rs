@@ -2,8 +2,8 @@
 
 use heist_tests::hang_guard;
 
-use crate::client::{Response, chunked};
 use crate::server::{FILE, Server, form, form_of, head, noise};
+use heist_tests::http_client::{Response, chunked};
 
 #[track_caller]
 pub(crate) fn assert_refused(response: &Response, status: u16, word: &str) {

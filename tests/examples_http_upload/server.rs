@@ -10,8 +10,8 @@ use std::process::{Child, ChildStderr, Command};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
-use crate::client::{Client, Response};
 use crate::example::command;
+use heist_tests::http_client::{Client, Response};
 
 /// A running `http_upload`; killed when it is dropped.
 pub(crate) struct Server {

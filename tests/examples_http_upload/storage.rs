@@ -10,10 +10,10 @@ use heist_tests::{hang_guard, skipped};
 use rustix::process::Rlimit;
 use tempfile::TempDir;
 
-use crate::client::Response;
 use crate::example::command;
 use crate::refused::assert_refused;
 use crate::server::{FILE, Server, directory, files, form, form_of, head, noise};
+use heist_tests::http_client::Response;
 
 /// The answer has the reason without a path, and the log has it with one. The files are removed.
 #[track_caller]

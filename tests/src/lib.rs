@@ -1,5 +1,5 @@
-//! Tools that the tests share: an end for tests that hang, a word about programs that a test
-//! needs, a strict reader of Prometheus' text, and its own checker.
+//! Tools that the tests share: a limit for tests that hang, a check for external programs, a
+//! blocking HTTP client, a strict reader of Prometheus' text, and Prometheus' own checker.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -8,14 +8,15 @@ use std::thread;
 use std::time::Duration;
 
 pub mod exposition;
+pub mod http_client;
 pub mod promtool;
 
-/// Ends the whole test process if it lives too long: a test that waits for an event must not wait
-/// for ever when that does not come.
+/// Ends the test process if it runs too long: a test that waits for an event must end when the
+/// event does not come.
 #[must_use = "the guard watches until it is dropped"]
 pub struct HangGuard(#[allow(dead_code, reason = "dropped to end the watch")] Sender<()>);
 
-/// Watches over the test called `name` for two minutes.
+/// Gives the test called `name` two minutes.
 pub fn hang_guard(name: &'static str) -> HangGuard {
     let (end, ended) = channel();
     thread::spawn(move || {
@@ -27,13 +28,13 @@ pub fn hang_guard(name: &'static str) -> HangGuard {
     HangGuard(end)
 }
 
-/// Whether the external program `tool` is there to be used by the test called `test`.
+/// Whether the external program `tool`, which the test called `test` needs, is installed.
 ///
-/// If not, it says so on standard error, with the Debian package that has it, and the test should
-/// return.
+/// If it is missing, a line on standard error names the Debian package that has it, and the test
+/// should return.
 ///
 /// # Panics
-/// If it is not there and `HEIST_REQUIRE_TOOLS` is `1` in the environment.
+/// If it is missing and `HEIST_REQUIRE_TOOLS` is `1` in the environment.
 pub fn has_tool(test: &str, tool: &str, package: &str) -> bool {
     let mut probe = Command::new(tool);
     probe.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -47,7 +48,7 @@ pub fn has_tool(test: &str, tool: &str, package: &str) -> bool {
     false
 }
 
-/// Tells the user that the test called `test` did nothing for want of `need`.
+/// Reports on standard error that the test called `test` did nothing because `need` is missing.
 pub fn skipped(test: &str, need: &str) {
     // Not `eprintln!`, which the test runner captures.
     let _ = writeln!(io::stderr(), "SKIPPED {test}: needs {need}");

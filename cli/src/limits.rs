@@ -1,0 +1,127 @@
+//! The options that bound what peers may take.
+
+use std::time::Duration;
+
+use clap::Args;
+use heist::server::Limits;
+
+use crate::units;
+
+/// The bounds of the server. All are in force unless changed.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitOptions {
+    /// Connections at once; at this many nobody is accepted until one ends. 10000, or half the
+    /// descriptors if that is less, when not given
+    #[arg(long, value_name = "NUMBER", value_parser = units::positive)]
+    max_connections: Option<usize>,
+
+    /// Connections at once from one IPv4 address or IPv6 /64 network; more are closed. Raise it
+    /// behind a proxy
+    #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = units::positive)]
+    max_connections_per_address: usize,
+
+    /// Bound this machine's own addresses, too
+    #[arg(long)]
+    limit_loopback: bool,
+
+    /// From the first byte of a request's head to its last
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::patience)]
+    header_timeout: Duration,
+
+    /// Longest head of a request
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = units::room)]
+    max_header_bytes: usize,
+
+    /// Most header lines of a request
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = units::header_lines)]
+    max_headers: usize,
+
+    /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB; with 0 only empty ones
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
+    max_body: u64,
+
+    /// How long a request body may stand still
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
+    body_timeout: Duration,
+
+    /// How long a peer may take nothing of its answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
+    write_timeout: Duration,
+
+    /// How long a connection may do nothing
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::patience)]
+    idle_timeout: Duration,
+
+    /// Fewest bytes a second, each way, of a peer that sends or is sent something; 0 for no bound
+    #[arg(long, value_name = "BYTES", default_value = "500", value_parser = units::rate)]
+    min_rate: u32,
+
+    /// How long a peer may be slower than --min-rate, to begin with
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
+    rate_grace: Duration,
+
+    /// How long a closing connection waits for its peer, so that the last answer arrives; 0s for not
+    /// at all
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
+    linger_timeout: Duration,
+
+    /// How much of what the peer still sends is thrown away meanwhile
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::length)]
+    linger_bytes: usize,
+
+    /// Bytes that all connections together may buffer; who would exceed it is closed
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::room)]
+    max_buffered: usize,
+
+    /// Let everybody wait when overloaded, instead of answering some with 503
+    #[arg(long)]
+    no_shed: bool,
+}
+
+impl LimitOptions {
+    /// As the server takes them. Looks up how many descriptors the process may have.
+    pub(crate) fn to_limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            connections: self.max_connections.unwrap_or(defaults.connections),
+            per_address: self.max_connections_per_address,
+            limit_loopback: self.limit_loopback,
+            header_timeout: self.header_timeout,
+            header_bytes: self.max_header_bytes,
+            headers: self.max_headers,
+            max_body: self.max_body,
+            body_timeout: self.body_timeout,
+            min_receive_rate: self.min_rate,
+            min_send_rate: self.min_rate,
+            rate_grace: self.rate_grace,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            linger_timeout: self.linger_timeout,
+            linger_bytes: self.linger_bytes,
+            buffered_bytes: self.max_buffered,
+            shed: !self.no_shed,
+            ..defaults
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        limits: LimitOptions,
+    }
+
+    /// What --help shows as defaults is what the library does by default, but for the longest body.
+    #[test]
+    fn defaults_are_those_of_the_library() {
+        let options: Only = clap::Parser::try_parse_from(["heist"]).unwrap();
+        let limits = options.limits.to_limits();
+        assert_eq!(limits.max_body, 1 << 30);
+        assert_eq!(Limits { max_body: Limits::default().max_body, ..limits }, Limits::default());
+    }
+}

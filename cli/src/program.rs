@@ -1,0 +1,305 @@
+//! The program from its start to its end.
+
+use std::error::Error;
+use std::io;
+use std::iter;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use heist::Runtime;
+use heist::http::Http;
+use heist::server::{self, Address, Listener, Serve, Server};
+use hyper::service::service_fn;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::access::{AccessLog, AccessLogError, Writer};
+use crate::admin::{Admin, AdminError};
+use crate::app::App;
+use crate::console::{eprint, print};
+use crate::failures::Failures;
+use crate::handover::{self, HandoverError};
+use crate::logging::{self, FilterError, Logging};
+use crate::memory::Crowd;
+use crate::notices::Notices;
+use crate::notify::{self, Watchdog};
+use crate::options::Options;
+use crate::relay::Relay;
+use crate::reload::Reloads;
+use crate::routes::Routes;
+use crate::served::{self, Recorded, Recorder, Watched};
+use crate::signals::{Signals, Stop, Stopper};
+use crate::sockets::{SocketError, Sockets};
+use crate::units;
+
+/// The program while it serves.
+pub(crate) struct Program {
+    options: Options,
+    signals: Signals,
+    relay: Relay,
+    logging: Logging,
+    access: Option<Writer>,
+    runtime: Runtime,
+    app: Arc<App>,
+    server: Arc<Server>,
+    admin: Option<Admin>,
+    watchdog: Option<Watchdog>,
+}
+
+impl Program {
+    /// Starts to serve.
+    ///
+    /// Nothing that can fail for a reason of the user's comes after the first thread.
+    pub(crate) fn start(options: Options) -> Result<Program, StartError> {
+        let filter = logging::filter()?;
+        check_environment()?;
+        raise_descriptor_limit();
+        // Before this process opens a descriptor: a promise of LISTEN_FDS that was not kept
+        // would be one of its own.
+        let mut inherited = handover::inherited()?;
+        // Before anything that takes time: until then the default actions are in force, which kill.
+        let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
+        let stopper = Arc::new(stopper);
+        let relay = Relay::install(&stopper).map_err(StartError::Signals)?;
+        let notices = Notices::install().map_err(StartError::Signals)?;
+        let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
+        let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
+        let access = options.access_log.as_deref();
+        let access = access.map(|path| AccessLog::open(path, options.access_log_format));
+        let access = access.transpose()?;
+
+        let logging = Logging::start(filter, options.log_format);
+        let runtime = runtime(&options)?;
+        let app = App::new(runtime.handle().clone(), logging.dropped_lines());
+        let mut reloads = Reloads::default();
+        let (lines, access) = access.map(|access| access.start(&mut reloads)).unzip();
+        access.iter().for_each(|writer| app.show_access_log(writer));
+        let crowd = Crowd::look_after().map_err(StartError::Thread)?;
+        let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
+        let service = {
+            let routes = Routes::new(&app, options.public_metrics);
+            let service = service_fn(move |request| routes.decide(request).answer());
+            let http = Http::new(Recorded::new(service, &recorder)).on_refused(served::refused);
+            Watched::new(http, &recorder, crowd)
+        };
+        let server = serve(&options, sockets.public, &runtime, service, &stopper)?;
+        app.show(&server);
+        let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
+        announce(&server, admin.as_ref(), &runtime);
+        relay.start(duplicates).map_err(StartError::Thread)?;
+        notices.start(reloads).map_err(StartError::Thread)?;
+        let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
+        match inherited.and_then(|mut inherited| inherited.predecessor()) {
+            Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned)?,
+            None => notify::ready(),
+        }
+        Ok(Program {
+            options,
+            signals,
+            relay,
+            logging,
+            access,
+            runtime,
+            app,
+            server,
+            admin,
+            watchdog,
+        })
+    }
+
+    /// Serves until there is a reason to stop, and ends.
+    pub(crate) fn run(mut self) -> Stop {
+        let stop = self.signals.wait();
+        self.relay.end();
+        match stop {
+            Stop::HandedOver => self.leave_to_successor(),
+            Stop::Signal | Stop::ListenerFailed => self.go_on_for_a_while(),
+        }
+        self.end();
+        stop
+    }
+
+    /// The sockets are the other process's, also that of the admin. Nobody is told that we end, for
+    /// the service does not.
+    fn leave_to_successor(&mut self) {
+        self.server.keep_files();
+        if let Some(admin) = self.admin.take() {
+            admin.keep_files();
+            admin.end();
+        }
+    }
+
+    /// Load balancers may not know yet that we end.
+    fn go_on_for_a_while(&self) {
+        self.app.begin_ending();
+        notify::stopping();
+        let delay = self.options.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(?delay, "serving on until it is known that we end");
+            thread::sleep(delay);
+        }
+    }
+
+    fn end(self) {
+        let grace = self.options.grace;
+        tracing::info!(?grace, "draining");
+        let report = self.server.drain_blocking(grace);
+        let left = self.runtime.shutdown(CUT_TIME);
+        // Before that, a drain that takes long would have been taken for death.
+        drop(self.watchdog);
+        if let Some(admin) = self.admin {
+            admin.end();
+        }
+        // After the last request, and before the log that its errors go to.
+        drop(self.access);
+        let dropped_lines = self.logging.end();
+        print(format_args!("heist stopped: {report}; {dropped_lines} log lines dropped"));
+        if left.threads_left > 0 {
+            eprint(format_args!("{} threads did not end in {CUT_TIME:?}", left.threads_left));
+        }
+    }
+}
+
+fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
+    let builder = heist::Builder::new();
+    match options.workers {
+        Some(workers) => builder.workers(workers).start(),
+        None => builder.start(),
+    }
+}
+
+/// Refuses more workers than `--workers` may ask for. What is no number at all, the runtime refuses.
+fn check_environment() -> Result<(), StartError> {
+    let workers = std::env::var("HEIST_WORKERS").ok().and_then(|text| text.trim().parse().ok());
+    match workers {
+        Some(workers) if workers > units::MOST_WORKERS => Err(StartError::Workers(workers)),
+        _ => Ok(()),
+    }
+}
+
+/// Starts the server on `listeners`.
+fn serve(
+    options: &Options,
+    listeners: Vec<Listener>,
+    runtime: &Runtime,
+    service: impl Serve,
+    stopper: &Arc<Stopper>,
+) -> Result<Arc<Server>, server::StartError> {
+    let stopper = Arc::clone(stopper);
+    let builder = Server::builder()
+        .name("http")
+        .limits(options.limits.to_limits())
+        .on_listener_lost(move |_, _| stopper.listener_failed())
+        .serve(service);
+    let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
+    Ok(Arc::new(builder.start_on(runtime.handle())?))
+}
+
+/// Raises the soft limit on descriptors to the hard one.
+///
+/// Every connection is a descriptor, and the soft limit is low for the sake of programs that use
+/// `select`. Where it cannot be raised, what there is has to do.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+/// Says what to open.
+fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
+    let urls: Vec<_> = server.addresses().iter().map(url).collect();
+    let workers = match runtime.handle().workers() {
+        1 => "1 worker".to_owned(),
+        workers => format!("{workers} workers"),
+    };
+    let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.url()));
+    let curl = curl(&server.addresses()[0]);
+    print(format_args!("heist serving on {} ({workers}){admin}; try: {curl}", urls.join(", ")));
+    let limits = server.shared().limits();
+    tracing::info!(addresses = ?server.addresses(), ?limits, "serving");
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = limits.connections;
+    if connections as u64 >= descriptors {
+        tracing::warn!(
+            connections,
+            descriptors,
+            "--max-connections is beyond the limit on open files: raise ulimit -n or LimitNOFILE="
+        );
+    }
+}
+
+/// What to open in a browser; a Unix socket has no such thing, so it is named as it was given.
+pub(super) fn url(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => format!("http://{address}/"),
+        Address::Unix(_) | Address::Abstract(_) => address.to_string(),
+    }
+}
+
+/// A command that shows that the server is there.
+fn curl(address: &Address) -> String {
+    match address {
+        Address::Tcp(_) => format!("curl {}", url(address)),
+        Address::Unix(path) => format!("curl --unix-socket {} http://localhost/", path.display()),
+        Address::Abstract(name) => {
+            let name = String::from_utf8_lossy(name);
+            format!("curl --abstract-unix-socket {name} http://localhost/")
+        }
+    }
+}
+
+/// Why serving did not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Inherited(#[from] HandoverError),
+    #[error(transparent)]
+    Bind(#[from] SocketError),
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogError),
+    #[error("HEIST_WORKERS is {0}, and there may be at most {most}; correct or unset it", most = units::MOST_WORKERS)]
+    Workers(usize),
+    #[error("cannot keep a second descriptor of the listening sockets: {0}")]
+    Duplicates(#[source] io::Error),
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] io::Error),
+    #[error("cannot start: {0}")]
+    Runtime(#[from] heist::StartError),
+    #[error(transparent)]
+    Serve(#[from] server::StartError),
+    #[error("cannot start the admin listener: {0}")]
+    Admin(#[from] AdminError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    #[error("the process that was to be replaced is gone: {0}")]
+    Orphaned(#[source] io::Error),
+}
+
+impl StartError {
+    /// What to do about it, if its own words do not say.
+    pub(crate) fn cure(&self) -> String {
+        match self.errno() {
+            Some(libc::EMFILE) => {
+                let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+                format!("; this process may open {limit} files: raise ulimit -n or LimitNOFILE=")
+            }
+            Some(libc::ENFILE) => "; the machine has no descriptors left: raise fs.file-max".into(),
+            Some(libc::EAGAIN) if matches!(self, StartError::Thread(_)) => {
+                "; raise ulimit -u or TasksMax=, or lower --workers".into()
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The number of the system's error that is behind it.
+    fn errno(&self) -> Option<i32> {
+        let first: &(dyn Error + 'static) = self;
+        let mut chain = iter::successors(Some(first), |&error| error.source());
+        chain.find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error())
+    }
+}
+
+/// How long the threads may take to drop what was cut.
+const CUT_TIME: Duration = Duration::from_secs(5);

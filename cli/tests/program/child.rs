@@ -1,0 +1,158 @@
+//! The program as a child process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use heist_tests::exposition;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use heist_tests::http_client::Client;
+
+/// A running `heist`; killed when it is dropped, with the processes that it handed over to.
+pub(crate) struct Program {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// The line that says what to open.
+    pub(crate) greeting: String,
+}
+
+/// A page for Prometheus.
+pub(crate) struct Figures(Vec<exposition::Family>);
+
+impl Figures {
+    /// The value of the one series called `name` that has these labels.
+    #[track_caller]
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        exposition::value(&self.0, name, labels)
+            .unwrap_or_else(|| panic!("no {name} with {labels:?}, or several"))
+    }
+}
+
+/// What a program left behind.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Program {
+    /// Starts it on a port of the system's choice, and waits until it listens.
+    pub(crate) fn start(options: &[&str]) -> Program {
+        let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        // On a machine that is busy with something else it may rightly find itself overloaded.
+        Program::spawn(command().args(anywhere).arg("--no-shed").args(options))
+    }
+
+    /// Starts `command`, and waits until it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Program {
+        let mut child = command.process_group(0).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        stdout.read_line(&mut greeting).unwrap();
+        let program = Program { child, stdout, greeting };
+        if program.greeting.is_empty() {
+            panic!("heist did not start: {:?}", program.wait());
+        }
+        program
+    }
+
+    /// The first TCP address that it says it listens on.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let (_, rest) = self.greeting.split_once("http://").expect("no URL in the greeting");
+        let (address, _) = rest.split_once('/').unwrap();
+        address.parse().unwrap()
+    }
+
+    /// Where its admin listener is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        let (_, rest) = self.greeting.split_once("admin on http://").expect("no admin listener");
+        let (address, _) = rest.split_once('/').unwrap();
+        address.parse().unwrap()
+    }
+
+    /// Its figures now.
+    pub(crate) fn figures(&self) -> Figures {
+        let page = Client::connect(self.admin()).get("/metrics");
+        Figures(exposition::parse(page.text()).unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The next line on its standard output; empty at the end.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// The next line on its standard error that contains `words`.
+    pub(crate) fn error_line_with(&mut self, words: &str) -> String {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        loop {
+            let mut byte = [0];
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "no line says {words:?}");
+            line.push(byte[0]);
+            if byte[0] == b'\n' {
+                let text = String::from_utf8(std::mem::take(&mut line)).unwrap();
+                if text.contains(words) {
+                    return text;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Outcome {
+        let mut outcome = Outcome { code: None, stdout: String::new(), stderr: String::new() };
+        self.stdout.read_to_string(&mut outcome.stdout).unwrap();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut outcome.stderr).unwrap();
+        outcome.code = self.child.wait().unwrap().code();
+        outcome
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = kill_process_group(self.pid(), Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary, with an environment that does not depend on who runs the tests.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heist"));
+    prepare(&mut command);
+    command
+}
+
+/// Sets `command` up to be watched.
+pub(crate) fn prepare(command: &mut Command) {
+    command.env_remove("RUST_LOG").env_remove("HEIST_WORKERS").env_remove("HEIST_SHARDS");
+    command.env_remove("HEIST_BLOCKING_THREADS").env_remove("HEIST_BUDGET");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+}
+
+/// Runs it to an end that comes by itself.
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    let output = command.output().unwrap();
+    Outcome {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}

@@ -1,0 +1,17 @@
+//! The program `heist` from outside: the real binary, over real sockets and signals.
+
+mod access;
+mod admin;
+mod bodies;
+mod child;
+mod draining;
+mod figures;
+mod flags;
+mod limits;
+mod memory;
+mod pages;
+mod prometheus;
+mod restarting;
+mod signals;
+mod starting;
+mod tools;

@@ -1,0 +1,261 @@
+//! Restarts in which nobody loses anything.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use heist_tests::{hang_guard, has_tool};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::child::Program;
+use heist_tests::http_client::Client;
+
+/// Has the program `old` hand over; returns the process that greets.
+fn restart(program: &mut Program, old: Pid) -> Pid {
+    kill_process(old, Signal::USR2).unwrap();
+    loop {
+        let line = program.line();
+        if line.starts_with("heist serving on ") {
+            assert_eq!(line, program.greeting, "it listens elsewhere");
+            break;
+        }
+        // An earlier one.
+        assert_stopped_well(&line);
+    }
+    let line = program.error_line_with("a new process has taken over");
+    let (_, successor) = line.trim_end().split_once("successor=").expect("no successor is named");
+    Pid::from_raw(successor.parse().unwrap()).unwrap()
+}
+
+#[track_caller]
+fn assert_stopped_well(line: &str) {
+    assert!(line.starts_with("heist stopped: ") && line.contains(", 0 cut, "), "{line}");
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A connection with a request that nobody has answered yet.
+fn asking(program: &Program) -> Client {
+    let mut client = program.connect();
+    client.send("GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    client
+}
+
+/// Failure: connections in the backlog, or requests on their way, are lost by a restart.
+#[test]
+fn twenty_restarts_under_load_lose_no_request() {
+    let _guard = hang_guard("restarts");
+    if !has_tool("twenty_restarts_under_load_lose_no_request", "wrk", "wrk") {
+        return;
+    }
+    let mut program = Program::start(&["--workers", "2"]);
+    let url = format!("http://{}/", program.address());
+    let mut command = Command::new("wrk");
+    let wrk = command.args(["-t1", "-c16", "-d300s", &url]).stdout(Stdio::piped());
+    let mut wrk = Killed(wrk.stdin(Stdio::null()).spawn().unwrap());
+    let mut process = program.pid();
+    for _ in 0..20 {
+        // Connections of one request each, beside those that stay.
+        let mut waiting: Vec<_> = (0..8).map(|_| asking(&program)).collect();
+        process = restart(&mut program, process);
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+    }
+    kill_process(Pid::from_child(&wrk.0), Signal::INT).unwrap();
+    let mut report = String::new();
+    wrk.0.stdout.take().unwrap().read_to_string(&mut report).unwrap();
+    assert!(report.contains("requests in"), "{report}");
+    assert!(!report.contains("Socket errors"), "{report}");
+    assert!(!report.contains("Non-2xx"), "{report}");
+    kill_process(process, Signal::TERM).unwrap();
+    let outcome = program.wait();
+    outcome.stdout.lines().for_each(assert_stopped_well);
+}
+
+/// Failure: the service is gone because the new version does not start.
+#[test]
+fn program_that_cannot_be_replaced_serves_on() {
+    let _guard = hang_guard("failed restart");
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Linked, not written: what a process has open for writing cannot be started, and each child
+    // that another test starts at that moment has it open for a while.
+    let installed = directory.join(format!("heist-replaced-{}", std::process::id()));
+    fs::hard_link(env!("CARGO_BIN_EXE_heist"), &installed).unwrap();
+    let mut command = Command::new(&installed);
+    crate::child::prepare(&mut command);
+    command.args(["--listen", "127.0.0.1:0", "--admin", "none"]);
+    let mut program = Program::spawn(&mut command);
+    // The new version is no good.
+    fs::remove_file(&installed).unwrap();
+    symlink("/bin/false", &installed).unwrap();
+    program.signal(Signal::USR2);
+    assert!(program.error_line_with("serving on").contains("exit status: 1"));
+    assert_eq!(program.connect().get("/").status, 200);
+    // Mended, it takes over.
+    fs::remove_file(&installed).unwrap();
+    fs::hard_link(env!("CARGO_BIN_EXE_heist"), &installed).unwrap();
+    let old = program.pid();
+    let new = restart(&mut program, old);
+    assert_eq!(program.connect().get("/").status, 200);
+    kill_process(new, Signal::TERM).unwrap();
+    program.wait().stdout.lines().for_each(assert_stopped_well);
+    fs::remove_file(&installed).unwrap();
+}
+
+/// Failure: the file of a Unix socket goes with the old process, and nobody finds the new one.
+#[test]
+fn unix_socket_is_handed_over_with_its_file() {
+    let _guard = hang_guard("unix restart");
+    let path = crate::starting::socket_path("handed-over");
+    let address = format!("unix:{}", path.display());
+    let mut command = crate::child::command();
+    let mut program = Program::spawn(command.args(["--listen", &address, "--admin", "none"]));
+    let old = program.pid();
+    let new = restart(&mut program, old);
+    // The old one has ended when it says so.
+    assert_stopped_well(&program.line());
+    assert_eq!(Client::connect_unix(&path).get("/").status, 200);
+    kill_process(new, Signal::TERM).unwrap();
+    program.wait().stdout.lines().for_each(assert_stopped_well);
+    let _ = fs::remove_file(&path);
+}
+
+/// A client that counts what it asked for and what it got, until it is told to stop.
+///
+/// It keeps its connection while the server does. A close between two answers is lawful only if an
+/// answer said so; any other end of a connection, at whatever moment, is a lost request.
+fn count(address: SocketAddr, stop: &AtomicBool) -> Counted {
+    let mut counted = Counted::default();
+    while !stop.load(Ordering::Relaxed) {
+        let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+        stream.get_ref().set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        loop {
+            counted.asked += 1;
+            match ask(&mut stream) {
+                Ok(keeps) => {
+                    counted.answered += 1;
+                    if !keeps || stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    counted.errors.push(error);
+                    break;
+                }
+            }
+        }
+    }
+    counted
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    asked: u64,
+    answered: u64,
+    errors: Vec<io::Error>,
+}
+
+/// Sends a request and reads its answer; says whether the connection stays.
+fn ask(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+    stream.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")?;
+    let (mut keeps, mut length, mut line) = (true, 0, String::new());
+    loop {
+        line.clear();
+        if stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match line.trim_end() {
+            "" => break,
+            "connection: close" => keeps = false,
+            other => {
+                if let Some(value) = other.strip_prefix("content-length: ") {
+                    length = value.parse().unwrap();
+                }
+            }
+        }
+    }
+    stream.read_exact(&mut vec![0; length])?;
+    Ok(keeps)
+}
+
+/// Starts a heist that serves on a socket which stays open when it ends, as a service manager does.
+fn start_on(listener: &TcpListener) -> Program {
+    let mut shell = Command::new("sh");
+    let script = "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_heist"), "--admin", "none", "--no-shed"]);
+    shell.arg("--listen").arg(listener.local_addr().unwrap().to_string());
+    crate::child::prepare(&mut shell);
+    shell.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
+    Program::spawn(&mut shell)
+}
+
+/// Failure: a stop loses requests that are on their way, or wait for the next process.
+#[test]
+fn twenty_stops_under_a_counting_client_lose_no_request() {
+    let _guard = hang_guard("stops");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), AtomicBool::new(false));
+    let counted = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| count(address, &stop))).collect();
+        for round in 0..20 {
+            let program = start_on(&listener);
+            // Under way: this one was asked behind those that wait already.
+            assert_eq!(program.connect().get("/healthz").status, 200);
+            let signal = [Signal::TERM, Signal::INT, Signal::QUIT][round % 3];
+            program.signal(signal);
+            let outcome = program.wait();
+            assert_eq!(outcome.code, Some(0), "{outcome:?}");
+            outcome.stdout.lines().for_each(assert_stopped_well);
+        }
+        // For those that wait now.
+        let last = start_on(&listener);
+        stop.store(true, Ordering::Relaxed);
+        let counted: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        drop(last);
+        counted
+    });
+    assert_nothing_lost(&counted);
+}
+
+/// Failure of hand-overs: with a client that takes any lost answer for a failure.
+#[test]
+fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
+    let _guard = hang_guard("counted hand-overs");
+    let mut program = Program::start(&[]);
+    let (address, stop) = (program.address(), AtomicBool::new(false));
+    let (mut process, mut counted) = (program.pid(), Vec::new());
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| count(address, &stop))).collect();
+        for _ in 0..20 {
+            process = restart(&mut program, process);
+        }
+        stop.store(true, Ordering::Relaxed);
+        counted.extend(clients.into_iter().map(|client| client.join().unwrap()));
+    });
+    kill_process(process, Signal::TERM).unwrap();
+    program.wait().stdout.lines().for_each(assert_stopped_well);
+    assert_nothing_lost(&counted);
+}
+
+#[track_caller]
+fn assert_nothing_lost(counted: &[Counted]) {
+    for client in counted {
+        assert!(client.errors.is_empty() && client.asked == client.answered, "{client:?}");
+    }
+    assert!(counted.iter().map(|client| client.answered).sum::<u64>() > 20, "{counted:?}");
+}
