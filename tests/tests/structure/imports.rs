@@ -38,12 +38,14 @@ enum Found<'a> {
     Module(usize),
     /// An item, or a part of one, of this file.
     Item(&'a str),
+    /// Something of another crate.
+    Foreign,
 }
 
 impl<'a> Found<'a> {
     fn file(self) -> Option<&'a str> {
         match self {
-            Found::Module(_) => None,
+            Found::Module(_) | Found::Foreign => None,
             Found::Item(file) => Some(file),
         }
     }
@@ -75,14 +77,17 @@ impl<'a> Resolver<'a> {
         targets.any(|it| matches!(it, Target::Item))
     }
 
-    /// Every target of `path` in `module`; empty if the target is in another crate.
+    /// Every target of `path` in `module`.
     fn path(&mut self, module: usize, path: &[String]) -> Vec<Found<'a>> {
         let (first, rest) = path.split_first().expect("a path has a segment");
         let mut found = match first.as_str() {
             "crate" => vec![Found::Module(self.root(module))],
             "self" => vec![Found::Module(module)],
             "super" => self.parent(module),
-            name => self.name(module, name),
+            name => {
+                let found = self.name(module, name);
+                if found.is_empty() { vec![Found::Foreign] } else { found }
+            }
         };
         for segment in rest {
             found = found.into_iter().flat_map(|it| self.segment(it, segment)).collect();
@@ -94,8 +99,8 @@ impl<'a> Resolver<'a> {
         match of {
             Found::Module(module) if segment == "super" => self.parent(module),
             Found::Module(module) => self.name(module, segment),
-            // A variant, or an associated item.
-            Found::Item(_) => vec![of],
+            // A variant, an associated item, or anything below a name of another crate.
+            Found::Item(_) | Found::Foreign => vec![of],
         }
     }
 
@@ -124,6 +129,7 @@ impl<'a> Resolver<'a> {
                 found.extend(targets.into_iter().flat_map(|it| match it {
                     Found::Module(it) => self.name(it, name),
                     Found::Item(_) => Vec::new(),
+                    Found::Foreign => vec![it],
                 }));
             }
         }

@@ -134,15 +134,21 @@ fn rank_faults(ranks: &Ranks, imports: &Imports) -> Vec<String> {
     faults.collect()
 }
 
-/// A line for each pair of files, with every import that makes it.
+/// A line for each pair of files, with every import that makes it. The uses of an imported name are
+/// left out.
 fn list<'a>(
     imports: impl IntoIterator<Item = (&'a (String, String), &'a BTreeSet<(usize, String)>)>,
 ) -> String {
     let mut text = String::new();
     for ((from, to), places) in imports {
         text += &format!("\n  {from} -> {to}");
+        let mut imported = BTreeSet::new();
         for (line, path) in places {
-            text += &format!("\n      {from}:{line}: `{path}`");
+            let (first, last) = (path.split("::").next(), path.split("::").last());
+            if !imported.contains(&first) {
+                text += &format!("\n      {from}:{line}: `{path}`");
+            }
+            imported.insert(last);
         }
     }
     text

@@ -232,6 +232,34 @@ fn alternatives_by_cfg_all_count() {
 }
 
 #[test]
+fn items_in_macros_and_of_other_crates_resolve() {
+    assert_no_fault(
+        &["`a`", "`b`"],
+        &[
+            ("lib.rs", "mod a; mod b;"),
+            (
+                "a.rs",
+                "use crate::b::{B, Mutex, Atomic, fence}; fn f() { crate::b::atomic::load() }",
+            ),
+            (
+                "b.rs",
+                "pin_project! { pub struct B { #[pin] a: u8 } }
+                pub use std::sync::{Mutex, atomic::{self, *}}; pub use other::fence;",
+            ),
+        ],
+    );
+    let fault = fault_of(
+        &["`a`", "`b`"],
+        &[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "pub struct A;"),
+            ("b.rs", "pin_project! { pub struct B { #[pin] a: crate::a::A } }"),
+        ],
+    );
+    assert!(fault.contains("src/b.rs -> src/a.rs"), "{fault}");
+}
+
+#[test]
 fn a_path_that_does_not_resolve_is_found() {
     let fault = fault_of(&["`a`"], &[("lib.rs", "mod a;"), ("a.rs", "use crate::gone::Gone;")]);
     assert_eq!(fault, "src/a.rs:1: `crate::gone::Gone` does not resolve");

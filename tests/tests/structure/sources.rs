@@ -182,11 +182,15 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             Item::Trait(it) => self.name(&it.ident, Target::Item),
             Item::Type(it) => self.name(&it.ident, Target::Item),
             Item::Union(it) => self.name(&it.ident, Target::Item),
-            Item::Macro(it) => {
-                if let Some(name) = &it.ident {
-                    self.name(name, Target::Item);
+            Item::Macro(it) => match &it.ident {
+                Some(name) => self.name(name, Target::Item),
+                // The items in the argument of a macro such as `pin_project!`.
+                None => {
+                    if let Ok(items) = syn::parse2::<syn::File>(it.mac.tokens.clone()) {
+                        Visit::visit_file(self, &items);
+                    }
                 }
-            }
+            },
             _ => {}
         }
         visit::visit_item(self, item);
