@@ -18,8 +18,14 @@ pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport, WorkerMetrics,
-    coop, metrics, spawn, spawn_blocking, task, time, yield_now,
+    coop, metrics, spawn, spawn_blocking, time, yield_now,
 };
+
+/// Tasks: how to name, join and abort them, and how to call foreign code without unwinding.
+pub mod task {
+    pub use heist_scheduler::panics::{contain_hook, wake_all};
+    pub use heist_scheduler::{AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder};
+}
 
 /// Sockets, and what joins them to hyper.
 pub mod net {

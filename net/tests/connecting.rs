@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::{blocking_pair, guarded, run};
 use heist_net::{Builder, ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
-use heist_scheduler::{Handle, task};
+use heist_scheduler::{Handle, TaskBuilder};
 
 /// Failure: a name that stands for `::1` and `127.0.0.1` is given up at the first that refuses.
 #[test]
@@ -87,7 +87,7 @@ fn lookups_that_are_given_up_leave_their_queue() {
     let (inside, entered) = std::sync::mpsc::channel();
     let (release, released) = std::sync::mpsc::channel::<()>();
     runtime.block_on(guarded(async {
-        let running = task::Builder::new().spawn_lookup(move || {
+        let running = TaskBuilder::new().spawn_lookup(move || {
             inside.send(()).unwrap();
             let _ = released.recv_timeout(common::GUARD);
         });

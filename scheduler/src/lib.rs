@@ -3,7 +3,7 @@
 //!
 //! # The way of one task
 //!
-//! 1. [`spawn`] puts a future into a cell (`task`), registers it with its home, and schedules it.
+//! 1. [`spawn`] puts a future into a cell (`task`), enters it into a registry, and schedules it.
 //! 2. Scheduling (`worker`) puts it where it will be found: on a worker, into that
 //!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then somebody is
 //!    woken, if the work that waits is worth it (`wake`).
@@ -43,12 +43,12 @@ pub mod coop;
 pub mod metrics;
 mod monitor;
 mod mutant;
-mod panics;
+pub mod panics;
 mod park;
 mod queue;
 mod runtime;
 mod sync;
-pub mod task;
+mod task;
 mod threads;
 pub mod time;
 mod wake;
@@ -59,6 +59,6 @@ pub use coop::{YieldNow, yield_now};
 pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};
 pub use runtime::builder::{Builder, StartError};
-pub use runtime::spawn::{spawn, spawn_blocking};
+pub use runtime::spawn::{TaskBuilder, spawn, spawn_blocking};
 pub use runtime::{EnterGuard, Handle, Runtime, ShutdownReport};
 pub use task::{AbortHandle, JoinError, JoinHandle};

@@ -28,7 +28,7 @@ pub(crate) enum Mutant {
     AbortUncounted,
     /// A task that was flagged before it first waits waits nevertheless.
     WaitsUnflagged,
-    /// A task that first waits while its home closes is not woken.
+    /// A task that first waits while its registry closes is not woken.
     WaitsThroughClosing,
     /// The flag is looked at while the task still counts as queued.
     AbortSeenEarly,

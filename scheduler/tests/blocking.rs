@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Idle, JoinHandle, Runtime, task};
+use heist_scheduler::{Builder, Idle, JoinHandle, Runtime, TaskBuilder};
 
 /// One thread and a queue of two, for each of the two pools.
 fn runtime() -> Runtime {
@@ -35,7 +35,7 @@ fn blocking(runtime: &Runtime, work: impl FnOnce() + Send + 'static) -> JoinHand
 
 fn lookup(runtime: &Runtime, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let _inside = runtime.handle().enter();
-    task::Builder::new().name("lookup").spawn_lookup(work)
+    TaskBuilder::new().name("lookup").spawn_lookup(work)
 }
 
 struct SetOnDrop(Arc<AtomicBool>);

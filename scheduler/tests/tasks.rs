@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use heist_scheduler::{
-    Builder, Handle, Idle, JoinHandle, Runtime, coop, spawn, task, time, yield_now,
+    AbortHandle, Builder, Handle, Idle, JoinHandle, Runtime, TaskBuilder, coop, spawn, time,
+    yield_now,
 };
 
 fn runtime(workers: usize) -> Runtime {
@@ -58,7 +59,7 @@ fn ten_thousand_tasks_each_run_once() {
 #[test]
 fn a_panic_ends_its_task_alone_and_reaches_whoever_joins() {
     let runtime = runtime(1);
-    let bad = task::Builder::new()
+    let bad = TaskBuilder::new()
         .name("bad")
         .spawn_on(runtime.handle(), async { panic!("expected by this test") });
     let good = runtime.spawn(async { "alive" });
@@ -137,7 +138,7 @@ fn abort_drops_a_waiting_task_and_its_joiner_learns_it() {
 #[test]
 fn abort_in_the_first_poll_ends_a_task_that_then_waits() {
     let runtime = runtime(1);
-    let (give, handed) = mpsc::channel::<task::AbortHandle>();
+    let (give, handed) = mpsc::channel::<AbortHandle>();
     let task = runtime.spawn(async move {
         assert!(handed.recv_timeout(HANG).unwrap().abort());
         std::future::pending::<()>().await;
@@ -285,11 +286,11 @@ fn a_refused_task_that_is_detached_is_counted_and_logged() {
     let runtime = Builder::new().workers(1).max_tasks(1).start(Idle::new()).unwrap();
     let (release, released) = oneshot();
     let first = runtime.spawn(released);
-    let refused = task::Builder::new().name("joined").spawn_on(runtime.handle(), async {});
+    let refused = TaskBuilder::new().name("joined").spawn_on(runtime.handle(), async {});
     assert!(runtime.block_on(refused).unwrap_err().is_refused());
     assert_eq!(log.lines.lock().unwrap().len(), 0, "its error was told");
     for _ in 0..100 {
-        drop(task::Builder::new().name("lost").spawn_on(runtime.handle(), async {}));
+        drop(TaskBuilder::new().name("lost").spawn_on(runtime.handle(), async {}));
     }
     assert_eq!(runtime.handle().metrics().tasks_refused, 101);
     let lines = std::mem::take(&mut *log.lines.lock().unwrap());
@@ -589,7 +590,7 @@ fn the_current_poll_names_its_task_and_where_it_was_spawned() {
     let (inside, entered) = mpsc::channel();
     let gate = Arc::new(Barrier::new(2));
     let hold = Arc::clone(&gate);
-    let task = task::Builder::new().name("stuck").spawn_on(runtime.handle(), async move {
+    let task = TaskBuilder::new().name("stuck").spawn_on(runtime.handle(), async move {
         inside.send(()).unwrap();
         hold.wait();
     });
@@ -609,7 +610,7 @@ fn with_every_worker_stuck_a_foreign_thread_still_sees_in_what() {
     let gate = Arc::new(Barrier::new(3));
     let hogs = ["one", "other"].map(|name| {
         let (inside, hold) = (inside.clone(), Arc::clone(&gate));
-        task::Builder::new().name(name).spawn_on(runtime.handle(), async move {
+        TaskBuilder::new().name(name).spawn_on(runtime.handle(), async move {
             inside.send(()).unwrap();
             hold.wait();
         })

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use heist_scheduler::{coop, task};
+use heist_scheduler::{coop, panics};
 use parking_lot::Mutex;
 use slab::Slab;
 
@@ -149,7 +149,7 @@ impl DrainSignal {
     pub(super) fn ring(&self) {
         let waiting = mem::replace(&mut *self.waiting.lock(), Waiting::Over);
         if let Waiting::For(wakers) = waiting {
-            task::wake_all(wakers.into_iter().map(|(_, waker)| waker));
+            panics::wake_all(wakers.into_iter().map(|(_, waker)| waker));
         }
     }
 }

@@ -11,7 +11,7 @@ use std::slice;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use heist_scheduler::{task, time};
+use heist_scheduler::{TaskBuilder, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
 use crate::socket::stream::Connected;
@@ -45,7 +45,7 @@ where
 {
     fn execute(&self, future: F) {
         // Nobody waits for it; dropping the handle lets it run by itself.
-        drop(task::Builder::new().name("hyper").spawn(future));
+        drop(TaskBuilder::new().name("hyper").spawn(future));
     }
 }
 

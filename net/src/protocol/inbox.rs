@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use heist_scheduler::{coop, task};
+use heist_scheduler::{coop, panics};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::room::{Room, Ticket};
@@ -206,7 +206,7 @@ impl<M> Inbox<M> {
             if let Some(message) = state.messages.pop_front() {
                 let next = state.room.give();
                 drop(state);
-                task::wake_all(next);
+                panics::wake_all(next);
                 return Poll::Ready(Taken::Message(message));
             }
             if fresh.put_in(&mut state.receiver) {
@@ -238,7 +238,7 @@ impl<M> Inbox<M> {
         state.aborted = true;
         let receiver = state.receiver.take();
         drop(state);
-        task::wake_all(receiver);
+        panics::wake_all(receiver);
     }
 
     /// Refuses all messages from now on, and drops those that wait.
@@ -249,7 +249,7 @@ impl<M> Inbox<M> {
         let senders = state.room.close();
         let receiver = state.receiver.take();
         drop(state);
-        task::wake_all(senders);
+        panics::wake_all(senders);
         drop((messages, receiver));
     }
 
@@ -316,7 +316,7 @@ impl<M> Inbox<M> {
         }
         let (waker, next) = state.room.leave(ticket);
         drop(state);
-        task::wake_all(next);
+        panics::wake_all(next);
         drop(waker);
     }
 }
@@ -333,7 +333,7 @@ fn put<M>(mut state: MutexGuard<'_, State<M>>, message: M) {
     state.messages.push_back(message);
     let receiver = state.receiver.take();
     drop(state);
-    task::wake_all(receiver);
+    panics::wake_all(receiver);
 }
 
 #[cfg(test)]

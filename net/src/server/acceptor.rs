@@ -11,7 +11,7 @@
 //! - the listener is broken: the acceptor ends, and says so.
 //!
 //! Code of others runs here: hooks, [`Serve::task`], [`Serve::refusal`], and whatever is logged to. A
-//! panic in it is [contained](task::contain_hook), so it costs one connection at most, not the listener.
+//! panic in it is [contained](panics::contain_hook), so it costs one connection at most, not the listener.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use heist_scheduler::time::{Instant, Timer};
-use heist_scheduler::{task, yield_now};
+use heist_scheduler::{TaskBuilder, panics, yield_now};
 
 use super::connections::{Admission, Waited};
 use super::shared::Shared;
@@ -139,7 +139,7 @@ impl<S: Serve> Acceptor<S> {
     fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
         let server = self.server();
         // A hook that panics has not said that anything is to be refused.
-        if task::contain_hook("the hook overloaded_by", || server.sheds()) == Some(true) {
+        if panics::contain_hook("the hook overloaded_by", || server.sheds()) == Some(true) {
             self.refuse(&socket, Refusal::Overload);
             return Ok(());
         }
@@ -160,12 +160,10 @@ impl<S: Serve> Acceptor<S> {
         stream.set_meter(Arc::clone(server.meter()));
         let accepted = Accepted { stream, peer, place: Place::new(server, key) };
         // The place, which is dropped where no task comes about, says that the connection has ended.
-        task::contain_hook("Serve::task", || {
+        panics::contain_hook("Serve::task", || {
             let task = Arc::clone(&self.serve).task(accepted);
             // Its outcome is counted by its place. If the runtime refuses it, it is dropped here.
-            drop(
-                task::Builder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task),
-            );
+            drop(TaskBuilder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task));
         });
         Ok(())
     }
@@ -173,7 +171,7 @@ impl<S: Serve> Acceptor<S> {
     /// Closes the connection, with a word if there is one to say.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
         self.server().connections.count_refusal(refusal);
-        let words = task::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
+        let words = panics::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
         let Some(words) = words.flatten() else { return };
         // A peer that takes no words, or not all of them, is not waited for.
         let _ = socket.write(words);
@@ -198,7 +196,7 @@ impl<S: Serve> Acceptor<S> {
             }
             AcceptErrorKind::Fatal => {
                 log(|| tracing::error!(%error, address = %self.address, "a listener failed"));
-                task::contain_hook("the hook on_listener_lost", || {
+                panics::contain_hook("the hook on_listener_lost", || {
                     (self.lost)(&self.address, &error);
                 });
                 return ControlFlow::Break(());
@@ -246,7 +244,7 @@ impl<S: Serve> Acceptor<S> {
 
 /// Logs; who listens to what is logged is foreign code.
 fn log(code: impl FnOnce()) {
-    task::contain_hook("a log of the acceptor", code);
+    panics::contain_hook("a log of the acceptor", code);
 }
 
 /// A descriptor to be given up when there are no others.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use heist_scheduler::task;
+use heist_scheduler::panics;
 use parking_lot::Mutex;
 
 use crate::runtime::wakers::Fresh;
@@ -31,7 +31,7 @@ impl<A> Berth<A> {
         state.acceptor = Some(acceptor);
         let task = state.task.take();
         drop(state);
-        task::wake_all(task);
+        panics::wake_all(task);
     }
 
     /// Waits for the acceptor.

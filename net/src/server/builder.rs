@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use heist_scheduler::Handle;
-use heist_scheduler::task::{self, JoinHandle};
+use heist_scheduler::{JoinHandle, TaskBuilder};
 
 use super::acceptor::{Acceptor, ListenerLost};
 use super::berth::Berth;
@@ -205,7 +205,7 @@ fn acceptor_tasks<S: Serve>(
     for (_, address) in sockets {
         let berth = Berth::new();
         let waits = Arc::clone(&berth);
-        let task = task::Builder::new().name(Arc::clone(&name)).spawn_on(runtime, async move {
+        let task = TaskBuilder::new().name(Arc::clone(&name)).spawn_on(runtime, async move {
             let acceptor: Acceptor<S> = poll_fn(|cx| waits.poll_take(cx)).await;
             acceptor.run().await;
         });

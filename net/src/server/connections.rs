@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use heist_scheduler::chunks::{self, Chunks};
 use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
-use heist_scheduler::task;
+use heist_scheduler::panics;
 use heist_scheduler::time::Instant;
 use parking_lot::Mutex;
 use slab::Slab;
@@ -303,7 +303,7 @@ impl Connections {
         let connections = state.take_connections();
         drop(state);
         wake(acceptors);
-        task::wake_all(connections.iter().map(|(_, waker)| waker.clone()));
+        panics::wake_all(connections.iter().map(|(_, waker)| waker.clone()));
         self.put_back(connections);
     }
 
@@ -478,7 +478,7 @@ impl Counts {
 }
 
 fn wake(wakers: Vec<Waker>) {
-    task::wake_all(wakers);
+    panics::wake_all(wakers);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use heist_scheduler::time::{Instant, timeout_at};
-use heist_scheduler::{AbortHandle, Handle, task};
+use heist_scheduler::{AbortHandle, Handle, TaskBuilder};
 
 use crate::runtime::driver;
 use crate::socket::happy_eyeballs;
@@ -168,7 +168,7 @@ impl Target {
             Form::Pair(host, port) => (host, port).to_socket_addrs().map(Vec::from_iter),
             Form::Address(address) => Ok(vec![address]),
         };
-        let lookup = task::Builder::new().name("resolve").spawn_lookup(work);
+        let lookup = TaskBuilder::new().name("resolve").spawn_lookup(work);
         let _given_up = lookup.abort_handle().map(AbortOnDrop);
         lookup.await.map_err(|error| match error.is_refused() {
             true => io::Error::new(

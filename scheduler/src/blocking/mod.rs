@@ -18,7 +18,7 @@ use async_task::ScheduleInfo;
 use crate::clock::{Clock, Instant};
 use crate::metrics::Histogram;
 use crate::runtime::{Handle, WeakHandle};
-use crate::task::{self, Birth, Home, JoinHandle, Owner, Refused, Task};
+use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry};
 use crate::threads::tracker::Exits;
 use pool::Pool;
 pub(crate) use pool::{Bounds, Load};
@@ -59,30 +59,30 @@ impl Blocking {
         debug_assert!(set.is_ok(), "the pools belong to one runtime");
     }
 
-    /// The home of both pools' tasks, which has room for all that run and wait.
-    pub(crate) fn home(self: &Arc<Self>, index: u32) -> Arc<Home> {
+    /// The registry of both pools' tasks, which has room for all that run and wait.
+    pub(crate) fn registry(self: &Arc<Self>, index: u32) -> Arc<TaskRegistry> {
         let bound = self.work.capacity().saturating_add(self.lookups.capacity()).saturating_mul(2);
-        Home::new(index, bound, Arc::clone(self) as _)
+        TaskRegistry::new(index, bound, Arc::clone(self) as _)
     }
 
-    /// Queues `work`, which belongs to `home`, or refuses it.
+    /// Queues `work`, which belongs to `registry`, or refuses it.
     pub(crate) fn launch<T, W>(
         &self,
         kind: Kind,
-        home: &Arc<Home>,
+        registry: &Arc<TaskRegistry>,
         handle: &Handle,
-        birth: &Birth,
+        info: &SpawnInfo,
         work: W,
     ) -> JoinHandle<T>
     where
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let admission = Home::admit(home, birth);
+        let admission = TaskRegistry::admit(registry, info);
         let queue = |task| {
             self.pool(kind).push(task, handle).map_err(|refusal| {
-                home.take_back_spawned(refusal);
-                Refused::new(home, birth, refusal)
+                registry.take_back_spawned(refusal);
+                Refused::new(registry, info, refusal)
             })
         };
         task::launch_with(admission, async move { work() }, schedule, queue)

@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::task::{
-        Admission, Birth, Home, JoinHandle, NoOwner, Refused, launch_with, unguarded,
+        Admission, JoinHandle, NoOwner, Refused, SpawnInfo, TaskRegistry, launch_with, unguarded,
     };
 
     fn pool(threads: usize, queued: usize) -> Arc<Pool> {
@@ -285,35 +285,38 @@ mod tests {
         Pool::new(Clock::manual().0, bounds, "test".to_owned(), Arc::default())
     }
 
-    fn home() -> Arc<Home> {
-        Home::new(0, 8, Arc::new(NoOwner))
+    fn registry() -> Arc<TaskRegistry> {
+        TaskRegistry::new(0, 8, Arc::new(NoOwner))
     }
 
-    fn birth() -> Birth {
-        Birth { name: None, location: Location::caller() }
+    fn info() -> SpawnInfo {
+        SpawnInfo { name: None, location: Location::caller() }
     }
 
-    fn admit(home: &Arc<Home>) -> Result<Admission, Refused> {
-        Home::admit(home, &birth())
+    fn admit(registry: &Arc<TaskRegistry>) -> Result<Admission, Refused> {
+        TaskRegistry::admit(registry, &info())
     }
 
-    /// Builds a task of `home` and has `queue` take it.
-    fn launch(home: &Arc<Home>, queue: impl FnOnce(Task) -> Result<(), Refusal>) -> JoinHandle<()> {
-        let queue = |task| queue(task).map_err(|refusal| Refused::new(home, &birth(), refusal));
-        launch_with(admit(home), async {}, |task, _| drop(task), queue)
+    /// Builds a task of `registry` and has `queue` take it.
+    fn launch(
+        registry: &Arc<TaskRegistry>,
+        queue: impl FnOnce(Task) -> Result<(), Refusal>,
+    ) -> JoinHandle<()> {
+        let queue = |task| queue(task).map_err(|refusal| Refused::new(registry, &info(), refusal));
+        launch_with(admit(registry), async {}, |task, _| drop(task), queue)
     }
 
     /// Failure: a thread was started under the lock of the pool, so that all callers waited for the
     /// system. Started without the lock, one that fails leaves tasks that relied on it.
     #[test]
     fn tasks_that_relied_on_a_thread_that_cannot_be_started_do_not_wait_for_ever() {
-        let (pool, home) = (pool(1, 8), home());
+        let (pool, registry) = (pool(1, 8), registry());
         let mut new = None;
-        let own = launch(&home, |task| {
+        let own = launch(&registry, |task| {
             new = pool.enqueue(task)?;
             Ok(())
         });
-        let other = launch(&home, |task| {
+        let other = launch(&registry, |task| {
             assert!(pool.enqueue(task)?.is_none(), "the one thread there may be is being started");
             Ok(())
         });
@@ -328,10 +331,10 @@ mod tests {
 
     #[test]
     fn thread_that_is_missing_among_others_is_no_failure() {
-        let (pool, home) = (pool(2, 8), home());
+        let (pool, registry) = (pool(2, 8), registry());
         let mut new = Vec::new();
         let tasks = [(); 2].map(|()| {
-            launch(&home, |task| {
+            launch(&registry, |task| {
                 new.extend(pool.enqueue(task)?);
                 Ok(())
             })
@@ -346,10 +349,11 @@ mod tests {
     /// many as there may be threads nothing ran.
     #[test]
     fn panic_that_gets_out_of_a_task_costs_no_thread() {
-        let (pool, home) = (pool(1, 8), home());
-        let new = pool.enqueue(unguarded(admit(&home), async { panic!("expected by this test") }));
+        let (pool, registry) = (pool(1, 8), registry());
+        let new =
+            pool.enqueue(unguarded(admit(&registry), async { panic!("expected by this test") }));
         assert!(new.unwrap().is_some());
-        let good = launch(&home, |task| {
+        let good = launch(&registry, |task| {
             assert!(pool.enqueue(task)?.is_none());
             Ok(())
         });

@@ -15,7 +15,7 @@ use crate::clock::Instant;
 use crate::coop::Step;
 use crate::panics;
 use crate::runtime::Handle;
-use crate::task::{Admission, Birth, Home, Refused, Task};
+use crate::task::{Admission, Refused, SpawnInfo, Task, TaskRegistry};
 use crate::wheel::{CachedEntry, TimerQueue};
 use crate::worker::context::{Local, Pushed};
 
@@ -107,12 +107,12 @@ impl Thread {
     /// Leaves a scope; what was entered with it, and whether no scope was entered after it.
     fn leave(&self, number: u64) -> (Vec<Option<Context>>, bool) {
         let mut outer = self.outer.borrow_mut();
-        let Some(place) = outer.iter().rposition(|(scope, _)| *scope == number) else {
+        let Some(index) = outer.iter().rposition(|(scope, _)| *scope == number) else {
             // Left with an older scope.
             return (Vec::new(), true);
         };
-        let (_, before) = outer.remove(place);
-        match outer.get_mut(place) {
+        let (_, before) = outer.remove(index);
+        match outer.get_mut(index) {
             None => (vec![self.current.replace(before)], true),
             // What was entered with this scope is what was current before the next one.
             Some((_, entered)) => (vec![std::mem::replace(entered, before)], false),
@@ -122,10 +122,10 @@ impl Thread {
     /// Leaves a scope and all that were entered after it; what was entered with them.
     fn leave_all_from(&self, number: u64) -> Vec<Option<Context>> {
         let mut outer = self.outer.borrow_mut();
-        let Some(place) = outer.iter().rposition(|(scope, _)| *scope == number) else {
+        let Some(index) = outer.iter().rposition(|(scope, _)| *scope == number) else {
             return Vec::new();
         };
-        let mut left: Vec<_> = outer.drain(place..).map(|(_, before)| before).collect();
+        let mut left: Vec<_> = outer.drain(index..).map(|(_, before)| before).collect();
         // The first of these was current before this scope.
         left[0] = self.current.replace(left[0].take());
         left
@@ -191,10 +191,10 @@ pub(crate) fn is_inside(handle: &Handle) -> bool {
 /// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
 /// count all workers share.
 #[inline]
-pub(crate) fn admit(birth: &Birth) -> Option<Result<Admission, Refused>> {
+pub(crate) fn admit(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
     look_at(|context| match context {
-        Context::Worker(local) => Home::admit(local.home(), birth),
-        Context::Entered(handle) => handle.admit_foreign(birth),
+        Context::Worker(local) => TaskRegistry::admit(local.registry(), info),
+        Context::Entered(handle) => handle.admit_foreign(info),
     })
 }
 
@@ -221,7 +221,7 @@ pub(crate) fn count_caught_panic() {
 pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
     let mut task = Some(task);
     let pushed = look_at_worker(|local| {
-        let owned = |task: &mut Task| task.metadata().home().is_owned_by(local.core_address());
+        let owned = |task: &mut Task| task.metadata().registry().is_owned_by(local.core_address());
         task.take_if(owned).map(|task| local.push(task, yielded))
     });
     // Foreign code, so not under the borrow.
@@ -265,18 +265,18 @@ fn timers_of(context: &Context) -> &Arc<TimerQueue> {
 
 /// The entry that the current worker keeps for the next timer.
 #[inline]
-pub(crate) fn spare_timer() -> Option<CachedEntry> {
-    look_at_worker(Local::spare_timer).flatten()
+pub(crate) fn take_cached_timer() -> Option<CachedEntry> {
+    look_at_worker(Local::take_cached_timer).flatten()
 }
 
 /// Gives up a timer's entry: the current worker keeps it for the next timer if it can; otherwise, or
 /// for it, one is cancelled.
 #[inline]
-pub(crate) fn give_up_timer(place: CachedEntry) {
-    let mut place = Some(place);
-    let kept = look_at_worker(|local| place.take().and_then(|place| local.keep_timer(place)));
-    if let Some(place) = kept.flatten().or(place) {
-        place.cancel();
+pub(crate) fn release_timer(entry: CachedEntry) {
+    let mut entry = Some(entry);
+    let kept = look_at_worker(|local| entry.take().and_then(|entry| local.cache_timer(entry)));
+    if let Some(entry) = kept.flatten().or(entry) {
+        entry.cancel();
     }
 }
 

@@ -163,7 +163,7 @@ impl Metrics {
         let sleepers = core.sleep.sleepers();
         let blocking = inner.blocking.load(Kind::Work, now);
         let lookups = inner.blocking.load(Kind::Lookup, now);
-        let homes = || inner.homes.iter().chain([&inner.blocking_home]);
+        let registries = || inner.registries.iter().chain([&inner.blocking_registry]);
         let queues =
             || core.workers.iter().map(|worker| &worker.timers).chain([&core.shared_timers]);
         let each = || core.workers.iter().map(|worker| &worker.distributions);
@@ -175,11 +175,11 @@ impl Metrics {
             oldest_runnable: Duration::from_nanos(core.oldest_runnable(now)),
             rescues: core.watch.rescues.get(),
             overloaded: core.is_overloaded(),
-            tasks_alive: homes().map(|home| home.alive()).sum(),
-            tasks_spawned: homes().map(|home| home.spawned()).sum(),
-            task_panics: homes().map(|home| home.panics()).sum(),
+            tasks_alive: registries().map(|registry| registry.alive()).sum(),
+            tasks_spawned: registries().map(|registry| registry.spawned()).sum(),
+            task_panics: registries().map(|registry| registry.panics()).sum(),
             caught_panics: core.caught_panics(),
-            tasks_refused: inner.homes.iter().map(|home| home.refused()).sum(),
+            tasks_refused: inner.registries.iter().map(|registry| registry.refused()).sum(),
             timers: queues().map(|queue| queue.len()).sum(),
             timers_refused: queues().map(|queue| queue.refused()).sum(),
             blocking_threads: blocking.threads,
@@ -245,12 +245,12 @@ impl WorkerMetrics {
 
 impl CurrentPoll {
     fn of(address: u64, elapsed: u64, inner: &Inner) -> Self {
-        let (home, key) = ((address >> 32) as usize, address as u32);
-        let birth = inner.homes.get(home).and_then(|home| home.living(key));
+        let (registry, key) = ((address >> 32) as usize, address as u32);
+        let info = inner.registries.get(registry).and_then(|registry| registry.spawn_info(key));
         CurrentPoll {
             elapsed: Duration::from_nanos(elapsed),
-            task: birth.as_ref().map_or("ended", |birth| birth.name()).to_owned(),
-            spawned_at: birth.map(|birth| birth.location),
+            task: info.as_ref().map_or("ended", |info| info.name()).to_owned(),
+            spawned_at: info.map(|info| info.location),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::{self, LocalQueue};
 use crate::runtime::{Handle, Parts, Runtime};
-use crate::task::Home;
+use crate::task::TaskRegistry;
 use crate::threads;
 use crate::threads::tracker::Exits;
 use crate::wake::MAX_WORKERS;
@@ -256,15 +256,15 @@ impl Builder {
             Blocking::new(&self.clock, self.blocking, self.lookups, &self.thread_name, &exits);
         // One a worker; some for everybody else, which share a bound; then the blocking pool's.
         let foreign = FOREIGN_HOMES.min(self.max_tasks);
-        let shares = (0..foreign).map(|home| (self.max_tasks + home) / foreign);
-        let homes: Box<[_]> = std::iter::repeat_n(self.max_tasks, self.workers)
+        let shares = (0..foreign).map(|registry| (self.max_tasks + registry) / foreign);
+        let registries: Box<[_]> = std::iter::repeat_n(self.max_tasks, self.workers)
             .chain(shares)
             .enumerate()
-            .map(|(index, bound)| Home::new(index as u32, bound, Arc::clone(core) as _))
+            .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(core) as _))
             .collect();
-        let blocking_home = blocking.home(homes.len() as u32);
+        let blocking_registry = blocking.registry(registries.len() as u32);
         let core = Arc::clone(core);
-        Handle::new(Parts { core, homes, blocking, blocking_home, exits })
+        Handle::new(Parts { core, registries, blocking, blocking_registry, exits })
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {

@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::task::{self, Admission, Birth, Home, JoinHandle, Refusal, Refused};
+use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
 use crate::threads::tracker::{BlockedThreads, Exits};
 use crate::wheel::TimerQueue;
 use crate::worker::shared::{self, Core};
@@ -40,9 +40,9 @@ pub struct Runtime {
 /// What a runtime is made of.
 pub(crate) struct Parts {
     pub(crate) core: Arc<Core>,
-    pub(crate) homes: Box<[Arc<Home>]>,
+    pub(crate) registries: Box<[Arc<TaskRegistry>]>,
     pub(crate) blocking: Arc<Blocking>,
-    pub(crate) blocking_home: Arc<Home>,
+    pub(crate) blocking_registry: Arc<TaskRegistry>,
     pub(crate) exits: Arc<Exits>,
 }
 
@@ -54,11 +54,11 @@ pub struct Handle(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) core: Arc<Core>,
     /// One a worker, and the rest for tasks spawned off the workers.
-    pub(crate) homes: Box<[Arc<Home>]>,
-    /// Goes up with each task that is spawned off the workers: whose turn it is among their homes.
+    pub(crate) registries: Box<[Arc<TaskRegistry>]>,
+    /// Goes up with each task that is spawned off the workers: whose turn it is among their registries.
     pub(crate) foreign_turn: CachePadded<AtomicUsize>,
     pub(crate) blocking: Arc<Blocking>,
-    pub(crate) blocking_home: Arc<Home>,
+    pub(crate) blocking_registry: Arc<TaskRegistry>,
     pub(crate) exits: Arc<Exits>,
     /// Threads in `block_on`, which a shutdown wakes.
     blocked: BlockedThreads,
@@ -157,13 +157,13 @@ impl Drop for Runtime {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, homes, blocking, blocking_home, exits } = parts;
+        let Parts { core, registries, blocking, blocking_registry, exits } = parts;
         let inner = Arc::new(Inner {
             core,
-            homes,
+            registries,
             foreign_turn: CachePadded::new(AtomicUsize::new(0)),
             blocking,
-            blocking_home,
+            blocking_registry,
             exits,
             blocked: BlockedThreads::default(),
         });
@@ -213,7 +213,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch(Birth { name: None, location: Location::caller() }, future)
+        self.launch(SpawnInfo { name: None, location: Location::caller() }, future)
     }
 
     /// Runs `work` on this runtime's blocking pool; see [`spawn_blocking`](crate::spawn_blocking).
@@ -223,8 +223,8 @@ impl Handle {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let birth = Birth { name: None, location: Location::caller() };
-        self.launch_blocking(Kind::Work, &birth, work)
+        let info = SpawnInfo { name: None, location: Location::caller() };
+        self.launch_blocking(Kind::Work, &info, work)
     }
 
     /// Enters the runtime for code of heist's own.
@@ -347,54 +347,59 @@ impl Handle {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) fn launch<F>(&self, birth: Birth, future: F) -> JoinHandle<F::Output>
+    pub(crate) fn launch<F>(&self, info: SpawnInfo, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.admit(&birth), future, shared::schedule)
+        task::launch(self.admit(&info), future, shared::schedule)
     }
 
-    pub(crate) fn launch_blocking<T, W>(&self, kind: Kind, birth: &Birth, work: W) -> JoinHandle<T>
+    pub(crate) fn launch_blocking<T, W>(
+        &self,
+        kind: Kind,
+        info: &SpawnInfo,
+        work: W,
+    ) -> JoinHandle<T>
     where
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.0.blocking.launch(kind, &self.0.blocking_home, self, birth, work)
+        self.0.blocking.launch(kind, &self.0.blocking_registry, self, info, work)
     }
 
     /// Takes a place for a task that the current thread spawns.
-    fn admit(&self, birth: &Birth) -> Result<Admission, Refused> {
+    fn admit(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
         match context::worker_index_in(self) {
-            Some(worker) => Home::admit(self.worker_home(worker), birth),
-            None => self.admit_foreign(birth),
+            Some(worker) => TaskRegistry::admit(self.worker_registry(worker), info),
+            None => self.admit_foreign(info),
         }
     }
 
-    pub(crate) fn worker_home(&self, worker: usize) -> &Arc<Home> {
-        &self.0.homes[worker]
+    pub(crate) fn worker_registry(&self, worker: usize) -> &Arc<TaskRegistry> {
+        &self.0.registries[worker]
     }
 
-    /// Takes a place for a task that is spawned off the workers: in one home after the other, since
+    /// Takes a place for a task that is spawned off the workers: in one registry after the other, since
     /// who spawns would always meet at the lock of a single one the workers that end what was spawned
     /// before.
-    pub(crate) fn admit_foreign(&self, birth: &Birth) -> Result<Admission, Refused> {
-        let homes = &self.0.homes[self.workers()..];
+    pub(crate) fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+        let registries = &self.0.registries[self.workers()..];
         let turn = self.0.foreign_turn.fetch_add(1, Ordering::Relaxed);
-        let (later, next) = homes.split_at(turn % homes.len());
-        for home in next.iter().chain(later) {
-            match Home::try_admit(home, birth) {
+        let (later, next) = registries.split_at(turn % registries.len());
+        for registry in next.iter().chain(later) {
+            match TaskRegistry::try_admit(registry, info) {
                 Ok(admission) => return Ok(admission),
                 Err(Refusal::Full { .. }) => {}
-                Err(refusal) => return Err(Refused::new(home, birth, refusal)),
+                Err(refusal) => return Err(Refused::new(registry, info, refusal)),
             }
         }
-        let bound = homes.iter().map(|home| home.bound()).sum();
-        Err(Refused::new(&homes[0], birth, Refusal::Full { bound }))
+        let bound = registries.iter().map(|registry| registry.bound()).sum();
+        Err(Refused::new(&registries[0], info, Refusal::Full { bound }))
     }
 
-    fn all_homes(&self) -> impl Iterator<Item = &Arc<Home>> {
-        self.0.homes.iter().chain([&self.0.blocking_home])
+    fn all_registries(&self) -> impl Iterator<Item = &Arc<TaskRegistry>> {
+        self.0.registries.iter().chain([&self.0.blocking_registry])
     }
 
     fn shutdown(&self, timeout: Duration) -> ShutdownReport {
@@ -404,7 +409,7 @@ impl Handle {
         let _inside = (!context::is_inside(self)).then(|| self.scope());
 
         // Refuse new tasks first, so that the ones to be dropped only get fewer.
-        self.all_homes().for_each(|home| home.close());
+        self.all_registries().for_each(|registry| registry.close());
         self.0.core.begin_closing();
         self.end_waits();
         // Before threads are waited for, since a thread may wait for what a task owns.
@@ -412,11 +417,11 @@ impl Handle {
         let threads_left = self.0.exits.join(left());
         // A poll that was under way may have woken others since, or begun to wait.
         self.drop_tasks();
-        for home in self.all_homes() {
-            home.wait_empty(left());
+        for registry in self.all_registries() {
+            registry.wait_empty(left());
         }
         let mut report = ShutdownReport { threads_left, ..ShutdownReport::default() };
-        for (dropped, left) in self.all_homes().map(|home| home.dropped_and_left()) {
+        for (dropped, left) in self.all_registries().map(|registry| registry.dropped_and_left()) {
             report.tasks_dropped += dropped;
             report.tasks_left += left;
         }
@@ -443,7 +448,7 @@ impl Handle {
     /// Drops every task that is not being polled.
     fn drop_tasks(&self) {
         // Each is queued by its wake, and what is queued is dropped.
-        self.all_homes().for_each(|home| home.wake_all());
+        self.all_registries().for_each(|registry| registry.wake_all());
         self.0.core.drop_queued();
     }
 }
@@ -460,12 +465,12 @@ impl WeakHandle {
 
 /// Launches a task on the current runtime.
 #[track_caller]
-pub(crate) fn launch_here<F>(birth: Birth, future: F) -> JoinHandle<F::Output>
+pub(crate) fn launch_here<F>(info: SpawnInfo, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let Some(admission) = context::admit(&birth) else { outside_of_a_runtime() };
+    let Some(admission) = context::admit(&info) else { outside_of_a_runtime() };
     task::launch(admission, future, shared::schedule)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::blocking::Kind;
 use crate::runtime::{self, Handle};
-use crate::task::{Birth, JoinHandle};
+use crate::task::{JoinHandle, SpawnInfo};
 
 /// Spawns a task onto the current runtime.
 ///
@@ -22,7 +22,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    runtime::launch_here(Birth { name: None, location: Location::caller() }, future)
+    runtime::launch_here(SpawnInfo { name: None, location: Location::caller() }, future)
 }
 
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
@@ -57,21 +57,21 @@ where
 /// ```
 /// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
 /// runtime.block_on(async {
-///     let task = heist_scheduler::task::Builder::new().name("adder").spawn(async { 1 + 1 });
+///     let task = heist_scheduler::TaskBuilder::new().name("adder").spawn(async { 1 + 1 });
 ///     assert_eq!(task.await.unwrap(), 2);
 /// });
 /// # Ok::<(), heist_scheduler::StartError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Builder {
+pub struct TaskBuilder {
     name: Option<Arc<str>>,
 }
 
-impl Builder {
+impl TaskBuilder {
     /// A task without a name.
     #[must_use]
     pub fn new() -> Self {
-        Builder::default()
+        TaskBuilder::default()
     }
 
     /// Names the task. One `Arc<str>` can name many tasks without being copied.
@@ -91,7 +91,7 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        runtime::launch_here(self.birth(), future)
+        runtime::launch_here(self.info(), future)
     }
 
     /// Spawns onto the runtime of `handle`.
@@ -101,7 +101,7 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        handle.launch(self.birth(), future)
+        handle.launch(self.info(), future)
     }
 
     /// Runs `work` on the current runtime's blocking pool, like [`spawn_blocking`].
@@ -114,7 +114,7 @@ impl Builder {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Handle::current().launch_blocking(Kind::Work, &self.birth(), work)
+        Handle::current().launch_blocking(Kind::Work, &self.info(), work)
     }
 
     /// Runs `work`, which looks up a name or the like, on the current runtime's threads for look-ups.
@@ -133,11 +133,11 @@ impl Builder {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Handle::current().launch_blocking(Kind::Lookup, &self.birth(), work)
+        Handle::current().launch_blocking(Kind::Lookup, &self.info(), work)
     }
 
     #[track_caller]
-    fn birth(self) -> Birth {
-        Birth { name: self.name, location: Location::caller() }
+    fn info(self) -> SpawnInfo {
+        SpawnInfo { name: self.name, location: Location::caller() }
     }
 }

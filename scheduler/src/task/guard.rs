@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::registry::Ticket;
+use super::registry::Registration;
 use crate::{context, panics};
 
 pin_project_lite::pin_project! {
@@ -19,7 +19,7 @@ pin_project_lite::pin_project! {
         #[pin]
         future: Option<F>,
         // Behind the future: the place in the registry is free only after the future is gone.
-        ticket: Ticket,
+        registration: Registration,
     }
 
     impl<F> PinnedDrop for Guarded<F> {
@@ -27,9 +27,9 @@ pin_project_lite::pin_project! {
             let mut this = this.project();
             if this.future.is_some() {
                 // On whatever thread drops it: a destructor may spawn, or arm a timer.
-                let ticket = &*this.ticket;
-                let owner = ticket.home().owner();
-                owner.run_inside(&mut || drop_future(&mut this.future, ticket));
+                let registration = &*this.registration;
+                let owner = registration.registry().owner();
+                owner.run_inside(&mut || drop_future(&mut this.future, registration));
             }
         }
     }
@@ -48,8 +48,8 @@ pub(crate) enum Ending<T> {
 }
 
 impl<F> Guarded<F> {
-    pub(crate) fn new(future: F, ticket: Ticket) -> Self {
-        Guarded { future: Some(future), ticket }
+    pub(crate) fn new(future: F, registration: Registration) -> Self {
+        Guarded { future: Some(future), registration }
     }
 }
 
@@ -64,32 +64,34 @@ impl<F: Future> Future for Guarded<F> {
         // Here and not before the poll: from here on a wake queues the task again, so an abort that
         // this look misses is seen by the next poll. One that came while the task was still marked
         // as queued would have woken it in vain.
-        let ending = if this.ticket.aborted() {
+        let ending = if this.registration.aborted() {
             Ending::Aborted
         } else {
             context::begin_poll(cx.waker());
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-                Ok(Poll::Pending) if this.ticket.keep_waker(cx.waker()) => return Poll::Pending,
+                Ok(Poll::Pending) if this.registration.keep_waker(cx.waker()) => {
+                    return Poll::Pending;
+                }
                 Ok(Poll::Pending) => Ending::Aborted,
                 Ok(Poll::Ready(output)) => {
-                    this.ticket.set_finished();
+                    this.registration.set_finished();
                     Ending::Finished(output)
                 }
                 Err(payload) => {
-                    this.ticket.set_finished();
-                    this.ticket.report_panic("poll", &*payload);
+                    this.registration.set_finished();
+                    this.registration.report_panic("poll", &*payload);
                     Ending::Panicked(payload)
                 }
             }
         };
-        drop_future(&mut this.future, this.ticket);
+        drop_future(&mut this.future, this.registration);
         Poll::Ready(Outcome(Some(ending)))
     }
 }
 
-fn drop_future<F>(future: &mut Pin<&mut Option<F>>, ticket: &Ticket) {
+fn drop_future<F>(future: &mut Pin<&mut Option<F>>, registration: &Registration) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
-        ticket.report_panic("drop of its future", &*payload);
+        registration.report_panic("drop of its future", &*payload);
         panics::discard(payload);
     }
 }

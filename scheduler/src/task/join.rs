@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::Meta;
 use super::guard::{Ending, Outcome};
-use super::registry::{Home, Refusal, Refused};
+use super::registry::{Refusal, Refused, TaskRegistry};
 use crate::panics::{self, Place};
 use crate::{context, coop};
 
@@ -58,7 +58,7 @@ enum State<T> {
 /// Aborts a task from anywhere; it does not keep the task's output alive.
 #[derive(Clone)]
 pub struct AbortHandle {
-    home: Arc<Home>,
+    registry: Arc<TaskRegistry>,
     key: u32,
     serial: u32,
 }
@@ -210,14 +210,14 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl AbortHandle {
-    pub(crate) fn new(home: Arc<Home>, key: u32, serial: u32) -> Self {
-        AbortHandle { home, key, serial }
+    pub(crate) fn new(registry: Arc<TaskRegistry>, key: u32, serial: u32) -> Self {
+        AbortHandle { registry, key, serial }
     }
 
     /// Asks for the task to be dropped instead of polled again; false if it has already ended.
     #[allow(clippy::must_use_candidate)]
     pub fn abort(&self) -> bool {
-        self.home.abort(self.key, self.serial)
+        self.registry.abort(self.key, self.serial)
     }
 }
 

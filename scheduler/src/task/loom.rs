@@ -10,8 +10,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::registry::{Admission, Home, NoOwner, Ticket};
-use super::spawn_info::Birth;
+use super::registry::{Admission, NoOwner, Registration, TaskRegistry};
+use super::spawn_info::SpawnInfo;
 use crate::mutant::{self, Mutant, caught};
 
 /// What runs tasks, in place of `Core`.
@@ -26,7 +26,7 @@ struct Cell {
     pool: Arc<Pool>,
     /// [`QUEUED`] and [`RUNNING`]. AcqRel, as in async-task.
     state: AtomicUsize,
-    ticket: Mutex<Option<Ticket>>,
+    registration: Mutex<Option<Registration>>,
 }
 
 const QUEUED: usize = 1;
@@ -43,19 +43,19 @@ impl Wake for Cell {
 
 impl Cell {
     /// `Runnable::run` with what is never ready: it waits unless it is flagged. True if it has ended.
-    fn run(self: Arc<Self>, home: &Home) -> bool {
-        let mut ticket =
-            self.ticket.lock().unwrap().take().expect("who has the task runs it alone");
-        let early = mutant::on(Mutant::AbortSeenEarly).then(|| ticket.aborted());
+    fn run(self: Arc<Self>, registry: &TaskRegistry) -> bool {
+        let mut registration =
+            self.registration.lock().unwrap().take().expect("who has the task runs it alone");
+        let early = mutant::on(Mutant::AbortSeenEarly).then(|| registration.aborted());
         // From here on a wake queues the task again.
         self.state.swap(RUNNING, Ordering::AcqRel);
         // `Guarded::poll`.
-        let aborted = early.unwrap_or_else(|| home.aborted(ticket.key()));
-        if aborted || !ticket.keep_waker(&Waker::from(Arc::clone(&self))) {
-            drop(ticket);
+        let aborted = early.unwrap_or_else(|| registry.aborted(registration.key()));
+        if aborted || !registration.keep_waker(&Waker::from(Arc::clone(&self))) {
+            drop(registration);
             return true;
         }
-        *self.ticket.lock().unwrap() = Some(ticket);
+        *self.registration.lock().unwrap() = Some(registration);
         if self.state.fetch_and(!RUNNING, Ordering::AcqRel) & QUEUED != 0 {
             let pool = Arc::clone(&self.pool);
             pool.schedule(self);
@@ -64,8 +64,8 @@ impl Cell {
     }
 
     fn drop_future(&self) {
-        let ticket = self.ticket.lock().unwrap().take();
-        drop(ticket);
+        let registration = self.registration.lock().unwrap().take();
+        drop(registration);
     }
 }
 
@@ -100,14 +100,14 @@ impl Pool {
     }
 
     /// `Handle::shutdown`, which waits for no worker.
-    fn shut_down(&self, home: &Home) {
-        home.close();
+    fn shut_down(&self, registry: &TaskRegistry) {
+        registry.close();
         self.closing.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        home.wake_all();
+        registry.wake_all();
         self.drop_queued();
         // No time passes in a model: a task that nobody drops is a deadlock here.
-        assert!(home.wait_empty(Duration::MAX));
+        assert!(registry.wait_empty(Duration::MAX));
     }
 
     fn next(&self) -> Arc<Cell> {
@@ -122,14 +122,14 @@ impl Pool {
 }
 
 /// `task::launch`.
-fn spawn(pool: &Arc<Pool>, home: &Arc<Home>) -> Option<(u32, u32)> {
-    let birth = Birth { name: None, location: Location::caller() };
-    let Admission { ticket, serial } = Home::try_admit(home, &birth).ok()?;
-    let key = ticket.key();
+fn spawn(pool: &Arc<Pool>, registry: &Arc<TaskRegistry>) -> Option<(u32, u32)> {
+    let info = SpawnInfo { name: None, location: Location::caller() };
+    let Admission { registration, serial } = TaskRegistry::try_admit(registry, &info).ok()?;
+    let key = registration.key();
     let cell = Arc::new(Cell {
         pool: Arc::clone(pool),
         state: AtomicUsize::new(QUEUED),
-        ticket: Mutex::new(Some(ticket)),
+        registration: Mutex::new(Some(registration)),
     });
     pool.schedule(cell);
     Some((key, serial))
@@ -156,21 +156,21 @@ fn abort_ends_a_task_that_waits_again() {
 
 fn abort_ends_a_task(event: bool) {
     let pool = Pool::new();
-    let home = Home::new(0, 8, Arc::new(NoOwner));
-    let (key, serial) = spawn(&pool, &home).unwrap();
-    let aborting = Arc::clone(&home);
+    let registry = TaskRegistry::new(0, 8, Arc::new(NoOwner));
+    let (key, serial) = spawn(&pool, &registry).unwrap();
+    let aborting = Arc::clone(&registry);
     let aborter = thread::spawn(move || assert!(aborting.abort(key, serial)));
     // The worker: ends only when it was handed the task with the flag up.
     let cell = pool.next();
-    if !Arc::clone(&cell).run(&home) {
+    if !Arc::clone(&cell).run(&registry) {
         if event {
             cell.wake();
         }
-        while !pool.next().run(&home) {}
+        while !pool.next().run(&registry) {}
     }
     aborter.join().unwrap();
-    assert_eq!(home.alive(), 0);
-    assert!(!home.abort(key, serial), "it has ended");
+    assert_eq!(registry.alive(), 0);
+    assert!(!registry.abort(key, serial), "it has ended");
 }
 
 /// Whichever comes first, the task is refused or its future is dropped.
@@ -178,12 +178,12 @@ fn abort_ends_a_task(event: bool) {
 fn shutdown_races_spawn() {
     model(|| {
         let pool = Pool::new();
-        let home = Home::new(0, 8, Arc::new(NoOwner));
-        let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
+        let registry = TaskRegistry::new(0, 8, Arc::new(NoOwner));
+        let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&registry));
         let spawner = thread::spawn(move || spawn(&pool_there, &home_there).is_some());
-        pool.shut_down(&home);
+        pool.shut_down(&registry);
         spawner.join().unwrap();
-        assert_eq!(home.alive(), 0);
+        assert_eq!(registry.alive(), 0);
     });
 }
 
@@ -193,9 +193,9 @@ fn shutdown_races_spawn() {
 fn shutdown_races_the_first_wait() {
     model(|| {
         let pool = Pool::new();
-        let home = Home::new(0, 8, Arc::new(NoOwner));
-        spawn(&pool, &home).unwrap();
-        let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&home));
+        let registry = TaskRegistry::new(0, 8, Arc::new(NoOwner));
+        spawn(&pool, &registry).unwrap();
+        let (pool_there, home_there) = (Arc::clone(&pool), Arc::clone(&registry));
         // A worker in its last turn.
         let worker = thread::spawn(move || {
             let cell = pool_there.queue.lock().unwrap().pop();
@@ -203,9 +203,9 @@ fn shutdown_races_the_first_wait() {
                 cell.run(&home_there);
             }
         });
-        pool.shut_down(&home);
+        pool.shut_down(&registry);
         worker.join().unwrap();
-        assert_eq!(home.alive(), 0);
+        assert_eq!(registry.alive(), 0);
     });
 }
 

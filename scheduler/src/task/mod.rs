@@ -22,24 +22,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_task::{Runnable, ScheduleInfo};
 
-pub use crate::panics::{contain_hook, wake_all};
-pub use crate::runtime::spawn::Builder;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) use registry::NoOwner;
-pub(crate) use registry::{Admission, Home, Owner, Refusal, Refused};
-pub(crate) use spawn_info::Birth;
+pub(crate) use registry::{Admission, Owner, Refusal, Refused, TaskRegistry};
+pub(crate) use spawn_info::SpawnInfo;
 
 use crate::clock::Instant;
 use guard::Guarded;
-use registry::Ticket;
+use registry::Registration;
 
 /// A task that is to be polled: whoever holds it has the sole right to run or to drop it.
 pub(crate) type Task = Runnable<Meta>;
 
 /// What the cell carries beside the future.
 pub(crate) struct Meta {
-    home: Arc<Home>,
+    registry: Arc<TaskRegistry>,
     key: u32,
     serial: u32,
     /// The newest [`WakeStamp`]. Written by whoever queues the task, read by whoever takes it from a
@@ -52,13 +50,13 @@ pub(crate) struct Meta {
 pub(crate) struct WakeStamp(u64);
 
 impl Meta {
-    fn new(ticket: &Ticket, serial: u32) -> Meta {
-        let home = Arc::clone(ticket.home());
-        Meta { home, key: ticket.key(), serial, woken: AtomicU64::new(0) }
+    fn new(registration: &Registration, serial: u32) -> Meta {
+        let registry = Arc::clone(registration.registry());
+        Meta { registry, key: registration.key(), serial, woken: AtomicU64::new(0) }
     }
 
-    pub(crate) fn home(&self) -> &Arc<Home> {
-        &self.home
+    pub(crate) fn registry(&self) -> &Arc<TaskRegistry> {
+        &self.registry
     }
 
     pub(crate) fn key(&self) -> u32 {
@@ -76,17 +74,17 @@ impl Meta {
 
     /// Flags the task, to be dropped instead of polled again. False if it has ended.
     fn abort(&self) -> bool {
-        self.home.abort(self.key, self.serial)
+        self.registry.abort(self.key, self.serial)
     }
 
     /// To abort it from anywhere.
     fn abort_handle(&self) -> AbortHandle {
-        AbortHandle::new(Arc::clone(&self.home), self.key, self.serial)
+        AbortHandle::new(Arc::clone(&self.registry), self.key, self.serial)
     }
 
-    /// The task's name among all tasks of its runtime: the home's index and the key there.
+    /// The task's name among all tasks of its runtime: the registry's index and the key there.
     pub(crate) fn address(&self) -> u64 {
-        (u64::from(self.home.index()) << 32) | u64::from(self.key)
+        (u64::from(self.registry.index()) << 32) | u64::from(self.key)
     }
 
     pub(crate) fn woken(&self) -> WakeStamp {
@@ -146,12 +144,12 @@ where
     F::Output: Send + 'static,
     S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
 {
-    let Admission { ticket, serial } = match admission {
+    let Admission { registration, serial } = match admission {
         Ok(admission) => admission,
         Err(refused) => return JoinHandle::refused(refused),
     };
-    let meta = Meta::new(&ticket, serial);
-    let guarded = Guarded::new(future, ticket);
+    let meta = Meta::new(&registration, serial);
+    let guarded = Guarded::new(future, registration);
     let (task, handle) = async_task::Builder::new()
         .metadata(meta)
         .spawn(move |_| guarded, async_task::WithInfo(schedule));
@@ -170,10 +168,12 @@ pub(crate) fn unguarded<F>(admission: Result<Admission, Refused>, future: F) -> 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let Ok(Admission { ticket, serial }) = admission else { panic!("the test has room for it") };
-    let meta = Meta::new(&ticket, serial);
+    let Ok(Admission { registration, serial }) = admission else {
+        panic!("the test has room for it")
+    };
+    let meta = Meta::new(&registration, serial);
     let future = async move {
-        let _ticket = ticket;
+        let _ticket = registration;
         future.await;
     };
     let (task, handle) = async_task::Builder::new().metadata(meta).spawn(move |_| future, drop);

@@ -1,6 +1,6 @@
-//! Every live task of a home can be found here, to abort it, to name it, or to shut it down.
+//! Every live task of a registry can be found here, to abort it, to name it, or to shut it down.
 //!
-//! There is one [`Home`] a worker, some for tasks spawned off the workers and one for the blocking
+//! There is one [`TaskRegistry`] a worker, some for tasks spawned off the workers and one for the blocking
 //! pool, so that spawning on a worker takes a lock and a reference count that no other worker touches.
 
 use std::any::Any;
@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::Task;
-use super::spawn_info::{Birth, Births};
+use super::spawn_info::{Interner, SpawnInfo};
 use crate::chunks::{self, Chunks};
 use crate::mutant::{self, Mutant};
 use crate::panics;
@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
     NoThread,
 }
 
-/// The pool that runs the tasks of a home: opaque here, so that tasks do not know the pools.
+/// The pool that runs the tasks of a registry: opaque here, so that tasks do not know the pools.
 pub(crate) trait Owner: Send + Sync {
     /// Takes a task that became runnable off the threads of the pool.
     fn schedule(&self, task: Task);
@@ -45,7 +45,7 @@ pub(crate) trait Owner: Send + Sync {
     fn run_inside(&self, code: &mut dyn FnMut());
 }
 
-/// Owns the homes of tests, which have no pool.
+/// Owns the registries of tests, which have no pool.
 #[cfg(test)]
 pub(crate) struct NoOwner;
 
@@ -61,7 +61,7 @@ impl Owner for NoOwner {
 }
 
 /// A registry of live tasks and the owner that runs them.
-pub(crate) struct Home {
+pub(crate) struct TaskRegistry {
     index: u32,
     bound: usize,
     owner: Arc<dyn Owner>,
@@ -84,7 +84,7 @@ pub(crate) struct Home {
 
 struct Table {
     entries: Chunks<Entry>,
-    births: Births,
+    infos: Interner,
     /// The keys of tasks that were flagged for abort.
     aborted: HashSet<u32>,
     next_serial: u32,
@@ -95,11 +95,11 @@ struct Table {
 }
 
 struct Entry {
-    /// One that wakes nobody until the task first waits; see [`Ticket::keep_waker`].
+    /// One that wakes nobody until the task first waits; see [`Registration::keep_waker`].
     waker: Waker,
     serial: u32,
-    /// As [`Births`] knows it.
-    birth: u32,
+    /// As [`Interner`] knows it.
+    info: u32,
 }
 
 /// Each task has one: it is part of what an idle connection takes.
@@ -107,16 +107,16 @@ const _: () = assert!(Chunks::<Entry>::PLACE_BYTES <= 24);
 
 /// What a task is admitted with.
 pub(crate) struct Admission {
-    pub(super) ticket: Ticket,
+    pub(super) registration: Registration,
     /// Tells the task from all others that have the same place at other times.
     pub(super) serial: u32,
 }
 
-/// A task's place in its home; dropped with the future, which frees the place.
-pub(crate) struct Ticket {
-    home: Arc<Home>,
+/// A task's place in its registry; dropped with the future, which frees the place.
+pub(crate) struct Registration {
+    registry: Arc<TaskRegistry>,
     key: u32,
-    /// The home has the task's waker.
+    /// The registry has the task's waker.
     attached: bool,
     /// The task has given its output, or panicked.
     finished: bool,
@@ -127,13 +127,13 @@ pub(crate) struct Refused(Box<RefusedTask>);
 
 struct RefusedTask {
     refusal: Refusal,
-    birth: Birth,
-    home: Arc<Home>,
+    info: SpawnInfo,
+    registry: Arc<TaskRegistry>,
 }
 
-impl Home {
+impl TaskRegistry {
     pub(crate) fn new(index: u32, bound: usize, owner: Arc<dyn Owner>) -> Arc<Self> {
-        Arc::new(Home {
+        Arc::new(TaskRegistry {
             index,
             bound,
             owner_address: Arc::as_ptr(&owner).cast::<()>().addr(),
@@ -144,7 +144,7 @@ impl Home {
             refused_detached: AtomicUsize::new(0),
             table: Mutex::new(Table {
                 entries: Chunks::new(),
-                births: Births::default(),
+                infos: Interner::default(),
                 aborted: HashSet::new(),
                 next_serial: 0,
                 spawned: 0,
@@ -175,28 +175,30 @@ impl Home {
     }
 
     /// Takes a place for a task that is about to be built.
-    pub(crate) fn admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refused> {
-        Home::try_admit(home, birth).map_err(|refusal| Refused::new(home, birth, refusal))
+    pub(crate) fn admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refused> {
+        TaskRegistry::try_admit(registry, info)
+            .map_err(|refusal| Refused::new(registry, info, refusal))
     }
 
-    /// As [`admit`](Home::admit), by a caller that may try another home.
-    pub(crate) fn try_admit(home: &Arc<Self>, birth: &Birth) -> Result<Admission, Refusal> {
-        let mut table = home.table.lock();
+    /// As [`admit`](TaskRegistry::admit), by a caller that may try another registry.
+    pub(crate) fn try_admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refusal> {
+        let mut table = registry.table.lock();
         if table.closed {
             return Err(Refusal::ShuttingDown);
         }
-        if table.entries.len() >= home.bound {
-            return Err(Refusal::Full { bound: home.bound });
+        if table.entries.len() >= registry.bound {
+            return Err(Refusal::Full { bound: registry.bound });
         }
         let serial = table.next_serial;
         table.next_serial = serial.wrapping_add(1);
         table.spawned += 1;
-        let birth = table.births.add(birth);
-        let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, birth });
+        let info = table.infos.add(info);
+        let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, info });
         drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
-        let ticket = Ticket { home: Arc::clone(home), key, attached: false, finished: false };
-        Ok(Admission { ticket, serial })
+        let registration =
+            Registration { registry: Arc::clone(registry), key, attached: false, finished: false };
+        Ok(Admission { registration, serial })
     }
 
     /// Gives the place the waker of its task, which lives. False if the task is to be dropped.
@@ -245,9 +247,9 @@ impl Home {
     }
 
     /// Who the task at `key` is, while it lives.
-    pub(crate) fn living(&self, key: u32) -> Option<Birth> {
+    pub(crate) fn spawn_info(&self, key: u32) -> Option<SpawnInfo> {
         let table = self.table.lock();
-        table.entries.get(key as usize).map(|entry| table.births.at(entry.birth).clone())
+        table.entries.get(key as usize).map(|entry| table.infos.at(entry.info).clone())
     }
 
     pub(crate) fn alive(&self) -> usize {
@@ -259,7 +261,7 @@ impl Home {
         let mut table = self.table.lock();
         table.spawned -= 1;
         if refusal == Refusal::ShuttingDown {
-            // The home was closed before its pool, so the task counted as dropped.
+            // The registry was closed before its pool, so the task counted as dropped.
             table.dropped -= 1;
         }
     }
@@ -281,7 +283,7 @@ impl Home {
         self.refused.load(Ordering::Relaxed) as u64
     }
 
-    /// After [`close`](Home::close): how many unfinished tasks were dropped since, and how many
+    /// After [`close`](TaskRegistry::close): how many unfinished tasks were dropped since, and how many
     /// still live. Each task that lived then has finished or is in one of the two.
     pub(crate) fn dropped_and_left(&self) -> (usize, usize) {
         let table = self.table.lock();
@@ -338,23 +340,23 @@ impl Home {
             if table.closed && table.entries.is_empty() {
                 self.emptied.notify_all();
             }
-            (table.births.remove(entry.birth), entry)
+            (table.infos.remove(entry.info), entry)
         };
         // The waker may hold the last reference to the task's memory: drop it without the lock.
         drop(entry);
     }
 }
 
-impl Ticket {
-    pub(crate) fn home(&self) -> &Arc<Home> {
-        &self.home
+impl Registration {
+    pub(crate) fn registry(&self) -> &Arc<TaskRegistry> {
+        &self.registry
     }
 
     pub(crate) fn key(&self) -> u32 {
         self.key
     }
 
-    /// The task goes to wait: from the first time on its home has its waker, for whoever aborts it
+    /// The task goes to wait: from the first time on its registry has its waker, for whoever aborts it
     /// or shuts it down. False if it was flagged before that, so that nobody would wake it.
     ///
     /// Not before it is scheduled: most tasks that end in their first poll need no waker, and until
@@ -362,13 +364,13 @@ impl Ticket {
     #[inline]
     #[must_use = "a task that was flagged has to be dropped instead"]
     pub(crate) fn keep_waker(&mut self, waker: &Waker) -> bool {
-        std::mem::replace(&mut self.attached, true) || self.home.attach(self.key, waker)
+        std::mem::replace(&mut self.attached, true) || self.registry.attach(self.key, waker)
     }
 
     /// Whether the task is to be dropped instead of polled.
     #[inline]
     pub(crate) fn aborted(&self) -> bool {
-        self.home.aborted(self.key)
+        self.registry.aborted(self.key)
     }
 
     /// The task has given its output, or panicked: it does not count as dropped.
@@ -378,12 +380,12 @@ impl Ticket {
 
     /// Counts and logs a panic of this task.
     pub(crate) fn report_panic(&self, during: &str, payload: &(dyn Any + Send)) {
-        self.home.count_panic();
-        let Some(birth) = self.home.living(self.key) else { return };
+        self.registry.count_panic();
+        let Some(info) = self.registry.spawn_info(self.key) else { return };
         panics::log(|| {
             tracing::error!(
-                task = birth.name(),
-                spawned_at = %birth.location,
+                task = info.name(),
+                spawned_at = %info.location,
                 during,
                 message = panics::message(payload),
                 "task panicked"
@@ -392,20 +394,24 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.home.remove(self.key, self.finished);
+        self.registry.remove(self.key, self.finished);
     }
 }
 
 impl Refused {
     /// Relaxed, as below: the counts are statistics.
     #[cold]
-    pub(crate) fn new(home: &Arc<Home>, birth: &Birth, refusal: Refusal) -> Refused {
+    pub(crate) fn new(registry: &Arc<TaskRegistry>, info: &SpawnInfo, refusal: Refusal) -> Refused {
         if matches!(refusal, Refusal::Full { .. }) {
-            home.refused.fetch_add(1, Ordering::Relaxed);
+            registry.refused.fetch_add(1, Ordering::Relaxed);
         }
-        Refused(Box::new(RefusedTask { refusal, birth: birth.clone(), home: Arc::clone(home) }))
+        Refused(Box::new(RefusedTask {
+            refusal,
+            info: info.clone(),
+            registry: Arc::clone(registry),
+        }))
     }
 
     pub(crate) fn refusal(&self) -> Refusal {
@@ -415,16 +421,16 @@ impl Refused {
     /// Nothing waits for the task, so only the log can tell. Logged whenever the number of such
     /// tasks has doubled, so that a flood of them is not followed by one of lines.
     pub(crate) fn detach(self) {
-        let RefusedTask { refusal, birth, home } = *self.0;
+        let RefusedTask { refusal, info, registry } = *self.0;
         if refusal == Refusal::ShuttingDown {
             return;
         }
-        let count = home.refused_detached.fetch_add(1, Ordering::Relaxed) + 1;
+        let count = registry.refused_detached.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             panics::log(|| {
                 tracing::error!(
-                    task = birth.name(),
-                    spawned_at = %birth.location,
+                    task = info.name(),
+                    spawned_at = %info.location,
                     reason = %refusal,
                     count,
                     "a task was refused and nothing waits for it: raise the bound, or await its \

@@ -11,21 +11,21 @@ use crate::chunks::{self, Chunks};
 
 /// Who a task is: its name, and the place in the source that spawned it.
 #[derive(Clone, Debug)]
-pub(crate) struct Birth {
+pub(crate) struct SpawnInfo {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) location: &'static Location<'static>,
 }
 
-impl Birth {
+impl SpawnInfo {
     /// What logs and reports call the task.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("unnamed")
     }
 }
 
-/// The births of living tasks.
+/// The infos of living tasks.
 #[derive(Default)]
-pub(super) struct Births {
+pub(super) struct Interner {
     shared: Chunks<Shared>,
     numbers: HashMap<Identity, u32>,
     /// The number that was given last: mostly it is the next one, too.
@@ -33,7 +33,7 @@ pub(super) struct Births {
 }
 
 struct Shared {
-    birth: Birth,
+    info: SpawnInfo,
     /// How many living tasks have it.
     tasks: u32,
 }
@@ -42,52 +42,52 @@ struct Shared {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Identity(usize, usize);
 
-impl Births {
-    /// The number of `birth`, for one more task.
-    pub(super) fn add(&mut self, birth: &Birth) -> u32 {
-        let identity = birth.identity();
+impl Interner {
+    /// The number of `info`, for one more task.
+    pub(super) fn add(&mut self, info: &SpawnInfo) -> u32 {
+        let identity = info.identity();
         if let Some(last) = self.shared.get_mut(self.last as usize)
-            && last.birth.identity() == identity
+            && last.info.identity() == identity
         {
             last.tasks += 1;
             return self.last;
         }
-        let number = self.find_or_insert(identity, birth);
+        let number = self.find_or_insert(identity, info);
         self.shared[number as usize].tasks += 1;
         self.last = number;
         number
     }
 
-    pub(super) fn at(&self, number: u32) -> &Birth {
-        &self.shared[number as usize].birth
+    pub(super) fn at(&self, number: u32) -> &SpawnInfo {
+        &self.shared[number as usize].info
     }
 
-    /// A task with this birth is gone. Returns what is left of the birth of the last one.
+    /// A task with this info is gone. Returns what is left of the info of the last one.
     #[must_use = "the name is to be dropped without the lock"]
-    pub(super) fn remove(&mut self, number: u32) -> Option<Birth> {
+    pub(super) fn remove(&mut self, number: u32) -> Option<SpawnInfo> {
         let shared = &mut self.shared[number as usize];
         shared.tasks -= 1;
         if shared.tasks > 0 {
             return None;
         }
-        let birth = self.shared.remove(number as usize).birth;
-        self.numbers.remove(&birth.identity());
+        let info = self.shared.remove(number as usize).info;
+        self.numbers.remove(&info.identity());
         if let Some(capacity) = chunks::trimmed(self.numbers.len(), self.numbers.capacity()) {
             self.numbers.shrink_to(capacity);
         }
-        Some(birth)
+        Some(info)
     }
 
-    fn find_or_insert(&mut self, identity: Identity, birth: &Birth) -> u32 {
+    fn find_or_insert(&mut self, identity: Identity, info: &SpawnInfo) -> u32 {
         let shared = &mut self.shared;
         *self.numbers.entry(identity).or_insert_with(|| {
-            let number = shared.insert(Shared { birth: birth.clone(), tasks: 0 });
+            let number = shared.insert(Shared { info: info.clone(), tasks: 0 });
             u32::try_from(number).expect("the bound on live tasks fits in 32 bits")
         })
     }
 }
 
-impl Birth {
+impl SpawnInfo {
     fn identity(&self) -> Identity {
         let name = self.name.as_ref().map_or(0, |name| Arc::as_ptr(name).addr());
         Identity(name, ptr::from_ref(self.location).addr())
@@ -98,37 +98,34 @@ impl Birth {
 mod tests {
     use super::*;
 
-    fn birth(name: Option<&Arc<str>>) -> Birth {
-        Birth { name: name.cloned(), location: Location::caller() }
+    fn info(name: Option<&Arc<str>>) -> SpawnInfo {
+        SpawnInfo { name: name.cloned(), location: Location::caller() }
     }
 
     #[test]
     fn tasks_of_one_name_and_place_share_them_until_the_last_has_gone() {
         let name: Arc<str> = "worker".into();
-        let mut births = Births::default();
-        let unnamed = births.add(&birth(None));
-        let numbers = [(); 3].map(|()| births.add(&birth(Some(&name))));
+        let mut infos = Interner::default();
+        let unnamed = infos.add(&info(None));
+        let numbers = [(); 3].map(|()| infos.add(&info(Some(&name))));
         assert!(numbers.iter().all(|number| *number == numbers[0] && *number != unnamed));
-        assert_eq!(
-            (births.at(numbers[0]).name(), births.at(unnamed).name()),
-            ("worker", "unnamed")
-        );
-        assert!(births.remove(numbers[0]).is_none());
-        assert!(births.remove(numbers[0]).is_none());
-        assert!(births.remove(numbers[0]).is_some());
-        assert!(births.remove(unnamed).is_some());
-        assert!(births.shared.is_empty() && births.numbers.is_empty());
+        assert_eq!((infos.at(numbers[0]).name(), infos.at(unnamed).name()), ("worker", "unnamed"));
+        assert!(infos.remove(numbers[0]).is_none());
+        assert!(infos.remove(numbers[0]).is_none());
+        assert!(infos.remove(numbers[0]).is_some());
+        assert!(infos.remove(unnamed).is_some());
+        assert!(infos.shared.is_empty() && infos.numbers.is_empty());
     }
 
     #[test]
     fn name_at_the_address_of_one_that_is_gone_is_not_taken_for_it() {
-        let mut births = Births::default();
+        let mut infos = Interner::default();
         for round in 0..100 {
             let name: Arc<str> = format!("task {round:3}").into();
-            let number = births.add(&birth(Some(&name)));
+            let number = infos.add(&info(Some(&name)));
             drop(name);
-            assert_eq!(births.at(number).name(), format!("task {round:3}"));
-            drop(births.remove(number));
+            assert_eq!(infos.at(number).name(), format!("task {round:3}"));
+            drop(infos.remove(number));
         }
     }
 }

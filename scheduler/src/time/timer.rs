@@ -163,7 +163,7 @@ impl Timer {
         if self.chunk.is_some() {
             return false;
         }
-        let Some(CachedEntry { chunk, index }) = context::spare_timer() else {
+        let Some(CachedEntry { chunk, index }) = context::take_cached_timer() else {
             return false;
         };
         let tick = Tick::of_deadline(self.deadline);
@@ -190,9 +190,9 @@ impl Timer {
         }
         arming.let_go();
         match armed {
-            Armed::Waits(place) => {
+            Armed::Waits(entry) => {
                 self.phase = Phase::Armed;
-                if let Some(CachedEntry { chunk, index }) = place {
+                if let Some(CachedEntry { chunk, index }) = entry {
                     (self.chunk, self.index) = (Some(chunk), index);
                 }
                 Poll::Pending
@@ -216,7 +216,7 @@ impl Timer {
 
     fn disarm(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            context::give_up_timer(CachedEntry { chunk, index: self.index });
+            context::release_timer(CachedEntry { chunk, index: self.index });
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::context::Spent;
 use crate::coop::Step;
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
-use crate::task::{Home, Task, WakeStamp};
+use crate::task::{Task, TaskRegistry, WakeStamp};
 use crate::wheel::{CachedEntry, TimerQueue};
 use crate::worker::shared::{Core, Remote};
 
@@ -26,7 +26,7 @@ pub(crate) struct Local {
     /// The time at the last poll boundary.
     pub(crate) now: Cell<Instant>,
     /// The entry of the timer that was given up here last, for the one that is armed next.
-    spare_timer: Cell<Option<CachedEntry>>,
+    cached_timer: Cell<Option<CachedEntry>>,
 }
 
 /// Whose wakers the worker calls at this moment.
@@ -63,7 +63,7 @@ impl Local {
             calling: Cell::new(Calling::RunningTask),
             budget: Cell::new(0),
             now: Cell::new(now),
-            spare_timer: Cell::new(None),
+            cached_timer: Cell::new(None),
         }
     }
 
@@ -72,8 +72,8 @@ impl Local {
     }
 
     /// Where the tasks belong that are spawned here.
-    pub(crate) fn home(&self) -> &Arc<Home> {
-        self.handle.worker_home(self.index)
+    pub(crate) fn registry(&self) -> &Arc<TaskRegistry> {
+        self.handle.worker_registry(self.index)
     }
 
     pub(crate) fn index(&self) -> usize {
@@ -95,20 +95,24 @@ impl Local {
     /// Keeps a timer's entry for the next timer. Gives back what has to be cancelled instead: the one
     /// kept before, or this one if it is in another's queue.
     #[inline]
-    pub(crate) fn keep_timer(&self, place: CachedEntry) -> Option<CachedEntry> {
-        if place.is_in(self.timers()) { self.spare_timer.replace(Some(place)) } else { Some(place) }
+    pub(crate) fn cache_timer(&self, entry: CachedEntry) -> Option<CachedEntry> {
+        if entry.is_in(self.timers()) {
+            self.cached_timer.replace(Some(entry))
+        } else {
+            Some(entry)
+        }
     }
 
     /// The entry that was kept.
     #[inline]
-    pub(crate) fn spare_timer(&self) -> Option<CachedEntry> {
-        self.spare_timer.take()
+    pub(crate) fn take_cached_timer(&self) -> Option<CachedEntry> {
+        self.cached_timer.take()
     }
 
     /// Before a sleep: no timer that was given up shall wake this worker, or keep its task in memory.
     pub(crate) fn tidy_timers(&self) {
-        if let Some(place) = self.spare_timer() {
-            place.cancel();
+        if let Some(entry) = self.take_cached_timer() {
+            entry.cancel();
         }
         self.timers().tidy();
     }

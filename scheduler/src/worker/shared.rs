@@ -379,7 +379,7 @@ pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
 #[cold]
 fn schedule_from_outside(task: Task) {
     // The task may be run and gone before this ends.
-    let owner = Arc::clone(task.metadata().home().owner());
+    let owner = Arc::clone(task.metadata().registry().owner());
     owner.schedule(task);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use heist_scheduler::task;
+use heist_scheduler::TaskBuilder;
 use heist_tests::exposition::{Family, Sample};
 use heist_tests::hang_guard;
 use metrics_util::debugging::DebuggingRecorder;
@@ -52,7 +52,7 @@ fn hog(runtime: &Runtime, started: Sender<()>, released: Receiver<()>) {
         started.send(()).unwrap();
         let _ = released.recv();
     };
-    drop(task::Builder::new().name("hog").spawn_on(runtime.handle(), future));
+    drop(TaskBuilder::new().name("hog").spawn_on(runtime.handle(), future));
 }
 
 fn until(exporter: &Exporter, wanted: impl Fn(&[Family]) -> bool) -> Vec<Family> {
