@@ -1,8 +1,12 @@
 //! What each served connection has, whatever serves it.
 
 pub(crate) mod budget;
+pub(crate) mod charge;
 pub(crate) mod closed;
+pub(crate) mod coarse_instant;
+pub(crate) mod deadlines;
 pub(crate) mod ending;
-pub(crate) mod lately;
+pub(crate) mod linger;
 pub(crate) mod place;
+pub(crate) mod rate_monitor;
 pub(crate) mod visit;

@@ -11,7 +11,7 @@ use heist_scheduler::time::{Instant, Timer};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
 use super::conversation::{Conversation, Fault};
-use super::pace::Pace;
+use crate::connection::rate_monitor::{MinRate, RateMonitor};
 use crate::server::Peer;
 
 /// The body of a request, as a service reads it.
@@ -35,7 +35,7 @@ pub struct Body {
     incoming: Option<Incoming>,
     conversation: Arc<Conversation>,
     limit: u64,
-    pace: Pace,
+    rate: RateMonitor,
     /// The end of the longest pause that is allowed. Armed by the first wait, and only looked at
     /// while waiting.
     pause: Timer,
@@ -78,7 +78,7 @@ impl Body {
             finished: hyper::body::Body::is_end_stream(&incoming),
             incoming: Some(incoming),
             conversation,
-            pace: Pace::default(),
+            rate: RateMonitor::default(),
             pause: Timer::new(),
             looked: false,
         }
@@ -120,7 +120,7 @@ impl Body {
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let now = Instant::of_poll();
         let patience = self.conversation.limits().body_timeout;
-        if self.pace.wait(now) {
+        if self.rate.begin_wait(now) {
             self.pause.set(Some(now + patience));
             self.looked = false;
         }
@@ -137,11 +137,11 @@ impl Body {
 
     /// Whether a frame may be passed on.
     fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
-        self.pace.count(frame.data_ref().map_or(0, Bytes::len));
+        self.rate.count(frame.data_ref().map_or(0, Bytes::len));
         self.check_length()?;
         let limits = self.conversation.limits();
         let rate = limits.min_receive_rate;
-        match self.pace.is_below(rate, limits.rate_grace) {
+        match self.rate.is_below(MinRate { rate, grace: limits.rate_grace }) {
             true => Err(BodyError::TooSlow { rate }),
             false => Ok(()),
         }
@@ -150,7 +150,7 @@ impl Body {
     /// Whether what came, and what is announced, is within the limit.
     fn check_length(&self) -> Result<(), BodyError> {
         let announced = hyper::body::Body::size_hint(self).lower();
-        match self.pace.bytes().saturating_add(announced) > self.limit {
+        match self.rate.bytes().saturating_add(announced) > self.limit {
             true => Err(BodyError::TooLong { limit: self.limit }),
             false => Ok(()),
         }
@@ -200,8 +200,8 @@ impl hyper::body::Body for Body {
         let Poll::Ready(frame) = self.poll_incoming(cx) else {
             return self.poll_stalled(cx).map(|error| Some(Err(self.fail(error))));
         };
-        if self.pace.is_waiting() {
-            self.pace.wait_no_longer(Instant::of_poll());
+        if self.rate.is_waiting() {
+            self.rate.end_wait(Instant::of_poll());
         }
         Poll::Ready(match frame {
             None => {

@@ -112,7 +112,6 @@ mod gate;
 mod guard;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
-mod pace;
 mod reply;
 mod transport;
 

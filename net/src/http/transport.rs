@@ -19,8 +19,8 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use super::conversation::{Conversation, Fault, Phase};
 use super::guard::{End, Guard};
-use super::pace::Pace;
 use crate::Stream;
+use crate::connection::rate_monitor::{MinRate, RateMonitor};
 
 /// The socket of a conversation.
 pub(super) struct Transport {
@@ -28,7 +28,7 @@ pub(super) struct Transport {
     conversation: Arc<Conversation>,
     guard: Guard,
     /// How fast the peer takes the answer to request number `request`.
-    pace: Pace,
+    rate: RateMonitor,
     request: u64,
     /// What the server's budget was charged with, for bytes that wait to be written and for what
     /// the guard holds.
@@ -58,7 +58,7 @@ impl Transport {
             stream,
             conversation,
             guard: Guard::default(),
-            pace: Pace::default(),
+            rate: RateMonitor::default(),
             request: 0,
             charged: 0,
             charged_held: 0,
@@ -95,12 +95,12 @@ impl Transport {
 
     /// The peer took `count` bytes.
     fn moved(&mut self, count: usize) -> io::Result<()> {
-        self.pace.count(count);
-        if !self.pace.is_waiting() {
+        self.rate.count(count);
+        if !self.rate.is_waiting() {
             return Ok(());
         }
         let now = Instant::of_poll();
-        self.pace.wait_no_longer(now);
+        self.rate.end_wait(now);
         self.conversation.set_blocked(None);
         if self.conversation.phase() == Phase::Idle {
             // It idles from the end of the answer on, not from when that was handed over.
@@ -108,7 +108,8 @@ impl Transport {
         }
         self.charge(0)?;
         let limits = self.conversation.limits();
-        match self.pace.is_below(limits.min_send_rate, limits.rate_grace) {
+        let least = MinRate { rate: limits.min_send_rate, grace: limits.rate_grace };
+        match self.rate.is_below(least) {
             true => Err(self.fault(Fault::TakesTooSlowly, "the peer takes its answer too slowly")),
             false => Ok(()),
         }
@@ -118,10 +119,10 @@ impl Transport {
     fn blocked(&mut self, wanted: usize) -> io::Result<()> {
         let now = Instant::of_poll();
         let request = self.conversation.requests();
-        if std::mem::replace(&mut self.request, request) != request && !self.pace.is_waiting() {
-            self.pace = Pace::default();
+        if std::mem::replace(&mut self.request, request) != request && !self.rate.is_waiting() {
+            self.rate = RateMonitor::default();
         }
-        if self.pace.wait(now) {
+        if self.rate.begin_wait(now) {
             self.conversation.set_blocked(Some(now));
         }
         self.charge(wanted)

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::Direction;
-use heist_scheduler::coop;
+use heist_scheduler::coop::{self, Step};
 use heist_scheduler::time::Instant;
 
 use super::Protocol;
@@ -15,6 +15,7 @@ use super::hosted::Drain;
 use super::marks::Marks;
 use super::scratch::{self, Window};
 use crate::connection::closed::Closed;
+use crate::connection::linger::Linger;
 use crate::runtime::driver;
 use crate::socket::stream::uninterrupted;
 
@@ -28,7 +29,7 @@ impl<P: Protocol> Connection<P> {
     }
 
     pub(super) fn begin_closing(&mut self, phase: Phase, reason: Closed) {
-        self.timer.set(Some(Instant::now() + self.bounds().flush_timeout));
+        self.deadline = Instant::of_poll() + self.bounds().flush_timeout;
         self.phase = phase;
         let kept = self.kept();
         kept.input = Vec::new();
@@ -47,11 +48,13 @@ impl<P: Protocol> Connection<P> {
             if shut.is_err() || self.marks.has(Marks::INPUT_ENDED) || self.does_not_linger() {
                 return Poll::Ready(self.reason());
             }
-            self.timer.set(Some(Instant::now() + self.bounds().linger_timeout));
+            self.deadline = Instant::of_poll() + self.bounds().linger_timeout;
+            let limit = self.bounds().linger_bytes;
+            self.kept().linger = Some(Linger::new(limit));
             self.phase = Phase::Lingering;
         }
         // The output is out of our hands; whatever ends the waiting is no error any more.
-        let _ = ready!(self.poll_peer_closed(cx));
+        ready!(self.poll_peer_closed(cx));
         Poll::Ready(self.reason())
     }
 
@@ -69,7 +72,8 @@ impl<P: Protocol> Connection<P> {
         if self.backlog() == 0 {
             return Poll::Ready(Ok(()));
         }
-        self.timer.poll_elapsed(cx).map(|()| Err(Closed::NotFlushed))
+        let late = self.timer.arm(self.deadline, step.now(), cx);
+        late.map(|()| Err(Closed::NotFlushed))
     }
 
     /// Whether the peer has sent something that was not read and would turn closing into a reset.
@@ -82,31 +86,44 @@ impl<P: Protocol> Connection<P> {
         drain.is_some_and(|_| matches!(self.source.io().peek(&mut [0]), Ok(1..)))
     }
 
-    /// Discards input until the peer has closed, or time or patience is over. Both are looked at
-    /// before each read, however few reads a poll has: the budget of operations may end it at any.
-    fn poll_peer_closed(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        let limit = self.bounds().linger_bytes;
-        while self.kept().discarded <= limit {
+    /// Drops input until the peer has closed, or time or patience is over.
+    fn poll_peer_closed(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(mut linger) = self.kept().linger.take() else { return Poll::Ready(()) };
+        let (mut over, mut waits) = (false, false);
+        let polled = linger.poll(|| {
             let step = ready!(coop::poll_step(cx));
-            if self.timer.deadline().is_some_and(|deadline| deadline <= step.now()) {
-                return Poll::Ready(Ok(()));
+            over = self.deadline <= step.now();
+            if over {
+                return Poll::Pending;
             }
-            let Poll::Ready(drain) =
-                driver::open(self.source.poll_drain_alone(Direction::Read, cx))?
-            else {
-                return self.timer.poll_elapsed(cx).map(Ok);
-            };
+            let polled = self.poll_discard(step, cx);
+            waits = polled.is_pending();
+            polled
+        });
+        self.kept().linger = Some(linger);
+        if polled.is_ready() || over {
+            return Poll::Ready(());
+        }
+        if waits {
+            return self.timer.arm(self.deadline, Instant::of_poll(), cx);
+        }
+        Poll::Pending
+    }
+
+    fn poll_discard(&self, step: Step, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let drain = ready!(driver::open(self.source.poll_drain_alone(Direction::Read, cx)))?;
             match uninterrupted(|| self.discard()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                Ok(count) if count > 0 => {
+                outcome => {
                     drop(drain);
-                    self.host.count(step, count, 0);
-                    self.kept().discarded += count;
+                    if let Ok(count) = outcome {
+                        self.host.count(step, count, 0);
+                    }
+                    return Poll::Ready(outcome);
                 }
-                outcome => return Poll::Ready(outcome.map(drop)),
             }
         }
-        Poll::Ready(Ok(()))
     }
 
     fn discard(&self) -> io::Result<usize> {

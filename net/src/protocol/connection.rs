@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::Source;
-use heist_scheduler::time::{Instant, Timer};
+use heist_scheduler::time::Instant;
 
 use super::hosted::{Drain, Host, Own};
 use super::inbox::{Inbox, Sender};
@@ -20,7 +20,8 @@ use super::marks::Marks;
 use super::output::Kept;
 use super::{End, Protocol};
 use crate::connection::closed::Closed;
-use crate::connection::lately::Lately;
+use crate::connection::coarse_instant::CoarseInstant;
+use crate::connection::deadlines::DeadlineTimer;
 use crate::server::Stay;
 use crate::socket::stream::Stream;
 use crate::socket::sys;
@@ -35,11 +36,11 @@ use crate::socket::sys;
 pub struct Connection<P: Protocol> {
     pub(super) source: Source<sys::Stream>,
     /// For the deadline and the limits together; see [`deadlines`](super::deadlines).
-    pub(super) timer: Timer,
+    pub(super) timer: DeadlineTimer,
     /// What the protocol asked for; far in the future if it did not.
     pub(super) deadline: Instant,
     /// When something was last read or written.
-    pub(super) touched: Lately,
+    pub(super) touched: CoarseInstant,
     pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
     pub(super) kept: Option<Box<Kept>>,
     pub(super) phase: Phase,
@@ -138,9 +139,9 @@ impl<P: Protocol> Connection<P> {
     pub(super) fn at(source: Source<sys::Stream>, protocol: P, host: Host) -> Connection<P> {
         Connection {
             source,
-            timer: Timer::new(),
+            timer: DeadlineTimer::new(),
             deadline: Instant::FAR_FUTURE,
-            touched: Lately::at(Instant::ZERO),
+            touched: CoarseInstant::at(Instant::ZERO),
             inbox: None,
             kept: None,
             phase: Phase::New,

@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 use std::task;
-use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
@@ -49,18 +48,15 @@ impl<P: Protocol> Connection<P> {
     /// idle never comes first: that deadline only moves later.
     #[inline]
     fn rests(&self, round: &Round<'_>, cx: &task::Context<'_>) -> bool {
-        self.kept.is_none()
-            && !round.draining
-            && self.timer.deadline().is_some_and(|armed| armed <= self.deadline)
-            && self.timer_rests(round.now, cx)
+        self.kept.is_none() && !round.draining && self.timer_rests(round.now, cx)
     }
 
     /// Whether the timer will wake the task that polls.
     #[inline]
     fn timer_rests(&self, now: Instant, cx: &task::Context<'_>) -> bool {
         match self.marks.has(Marks::OWN_TASK) {
-            true => self.timer.rests(now),
-            false => self.timer.rests_for(now, cx),
+            true => self.timer.covers_same_task(self.deadline, now),
+            false => self.timer.covers(self.deadline, now, cx),
         }
     }
 
@@ -86,13 +82,9 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         let next = self.next_deadline(round.now);
-        let armed = self.timer.deadline().unwrap_or(Instant::FAR_FUTURE);
-        if next < armed || armed <= round.now {
-            self.timer.set(Some(next));
-        }
-        self.hear_of_the_drain(round, cx);
         // One that has passed already is for the next round.
-        round.unfinished |= self.timer.poll_elapsed(cx).is_ready();
+        round.unfinished |= self.timer.arm(next, round.now, cx).is_ready();
+        self.hear_of_the_drain(round, cx);
         Ok(())
     }
 
@@ -141,14 +133,13 @@ impl<P: Protocol> Connection<P> {
         // Whole messages that wait are not the peer's fault.
         let waits = self.marks.has(Marks::UNFED) || kept.paused_until.is_some();
         if !kept.input.is_empty() && !waits {
-            let (since, length) = (kept.input_since, kept.input.len());
+            let since = kept.input_rate.waiting_since().unwrap_or(now);
             times[1].0 = since + limits.message_timeout;
-            times[2].0 = since + allowance(limits.rate_grace, length, limits.min_receive_rate);
+            times[2].0 = kept.input_rate.deadline(limits.receive_rate());
         }
         if kept.backlog.len() > 0 {
             times[3].0 = kept.taken_at + limits.write_timeout;
-            times[4].0 =
-                kept.backlog_since + allowance(limits.rate_grace, kept.taken, limits.min_send_rate);
+            times[4].0 = kept.output_rate.deadline(limits.send_rate());
         }
         times
     }
@@ -159,24 +150,3 @@ const INPUT: Range<usize> = 0..3;
 
 /// The others.
 const OUTPUT: Range<usize> = 3..5;
-
-/// How long a peer may take for `bytes` at `rate` bytes a second, with a grace to begin with.
-fn allowance(grace: Duration, bytes: usize, rate: u32) -> Duration {
-    match rate {
-        0 => Duration::MAX,
-        rate => grace.saturating_add(Duration::from_millis(bytes as u64 * 1000 / u64::from(rate))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn allowance_grows_with_what_came_and_is_endless_without_a_rate() {
-        let grace = Duration::from_secs(10);
-        assert_eq!(allowance(grace, 0, 500), grace);
-        assert_eq!(allowance(grace, 1250, 500), Duration::from_millis(12_500));
-        assert_eq!(allowance(grace, 1250, 0), Duration::MAX);
-    }
-}

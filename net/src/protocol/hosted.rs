@@ -155,19 +155,14 @@ impl<P: Protocol> Connection<P> {
         let (Host::Seated(stay), kept) = (&mut self.host, &mut self.kept) else { return Ok(()) };
         stay.set_busy(kept.is_some());
         let Some(kept) = kept else { return Ok(()) };
-        let size = kept.size();
-        if size != kept.charged {
-            let charged = stay.server().buffered().change(kept.charged, size);
-            charged.map_err(|over| End::at_once(Closed::Memory(over)))?;
-            kept.charged = size;
-        }
-        Ok(())
+        let (size, budget) = (kept.size(), stay.server().buffered());
+        kept.charge.set(budget, size).map_err(|over| End::at_once(Closed::Memory(over)))
     }
 
     /// Gives back what the budget was charged.
     pub(super) fn discharge(&mut self) {
         if let (Host::Seated(stay), Some(kept)) = (&self.host, &mut self.kept) {
-            stay.server().buffered().shrink(std::mem::take(&mut kept.charged));
+            kept.charge.release(stay.server().buffered());
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connection::rate_monitor::MinRate;
+
 /// The bounds of a connection; see [`Connection::limits`](super::Connection::limits).
 ///
 /// ```
@@ -82,6 +84,16 @@ impl Limits {
             linger_bytes: limits.linger_bytes,
             ..Limits::DEFAULT
         }
+    }
+
+    /// The least that the peer has to send of a message.
+    pub(super) fn receive_rate(&self) -> MinRate {
+        MinRate { rate: self.min_receive_rate, grace: self.rate_grace }
+    }
+
+    /// The least that the peer has to take of the output.
+    pub(super) fn send_rate(&self) -> MinRate {
+        MinRate { rate: self.min_send_rate, grace: self.rate_grace }
     }
 
     /// The high watermark; at 0 nothing could ever be read.

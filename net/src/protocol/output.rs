@@ -8,7 +8,10 @@ use std::task::{self, Poll};
 use heist_reactor::{Direction, Source};
 use heist_scheduler::time::Instant;
 
+use crate::connection::charge::Charge;
 use crate::connection::closed::Closed;
+use crate::connection::linger::Linger;
+use crate::connection::rate_monitor::RateMonitor;
 use crate::runtime::driver;
 use crate::socket::stream::{accepted, uninterrupted};
 use crate::socket::sys;
@@ -107,23 +110,21 @@ fn no_matter(error: io::Error) -> io::Result<usize> {
 pub(super) struct Kept {
     /// What the protocol left of the input.
     pub(super) input: Vec<u8>,
-    /// When the first of it came.
-    pub(super) input_since: Instant,
+    /// How fast the peer sends it: since its first byte came.
+    pub(super) input_rate: RateMonitor,
     pub(super) backlog: Backlog,
-    /// Since when there is a backlog.
-    pub(super) backlog_since: Instant,
+    /// How fast the peer takes it: since there is a backlog.
+    pub(super) output_rate: RateMonitor,
     /// When the peer last took some of it.
     pub(super) taken_at: Instant,
-    /// How much it has taken since there is one.
-    pub(super) taken: usize,
-    /// What the server's budget was charged for this connection, in bytes.
-    pub(super) charged: usize,
+    /// What the server's budget was charged with.
+    pub(super) charge: Charge,
     /// Until when the protocol wants no input. If that has passed, the next round reads again.
     pub(super) paused_until: Option<Instant>,
     /// Why the connection is about to end.
     pub(super) reason: Option<Closed>,
-    /// Bytes that were discarded since.
-    pub(super) discarded: usize,
+    /// Of the peer that still sends, once all output is out.
+    pub(super) linger: Option<Linger>,
 }
 
 impl Kept {
@@ -143,9 +144,8 @@ impl Kept {
     /// Keeps output that the socket did not take at `now`.
     pub(super) fn keep_output(&mut self, bytes: &[u8], now: Instant) {
         if self.backlog.len() == 0 {
-            self.backlog_since = now;
+            self.output_rate = RateMonitor::waiting_from(now);
             self.taken_at = now;
-            self.taken = 0;
         }
         self.backlog.append(bytes);
     }
@@ -153,7 +153,7 @@ impl Kept {
     /// Notes that the peer took `count` bytes at `now`.
     pub(super) fn note_taken(&mut self, count: usize, now: Instant) {
         if count > 0 {
-            self.taken += count;
+            self.output_rate.count(count);
             self.taken_at = now;
         }
     }

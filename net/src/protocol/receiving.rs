@@ -12,7 +12,8 @@ use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
 use super::{End, Protocol, Stop};
 use crate::connection::closed::Closed;
-use crate::connection::lately::Lately;
+use crate::connection::coarse_instant::CoarseInstant;
+use crate::connection::rate_monitor::RateMonitor;
 use crate::runtime::driver;
 use crate::socket::sys;
 
@@ -212,7 +213,7 @@ impl<P: Protocol> Connection<P> {
     #[inline]
     fn note_read(&mut self, count: usize, round: &mut Round<'_>) {
         round.read += count;
-        self.touched = Lately::at(round.now);
+        self.touched = CoarseInstant::at(round.now);
     }
 
     fn feed_from(&mut self, window: &mut Window<'_>, round: &mut Round<'_>) -> Result<Fed, Stop> {
@@ -264,9 +265,11 @@ impl<P: Protocol> Connection<P> {
             kept.input = Vec::new();
             return;
         }
-        if kept.input.is_empty() || round.fed {
-            kept.input_since = round.now;
+        let known = if round.fed { 0 } else { kept.input.len() };
+        if known == 0 {
+            kept.input_rate = RateMonitor::waiting_from(round.now);
         }
+        kept.input_rate.count(rest.len() - known);
         kept.input.clear();
         // No more than it needs: the budget is charged for what it takes.
         kept.input.reserve_exact(rest.len());

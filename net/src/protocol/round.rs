@@ -13,7 +13,7 @@ use super::marks::Marks;
 use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
 use crate::connection::closed::Closed;
-use crate::connection::lately::Lately;
+use crate::connection::coarse_instant::CoarseInstant;
 
 /// What a round collects.
 pub(super) struct Round<'a> {
@@ -145,7 +145,7 @@ impl<P: Protocol> Connection<P> {
     fn begin(&mut self, round: &mut Round<'_>) -> Result<(), Stop> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
-            self.touched = Lately::at(round.now);
+            self.touched = CoarseInstant::at(round.now);
             self.protocol.opened(&mut round.context());
             round.go_on()?;
         }
@@ -196,8 +196,8 @@ impl<P: Protocol> Connection<P> {
     pub(super) fn end_pause(&mut self, now: Instant) {
         let Some(kept) = &mut self.kept else { return };
         if kept.paused_until.take_if(|until| *until <= now).is_some() {
-            kept.input_since = now;
-            self.touched = Lately::at(now);
+            kept.input_rate.restart(now);
+            self.touched = CoarseInstant::at(now);
         }
     }
 

@@ -8,7 +8,7 @@ use heist_scheduler::time::Instant;
 use super::connection::{Connection, Flow};
 use super::round::Round;
 use super::{Protocol, output};
-use crate::connection::lately::Lately;
+use crate::connection::coarse_instant::CoarseInstant;
 
 impl<P: Protocol> Connection<P> {
     /// Writes what was collected, and sees to the back-pressure.
@@ -26,7 +26,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(());
         }
         let sent = output::try_send(&self.source, round.output)?;
-        self.touched = Lately::at(round.now);
+        self.touched = CoarseInstant::at(round.now);
         round.written += sent;
         if sent == length { Ok(()) } else { self.flush_behind(sent, round, cx) }
     }
@@ -82,7 +82,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(0);
         }
         let sent = output::send(&self.source, fresh, cx)?;
-        self.touched = Lately::at(now);
+        self.touched = CoarseInstant::at(now);
         if sent < fresh.len() {
             self.kept().keep_output(&fresh[sent..], now);
         }
@@ -99,7 +99,7 @@ impl<P: Protocol> Connection<P> {
         let sent = kept.backlog.send(&self.source, cx)?;
         kept.note_taken(sent, now);
         if sent > 0 {
-            self.touched = Lately::at(now);
+            self.touched = CoarseInstant::at(now);
         }
         Ok(sent)
     }
