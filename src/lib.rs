@@ -6,7 +6,6 @@
 //! - `metrics` (default): counters and histograms; without it every figure is 0.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
 //!   and a timer.
-//! - `portable`: the event queue for systems without epoll, on Linux too.
 
 #![forbid(unsafe_code)]
 

@@ -76,7 +76,6 @@
 //!   `metrics` crate.
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
 //!   hyper services on a [`Server`] ([`http`]).
-//! - `portable`: the event queue for systems without epoll, on Linux too.
 
 #![deny(unsafe_code)]
 

@@ -103,8 +103,9 @@
 //!
 //! # Back ends
 //!
-//! On Linux any number of threads wait on one epoll instance. Elsewhere, and on Linux with the
-//! feature `portable`, one thread at a time waits in mio's `Poll` and [`Queue::places`] says 1.
+//! On Linux any number of threads wait on one epoll instance. Elsewhere, and on Linux when compiled
+//! with `--cfg heist_portable`, one thread at a time waits in mio's `Poll` and [`Queue::places`]
+//! says 1. It is no cargo feature because the two do not add up.
 #![deny(unsafe_code)]
 
 mod drain;

@@ -25,6 +25,9 @@ use crate::token::Token;
 /// Any number of threads may wait on one shard.
 pub(super) const PLACES: usize = usize::MAX;
 
+/// The event means [`Queue::close`](crate::Queue::close).
+const CLOSE: Token = Token::reserved(1);
+
 /// One epoll instance and the two signals that go through it.
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -50,7 +53,7 @@ impl Shard {
         epoll::add(
             shard.registry().as_fd(),
             &shard.close,
-            epoll::EventData::new_u64(Token::CLOSE.into_raw()),
+            epoll::EventData::new_u64(CLOSE.into_raw()),
             epoll::EventFlags::IN,
         )?;
         Ok(shard)
@@ -240,6 +243,11 @@ static NO_NANOSECONDS: AtomicBool = AtomicBool::new(false);
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reserved_tokens_differ() {
+        assert_ne!(Token::WAKE, CLOSE);
+    }
 
     #[test]
     fn rdhup_is_not_hup() {

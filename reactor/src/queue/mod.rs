@@ -15,10 +15,10 @@
 //!    comes and nobody else can look, and with yes after an error, which the next caller meets;
 //! 7. say in `PLACES` how many threads may wait on one shard at once.
 
-#[cfg(all(target_os = "linux", not(feature = "portable")))]
+#[cfg(all(target_os = "linux", not(heist_portable)))]
 #[path = "epoll.rs"]
 mod backend;
-#[cfg(not(all(target_os = "linux", not(feature = "portable"))))]
+#[cfg(not(all(target_os = "linux", not(heist_portable))))]
 #[path = "portable.rs"]
 mod backend;
 

@@ -171,9 +171,9 @@ impl Inside {
         for event in self.events.iter().take(self.held).skip(self.taken).take(bound) {
             self.taken += 1;
             let token = Token::from_raw(event.token().0 as u64);
-            match token {
-                Token::WAKE => kicked = true,
-                token => deliver(token, bits(event)),
+            match token.is_reserved() {
+                false => deliver(token, bits(event)),
+                true => kicked = true,
             }
         }
         kicked
