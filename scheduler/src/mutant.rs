@@ -6,22 +6,22 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "some are built into a model's own loop, not into the code")]
 pub(crate) enum Mutant {
-    /// A worker parks although a lane has no listener.
-    LeaveLaneEmpty,
-    /// Who found nobody to wake does not count again after giving the token back.
+    /// A worker parks although a shard has no listener.
+    LeaveShardEmpty,
+    /// A thread that found no worker to wake does not count again when it releases the permit.
     NoSecondCount,
-    /// A lane is rung without looking whether its listener has left meanwhile.
-    RingBlindly,
-    /// A sleeper does not look once more after announcing itself.
+    /// A shard is notified without looking whether its listener has left meanwhile.
+    NotifyBlindly,
+    /// A worker does not look once more after announcing that it is idle.
     NoLastLook,
-    /// Who gives the token back does not look at the queues afterwards.
-    TokenDropped,
+    /// A worker that releases the permit does not look at the queues afterwards.
+    NoLookAfterRelease,
     /// The monitor does not look after saying that it dozes.
     MonitorBlind,
-    /// A worker that found work in its last look does not say that it got up.
-    GotUpUnsaid,
-    /// The last one to go to bed does not have the alarm put off.
-    RestUnsaid,
+    /// A worker that found work in its last look does not tell the monitor's state.
+    UnparkUnsaid,
+    /// The last worker to become idle does not have the monitor's timer put off.
+    AllIdleUnsaid,
     /// Who sets the alarm does not look whether it was to ring at once.
     AlarmPutOff,
     /// An abort does not count itself as pending, so that nobody looks for its flag.

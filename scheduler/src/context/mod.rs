@@ -227,7 +227,9 @@ pub(crate) fn offer(task: Task, yielded: bool) -> Option<Task> {
     // Foreign code, so not under the borrow.
     match pushed.flatten() {
         Some(Pushed::Refused(task)) => drop(task),
-        Some(Pushed::WorthAWake(core)) => core.wake_for_owned(),
+        Some(Pushed::Wake(core, action)) => {
+            core.carry_out(action);
+        }
         Some(Pushed::Queued) | None => {}
     }
     task

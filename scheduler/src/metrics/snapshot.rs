@@ -160,7 +160,7 @@ impl Metrics {
     pub(crate) fn of(inner: &Inner) -> Self {
         let core = &inner.core;
         let now = core.clock.now();
-        let sleepers = core.sleep.sleepers();
+        let idle = core.sleep.idle();
         let blocking = inner.blocking.load(Kind::Work, now);
         let lookups = inner.blocking.load(Kind::Lookup, now);
         let registries = || inner.registries.iter().chain([&inner.blocking_registry]);
@@ -169,8 +169,8 @@ impl Metrics {
         let each = || core.workers.iter().map(|worker| &worker.distributions);
         Metrics {
             workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
-            listening: sleepers.listening(),
-            parked: sleepers.parked(),
+            listening: idle.listening(),
+            parked: idle.parked(),
             injector_depth: core.injector.len(),
             oldest_runnable: Duration::from_nanos(core.oldest_runnable(now)),
             rescues: core.watch.rescues.get(),

@@ -24,6 +24,7 @@ use crate::wake::estimate::{
     ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
     nanos,
 };
+use crate::wake::policy::Trigger;
 use crate::worker::shared::Core;
 
 /// What workers tell the monitor.
@@ -64,14 +65,14 @@ impl Watch {
     /// Somebody has got up: a monitor that dozes looks in a period from now, unless everybody rests
     /// again before. One load where it is awake.
     pub(crate) fn got_up(&self, now: Instant) {
-        if self.doze.got_up() {
+        if self.doze.on_unpark() {
             self.put_off(now);
         }
     }
 
     /// Everybody is in bed.
     pub(crate) fn all_rest(&self) {
-        self.doze.all_rest();
+        self.doze.on_all_idle();
     }
 
     /// Sets the alarm to a period from now, or leaves it where it rings in no less than half of one.
@@ -217,10 +218,10 @@ impl Monitor {
 
     fn help(&self, now: Instant) {
         let core = &self.core;
-        if core.wake_is_due(now) || core.a_lane_needs_a_listener() {
-            core.watch.rescues.add(core.wake_for_unowned().into());
-        } else if core.watch.alerted(now) && core.standby_is_missing() {
-            core.wake_for_unowned();
+        if core.notify_if_idle(Trigger::MonitorTick { now }) {
+            core.watch.rescues.add(1);
+        } else {
+            core.notify_if_idle(Trigger::MonitorStandby { now });
         }
     }
 
@@ -243,18 +244,18 @@ impl Monitor {
     fn doze(&self) {
         let watch = &self.core.watch;
         watch.alarm_at.store(0, Ordering::Relaxed);
-        watch.doze.begin();
+        watch.doze.doze();
         if self.core.at_rest() && !self.core.closing() {
             watch.alarm.wait();
         }
-        watch.doze.end();
+        watch.doze.on_wake();
     }
 }
 
 impl Core {
     /// Whether every worker is in bed.
     pub(crate) fn all_rest(&self) -> bool {
-        self.sleep.sleepers().asleep() == self.workers.len()
+        self.sleep.idle().all() == self.workers.len()
     }
 
     /// Whether every worker sleeps and nothing waits.
@@ -267,24 +268,18 @@ impl Core {
     /// Whether a worker has nothing to do. While its lane has something to take, a listener is
     /// only passing through.
     fn somebody_idles(&self) -> bool {
-        let sleepers = self.sleep.sleepers();
-        let idle = |lane| self.sleep.lane_is_covered(lane) && !self.park.ready(lane);
-        sleepers.parked() > 0 || sleepers.listening() > 0 && (0..self.park.lanes()).any(idle)
+        let workers = self.sleep.idle();
+        let idle = |lane| self.sleep.shard_is_covered(lane) && !self.park.ready(lane);
+        workers.parked() > 0 || workers.listening() > 0 && (0..self.park.lanes()).any(idle)
     }
 
     /// Sends a probe into each lane that has none.
     fn probe(&self, now: Instant) {
         for lane in 0..self.park.lanes() {
             if self.overload.send(lane, now) {
-                self.ring_doorbell(lane);
+                self.wake_shard(lane);
             }
         }
-    }
-
-    /// Whether nobody stands by beside the listener that may be caught in a long poll next.
-    fn standby_is_missing(&self) -> bool {
-        let sleepers = self.sleep.sleepers();
-        sleepers.listening() < 2 && sleepers.parked() > 0 && self.park.places() > 1
     }
 }
 
@@ -331,7 +326,7 @@ mod tests {
         let watch = Watch::new().unwrap();
         watch.got_up(at(1_000));
         assert_eq!(rings_at(&watch), 0, "a monitor that is awake needs no alarm");
-        watch.doze.begin();
+        watch.doze.doze();
         watch.got_up(at(1_000));
         assert_eq!(rings_at(&watch), 1_010);
         watch.got_up(at(1_007));
@@ -347,7 +342,7 @@ mod tests {
     #[test]
     fn alarm_rings_sooner_once_a_poll_was_long() {
         let watch = Watch::new().unwrap();
-        watch.doze.begin();
+        watch.doze.doze();
         watch.got_up(at(1_000));
         watch.suspect(at(1_001));
         watch.all_rest();

@@ -21,6 +21,7 @@ use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
 use crate::threads::tracker::{BlockedThreads, Exits};
+use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
 use crate::worker::shared::{self, Core};
 
@@ -436,7 +437,7 @@ impl Handle {
             wakers.extend(worker.timers.close());
         }
         wakers.extend(core.shared_timers.close());
-        core.sleep.unpark_all();
+        core.notify_if_idle(Trigger::Shutdown);
         core.watch.interrupt();
         self.0.blocking.close();
         // These are woken though none of their waits resumes: a worker drops its task, a thread in

@@ -1,34 +1,41 @@
-//! Who sleeps where, in one word.
+//! How many workers are idle, and whether a wake is under way, in one word.
 
+use super::policy::{Action, target};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// A snapshot of the word.
+/// What the word said at one moment.
 ///
-/// | bits   | meaning                                   | set by                  | cleared by |
-/// |--------|-------------------------------------------|-------------------------|------------|
-/// | 0–19   | workers that listen on a lane             | the worker, announcing  | the worker, leaving |
-/// | 20–39  | workers that are parked                   | the worker, announcing  | whoever takes it off the stack |
-/// | 40     | a wake is under way: somebody was woken, or is being woken, and has not yet found work or gone back to sleep | the waker | the woken one |
-///
-/// Every change is a read-modify-write, so each sees the one before it. What orders them with the
-/// work that is submitted and looked for are the SeqCst fences around them (README, case by case):
-/// acquire and release would let a sleeper and a submitter each miss what the other wrote. The
-/// changes themselves are AcqRel, so that who sees a listener counted sees it in its lane.
+/// | bits  | meaning                          | set by                        | cleared by |
+/// |-------|----------------------------------|-------------------------------|------------|
+/// | 0–19  | workers that listen on a shard   | the worker, in `announce`     | the worker, in `leave` |
+/// | 20–39 | workers that are parked          | the worker, in `announce`     | the thread that takes it off the stack: a waker in `claim`, or the worker in `leave` |
+/// | 40    | the wake permit is out: a wake is under way | a waker, in `claim` | the woken worker when it has found work or is about to announce itself again; the waker if no worker was left to wake or the `Park` failed; a busy worker that took the notification while it polled a shard |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sleepers(u64);
+pub(crate) struct IdleCounts(u64);
 
+/// The word itself.
+///
+/// | access                | ordering | why |
+/// |-----------------------|----------|-----|
+/// | every change          | AcqRel   | Each is a read-modify-write, so it reads the one before it and synchronizes with it: a thread that sees a listener counted sees it in its shard, and a thread that sees a worker counted as parked finds it on the stack. |
+/// | `load`                | Relaxed  | The counts are a hint for the decision; `take_permit` repeats it on the value that it changes. |
+/// | failed `compare_exchange` | Relaxed | The value is only the next attempt's expectation. |
+///
+/// None of these orders the word with the work that is submitted and searched for: acquire and
+/// release would let a worker and a submitter each miss what the other wrote. The SeqCst fences
+/// around them do (README.md, "No wake-up is lost").
 #[derive(Debug)]
-pub(crate) struct Counters(AtomicU64);
+pub(super) struct IdleWord(AtomicU64);
 
 const FIELD: u64 = (1 << 20) - 1;
 const LISTENING: u64 = 1;
 const PARKED: u64 = 1 << 20;
-const TOKEN: u64 = 1 << 40;
+const PERMIT: u64 = 1 << 40;
 
 /// Workers the word can count.
 pub(crate) const MAX_WORKERS: usize = FIELD as usize;
 
-impl Sleepers {
+impl IdleCounts {
     pub(crate) fn listening(self) -> usize {
         (self.0 & FIELD) as usize
     }
@@ -37,64 +44,66 @@ impl Sleepers {
         ((self.0 >> 20) & FIELD) as usize
     }
 
-    pub(crate) fn asleep(self) -> usize {
+    pub(crate) fn all(self) -> usize {
         self.listening() + self.parked()
     }
 
-    /// Whether somebody is being woken or searches.
-    pub(crate) fn token(self) -> bool {
-        self.0 & TOKEN != 0
+    /// Whether a worker is being woken, or was woken and still searches.
+    pub(crate) fn permit_is_out(self) -> bool {
+        self.0 & PERMIT != 0
     }
 }
 
-impl Counters {
-    pub(crate) fn new() -> Self {
-        Counters(AtomicU64::new(0))
+impl IdleWord {
+    pub(super) fn new() -> Self {
+        IdleWord(AtomicU64::new(0))
     }
 
-    pub(crate) fn load(&self) -> Sleepers {
-        Sleepers(self.0.load(Ordering::Relaxed))
+    #[inline]
+    pub(super) fn load(&self) -> IdleCounts {
+        IdleCounts(self.0.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn add_listener(&self) {
+    pub(super) fn add_listener(&self) {
         self.0.fetch_add(LISTENING, Ordering::AcqRel);
     }
 
-    pub(crate) fn remove_listener(&self) {
-        let before = Sleepers(self.0.fetch_sub(LISTENING, Ordering::AcqRel));
-        debug_assert!(before.listening() > 0, "a listener left that never came: {before:?}");
+    pub(super) fn remove_listener(&self) {
+        let before = IdleCounts(self.0.fetch_sub(LISTENING, Ordering::AcqRel));
+        debug_assert!(before.listening() > 0, "no listener is counted: {before:?}");
     }
 
-    pub(crate) fn add_parked(&self) {
+    pub(super) fn add_parked(&self) {
         self.0.fetch_add(PARKED, Ordering::AcqRel);
     }
 
-    pub(crate) fn remove_parked(&self) {
-        let before = Sleepers(self.0.fetch_sub(PARKED, Ordering::AcqRel));
-        debug_assert!(before.parked() > 0, "a parked worker left that never came: {before:?}");
+    pub(super) fn remove_parked(&self) {
+        let before = IdleCounts(self.0.fetch_sub(PARKED, Ordering::AcqRel));
+        debug_assert!(before.parked() > 0, "no parked worker is counted: {before:?}");
     }
 
-    /// Takes the right to wake one worker, if one sleeps and nobody else has the right.
-    #[must_use]
-    pub(crate) fn take_token(&self) -> bool {
-        self.update(|now| (!now.token() && now.asleep() > 0).then_some(now.0 | TOKEN)).is_some()
-    }
-
-    /// Gives the right back; what it returns was true at that moment.
-    pub(crate) fn release_token(&self) -> Sleepers {
-        let before = Sleepers(self.0.fetch_and(!TOKEN, Ordering::AcqRel));
-        debug_assert!(before.token(), "a token released that nobody had: {before:?}");
-        before
-    }
-
-    fn update(&self, change: impl Fn(Sleepers) -> Option<u64>) -> Option<Sleepers> {
+    /// Takes the wake permit if it is not out and a worker is idle. Returns which idle worker to
+    /// wake, decided on the value that was changed: [`Action::None`] if the permit was not taken.
+    #[must_use = "a permit that was taken has to be used or released"]
+    pub(super) fn take_permit(&self) -> Action {
         let mut now = self.0.load(Ordering::Relaxed);
         loop {
-            let next = change(Sleepers(now))?;
-            match self.0.compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(before) => return Some(Sleepers(before)),
+            let action = target(IdleCounts(now));
+            if action == Action::None {
+                return action;
+            }
+            let (ok, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+            match self.0.compare_exchange_weak(now, now | PERMIT, ok, failed) {
+                Ok(_) => return action,
                 Err(actual) => now = actual,
             }
         }
+    }
+
+    /// Releases the wake permit. The counts returned were true at that moment.
+    pub(super) fn release_permit(&self) -> IdleCounts {
+        let before = IdleCounts(self.0.fetch_and(!PERMIT, Ordering::AcqRel));
+        debug_assert!(before.permit_is_out(), "no permit is out: {before:?}");
+        before
     }
 }

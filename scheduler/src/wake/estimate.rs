@@ -1,4 +1,4 @@
-//! Wake by work: the numbers behind every decision to spread work.
+//! A worker's estimate of one poll, and the numbers by which work is worth a wake.
 //!
 //! Waking a worker costs microseconds, and a short handler costs less. So each decision asks how
 //! much *time* waits, not how many tasks: `queued × h` against [`WORTH_A_WAKE`], where `h` is the
@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-/// `T`: waiting work worth waking somebody for.
+/// `T`: waiting work that is worth waking a worker for.
 pub(crate) const WORTH_A_WAKE: Duration = Duration::from_micros(50);
-/// Events taken from a lane at once, at most.
+/// Events taken from a shard at once, at most.
 pub(crate) const HARVEST_MAX: usize = 64;
 /// Polls after which the estimate falls where neither an event nor a rest ends their batch before.
 pub(crate) const BATCH_MAX: u32 = TURNS_BETWEEN_LOOKS;
@@ -85,30 +85,35 @@ impl Estimate {
         Estimate(self.0 - self.0.saturating_sub(average.max(FLOOR)).div_ceil(8))
     }
 
-    /// Whether `queued` polls take longer than waking somebody is worth.
+    /// Whether `queued` polls take longer than `T`.
     pub(crate) fn worth_a_wake(self, queued: usize) -> bool {
         (queued as u64).saturating_mul(self.0) > T
     }
 
-    /// How many events to take at once: what stays in the kernel is anybody's.
-    pub(crate) fn harvest(self) -> usize {
+    /// How many events to take at once. Other workers can take what stays in the kernel, if there
+    /// are any.
+    pub(crate) fn harvest_bound(self, workers: usize) -> usize {
+        if workers == 1 { HARVEST_MAX } else { self.harvest() }
+    }
+
+    fn harvest(self) -> usize {
         usize::try_from(T / self.0).unwrap_or(HARVEST_MAX).clamp(1, HARVEST_MAX)
     }
 
     /// How many of `waiting` tasks to take from where all of `workers` may take them.
     ///
-    /// As many as events, or half of a fair share where that is more: so many are left then that none
-    /// is kept from an idle worker, while taking each by itself costs as much as a short poll.
+    /// As many as events, or half of a fair share where that is more: enough are left for the idle
+    /// workers then, while taking each task by itself costs as much as a short poll.
     pub(crate) fn share(self, waiting: usize, workers: usize) -> usize {
         self.harvest().max(waiting / (2 * workers.max(1))).min(HARVEST_MAX)
     }
 
     /// How many idle workers may listen, the others being parked; at least `least`.
     ///
-    /// With polls longer than `T` all of them. With shorter ones what comes while a listener is busy
-    /// waits no longer than `T` anyway, and each further listener is woken by an event of its own. So
-    /// it is the square: of 64 workers and polls of a tenth of `T` one listens, not six.
-    pub(crate) fn listeners(self, workers: usize, least: usize) -> usize {
+    /// With polls longer than `T` all of them. With shorter ones an event that comes while a listener
+    /// is busy waits no longer than `T`, and each further listener is woken by an event of its own.
+    /// So it is the square: of 64 workers and polls of a tenth of `T` one listens, not six.
+    pub(super) fn listener_cap(self, workers: usize, least: usize) -> usize {
         let wanted = (workers as u64).saturating_mul(self.0) / T;
         let wanted = wanted.saturating_mul(self.0.min(T)) / T;
         usize::try_from(wanted).unwrap_or(workers).clamp(least.min(workers), workers)
@@ -140,9 +145,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fresh_estimate_takes_one_event_and_lets_everybody_listen() {
+    fn a_fresh_estimate_takes_one_event_and_lets_all_workers_listen() {
         assert_eq!(Estimate::START.harvest(), 1);
-        assert_eq!(Estimate::START.listeners(16, 1), 16);
+        assert_eq!(Estimate::START.listener_cap(16, 1), 16);
         assert!(!Estimate::START.worth_a_wake(1));
         assert!(Estimate::START.worth_a_wake(2));
     }
@@ -154,9 +159,9 @@ mod tests {
             h = h.saw_batch(16, 16 * 3_000);
         }
         assert!(h.as_nanos() < 4_000, "{h:?}");
-        assert_eq!(h.listeners(16, 1), 1);
-        assert_eq!(h.listeners(64, 1), 1);
-        assert_eq!(Estimate::from_nanos(25_000).listeners(64, 1), 16);
+        assert_eq!(h.listener_cap(16, 1), 1);
+        assert_eq!(h.listener_cap(64, 1), 1);
+        assert_eq!(Estimate::from_nanos(25_000).listener_cap(64, 1), 16);
         assert!(h.harvest() >= 12);
         assert!(!h.worth_a_wake(10));
         let h = h.saw_poll(5_000_000);
@@ -195,7 +200,7 @@ mod tests {
         let h = Estimate::from_nanos(u64::MAX);
         assert!(h.worth_a_wake(usize::MAX));
         assert_eq!(h.harvest(), 1);
-        assert_eq!(h.listeners(1 << 20, 1), 1 << 20);
+        assert_eq!(h.listener_cap(1 << 20, 1), 1 << 20);
         assert_eq!(Estimate::from_nanos(0).saw_batch(0, 0).as_nanos(), FLOOR);
     }
 }

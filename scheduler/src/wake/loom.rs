@@ -1,6 +1,7 @@
-//! Models of the sleep protocol: the real [`Sleep`], driven as the workers drive it.
+//! Models of the sleep protocol: the real [`Sleep`] and the real [`decide`], driven as the workers
+//! drive them.
 //!
-//! Work is a count of tasks. A run ends when all are done; a lost wake is a deadlock, which loom
+//! Work is a count of tasks. A run ends when all are done; a lost wake-up is a deadlock, which loom
 //! reports.
 
 use loom::sync::Arc;
@@ -9,7 +10,9 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::time::Duration;
 
-use super::{MonitorState, ParkKind, Sleep, Wake};
+use super::policy::{Action, Snapshot, Trigger, decide};
+use super::{Claim, IdleCounts, MonitorState, ParkKind, Sleep};
+use crate::clock::Instant;
 use crate::monitor::timer::Alarm;
 use crate::mutant::{self, Mutant, caught};
 
@@ -20,71 +23,75 @@ struct World {
     cap: usize,
     work: AtomicUsize,
     left: AtomicUsize,
-    lanes: Vec<Lane>,
-    doze: MonitorState,
+    shards: Vec<Shard>,
+    monitor: MonitorState,
     alarm: Alarm,
 }
 
-/// A lane: an event that is a task, an edge-triggered doorbell, and a level-triggered close.
+/// A shard: an event that is a task, an edge-triggered wake, and a level-triggered close.
 #[derive(Default)]
-struct Lane {
-    state: Mutex<LaneState>,
+struct Shard {
+    state: Mutex<ShardState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct LaneState {
+struct ShardState {
     event: bool,
-    bell: bool,
+    woken: bool,
     closed: bool,
 }
 
-impl Lane {
-    /// True if the event was taken.
+impl Shard {
+    /// Waits. True if the event was taken.
     fn listen(&self) -> bool {
         let mut state = self.state.lock().unwrap();
-        while !state.event && !state.bell && !state.closed {
+        while !state.event && !state.woken && !state.closed {
             state = self.changed.wait(state).unwrap();
         }
-        state.bell = false;
+        state.woken = false;
         std::mem::take(&mut state.event)
     }
 
-    fn take_bell(&self) -> bool {
-        std::mem::take(&mut self.state.lock().unwrap().bell)
+    fn take_wake(&self) -> bool {
+        std::mem::take(&mut self.state.lock().unwrap().woken)
     }
 
-    fn change(&self, change: impl FnOnce(&mut LaneState)) {
+    fn change(&self, change: impl FnOnce(&mut ShardState)) {
         change(&mut self.state.lock().unwrap());
         self.changed.notify_all();
     }
 }
 
 impl World {
-    fn new(workers: usize, lanes: usize, cap: usize, tasks: usize) -> Arc<Self> {
+    fn new(workers: usize, shards: usize, cap: usize, tasks: usize) -> Arc<Self> {
         Arc::new(World {
-            sleep: Sleep::new(workers, lanes, usize::MAX),
+            sleep: Sleep::new(workers, shards, usize::MAX),
             workers,
             cap,
             work: AtomicUsize::new(0),
             left: AtomicUsize::new(tasks),
-            lanes: (0..lanes).map(|_| Lane::default()).collect(),
-            doze: MonitorState::new(),
+            shards: (0..shards).map(|_| Shard::default()).collect(),
+            monitor: MonitorState::new(),
             alarm: Alarm::new().unwrap(),
         })
     }
 
     fn submit(&self) {
         self.work.fetch_add(1, Ordering::Relaxed);
-        self.wake_for_unowned();
+        self.notify_one(Trigger::ForeignSubmit);
     }
 
-    fn wake_for_unowned(&self) {
+    /// `Core::notify_one`.
+    fn notify_one(&self, trigger: Trigger) {
         fence(Ordering::SeqCst);
-        match self.sleep.wake_one() {
-            Some(Wake::Unparked(worker)) => self.sleep.parker(worker).unpark(),
-            Some(Wake::Ring(lane)) => self.lanes[lane].change(|lane| lane.bell = true),
-            Some(Wake::Nobody) | None => {}
+        if decide(trigger, self) == Action::None {
+            return;
+        }
+        match self.sleep.claim() {
+            Some(Claim::Parked(worker)) => self.sleep.parker(worker).unpark(),
+            Some(Claim::Listener(shard)) => self.shards[shard].change(|shard| shard.woken = true),
+            None => {}
         }
     }
 
@@ -101,7 +108,7 @@ impl World {
 
     fn finish_one(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.lanes.iter().for_each(|lane| lane.change(|lane| lane.closed = true));
+            self.shards.iter().for_each(|shard| shard.change(|shard| shard.closed = true));
             self.sleep.unpark_all();
         }
     }
@@ -111,85 +118,132 @@ impl World {
         self.worker_with(index, false);
     }
 
-    fn worker_with(&self, index: usize, mut token: bool) {
+    fn worker_with(&self, index: usize, mut permit: bool) {
         while !self.finished() {
             if self.take() {
-                if std::mem::take(&mut token) {
-                    self.pass_token_on();
+                if std::mem::take(&mut permit) {
+                    self.pass_permit_on();
                 }
                 self.finish_one();
             } else {
-                self.rest(index, &mut token);
+                self.park(index, &mut permit);
             }
         }
     }
 
-    fn pass_token_on(&self) {
-        self.sleep.release_token();
-        fence(Ordering::SeqCst);
-        if self.work.load(Ordering::Relaxed) > 0 && !mutant::on(Mutant::TokenDropped) {
-            self.wake_for_unowned();
+    /// `Worker::pass_permit_on`.
+    fn pass_permit_on(&self) {
+        self.sleep.release_permit();
+        if !mutant::on(Mutant::NoLookAfterRelease) {
+            self.notify_one(Trigger::PermitReleased { now: Instant::ZERO });
         }
     }
 
-    fn rest(&self, index: usize, token: &mut bool) {
-        if std::mem::take(token) {
-            self.sleep.release_token();
+    fn park(&self, index: usize, permit: &mut bool) {
+        if std::mem::take(permit) {
+            self.sleep.release_permit();
         }
-        let bed = self.sleep.announce(index, self.cap);
-        let look = !mutant::on(Mutant::NoLastLook);
-        if (look && self.work.load(Ordering::Relaxed) > 0) || self.finished() {
-            *token |= self.sleep.leave(index, bed);
-            if !mutant::on(Mutant::GotUpUnsaid) {
-                self.got_up();
+        let kind = self.sleep.announce(index, self.cap);
+        let last_look = Trigger::LastLook { worker: index, now: Instant::ZERO };
+        let found = match mutant::on(Mutant::NoLastLook) {
+            true => self.finished(),
+            false => decide(last_look, self) == Action::KeepSearching,
+        };
+        if found {
+            *permit |= self.sleep.leave(index, kind);
+            if !mutant::on(Mutant::UnparkUnsaid) {
+                self.on_unpark();
             }
             return;
         }
-        if self.all_rest() {
-            self.doze.all_rest();
+        if self.all_idle() {
+            self.monitor.on_all_idle();
         }
-        self.wait(index, bed, token);
+        self.wait(index, kind, permit);
     }
 
-    fn wait(&self, index: usize, bed: ParkKind, token: &mut bool) {
-        match &bed {
-            ParkKind::Listening(lane) if self.lanes[*lane].listen() => {
+    fn wait(&self, index: usize, kind: ParkKind, permit: &mut bool) {
+        match &kind {
+            ParkKind::Listening(shard) if self.shards[*shard].listen() => {
                 self.work.fetch_add(1, Ordering::Relaxed);
             }
             ParkKind::Listening(_) => {}
             ParkKind::Parked => self.sleep.parker(index).park(None),
         }
-        *token |= self.sleep.leave(index, bed);
-        self.got_up();
+        *permit |= self.sleep.leave(index, kind);
+        self.on_unpark();
     }
 
-    /// A busy worker that looks into the lane in passing.
-    fn poll_in_passing(&self, lane: usize) {
-        let heard = self.lanes[lane].take_bell();
-        if heard && self.sleep.answer(lane) {
-            // It has work of its own: it gives the wake to somebody else.
-            self.pass_token_on();
+    /// A busy worker polls the shard.
+    fn poll_in_passing(&self, shard: usize) {
+        let heard = self.shards[shard].take_wake();
+        if heard && self.sleep.take_notification(shard) {
+            // It has work of its own: the wake is for another worker.
+            self.pass_permit_on();
         }
     }
 
-    fn all_rest(&self) -> bool {
-        self.sleep.sleepers().asleep() == self.workers
+    fn all_idle(&self) -> bool {
+        self.sleep.idle().all() == self.workers
     }
 
-    /// `Watch::got_up`, with an alarm that rings at once: whoever got up is taken to run for long.
-    fn got_up(&self) {
-        if self.doze.got_up() {
+    /// `Watch::on_unpark`, with an alarm that rings at once: the worker is taken to run for long.
+    fn on_unpark(&self) {
+        if self.monitor.on_unpark() {
             self.alarm.set(Duration::ZERO);
         }
     }
 
     /// `Monitor::doze`. Returns once the alarm rang or it did not have to wait.
     fn monitor_dozes(&self) {
-        self.doze.begin();
-        if self.all_rest() || mutant::on(Mutant::MonitorBlind) {
+        self.monitor.doze();
+        if self.all_idle() || mutant::on(Mutant::MonitorBlind) {
             self.alarm.wait();
         }
-        self.doze.end();
+        self.monitor.on_wake();
+    }
+}
+
+/// The model's work is injected, and its end is that of the runtime.
+impl Snapshot for World {
+    fn idle(&self) -> IdleCounts {
+        self.sleep.idle()
+    }
+
+    fn watched_deadline(&self) -> Instant {
+        Instant::FAR_FUTURE
+    }
+
+    fn injector_has_tasks(&self) -> bool {
+        self.work.load(Ordering::Relaxed) > 0
+    }
+
+    fn shared_timer_is_due(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn worker_needs_help(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn can_steal(&self, _: usize, _: Instant) -> bool {
+        false
+    }
+
+    fn uncovered_shard_is_ready(&self) -> bool {
+        false
+    }
+
+    fn is_in_long_poll_mode(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn max_waiters(&self) -> usize {
+        usize::MAX
+    }
+
+    fn is_closing(&self) -> bool {
+        self.finished()
     }
 }
 
@@ -200,7 +254,7 @@ fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
     builder.check(body);
 }
 
-/// One lane with `cap` listeners; `submitters` threads bring one task each.
+/// One shard with `cap` listeners; `submitters` threads bring one task each.
 fn run(workers: usize, cap: usize, submitters: usize, preemptions: usize) {
     model(preemptions, move || {
         let world = World::new(workers, 1, cap, submitters);
@@ -240,7 +294,7 @@ fn both_listen_two_submit() {
     run(2, 2, 2, 2);
 }
 
-/// A third worker, always busy, takes whatever wake it finds in the lane.
+/// A third worker, always busy, takes whatever wake it finds in the shard.
 #[test]
 fn a_poller_takes_the_wake_of_a_listener() {
     model(3, || {
@@ -262,16 +316,16 @@ fn a_probe_takes_no_wake_away() {
         let world = World::new(1, 1, 1, 1);
         let (sleeper, monitor) = (Arc::clone(&world), Arc::clone(&world));
         let sleeper = thread::spawn(move || sleeper.worker(0));
-        let monitor = thread::spawn(move || monitor.lanes[0].change(|lane| lane.bell = true));
+        let monitor = thread::spawn(move || monitor.shards[0].change(|shard| shard.woken = true));
         world.submit();
         monitor.join().unwrap();
         sleeper.join().unwrap();
     });
 }
 
-/// A listener on each of two lanes: a wake for one must not be left in the other.
+/// A listener on each of two shards: a wake for one must not be left in the other.
 #[test]
-fn two_lanes() {
+fn two_shards() {
     model(2, || {
         let world = World::new(2, 2, 1, 2);
         let threads: Vec<_> = (0..2)
@@ -287,7 +341,7 @@ fn two_lanes() {
 }
 
 /// A listener leaves into a poll that only ends when the task is done, just as it is being woken
-/// for that task: the wake must go to the listener of the other lane.
+/// for that task: the wake must go to the listener of the other shard.
 #[test]
 fn a_listener_leaves_into_a_long_poll() {
     model(3, || {
@@ -295,14 +349,14 @@ fn a_listener_leaves_into_a_long_poll() {
         let (sleeper, leaver) = (world.sleep.announce(0, 2), world.sleep.announce(1, 2));
         let other = Arc::clone(&world);
         let other = thread::spawn(move || {
-            let mut token = false;
-            other.wait(0, sleeper, &mut token);
-            other.worker_with(0, token);
+            let mut permit = false;
+            other.wait(0, sleeper, &mut permit);
+            other.worker_with(0, permit);
         });
         let busy = Arc::clone(&world);
         let busy = thread::spawn(move || {
             if busy.sleep.leave(1, leaver) {
-                busy.pass_token_on();
+                busy.pass_permit_on();
             }
         });
         world.submit();
@@ -311,7 +365,7 @@ fn a_listener_leaves_into_a_long_poll() {
     });
 }
 
-/// Two lanes, one of the two workers would do by the numbers; an event comes to either lane.
+/// Two shards, one of the two workers would do by the numbers; an event comes to either shard.
 #[test]
 fn events_find_a_listener() {
     model(2, || {
@@ -322,7 +376,7 @@ fn events_find_a_listener() {
                 thread::spawn(move || world.worker(index))
             })
             .collect();
-        world.lanes[1].change(|lane| lane.event = true);
+        world.shards[1].change(|shard| shard.event = true);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
@@ -342,9 +396,9 @@ fn then_runs_for_long(run: impl Fn(&World) + Sync + Send + 'static) {
 #[test]
 fn the_monitor_goes_to_sleep() {
     then_runs_for_long(|world| {
-        let bed = world.sleep.announce(0, 1);
-        let _ = world.sleep.leave(0, bed);
-        world.got_up();
+        let kind = world.sleep.announce(0, 1);
+        let _ = world.sleep.leave(0, kind);
+        world.on_unpark();
     });
 }
 
@@ -353,7 +407,7 @@ fn the_monitor_goes_to_sleep() {
 fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
     then_runs_for_long(|world| {
         world.work.store(1, Ordering::Relaxed);
-        world.rest(0, &mut false);
+        world.park(0, &mut false);
     });
 }
 
@@ -361,18 +415,18 @@ fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
 #[test]
 fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
     then_runs_for_long(|world| {
-        let bed = world.sleep.announce(0, 1);
-        let _ = world.sleep.leave(0, bed);
-        if world.doze.got_up() {
+        let kind = world.sleep.announce(0, 1);
+        let _ = world.sleep.leave(0, kind);
+        if world.monitor.on_unpark() {
             // For a time to which the short run does not last.
             world.alarm.set(NEVER);
         }
-        let bed = world.sleep.announce(0, 1);
-        if world.all_rest() && !mutant::on(Mutant::RestUnsaid) {
-            world.doze.all_rest();
+        let kind = world.sleep.announce(0, 1);
+        if world.all_idle() && !mutant::on(Mutant::AllIdleUnsaid) {
+            world.monitor.on_all_idle();
         }
-        let _ = world.sleep.leave(0, bed);
-        world.got_up();
+        let _ = world.sleep.leave(0, kind);
+        world.on_unpark();
     });
 }
 
@@ -383,13 +437,13 @@ const NEVER: Duration = Duration::from_secs(u64::MAX);
 fn mutants_are_caught() {
     for (mutant, test) in [
         (Mutant::NoLastLook, "one_listens_one_parks"),
-        (Mutant::LeaveLaneEmpty, "events_find_a_listener"),
+        (Mutant::LeaveShardEmpty, "events_find_a_listener"),
         (Mutant::NoSecondCount, "one_worker_two_submit"),
-        (Mutant::RingBlindly, "a_listener_leaves_into_a_long_poll"),
-        (Mutant::TokenDropped, "a_poller_takes_the_wake_of_a_listener"),
+        (Mutant::NotifyBlindly, "a_listener_leaves_into_a_long_poll"),
+        (Mutant::NoLookAfterRelease, "a_poller_takes_the_wake_of_a_listener"),
         (Mutant::MonitorBlind, "the_monitor_goes_to_sleep"),
-        (Mutant::GotUpUnsaid, "the_monitor_goes_to_sleep_while_a_worker_looks_once_more"),
-        (Mutant::RestUnsaid, "the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one"),
+        (Mutant::UnparkUnsaid, "the_monitor_goes_to_sleep_while_a_worker_looks_once_more"),
+        (Mutant::AllIdleUnsaid, "the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one"),
     ] {
         caught(mutant, &format!("wake::loom::{test}"));
     }

@@ -1,56 +1,68 @@
-//! The monitor's own sleep: as long as everybody rests, or soon rests again.
+//! What the monitor waits for, and which worker has to set its timer.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::fence;
 
-/// What the monitor does, for those who have to set its alarm.
+/// The state of the monitor.
 ///
-/// While it dozes its alarm is set by the first to get up and put off by the first to get up after
-/// each later rest, so that it rings only when somebody has run for long without one. Nobody takes
-/// the alarm back: at worst the monitor looks for nothing, once.
+/// While the monitor dozes, the first worker that stops being idle sets the monitor's timer. After
+/// each later time at which all workers were idle, the first worker that stops being idle puts the
+/// timer off. So the timer fires only after a worker ran for long without such a time. No worker
+/// disarms the timer: at worst the monitor looks once for nothing.
+///
+/// | state    | meaning                                          | set by |
+/// |----------|--------------------------------------------------|--------|
+/// | `AWAKE`  | The monitor sets its own timer, or looks.        | the monitor |
+/// | `DOZING` | The monitor dozes, and all workers are idle as far as known: the next worker that stops being idle sets the timer. | the monitor; the last worker that becomes idle |
+/// | `ARMED`  | The monitor dozes, and its timer is set.         | the worker that sets the timer |
+///
+/// Changes between `DOZING` and `ARMED` are compare-and-exchange, so for each time that all workers
+/// are idle exactly one worker sets the timer.
+///
+/// | access         | ordering | pairs with |
+/// |----------------|----------|------------|
+/// | to `DOZING`, to `ARMED` | Release (AcqRel) | the Acquire half of the next change: the worker that sets the timer sees what was noted of the timer before |
+/// | to `AWAKE`     | Relaxed  | Nothing: a worker that still sees another state sets a timer once for nothing. |
+/// | loads, failures | Relaxed | The fences in `doze` and in `Sleep::leave` order the load with the count of idle workers; the exchange decides. |
 #[derive(Debug)]
 pub(crate) struct MonitorState(AtomicU8);
 
-/// The monitor looks by itself. Set by the monitor.
 const AWAKE: u8 = 0;
-/// It dozes, and everybody rests: whoever gets up sets the alarm. Set by the monitor, and by the
-/// last one to go to rest.
-const AT_REST: u8 = 1;
-/// It dozes, and the alarm is set. Set by the one who sets it.
-const WATCHED: u8 = 2;
+const DOZING: u8 = 1;
+const ARMED: u8 = 2;
 
 impl MonitorState {
     pub(crate) fn new() -> MonitorState {
         MonitorState(AtomicU8::new(AWAKE))
     }
 
-    /// By the monitor, which then looks whether everybody rests, and does not wait if not.
-    pub(crate) fn begin(&self) {
-        // Release, as are the changes below: who sets the alarm sees what was noted of it before.
-        self.0.store(AT_REST, Ordering::Release);
-        // Pairs with the fence in `Sleep::leave`: either the monitor sees who got up, or that one
-        // sees that the monitor dozes.
+    /// By the monitor, which then looks whether all workers are idle, and does not wait if not.
+    pub(crate) fn doze(&self) {
+        self.0.store(DOZING, Ordering::Release);
+        // Pairs with the fence in `Sleep::leave`: either the monitor sees that the worker left, or
+        // the worker sees that the monitor dozes.
         fence(Ordering::SeqCst);
     }
 
-    pub(crate) fn end(&self) {
+    /// By the monitor, whose wait is over.
+    pub(crate) fn on_wake(&self) {
         self.0.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// By a worker that has left its bed: whether it has to set the alarm. One load while the
+    /// By a worker that is no longer idle: whether it has to set the timer. One load while the
     /// monitor is awake.
-    #[must_use = "nobody else sets the alarm"]
-    pub(crate) fn got_up(&self) -> bool {
-        self.moved(AT_REST, WATCHED)
+    #[must_use = "no other worker sets the timer"]
+    pub(crate) fn on_unpark(&self) -> bool {
+        self.exchange(DOZING, ARMED)
     }
 
-    /// By a worker that saw everybody in bed, or at least had to think so: who gets up next puts
-    /// the alarm off.
-    pub(crate) fn all_rest(&self) {
-        self.moved(WATCHED, AT_REST);
+    /// By a worker that saw every worker idle: the next worker that stops being idle puts the timer
+    /// off.
+    pub(crate) fn on_all_idle(&self) {
+        self.exchange(ARMED, DOZING);
     }
 
-    fn moved(&self, from: u8, to: u8) -> bool {
+    fn exchange(&self, from: u8, to: u8) -> bool {
         let (ok, failed) = (Ordering::AcqRel, Ordering::Relaxed);
         self.0.load(Ordering::Relaxed) == from
             && self.0.compare_exchange(from, to, ok, failed).is_ok()

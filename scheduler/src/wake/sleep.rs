@@ -1,66 +1,77 @@
-//! Going to sleep and being woken, without losing a wake. The README beside this file has the
-//! protocol and its proof; the model in `loom.rs` runs this very code.
+//! How a worker goes to sleep and is woken, without losing a wake-up. README.md beside this file
+//! has the protocol and its proof; the model in `loom.rs` runs this very code.
 
 use std::sync::Arc;
 
-use super::counters::{Counters, Sleepers};
+use super::counters::{IdleCounts, IdleWord};
+use super::policy::{Action, shard_to_join, shard_to_notify};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, fence};
 use crate::threads::Parker;
 
-/// Who sleeps, and the right to wake.
+/// Which workers are idle and where, and the wake permit.
+///
+/// The wake permit is one bit of the word: at most one wake is under way. The thread that takes it
+/// wakes one worker, which owns it from then on.
 #[derive(Debug)]
 pub(crate) struct Sleep {
-    counters: Counters,
+    idle: IdleWord,
     /// Holding this = the right to move a worker onto or off the stack. Last in, first out: the
     /// worker that parked last has the warmest cache.
     parked: Mutex<Vec<usize>>,
-    lanes: Box<[Lane]>,
+    shards: Box<[Shard]>,
     parkers: Box<[Arc<Parker>]>,
-    /// How many may listen on one lane.
-    places: usize,
+    /// How many workers may listen on one shard.
+    max_waiters: usize,
 }
 
-/// One lane's listeners.
+/// The listeners of one shard.
+///
+/// | field       | access                | ordering | pairs with |
+/// |-------------|-----------------------|----------|------------|
+/// | `listeners` | all                   | Relaxed  | A count. The SeqCst fences in `announce`, `leave` and `notify_listener` order it with `notified`, with the work, and with the `IdleWord`. |
+/// | `notified`  | set                   | Release  | the Acquire below: the woken worker sees what was submitted before the wake |
+/// | `notified`  | taken by a worker     | Acquire  | the Release above |
+/// | `notified`  | taken back            | Relaxed  | The waker reads its own wake, or another waker's that it does not act on. |
 #[derive(Debug)]
-struct Lane {
+struct Shard {
     listeners: AtomicUsize,
-    /// A wake was sent to this lane and nobody has taken it: whoever swaps this to false owns the
-    /// token. The lane's doorbell only makes somebody look; it can be heard by the wrong one, or
-    /// late, and then this flag is already false.
-    rung: AtomicBool,
+    /// A wake was sent to this shard and no worker has taken it: the worker that swaps this to
+    /// false owns the wake permit. [`Park::wake`](crate::Park::wake) only makes a listener return;
+    /// another worker may consume that event, or it may come late, and then this is already false.
+    notified: AtomicBool,
 }
 
-/// Where a worker sleeps; announced, and to be left by [`Sleep::leave`].
-#[derive(Debug)]
-#[must_use = "an announced sleeper has to leave again"]
+/// Where an idle worker waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an announced worker has to leave"]
 pub(crate) enum ParkKind {
+    /// On a shard of the [`Park`](crate::Park); its events and wakes end the wait.
     Listening(usize),
+    /// On its own parker; an unpark ends the wait.
     Parked,
 }
 
-/// Whom the holder of the token wakes.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Wake {
-    /// This worker was taken off the stack and has its permit.
-    Unparked(usize),
-    /// Ring this lane's doorbell.
-    Ring(usize),
-    /// Everybody got up by himself.
-    Nobody,
+/// An idle worker that the caller has to wake, with the wake permit passed on to it.
+#[derive(Debug)]
+#[must_use = "the claimed worker has to be woken"]
+pub(crate) enum Claim {
+    /// This worker, by its parker.
+    Parked(usize),
+    /// A listener of this shard, by [`Park::wake`](crate::Park::wake).
+    Listener(usize),
 }
 
 impl Sleep {
-    pub(crate) fn new(workers: usize, lanes: usize, places: usize) -> Self {
-        let lane = || Lane { listeners: AtomicUsize::new(0), rung: AtomicBool::new(false) };
+    pub(crate) fn new(workers: usize, shards: usize, max_waiters: usize) -> Self {
+        let shard = || Shard { listeners: AtomicUsize::new(0), notified: AtomicBool::new(false) };
         Sleep {
-            counters: Counters::new(),
+            idle: IdleWord::new(),
             parked: Mutex::new(Vec::with_capacity(workers)),
-            lanes: (0..lanes).map(|_| lane()).collect(),
+            shards: (0..shards).map(|_| shard()).collect(),
             parkers: (0..workers).map(|_| Arc::new(Parker::new())).collect(),
-            places,
+            max_waiters,
         }
     }
 
@@ -68,142 +79,160 @@ impl Sleep {
         &self.parkers[worker]
     }
 
-    pub(crate) fn sleepers(&self) -> Sleepers {
-        self.counters.load()
+    #[inline]
+    pub(crate) fn idle(&self) -> IdleCounts {
+        self.idle.load()
     }
 
-    pub(crate) fn lane_is_covered(&self, lane: usize) -> bool {
-        self.lanes[lane].listeners.load(Ordering::Relaxed) > 0
+    pub(crate) fn shard_is_covered(&self, shard: usize) -> bool {
+        self.shards[shard].listeners.load(Ordering::Relaxed) > 0
     }
 
-    /// Announces that `worker` is about to sleep: it listens while fewer than `cap` do, or while a
-    /// lane has no listener; otherwise it parks. Ends with a SeqCst fence; the caller must look for
-    /// work once more now.
+    /// Announces that `worker` is idle: it listens while fewer than `cap` workers do, or while a
+    /// shard has no listener; otherwise it parks.
+    ///
+    /// Ends with a SeqCst fence; the caller has to look for work once more now.
     pub(crate) fn announce(&self, worker: usize, cap: usize) -> ParkKind {
-        let bed = match self.claim_lane(cap) {
-            Some(lane) => {
-                self.counters.add_listener();
-                ParkKind::Listening(lane)
+        let kind = match self.join_shard(cap) {
+            Some(shard) => {
+                self.idle.add_listener();
+                ParkKind::Listening(shard)
             }
             None => {
                 self.push_parked(worker);
                 ParkKind::Parked
             }
         };
-        // Pairs with the fence of whoever submits, before it reads the counters: either it sees
-        // this announcement, or the caller's last look sees its work.
+        // Pairs with the fence of each submitter, between its push and its load of the word: either
+        // the submitter sees this announcement, or the caller's last look sees its work.
         fence(Ordering::SeqCst);
-        bed
+        kind
     }
 
-    /// Ends a sleep, however it ended. True if the caller now owns the token: it was the one woken.
-    #[must_use = "an owned token has to be released"]
-    pub(crate) fn leave(&self, worker: usize, bed: ParkKind) -> bool {
-        let taken_off = match bed {
-            ParkKind::Listening(lane) => {
-                // In the reverse order of announcing, so that whoever sees the count sees the lane.
-                self.counters.remove_listener();
-                self.lanes[lane].listeners.fetch_sub(1, Ordering::Relaxed);
+    /// Takes the announcement back, however the wait ended. True if the caller now owns the wake
+    /// permit: it was the worker woken.
+    #[must_use = "an owned wake permit has to be released"]
+    pub(crate) fn leave(&self, worker: usize, kind: ParkKind) -> bool {
+        let was_claimed = match kind {
+            ParkKind::Listening(shard) => {
+                // In the reverse order of `announce`: a thread that sees the worker counted in the
+                // word sees it in the shard.
+                self.idle.remove_listener();
+                self.shards[shard].listeners.fetch_sub(1, Ordering::Relaxed);
                 false
             }
             ParkKind::Parked => !self.remove_parked(worker),
         };
-        // Pairs with the fence in `ring`: that sets `rung` and then looks for a listener, this
-        // leaves and then looks at `rung`. One sees the other, so a wake is never left for nobody.
-        // And with the monitor's, which says that it dozes and then looks who sleeps; see `MonitorState`.
+        // Pairs with the fence in `notify_listener`: that sets `notified` and then loads
+        // `listeners`; this lowers `listeners` and then loads `notified`. One sees the other, so no
+        // notification stays in a shard without a listener.
+        // Pairs also with the fence in `MonitorState::doze`: that stores the state and then loads
+        // the word; this changes the word, and the caller then loads the state.
         fence(Ordering::SeqCst);
-        match bed {
-            ParkKind::Listening(lane) => self.answer(lane),
-            ParkKind::Parked => taken_off,
+        match kind {
+            ParkKind::Listening(shard) => self.take_notification(shard),
+            ParkKind::Parked => was_claimed,
         }
     }
 
-    /// Takes over a wake that was sent to `lane`. True if the caller now owns the token.
-    #[must_use = "an owned token has to be released"]
-    pub(crate) fn answer(&self, lane: usize) -> bool {
-        let rung = &self.lanes[lane].rung;
-        // Acquire pairs with the Release in `ring`: what was submitted before the wake is seen.
-        rung.load(Ordering::Relaxed) && rung.swap(false, Ordering::Acquire)
+    /// Takes a wake that was sent to `shard`. True if the caller now owns the wake permit.
+    #[must_use = "an owned wake permit has to be released"]
+    pub(crate) fn take_notification(&self, shard: usize) -> bool {
+        let notified = &self.shards[shard].notified;
+        // The load keeps the line shared where there is no notification; the swap decides.
+        notified.load(Ordering::Relaxed) && notified.swap(false, Ordering::Acquire)
     }
 
-    /// Takes the right to wake one worker. `None` if nobody sleeps or a wake is under way.
+    /// Takes the wake permit and claims an idle worker for it. `None` if no worker is idle or the
+    /// permit is out.
     ///
-    /// The caller has made its work visible and passed a SeqCst fence since.
-    pub(crate) fn wake_one(&self) -> Option<Wake> {
-        if !self.counters.take_token() {
-            return None;
-        }
+    /// Which worker is decided anew, by the value of the word that the claim changes: the snapshot
+    /// that the caller decided by may be old.
+    pub(crate) fn claim(&self) -> Option<Claim> {
         loop {
-            if let Some(worker) = self.take_parked() {
-                return Some(Wake::Unparked(worker));
+            let claim = match self.idle.take_permit() {
+                Action::UnparkOne => self.take_parked().map(Claim::Parked),
+                Action::NotifyListener => self.notify_listener().map(Claim::Listener),
+                _ => return None,
+            };
+            if claim.is_some() {
+                return claim;
             }
-            if let Some(lane) = self.ring() {
-                return Some(Wake::Ring(lane));
-            }
-            // Nobody to wake. Whoever announced itself after our search was refused by the token
-            // to others that looked meanwhile; the count at the release shows it.
-            let asleep = self.counters.release_token().asleep();
-            if asleep == 0 || mutant::on(Mutant::NoSecondCount) {
-                return Some(Wake::Nobody);
-            }
-            if !self.counters.take_token() {
-                return Some(Wake::Nobody);
+            // The workers that were counted left by themselves. A worker that was announced since,
+            // and a submitter that saw it, relied on this permit: the counts at the release show it.
+            let idle = self.idle.release_permit();
+            if idle.all() == 0 || mutant::on(Mutant::NoSecondCount) {
+                return None;
             }
         }
     }
 
-    /// Ends the caller's ownership of the token. It must look at all queues once more afterwards:
-    /// others saw the token and relied on it.
-    pub(crate) fn release_token(&self) {
-        let _ = self.counters.release_token();
+    /// Releases the wake permit, which the caller owns. Submitters saw the permit and relied on it,
+    /// so the caller has to look for work once more, behind a SeqCst fence.
+    pub(crate) fn release_permit(&self) {
+        let _ = self.idle.release_permit();
     }
 
-    /// Wakes every parked worker; for shutdown, after which nobody parks for long.
+    /// Unparks every worker. For shutdown, after which no worker parks for long.
     pub(crate) fn unpark_all(&self) {
         for parker in &self.parkers {
             parker.unpark();
         }
     }
 
-    /// Takes a place on the lane with the fewest listeners, if `cap` or an empty lane allows it.
-    fn claim_lane(&self, cap: usize) -> Option<usize> {
+    /// Counts the caller as a listener of the shard that the policy names, if it names one.
+    fn join_shard(&self, cap: usize) -> Option<usize> {
         loop {
-            let (lane, listeners) = self
-                .lanes
-                .iter()
-                .map(|lane| lane.listeners.load(Ordering::Relaxed))
-                .enumerate()
-                .min_by_key(|&(_, listeners)| listeners)?;
-            let room = listeners < self.places;
-            // A lane without listener is always taken: if all others park, its events are ours.
-            let covered = listeners > 0 || mutant::on(Mutant::LeaveLaneEmpty);
-            if covered && (!room || self.counters.load().listening() >= cap) {
-                return None;
-            }
-            let claim = self.lanes[lane].listeners.compare_exchange(
-                listeners,
-                listeners + 1,
+            let (shard, waiting) =
+                shard_to_join(self.listeners(), self.max_waiters, cap, || self.idle())?;
+            let joined = self.shards[shard].listeners.compare_exchange(
+                waiting,
+                waiting + 1,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            if claim.is_ok() {
-                return Some(lane);
+            if joined.is_ok() {
+                return Some(shard);
             }
         }
     }
 
-    /// A worker off the stack; its own announcement is undone on its behalf.
+    /// Sets `notified` of the shard that the policy names. `None` if no worker listens.
+    fn notify_listener(&self) -> Option<usize> {
+        loop {
+            let index = shard_to_notify(self.listeners())?;
+            let shard = &self.shards[index];
+            shard.notified.store(true, Ordering::Release);
+            // Pairs with the fence in `leave`.
+            fence(Ordering::SeqCst);
+            if shard.listeners.load(Ordering::Relaxed) > 0 || mutant::on(Mutant::NotifyBlindly) {
+                return Some(index);
+            }
+            // The listeners left meanwhile and may have missed the notification. If it is gone, a
+            // worker has taken it and owns the permit.
+            if !shard.notified.swap(false, Ordering::Relaxed) {
+                return Some(index);
+            }
+        }
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = usize> + '_ {
+        self.shards.iter().map(|shard| shard.listeners.load(Ordering::Relaxed))
+    }
+
+    /// Takes the worker that parked last off the stack, and its announcement back on its behalf.
     fn take_parked(&self) -> Option<usize> {
         let mut parked = self.parked.lock();
         let worker = parked.pop()?;
-        self.counters.remove_parked();
+        self.idle.remove_parked();
         Some(worker)
     }
 
-    /// Puts `worker` onto the stack; counted under the lock, so that who sees the count finds it.
+    /// Puts `worker` onto the stack. It is counted under the lock, so a thread that sees the count
+    /// finds the worker.
     fn push_parked(&self, worker: usize) {
         let mut parked = self.parked.lock();
-        self.counters.add_parked();
+        self.idle.add_parked();
         parked.push(worker);
     }
 
@@ -213,31 +242,8 @@ impl Sleep {
         let place = parked.iter().rposition(|&other| other == worker);
         if let Some(place) = place {
             parked.remove(place);
-            self.counters.remove_parked();
+            self.idle.remove_parked();
         }
         place.is_some()
-    }
-
-    /// Sends the wake to the lane with the most listeners.
-    fn ring(&self) -> Option<usize> {
-        loop {
-            let (index, lane, _) = self
-                .lanes
-                .iter()
-                .enumerate()
-                .map(|(index, lane)| (index, lane, lane.listeners.load(Ordering::Relaxed)))
-                .filter(|&(_, _, listeners)| listeners > 0)
-                .max_by_key(|&(_, _, listeners)| listeners)?;
-            lane.rung.store(true, Ordering::Release);
-            // Pairs with the fence in `leave`.
-            fence(Ordering::SeqCst);
-            if lane.listeners.load(Ordering::Relaxed) > 0 || mutant::on(Mutant::RingBlindly) {
-                return Some(index);
-            }
-            // They left meanwhile, and may have missed the flag. If one did not, it has the token.
-            if !lane.rung.swap(false, Ordering::Relaxed) {
-                return Some(index);
-            }
-        }
     }
 }

@@ -11,6 +11,7 @@ use crate::coop::Step;
 use crate::queue::LocalQueue;
 use crate::runtime::Handle;
 use crate::task::{Task, TaskRegistry, WakeStamp};
+use crate::wake::policy::{Action, Trigger, decide};
 use crate::wheel::{CachedEntry, TimerQueue};
 use crate::worker::shared::{Core, Remote};
 
@@ -45,8 +46,8 @@ pub(crate) enum Calling {
 #[must_use]
 pub(crate) enum Pushed {
     Queued,
-    /// It is queued, and what waits in the deque behind the poll under way is worth a wake.
-    WorthAWake(Arc<Core>),
+    /// It is queued, and what waits in the deque behind the poll under way is worth this action.
+    Wake(Arc<Core>, Action),
     /// The runtime closes: it is to be dropped.
     Refused(Task),
 }
@@ -139,27 +140,10 @@ impl Local {
         } else {
             self.queue.push_next(&self.remote().queue, task, self.now.get());
         }
-        let worth_it = self.remote().estimate().worth_a_wake(self.queue.len());
-        match worth_it && self.core.may_wake_for_owned() {
-            true => Pushed::WorthAWake(Arc::clone(&self.core)),
-            false => Pushed::Queued,
-        }
-    }
-
-    /// Between two polls: wakes somebody if what waits in the deque behind the next one is worth a
-    /// wake, or is `late` already.
-    ///
-    /// Where nobody listens the next one counts, too: for as long as it takes, nobody would come to
-    /// the lanes.
-    pub(crate) fn wake_others_behind_next(&self, late: bool) {
-        let queued = self.queue.len();
-        if queued == 0 {
-            return;
-        }
-        let alone = self.core.sleep.sleepers().listening() == 0;
-        let behind = if alone { queued } else { queued - 1 };
-        if late && behind > 0 || self.remote().estimate().worth_a_wake(behind) {
-            self.core.wake_for_owned();
+        let (queued, estimate) = (self.queue.len(), self.remote().estimate());
+        match decide(Trigger::OwnPush { queued, estimate }, &*self.core) {
+            Action::None => Pushed::Queued,
+            action => Pushed::Wake(Arc::clone(&self.core), action),
         }
     }
 

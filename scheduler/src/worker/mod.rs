@@ -2,6 +2,7 @@
 //! whatever order it likes.
 
 pub(crate) mod context;
+mod notify;
 pub(crate) mod shared;
 pub(crate) mod stats;
 
@@ -22,6 +23,7 @@ use crate::sync::fence;
 use crate::task::Task;
 use crate::wake::ParkKind;
 use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
+use crate::wake::policy::{Action, Trigger, decide, listener_cap};
 use crate::worker::context::{Calling, Local};
 use crate::worker::shared::{Core, Remote, due};
 use crate::worker::stats::Lessons;
@@ -31,8 +33,8 @@ pub(crate) struct Worker {
     core: Arc<Core>,
     rng: fastrand::Rng,
     wakers: Vec<Waker>,
-    /// This worker was woken, and has not yet found work or gone back to sleep.
-    token: bool,
+    /// This worker owns the wake permit: it was woken, and has not yet found work or gone idle.
+    has_permit: bool,
     /// Where it sleeps, from the announcement until it has left again.
     bed: Option<ParkKind>,
     /// The deadline of the shared timers that it watches while it sleeps.
@@ -62,7 +64,7 @@ impl Worker {
             core,
             rng: fastrand::Rng::with_seed(seed),
             wakers: Vec::with_capacity(crate::wake::estimate::HARVEST_MAX),
-            token: false,
+            has_permit: false,
             bed: None,
             watched: None,
             turns_left: TURNS_BETWEEN_LOOKS,
@@ -108,7 +110,7 @@ impl Worker {
         self.fire_timers();
         match self.find_task() {
             Some(task) => {
-                self.pass_token_on();
+                self.pass_permit_on();
                 self.run(task);
                 Turn::Ran
             }
@@ -197,7 +199,7 @@ impl Worker {
 
     /// Who was woken also looks into the lanes that nobody listens on.
     fn search_lanes(&mut self) -> Option<Task> {
-        if !self.token {
+        if !self.has_permit {
             return None;
         }
         self.poll_uncovered_lanes();
@@ -206,7 +208,7 @@ impl Worker {
 
     fn poll_uncovered_lanes(&mut self) {
         for lane in 0..self.core.park.lanes() {
-            if self.core.sleep.lane_is_covered(lane) {
+            if self.core.sleep.shard_is_covered(lane) {
                 continue;
             }
             self.remote().counters.lane_polls.add(1);
@@ -214,26 +216,27 @@ impl Worker {
             let harvest = self.core.park.poll(lane, bound, &mut self.wakers);
             self.took(lane, harvest);
             // Without having listened there: a wake found in passing is ours to pass on.
-            self.token |= self.core.sleep.answer(lane);
+            self.has_permit |= self.core.sleep.take_notification(lane);
             self.dispatch(Calling::Events);
         }
     }
 
-    /// Having found work with the token in hand: gives it back and lets the next one be woken if
-    /// there is more. Others relied on this look when they saw the token.
-    fn pass_token_on(&mut self) {
-        if !self.token {
+    /// Having found work with the wake permit: releases it, and wakes the next worker if more work
+    /// waits. Submitters that saw the permit rely on this look.
+    fn pass_permit_on(&mut self) {
+        if !self.has_permit {
             return;
         }
-        self.token = false;
+        self.has_permit = false;
         self.remote().counters.useful_wakes.add(1);
-        self.core.sleep.release_token();
+        self.core.sleep.release_permit();
+        // Pairs with the fence in `notify_one`: a submitter that saw the permit out has made its
+        // work visible before that fence, and the decision sees the work.
         fence(Ordering::SeqCst);
+        let trigger = Trigger::PermitReleased { now: self.now() };
         // With a task in hand, which a panic of the `Park` must not drop.
-        let now = self.now();
-        if panics::contain(Place::Park, || self.core.successor_is_due(now)).unwrap_or(true) {
-            self.core.wake_for_unowned();
-        }
+        let action = panics::contain(Place::Park, || decide(trigger, &*self.core));
+        self.core.carry_out(action.unwrap_or(Action::UnparkOne));
     }
 
     fn run(&mut self, task: Task) {
@@ -246,7 +249,7 @@ impl Worker {
         let now = self.tick();
         let length = now.nanos_since(started);
         if self.lessons.saw_poll(&self.core, remote, now, length) {
-            self.local.wake_others_behind_next(true);
+            self.core.notify_if_idle(Trigger::LongPoll { queued: self.local.queue.len() });
         }
     }
 
@@ -281,7 +284,8 @@ impl Worker {
         self.local.calling.set(calling);
         panics::wake_all(self.wakers.drain(..));
         self.local.calling.set(Calling::RunningTask);
-        self.local.wake_others_behind_next(false);
+        let (queued, estimate) = (self.local.queue.len(), self.estimate());
+        self.core.notify_if_idle(Trigger::Batch { queued, estimate });
     }
 
     /// Nothing to run: announces that it sleeps, looks everywhere once more, and waits.
@@ -296,14 +300,16 @@ impl Worker {
         if self.local.has_work() {
             return Turn::Rested;
         }
-        if std::mem::take(&mut self.token) {
+        if std::mem::take(&mut self.has_permit) {
             self.remote().counters.empty_wakes.add(1);
-            self.core.sleep.release_token();
+            self.core.sleep.release_permit();
         }
         let core = Arc::clone(&self.core);
-        self.bed = Some(core.sleep.announce(self.local.index(), self.listeners_cap()));
-        // Behind the fence in `announce`: whoever submitted and did not see us is seen here.
-        if core.work_waits(self.local.index(), self.now()) || core.closing() {
+        self.bed = Some(core.sleep.announce(self.local.index(), self.listener_cap()));
+        // Behind the fence in `announce`: the work of a submitter that did not see the announcement
+        // is seen here.
+        let last_look = Trigger::LastLook { worker: self.local.index(), now: self.now() };
+        if decide(last_look, &*core) == Action::KeepSearching {
             self.tick();
             self.get_up();
             return Turn::Rested;
@@ -321,7 +327,7 @@ impl Worker {
     /// Leaves the bed, if it is in one.
     fn get_up(&mut self) {
         let Some(bed) = self.bed.take() else { return };
-        self.token |= self.core.sleep.leave(self.local.index(), bed);
+        self.has_permit |= self.core.sleep.leave(self.local.index(), bed);
         if let Some(watched) = self.watched.take() {
             self.core.unwatch_shared_timers(watched);
         }
@@ -378,16 +384,12 @@ impl Worker {
     }
 
     fn harvest_bound(&self) -> usize {
-        // What stays in the kernel is anybody's; with one worker there is nobody else.
-        if self.core.workers.len() == 1 {
-            return crate::wake::estimate::HARVEST_MAX;
-        }
-        self.estimate().harvest()
+        self.estimate().harvest_bound(self.core.workers.len())
     }
 
-    fn listeners_cap(&self) -> usize {
-        let least = if self.core.watch.alerted(self.now()) { 2 } else { 1 };
-        self.estimate().listeners(self.core.workers.len(), least)
+    fn listener_cap(&self) -> usize {
+        let long_poll_mode = self.core.watch.alerted(self.now());
+        listener_cap(self.estimate(), self.core.workers.len(), long_poll_mode)
     }
 
     fn estimate(&self) -> crate::wake::estimate::Estimate {

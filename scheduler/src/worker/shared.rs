@@ -10,7 +10,6 @@ use crate::context;
 use crate::metrics::{Counters, Distributions};
 use crate::monitor::Watch;
 use crate::monitor::overload::Overload;
-use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
@@ -19,8 +18,9 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::fence;
 use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
+use crate::wake::Sleep;
 use crate::wake::estimate::{Estimate, WORTH_A_WAKE, nanos};
-use crate::wake::{Sleep, Wake};
+use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
 
 pub(crate) struct Core {
@@ -116,7 +116,7 @@ impl Core {
 
     pub(crate) fn begin_closing(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `wake_for_unowned`, between a push and the look at the flag.
+        // Pairs with the fence in `notify_one`, between a push and the load of the flag.
         fence(Ordering::SeqCst);
     }
 
@@ -125,7 +125,7 @@ impl Core {
         let now = self.clock.now();
         task.metadata().stamp_wake(WakeStamp::new(now, false));
         self.injector.push(task, now);
-        self.wake_for_unowned();
+        self.notify_one(Trigger::ForeignSubmit);
         if self.closing() {
             self.injector.drop_all();
         }
@@ -142,88 +142,6 @@ impl Core {
         }
     }
 
-    /// Wakes somebody for work that no awake worker is bound to come to, unless a wake is under
-    /// way already: who was woken looks everywhere. Returns whether it woke somebody.
-    pub(crate) fn wake_for_unowned(&self) -> bool {
-        // Pairs with the fence in `Sleep::announce`: either the sleeper's last look finds what was
-        // pushed before this, or `wake_one` finds the sleeper announced.
-        fence(Ordering::SeqCst);
-        self.sleep.wake_one().is_some_and(|wake| self.carry_out(&wake))
-    }
-
-    /// Wakes a worker to share another one's own deque.
-    pub(crate) fn wake_for_owned(&self) {
-        if self.may_wake_for_owned() {
-            self.wake_for_unowned();
-        }
-    }
-
-    /// Whether a worker sleeps and no wake is under way.
-    pub(crate) fn may_wake_for_owned(&self) -> bool {
-        // No fence before this look: the work has an owner that is awake. A sleeper just missed
-        // is found by the next look, after the next poll longer than `T`.
-        let sleepers = self.sleep.sleepers();
-        sleepers.asleep() > 0 && !sleepers.token()
-    }
-
-    /// Whether there was somebody to wake.
-    fn carry_out(&self, wake: &Wake) -> bool {
-        match *wake {
-            Wake::Unparked(worker) => self.sleep.parker(worker).unpark(),
-            Wake::Ring(lane) => return self.ring(lane),
-            Wake::Nobody => return false,
-        }
-        true
-    }
-
-    /// Rings the doorbell of a lane for a listener, who gets the token. A `Park` that panics is tried
-    /// once more; then the token is taken back, so that the next wake is not refused.
-    fn ring(&self, lane: usize) -> bool {
-        let rung = (0..2).any(|_| self.ring_doorbell(lane));
-        if !rung && self.sleep.answer(lane) {
-            self.sleep.release_token();
-        }
-        rung
-    }
-
-    /// Whether the `Park` did as it was told.
-    pub(crate) fn ring_doorbell(&self, lane: usize) -> bool {
-        panics::contain(Place::Park, || self.park.wake(lane)).is_some()
-    }
-
-    /// Whether anything waits that `worker`, which has nothing of its own, could do.
-    pub(crate) fn work_waits(&self, worker: usize, now: Instant) -> bool {
-        !self.injector.is_empty()
-            || self.shared_timers_due(now)
-            || self.workers.iter().enumerate().any(|(index, other)| {
-                index != worker
-                    && (!other.queue.is_empty()
-                        || other.queue.next_has_aged(now)
-                        || other.timers_stuck(now))
-            })
-    }
-
-    /// Whether something waits that is worth a wake.
-    pub(crate) fn wake_is_due(&self, now: Instant) -> bool {
-        !self.injector.is_empty()
-            || self.shared_timers_due(now)
-            || self.workers.iter().any(|worker| worker.needs_help(now))
-    }
-
-    /// Whether who was woken and has found work is to wake another.
-    ///
-    /// While long polls are being seen, also for events that nobody listens for: they may be as long,
-    /// which the estimates of those who have not run them do not tell.
-    pub(crate) fn successor_is_due(&self, now: Instant) -> bool {
-        self.wake_is_due(now) || self.watch.alerted(now) && self.a_lane_needs_a_listener()
-    }
-
-    /// Whether a lane has something to take and nobody listens there.
-    pub(crate) fn a_lane_needs_a_listener(&self) -> bool {
-        (0..self.park.lanes())
-            .any(|lane| !self.sleep.lane_is_covered(lane) && self.park.ready(lane))
-    }
-
     /// How long the oldest runnable task has waited, in nanoseconds; see
     /// [`Metrics::oldest_runnable`](crate::Metrics::oldest_runnable) for how far that is exact.
     pub(crate) fn oldest_runnable(&self, now: Instant) -> u64 {
@@ -233,7 +151,7 @@ impl Core {
 
     /// Whether everybody is busy and what arrives waits too long.
     pub(crate) fn is_overloaded(&self) -> bool {
-        self.overload.is_on() && self.sleep.sleepers().asleep() == 0
+        self.overload.is_on() && self.sleep.idle().all() == 0
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
@@ -242,12 +160,9 @@ impl Core {
 
     /// A timer was armed off the workers, earlier than any other there.
     pub(crate) fn shared_timer_armed(&self, deadline: Instant) {
-        // Pairs with the fence in `Sleep::announce`: the timer is published, then the watch is read;
-        // a sleeper announces itself, then reads the timers and takes the watch.
-        fence(Ordering::SeqCst);
-        if deadline.as_nanos() < self.timer_watch.load(Ordering::Relaxed) {
-            self.wake_for_unowned();
-        }
+        // The timer is published before the fence in `notify_one`, and the watch is loaded after it;
+        // a worker announces itself before its fence, and then loads the timers and lowers the watch.
+        self.notify_one(Trigger::SharedTimer { deadline });
     }
 
     /// Makes the calling sleeper the one that waits for the shared timers, if nobody waits for a
@@ -388,26 +303,15 @@ pub(crate) mod tests {
     use super::*;
     use crate::park::Idle;
 
-    const NOW: Instant = Instant::from_nanos(1_000_000_000);
-
     /// A core with one worker and one lane, on which nothing runs.
     pub(crate) fn of_one_worker(clock: Clock) -> Core {
-        let (_, queue) = crate::queue::queue();
-        let timers = Arc::new(TimerQueue::new(None));
-        Core::new(Idle::new(), clock, vec![queue], 1, timers, Watch::new().unwrap())
+        of_workers(clock, 1)
     }
 
-    /// Failure: after short handlers a burst of 2 ms each was begun by a row of three workers, and by
-    /// one more each time the monitor looked: most of it waited in a lane where nobody listened.
-    #[test]
-    fn events_nobody_listens_for_are_worth_a_wake_while_long_polls_are_seen() {
-        let core = of_one_worker(Clock::manual().0);
-        core.park.wake(0);
-        assert!(!core.successor_is_due(NOW), "who is busy is back within a short poll");
-        core.watch.alert(NOW);
-        assert!(core.successor_is_due(NOW));
-        let bed = core.sleep.announce(0, 1);
-        assert!(!core.successor_is_due(NOW), "a listener hears them");
-        assert!(!core.sleep.leave(0, bed));
+    /// A core with one lane, on which nothing runs.
+    pub(crate) fn of_workers(clock: Clock, workers: usize) -> Core {
+        let queues = (0..workers).map(|_| crate::queue::queue().1).collect();
+        let timers = Arc::new(TimerQueue::new(None));
+        Core::new(Idle::new(), clock, queues, 1, timers, Watch::new().unwrap())
     }
 }

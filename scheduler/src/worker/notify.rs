@@ -1,0 +1,145 @@
+//! Wakes workers: asks the policy about a trigger, and carries out the action that it returns.
+
+use crate::clock::Instant;
+use crate::panics::{self, Place};
+use crate::sync::atomic::Ordering;
+use crate::sync::fence;
+use crate::wake::policy::{Action, Snapshot, Trigger, decide};
+use crate::wake::{Claim, IdleCounts};
+use crate::worker::shared::Core;
+
+impl Core {
+    /// Wakes a worker for work that no awake worker is bound to come to, if `trigger` is worth it.
+    /// The caller has made the work visible.
+    pub(crate) fn notify_one(&self, trigger: Trigger) {
+        // Pairs with the fence in `Sleep::announce`: either the last look of a worker that announces
+        // itself finds what was made visible before, or the decision sees the announcement.
+        fence(Ordering::SeqCst);
+        self.carry_out(decide(trigger, self));
+    }
+
+    /// Wakes a worker for work that its owner, which is awake, comes to anyway, or that the monitor
+    /// sees. Returns whether a worker was woken.
+    ///
+    /// Without a fence: an idle worker that this misses is found at the owner's next decision, or at
+    /// the monitor's next look.
+    pub(crate) fn notify_if_idle(&self, trigger: Trigger) -> bool {
+        self.carry_out(decide(trigger, self))
+    }
+
+    /// Carries out what was decided about waking. Returns whether a worker was woken.
+    ///
+    /// Calls [`Park::wake`](crate::Park::wake), which is foreign code.
+    pub(crate) fn carry_out(&self, action: Action) -> bool {
+        match action {
+            Action::None | Action::KeepSearching => false,
+            Action::UnparkOne | Action::NotifyListener => self.wake_one(),
+            Action::UnparkAll => {
+                self.sleep.unpark_all();
+                true
+            }
+        }
+    }
+
+    fn wake_one(&self) -> bool {
+        match self.sleep.claim() {
+            Some(Claim::Parked(worker)) => {
+                self.sleep.parker(worker).unpark();
+                true
+            }
+            Some(Claim::Listener(shard)) => self.wake_listener(shard),
+            None => false,
+        }
+    }
+
+    /// Makes a listener of `shard` return, which then owns the wake permit. A `Park` that panics is
+    /// tried once more; then the permit is released, so that the next wake is not refused.
+    fn wake_listener(&self, shard: usize) -> bool {
+        let woken = (0..2).any(|_| self.wake_shard(shard));
+        if !woken && self.sleep.take_notification(shard) {
+            self.sleep.release_permit();
+        }
+        woken
+    }
+
+    /// Returns whether the `Park` did not panic.
+    pub(crate) fn wake_shard(&self, shard: usize) -> bool {
+        panics::contain(Place::Park, || self.park.wake(shard)).is_some()
+    }
+}
+
+/// Live state: each answer is the loads that it takes and no more.
+impl Snapshot for Core {
+    #[inline]
+    fn idle(&self) -> IdleCounts {
+        self.sleep.idle()
+    }
+
+    fn watched_deadline(&self) -> Instant {
+        Instant::from_nanos(self.timer_watch.load(Ordering::Relaxed))
+    }
+
+    fn injector_has_tasks(&self) -> bool {
+        !self.injector.is_empty()
+    }
+
+    fn shared_timer_is_due(&self, now: Instant) -> bool {
+        self.shared_timers_due(now)
+    }
+
+    fn worker_needs_help(&self, now: Instant) -> bool {
+        self.workers.iter().any(|worker| worker.needs_help(now))
+    }
+
+    fn can_steal(&self, worker: usize, now: Instant) -> bool {
+        let mut others = self.workers.iter().enumerate().filter(|&(index, _)| index != worker);
+        others.any(|(_, other)| {
+            !other.queue.is_empty() || other.queue.next_has_aged(now) || other.timers_stuck(now)
+        })
+    }
+
+    fn uncovered_shard_is_ready(&self) -> bool {
+        (0..self.park.lanes())
+            .any(|shard| !self.sleep.shard_is_covered(shard) && self.park.ready(shard))
+    }
+
+    fn is_in_long_poll_mode(&self, now: Instant) -> bool {
+        self.watch.alerted(now)
+    }
+
+    fn max_waiters(&self) -> usize {
+        self.park.places()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing()
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::worker::shared::tests::of_workers;
+
+    const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+    /// Failure: after short handlers a burst of 2 ms each was begun by a row of three workers, and by
+    /// one more each time the monitor looked: most of it waited in a shard without a listener.
+    #[test]
+    fn events_without_a_listener_are_worth_a_wake_in_long_poll_mode() {
+        let core = of_workers(Clock::manual().0, 2);
+        let decision = || decide(Trigger::PermitReleased { now: NOW }, &core);
+        let listening = core.sleep.announce(0, 1);
+        let parked = core.sleep.announce(1, 1);
+        core.park.wake(0);
+        assert!(!core.sleep.leave(0, listening));
+        assert_eq!(decision(), Action::None, "a busy worker is back within a short poll");
+        core.watch.alert(NOW);
+        assert_eq!(decision(), Action::UnparkOne);
+        let listening = core.sleep.announce(0, 1);
+        assert_eq!(decision(), Action::None, "a listener sees them");
+        assert!(!core.sleep.leave(0, listening));
+        assert!(!core.sleep.leave(1, parked));
+    }
+}
