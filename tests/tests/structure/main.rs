@@ -1,10 +1,15 @@
-//! The structure of the project's crates: their layers, and the sizes of their files and functions.
+//! The structure of the project: the layers of its crates, the sizes of files and functions, and the
+//! names in its documentation.
 
 mod cycles;
+mod decisions;
+mod definitions;
+mod docs_tests;
 mod exempt;
 mod imports;
 mod layers;
 mod layers_tests;
+mod pages;
 mod sizes;
 mod sizes_tests;
 mod sources;

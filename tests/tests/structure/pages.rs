@@ -1,0 +1,90 @@
+//! The names in pages of documentation: files, items and links exist.
+
+use std::collections::BTreeSet;
+
+/// Names of std and of the system that pages mention.
+const FOREIGN: &[&str] = &["Future", "Waker", "WouldBlock"];
+
+/// Whatever stands in the place of a name.
+const PLACEHOLDER: &str = "NNNN";
+
+/// The names in the Markdown `text` of the page at `page` that do not exist. `paths` are the files
+/// and folders of the repository, `names` what its sources define.
+pub(crate) fn faults(
+    page: &str,
+    text: &str,
+    paths: &BTreeSet<String>,
+    names: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let text = without_blocks(text);
+    for code in text.split('`').skip(1).step_by(2).filter(|it| !it.contains(PLACEHOLDER)) {
+        if is_path(code) {
+            if !paths.contains(code.trim_end_matches('/')) {
+                faults.push(format!("{page}: no file `{code}`"));
+            }
+        } else if is_item(code) {
+            let segments = code.trim_end_matches("()").split("::");
+            let is_missing =
+                |it: &&str| !names.contains(*it) && !FOREIGN.contains(it) && !is_crate(it);
+            let missing = segments.filter(is_missing);
+            faults.extend(missing.map(|it| format!("{page}: no item `{it}` for `{code}`")));
+        }
+    }
+    let missing = links(&text).filter(|link| !paths.contains(&beside(page, link)));
+    faults.extend(missing.map(|link| format!("{page}: no file for the link {link}")));
+    faults
+}
+
+/// `text` without its fenced blocks.
+fn without_blocks(text: &str) -> String {
+    let mut inside = false;
+    let lines = text.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        inside ^= is_fence;
+        !inside && !is_fence
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether `code` is a path of the repository: it has a folder, or the ending of a text file.
+fn is_path(code: &str) -> bool {
+    let is_plain = |it: char| it.is_alphanumeric() || matches!(it, '_' | '-' | '.' | '/');
+    let has_ending = [".md", ".rs", ".toml"].iter().any(|ending| code.ends_with(ending));
+    code.chars().all(is_plain) && !code.starts_with('/') && (code.contains('/') || has_ending)
+}
+
+/// Whether `code` names an item: a path with `::`, or one name in camel case.
+fn is_item(code: &str) -> bool {
+    let name = code.trim_end_matches("()");
+    let is_plain = |it: char| it.is_alphanumeric() || matches!(it, '_' | ':');
+    let is_camel = name.starts_with(|it: char| it.is_ascii_uppercase())
+        && name.contains(|it: char| it.is_ascii_lowercase())
+        && !name.contains('_');
+    name.chars().all(is_plain) && (name.contains("::") || is_camel)
+}
+
+fn is_crate(segment: &str) -> bool {
+    segment == "crate" || segment == "heist" || segment.starts_with("heist_")
+}
+
+/// The targets of the links in `text` that are files.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|it| it.split_once(')'));
+    targets
+        .map(|(target, _)| target.split('#').next().expect("a text has a first part"))
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+}
+
+/// The path of `link` in the page at `page`.
+fn beside(page: &str, link: &str) -> String {
+    let mut parts: Vec<_> = page.split('/').collect();
+    parts.pop();
+    for part in link.trim_end_matches('/').split('/') {
+        match part {
+            ".." => parts.truncate(parts.len().saturating_sub(1)),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
