@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use heist::server::{Limits, Listener, Server, http};
+use heist::http;
+use heist::server::{Limits, Listener, Server};
 use hyper::Request;
 use hyper::service::service_fn;
 
