@@ -1,16 +1,16 @@
 //! The right, and the duty, to drain one direction of a source.
 
+use crate::mutant::{self, Mutant};
 use crate::readiness::Direction;
 use crate::slot::Slot;
-use crate::sync::mutant::{self, Mutant};
 
 /// A direction whose ready bit was just cleared; made by
 /// [`Source::poll_drain`](crate::Source::poll_drain).
 ///
-/// Do the operation until it says `WouldBlock`, then call [`drained`](Drain::drained). Whatever
-/// else happens (success, an error, a budget that ran out, a buffer that is full, a panic), just
-/// drop this: the direction is then ready again and the next look finds it so. Nothing is lost by
-/// forgetting a case; the worst is one try too many.
+/// Repeat the operation until it returns `WouldBlock`, then call [`drained`](Drain::drained). After
+/// any other end (success, an error, an exhausted budget, a full buffer, a panic) just drop this: the
+/// direction is then ready again and the next poll finds it so. A forgotten case loses nothing; the
+/// worst is one try too many.
 #[must_use = "dropping this makes the direction ready again"]
 #[derive(Debug)]
 pub struct Drain<'a> {
@@ -24,8 +24,8 @@ impl<'a> Drain<'a> {
         Drain { slot, direction, short_read_drains }
     }
 
-    /// The operation said `WouldBlock`: the direction becomes ready with the next edge, or already
-    /// has if one arrived meanwhile.
+    /// The operation returned `WouldBlock`: the direction becomes ready with the next edge, or is
+    /// ready already if one arrived meanwhile.
     pub fn drained(self) {
         if mutant::on(Mutant::ClearAfterDrain) {
             self.slot.word.clear(self.direction);
@@ -38,7 +38,7 @@ impl<'a> Drain<'a> {
     /// as `WouldBlock` would. If not, read on until `WouldBlock`.
     ///
     /// True for a [`Kind::Stream`](crate::Kind::Stream) that has reported no close, no error and no
-    /// urgent data; never on systems that do not tell of urgent data.
+    /// urgent data; never on systems that do not report urgent data.
     #[must_use]
     pub fn short_read_drains(&self) -> bool {
         self.short_read_drains
@@ -48,7 +48,7 @@ impl<'a> Drain<'a> {
 impl Drop for Drain<'_> {
     #[inline]
     fn drop(&mut self) {
-        // A model that failed unwinds its other threads when its atomics are gone already.
+        // When a model fails, loom unwinds its other threads after their atomics are gone.
         if cfg!(heist_loom) && std::thread::panicking() {
             return;
         }

@@ -1,8 +1,8 @@
-//! What can go wrong, typed where a caller can act on it.
+//! The errors, typed where a caller can act on them.
 
 use std::io;
 
-/// The event queue was closed: nothing registered with it will ever become ready again.
+/// The event queue was closed: no source of it becomes ready again.
 ///
 /// Found inside the [`io::Error`] (kind [`Other`](io::ErrorKind::Other)) that every operation of a
 /// [`Source`](crate::Source) returns after [`Queue::close`](crate::Queue::close).
@@ -27,18 +27,18 @@ impl From<Closed> for io::Error {
     }
 }
 
-/// Why [`Queue::register`](crate::Queue::register) did not take a source.
+/// The reason why [`Queue::register`](crate::Queue::register) did not take a source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// The queue was closed before; it takes nothing any more.
+    /// The queue is closed and takes no source any more.
     #[error("cannot register a source: the event queue is closed")]
     Closed,
-    /// All places are taken: drop sources, or raise
+    /// All slots are taken: drop sources, or raise
     /// [`Config::max_sources`](crate::Config::max_sources).
-    #[error("cannot register a source: all {max} places of the event queue are taken")]
+    #[error("cannot register a source: all {max} slots of the event queue are taken")]
     Full {
-        /// How many sources the queue was made for.
+        /// The number of sources that the queue was made for.
         max: usize,
     },
     /// The operating system refused: out of memory or watches, a kind of file that cannot be

@@ -3,31 +3,30 @@
 //! # The way of one event
 //!
 //! 1. A task wants to read from a [`Source`]. [`Source::poll_drain`] finds the readable bit of the
-//!    source's word clear, stores the task's waker in the source's slot, looks at the word once
-//!    more, and says `Pending`.
-//! 2. Threads wait in [`Queue::wait`]. Bytes arrive, and the kernel makes exactly one of them
-//!    return with an event, which carries the token of the registration: a slot and a generation.
-//! 3. The slot's word holds the generation of the owner it has now. If it is another one, the
-//!    source of the event is gone: the event is counted as stale and dropped. If not, the readable
-//!    bit goes into the word, by one compare-and-exchange for both.
-//! 4. If a task waited, its waker leaves the slot for the caller's `Vec`; of several tasks that wait
-//!    by a [`Waiter`], that of one. The queue schedules nothing: the caller decides when, where and
-//!    whether to wake.
+//!    source's word clear, stores the task's waker in the source's slot, looks at the word again, and
+//!    returns `Pending`.
+//! 2. Threads wait in [`Queue::wait`]. Bytes arrive, and the kernel makes exactly one of them return
+//!    with an event. The event carries the token of the registration: a slot and a generation.
+//! 3. The word of the slot holds the generation of its present owner. If the two differ, the source
+//!    of the event is gone, and the event is counted as stale and dropped. If not, the readable bit is
+//!    set. One compare-and-exchange does both.
+//! 4. If a task waited, its waker moves from the slot to the caller's `Vec`; of several tasks that
+//!    wait by a [`Waiter`], the waker of one. The queue schedules nothing: the caller decides when,
+//!    where and whether to wake.
 //! 5. The task polls again. [`Source::poll_drain`] clears the bit *first* and returns a [`Drain`].
-//!    The task reads until `WouldBlock` and says [`Drain::drained`]. An edge that arrives meanwhile
+//!    The task reads until `WouldBlock` and calls [`Drain::drained`]. An edge that arrives meanwhile
 //!    sets the bit again, so nothing is lost between the last read and the next wait. A task that
 //!    stops early drops the `Drain`, which sets the bit too.
 //!
-//! So each source is registered with the kernel once, edge-triggered, and is re-armed in user space
-//! by being drained. No system call is spent on that. A source that is tried first may be registered
-//! when a task first has to wait for it ([`Interest::None`]), or never.
+//! So each source is registered with the kernel once, edge-triggered, and a drain re-arms it in user
+//! space, with no system call. A source may be registered only when a task first has to wait for it
+//! ([`Interest::None`]), or never.
 //!
-//! The modules follow that way and import in one direction only: `token`, `readiness`, `slot`,
-//! `sources`, `queue`, and on top the `source` that tasks hold, and its `waiter`.
+//! The README of the crate lists its layers and what to change where.
 //!
 //! # Example
 //!
-//! The crate knows no runtime. Here a thread waits on the queue and wakes; the main thread is the
+//! The crate knows no runtime. Here a thread waits on the queue and wakes; the main thread plays the
 //! task, and its waker unparks it.
 //!
 //! ```
@@ -45,7 +44,7 @@
 //!     }
 //! }
 //!
-//! /// Polls until ready, asleep in between.
+//! /// Polls until ready, and sleeps in between.
 //! fn block_on<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
 //!     let waker = Waker::from(Arc::new(Unpark(thread::current())));
 //!     loop {
@@ -104,12 +103,15 @@
 //! # Back ends
 //!
 //! On Linux any number of threads wait on one epoll instance. Elsewhere, and on Linux when compiled
-//! with `--cfg heist_portable`, one thread at a time waits in mio's `Poll` and [`Queue::places`]
-//! says 1. It is no cargo feature because the two do not add up.
+//! with `--cfg heist_portable`, one thread at a time waits in mio's `Poll` and [`Queue::max_waiters`]
+//! is 1. This is no cargo feature, because features add up and the two back ends exclude each other.
 #![deny(unsafe_code)]
 
+mod backend;
 mod drain;
 mod error;
+mod interest;
+mod mutant;
 mod queue;
 mod readiness;
 mod slot;
@@ -124,7 +126,8 @@ mod loom_models;
 
 pub use crate::drain::Drain;
 pub use crate::error::{Closed, RegisterError};
+pub use crate::interest::{Interest, Kind};
 pub use crate::queue::{Config, Harvest, Queue};
 pub use crate::readiness::Direction;
-pub use crate::source::{Interest, Kind, Source};
+pub use crate::source::Source;
 pub use crate::waiter::Waiter;

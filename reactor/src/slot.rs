@@ -1,65 +1,64 @@
-//! A place in the table of sources: a readiness word and, for each direction, the wakers of the tasks
+//! A slot of the table of sources: a readiness word and, for each direction, the wakers of the tasks
 //! that wait there.
 //!
-//! A waiter is *anonymous* or *registered*. The slot knows an anonymous one by its waker alone, and
-//! never learns that it lost interest; so an event wakes all of them. A [`Registered`] one says so,
-//! and passes the event on; so an event wakes one of them. If wakers are left, the `WAITING` bit is
-//! set again under the lock that they are taken under.
+//! A waiter is *anonymous* or *keyed*. The slot knows an anonymous waiter by its waker alone and is not
+//! told when that waiter loses interest; so an event wakes all anonymous waiters. A [`KeyedWaiter`]
+//! tells it, and passes the event on; so an event wakes one keyed waiter. If wakers are left, the
+//! `WAITING` bit is set again under the lock that they are taken under.
 
-mod registered;
-mod stored;
+mod keyed;
+mod wakers;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 
-pub(crate) use self::registered::Registered;
-use self::stored::{Key, List, Stored};
+pub(crate) use self::keyed::KeyedWaiter;
+use self::wakers::{Key, List, Wakers, wake_all};
 use crate::error::Closed;
-use crate::readiness::{Arming, Bits, Delivery, Direction, Look, Readiness};
+use crate::mutant::{self, Mutant};
+use crate::readiness::{Arming, Bits, Delivery, Direction, Readiness, Status};
 use crate::sync::Mutex;
-use crate::sync::mutant::{self, Mutant};
 
-/// One place; its owners follow each other, told apart by the generation in the word.
+/// One slot; its owners follow each other, told apart by the generation in the word.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) word: Readiness,
     /// The wakers of each direction. Holding this = the right to change them, and to ask the kernel
-    /// for the events of a direction. No waker is called or dropped under it; one that is kept is
-    /// cloned.
-    waiting: Mutex<[Stored; 2]>,
+    /// for the events of a direction. No waker is called or dropped under it; a persistent one is
+    /// cloned under it.
+    wakers: Mutex<[Wakers; 2]>,
 }
 
-/// What an idle source costs this crate.
+/// The cost of an idle source to this crate.
 #[cfg(not(heist_loom))]
 const _: () = assert!(size_of::<Slot>() <= 48);
 
 impl Slot {
-    /// A place that nobody owned yet.
+    /// A slot that has had no owner yet.
     pub(crate) fn new(generation: u32) -> Slot {
-        Slot { word: Readiness::new(generation), waiting: Mutex::new([Stored::EMPTY; 2]) }
+        Slot { word: Readiness::new(generation), wakers: Mutex::new([Wakers::EMPTY; 2]) }
     }
 
-    /// Clears the direction's ready bit and returns the bits before, or stores the task's waker.
-    /// `ask` asks the kernel for the direction's events; it is called at most once a registration
-    /// unless it fails, and under the slot's lock.
+    /// Clears the direction's ready bit and returns the flags before, or stores the task's waker.
+    /// `request` asks the kernel for the direction's events; it is called under the slot's lock, and
+    /// once in the life of a source unless it fails.
     #[inline]
     pub(crate) fn poll_take(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        company: Company,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        mode: WaitMode,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
         match self.word.take(direction) {
-            Look::NotReady => {}
-            found => return settle(found),
+            Status::NotReady => {}
+            found => return into_poll(found),
         }
-        match self.wait(direction, cx, company, ask)? {
-            Look::NotReady => Poll::Pending,
+        match self.wait(direction, cx, mode, request)? {
+            Status::NotReady => Poll::Pending,
             // What the second look found is not taken yet. If another task takes it first, this one
-            // waits: its waker is stored and announced.
-            _ => self.settle_late(direction, self.word.take(direction)),
+            // waits: its waker is stored and the waiting bit set.
+            _ => self.finish_wait(direction, self.word.take(direction)),
         }
     }
 
@@ -68,49 +67,49 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
-        match self.word.look(direction) {
-            Look::NotReady => {
-                let found = self.wait(direction, cx, Company::Shared, ask)?;
-                self.settle_late(direction, found)
+        match self.word.status(direction) {
+            Status::NotReady => {
+                let found = self.wait(direction, cx, WaitMode::Shared, request)?;
+                self.finish_wait(direction, found)
             }
-            found => settle(found),
+            found => into_poll(found),
         }
     }
 
-    /// As [`poll_ready`](Slot::poll_ready), but the waker stays in its place and is not stored again:
-    /// for a task that has the source to itself and keeps it.
+    /// As [`poll_ready`](Slot::poll_ready), with a persistent waker: it stays in the slot and is not
+    /// stored again. For a task that has the source to itself and keeps it.
     #[inline]
-    pub(crate) fn poll_ready_keeping(
+    pub(crate) fn poll_ready_persistent(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
-        match self.word.announce_again(direction) {
+        match self.word.register_persistent_waiter(direction) {
             true => Poll::Pending,
-            false => self.poll_ready_anew(direction, cx, ask),
+            false => self.poll_ready_slow(direction, cx, request),
         }
     }
 
-    /// The waker is not in its place, or there is no need to wait.
+    /// The waker is not stored, or there is no need to wait.
     #[cold]
-    fn poll_ready_anew(
+    fn poll_ready_slow(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
-        // It was announced too early. Whoever has found it so meanwhile has woken the task, or has
-        // found no waker; the look that follows finds what it brought.
-        self.word.stop_waiting(direction);
-        match self.word.look(direction) {
-            Look::NotReady => {
-                let found = self.wait(direction, cx, Company::Kept, ask)?;
-                self.settle_late(direction, found)
+        // The waiting bit was set too early. A thread that has found it meanwhile has woken the task,
+        // or has found no waker; the look that follows finds what that thread brought.
+        self.word.clear_waiting(direction);
+        match self.word.status(direction) {
+            Status::NotReady => {
+                let found = self.wait(direction, cx, WaitMode::Persistent, request)?;
+                self.finish_wait(direction, found)
             }
-            found => settle(found),
+            found => into_poll(found),
         }
     }
 
@@ -118,18 +117,18 @@ impl Slot {
     #[cold]
     pub(crate) fn wake(&self, direction: Direction) {
         let mut anonymous = Vec::new();
-        let waker = self.use_waker(direction, &mut anonymous);
+        let waker = self.take_next(direction, &mut anonymous);
         wake_all(anonymous.into_iter().chain(waker));
     }
 
     /// Brings an event for the owner of `generation`; the wakers for it go to `out`.
     #[inline]
-    pub(crate) fn deliver(&self, generation: u32, bits: Bits, out: &mut Vec<Waker>) -> Delivery {
-        let delivery = self.word.deliver(generation, bits);
+    pub(crate) fn deliver(&self, generation: u32, event: Bits, out: &mut Vec<Waker>) -> Delivery {
+        let delivery = self.word.deliver(generation, event);
         if let Delivery::Delivered(waiters) = delivery {
             for direction in Direction::BOTH {
-                if waiters.include(direction)
-                    && let Some(waker) = self.use_waker(direction, out)
+                if waiters.contains(direction)
+                    && let Some(waker) = self.take_next(direction, out)
                 {
                     out.push(waker);
                 }
@@ -140,46 +139,46 @@ impl Slot {
 
     /// Takes all wakers; the caller wakes or drops them when it holds no lock.
     #[must_use = "the tasks wait for these wakers"]
-    pub(crate) fn take_wakers(&self, direction: Direction) -> Stored {
-        self.waiting.lock()[direction as usize].take()
+    pub(crate) fn take_wakers(&self, direction: Direction) -> Wakers {
+        self.wakers.lock()[direction as usize].take()
     }
 
-    /// The wakers for one event: one is returned, further ones go to `out`. Asked under the lock
-    /// whether a waker stays: what the event found may be out of date by now, and a waker that is
-    /// kept must not be taken.
+    /// The wakers for one event: one is returned, further ones go to `out`. Whether the waker is
+    /// persistent is read under the lock: what the event found may be out of date by now, and a
+    /// persistent waker must not be taken.
     #[inline(always)]
-    fn use_waker(&self, direction: Direction, out: &mut Vec<Waker>) -> Option<Waker> {
-        let early = mutant::on(Mutant::KeptAskedEarly) && self.word.keeps(direction);
-        let stored = &mut self.waiting.lock()[direction as usize];
-        let keep = match mutant::on(Mutant::KeptAskedEarly) {
+    fn take_next(&self, direction: Direction, out: &mut Vec<Waker>) -> Option<Waker> {
+        let early = mutant::on(Mutant::PersistentReadEarly) && self.word.is_persistent(direction);
+        let wakers = &mut self.wakers.lock()[direction as usize];
+        let stays = match mutant::on(Mutant::PersistentReadEarly) {
             true => early,
-            false => self.word.keeps(direction) && !mutant::on(Mutant::KeptWakerTaken),
+            false => self.word.is_persistent(direction) && !mutant::on(Mutant::PersistentTaken),
         };
-        match stored {
-            Stored::One(waker) if keep => Some(waker.clone()),
-            Stored::Listed(Some(list)) => {
-                let next = self.use_list(direction, list, out);
-                stored.free_if_empty();
+        match wakers {
+            Wakers::Inline(waker) if stays => Some(waker.clone()),
+            Wakers::List(Some(list)) => {
+                let next = self.take_listed(direction, list, out);
+                wakers.free_if_empty();
                 next
             }
-            _ => match stored.take() {
-                Stored::One(waker) => Some(waker),
-                Stored::Listed(_) => None,
+            _ => match wakers.take() {
+                Wakers::Inline(waker) => Some(waker),
+                Wakers::List(_) => None,
             },
         }
     }
 
     /// The same for several waiters. Under the slot's lock.
     #[cold]
-    fn use_list(
+    fn take_listed(
         &self,
         direction: Direction,
         list: &mut List,
         out: &mut Vec<Waker>,
     ) -> Option<Waker> {
         let next = list.take_next(out);
-        if !list.is_empty() && !mutant::on(Mutant::RestUnannounced) {
-            self.word.keep_waiting(direction);
+        if !list.is_empty() && !mutant::on(Mutant::WaitingNotRestored) {
+            self.word.restore_waiting(direction);
         }
         next
     }
@@ -190,169 +189,150 @@ impl Slot {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        company: Company,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
-    ) -> io::Result<Look> {
-        self.ensure_armed(direction, ask)?;
-        self.store(direction, cx.waker(), company);
-        Ok(self.word.announce(direction))
+        mode: WaitMode,
+        request: impl FnOnce(Arming) -> io::Result<()>,
+    ) -> io::Result<Status> {
+        self.ensure_armed(direction, request)?;
+        self.store(direction, cx.waker(), mode);
+        Ok(self.word.register_waiter(direction))
     }
 
-    /// The kernel tells of the direction's events afterwards.
+    /// Afterwards the kernel reports the direction's events.
     #[inline]
     fn ensure_armed(
         &self,
         direction: Direction,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> io::Result<()> {
         match self.word.is_armed(direction) {
             true => Ok(()),
-            false => self.arm(direction, ask),
+            false => self.arm(direction, request),
         }
     }
 
-    /// Asks the kernel for the direction's events, unless somebody else has meanwhile.
+    /// Asks the kernel for the direction's events, unless another thread has meanwhile.
     #[cold]
     fn arm(
         &self,
         direction: Direction,
-        ask: impl FnOnce(Arming) -> io::Result<()>,
+        request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> io::Result<()> {
-        let _asking = (!mutant::on(Mutant::AskedUnlocked)).then(|| self.waiting.lock());
+        let _arming = (!mutant::on(Mutant::ArmedUnlocked)).then(|| self.wakers.lock());
         if self.word.is_armed(direction) {
             return Ok(());
         }
         let arming = self.word.arming();
         if mutant::on(Mutant::ArmedTooEarly) {
-            self.word.arm(direction);
+            self.word.set_armed(direction);
         }
-        ask(arming)?;
-        self.word.arm(direction);
+        request(arming)?;
+        self.word.set_armed(direction);
         Ok(())
     }
 
-    /// Settles what was found when the waker was stored already. No task leaves its waker behind and
-    /// goes on: it may own the source, and the two would keep each other alive.
+    /// Ends a wait for which the waker was already stored, with what the second look found. No task
+    /// goes on and leaves its waker behind: the task may own the source, and each would keep the
+    /// other alive.
     #[cold]
-    fn settle_late(&self, direction: Direction, found: Look) -> Poll<io::Result<Bits>> {
-        if found != Look::NotReady && !mutant::on(Mutant::WakerLeftBehind) {
-            self.word.stop_waiting(direction);
-            // By now the waker there may be another task's, or that of another future of this task
-            // which an event relies on: so what is taken is woken, and it is what an event takes.
+    fn finish_wait(&self, direction: Direction, found: Status) -> Poll<io::Result<Bits>> {
+        if found != Status::NotReady && !mutant::on(Mutant::WakerLeftBehind) {
+            self.word.clear_waiting(direction);
+            // By now the stored waker may belong to another task, or to another future of this task,
+            // that depends on an event. So what is taken out is woken, as an event would.
             if mutant::on(Mutant::TakenWakerDropped) {
                 drop(self.take_wakers(direction));
             } else {
                 self.wake(direction);
             }
         }
-        settle(found)
+        into_poll(found)
     }
 
     #[inline(always)]
-    fn store(&self, direction: Direction, waker: &Waker, company: Company) {
+    fn store(&self, direction: Direction, waker: &Waker, mode: WaitMode) {
         let mine = waker.clone();
-        let mut waiting = self.waiting.lock();
-        let stored = &mut waiting[direction as usize];
-        let left_over = match stored {
+        let persistent = mode == WaitMode::Persistent;
+        let mut locked = self.wakers.lock();
+        let wakers = &mut locked[direction as usize];
+        let leftover = match wakers {
             // Two clones are compared, not a clone with the task's own waker: these may have
-            // different tables for the same task, and it would displace and wake itself for ever.
-            Stored::One(there) if there.will_wake(&mine) => {
-                self.word.keep(direction, company == Company::Kept);
-                LeftOver::Unused(mine)
+            // different vtables for the same task, and it would displace and wake itself for ever.
+            Wakers::Inline(there) if there.will_wake(&mine) => {
+                self.word.set_persistent(direction, persistent);
+                Leftover::Unused(mine)
             }
-            Stored::Listed(None) => {
-                *stored = Stored::One(mine);
-                self.word.describe(direction, company == Company::Kept, false);
+            Wakers::List(None) => {
+                *wakers = Wakers::Inline(mine);
+                self.word.describe_waker(direction, persistent, false);
                 return;
             }
-            _ => self.store_beside(direction, stored, mine, company),
+            _ => self.store_beside(direction, wakers, mine, mode),
         };
-        drop(waiting);
-        left_over.settle();
+        drop(locked);
+        leftover.release();
     }
 
-    /// Stores a waker where others are. Under the slot's lock.
+    /// Stores a waker beside others. Under the slot's lock.
     #[cold]
     fn store_beside(
         &self,
         direction: Direction,
-        stored: &mut Stored,
+        wakers: &mut Wakers,
         mine: Waker,
-        company: Company,
-    ) -> LeftOver {
-        // A kept waker is of a task that had the source to itself and has handed it on.
-        let displaces = company != Company::Shared
-            || matches!(stored, Stored::One(_)) && self.word.keeps(direction)
+        mode: WaitMode,
+    ) -> Leftover {
+        // A persistent waker belongs to a task that had the source to itself and has handed it on.
+        let displaces = mode != WaitMode::Shared
+            || matches!(wakers, Wakers::Inline(_)) && self.word.is_persistent(direction)
             || mutant::on(Mutant::FurtherDisplaces);
         if displaces {
-            let displaced = std::mem::replace(stored, Stored::One(mine));
-            self.word.describe(direction, company == Company::Kept, false);
-            return LeftOver::Displaced(displaced);
+            let displaced = std::mem::replace(wakers, Wakers::Inline(mine));
+            self.word.describe_waker(direction, mode == WaitMode::Persistent, false);
+            return Leftover::Displaced(displaced);
         }
-        let first = self.word.is_registered(direction).then_some(Key::First);
-        match stored.list(first).push(None, mine) {
-            Some(unused) => LeftOver::Unused(unused),
-            None => LeftOver::Displaced(Stored::EMPTY),
+        let owner = self.word.is_keyed(direction).then_some(Key::Inline);
+        match wakers.list(owner).push(None, mine) {
+            Some(unused) => Leftover::Unused(unused),
+            None => Leftover::Displaced(Wakers::EMPTY),
         }
     }
 }
 
-/// Whether a task that waits has company in its direction.
+/// How a task waits in a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Company {
+pub(crate) enum WaitMode {
     /// Any number of tasks may wait.
     Shared,
-    /// One task at a time waits. A waker that is there is that of a task which waited before: it is
-    /// displaced and woken, so that wakers do not pile up where a source goes from task to task.
-    Alone,
-    /// The same, and the waker stays in its place when it is used.
-    Kept,
+    /// One task at a time waits. A stored waker belongs to a task that waited before: it is displaced
+    /// and woken, so that wakers do not pile up where a source moves from task to task.
+    Exclusive,
+    /// As `Exclusive`, and the waker stays in the slot when it is used.
+    Persistent,
 }
 
-/// What is left of a store when the lock is free again.
-enum LeftOver {
-    /// It was there already.
+/// A waker that a store does not need; released after the lock.
+enum Leftover {
+    /// It was stored already.
     Unused(Waker),
-    /// They are to be woken.
-    Displaced(Stored),
+    /// These are to be woken.
+    Displaced(Wakers),
 }
 
-impl LeftOver {
+impl Leftover {
     #[inline]
-    fn settle(self) {
+    fn release(self) {
         match self {
-            LeftOver::Unused(waker) => drop(waker),
-            LeftOver::Displaced(_) if mutant::on(Mutant::ReplacedWakerDropped) => {}
-            LeftOver::Displaced(displaced) => displaced.wake(),
+            Leftover::Unused(waker) => drop(waker),
+            Leftover::Displaced(_) if mutant::on(Mutant::ReplacedWakerDropped) => {}
+            Leftover::Displaced(displaced) => displaced.wake(),
         }
     }
 }
 
-/// Calls wakers: all of them, whatever one of them does. The first panic goes on to the caller, unless
-/// that unwinds already.
-fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut wakers = wakers.into_iter();
-    let mut first = None;
-    while let Err(payload) =
-        catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake)))
-    {
-        // Its drop is foreign code, too, and would keep the others from being called.
-        match first {
-            None => first = Some(payload),
-            Some(_) => std::mem::forget(payload),
-        }
-    }
-    match first {
-        Some(payload) if std::thread::panicking() => std::mem::forget(payload),
-        Some(payload) => resume_unwind(payload),
-        None => {}
-    }
-}
-
-fn settle(found: Look) -> Poll<io::Result<Bits>> {
-    match found {
-        Look::Ready(bits) => Poll::Ready(Ok(bits)),
-        Look::NotReady => Poll::Pending,
-        Look::QueueClosed => Poll::Ready(Err(Closed.into())),
+fn into_poll(status: Status) -> Poll<io::Result<Bits>> {
+    match status {
+        Status::Ready(bits) => Poll::Ready(Ok(bits)),
+        Status::NotReady => Poll::Pending,
+        Status::QueueClosed => Poll::Ready(Err(Closed.into())),
     }
 }

@@ -1,4 +1,4 @@
-//! A registered source: what a task polls, drains, and drops.
+//! A registered source: a task polls it, drains it, and drops it.
 
 use std::fmt;
 use std::io;
@@ -9,89 +9,23 @@ use mio::unix::SourceFd;
 
 use crate::drain::Drain;
 use crate::error::RegisterError;
+use crate::interest::{Interest, Kind};
 use crate::queue::Queue;
-use crate::readiness::{Arming, Bits, Direction, Look};
-use crate::slot::{Company, Slot};
+use crate::readiness::{Arming, Bits, Direction, Status};
+use crate::slot::{Slot, WaitMode};
 use crate::sources::{Chunk, slot_in};
 use crate::token::Token;
-
-/// Which events the kernel is asked for when a source is registered.
-///
-/// A direction that is not among them is not lost: it counts as ready until it is tried and would
-/// block, and the kernel is asked for it, by one more system call, when a task first has to wait for
-/// it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Interest {
-    /// Nothing yet: for a connection, which can be written to at once and may have something to
-    /// read. One that is over before it has to wait costs no system call of the queue's.
-    None,
-    /// Reading: for listeners.
-    Read,
-    /// Writing: for the sending end of a pipe.
-    Write,
-    /// Both: for a socket that is connecting, which is not writable before it is connected.
-    ReadWrite,
-}
-
-impl Interest {
-    /// The word to start with.
-    fn bits(self) -> Bits {
-        match self {
-            Interest::None => Bits::READABLE | Bits::WRITABLE,
-            Interest::Read => Direction::Read.armed() | Bits::WRITABLE,
-            Interest::Write => Direction::Write.armed() | Bits::READABLE,
-            Interest::ReadWrite => Direction::Read.armed() | Direction::Write.armed(),
-        }
-    }
-
-    fn to_mio(self, kind: Kind) -> Option<mio::Interest> {
-        match self {
-            Interest::None => None,
-            Interest::Read => Some(kind.reading()),
-            Interest::Write => Some(mio::Interest::WRITABLE),
-            Interest::ReadWrite => Some(kind.both()),
-        }
-    }
-}
-
-/// What a short read of the source means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A TCP connection: a read that returns fewer bytes than there was room for has drained it,
-    /// unless it reported a close, an error or urgent data.
-    Stream,
-    /// Anything else: only `WouldBlock` means drained.
-    Other,
-}
-
-impl Kind {
-    /// A stream asks for urgent data too, because a read ends short before it.
-    fn reading(self) -> mio::Interest {
-        match self {
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            Kind::Stream => mio::Interest::READABLE | mio::Interest::PRIORITY,
-            _ => mio::Interest::READABLE,
-        }
-    }
-
-    fn both(self) -> mio::Interest {
-        self.reading() | mio::Interest::WRITABLE
-    }
-
-    fn short_read_drains(self, seen: Bits) -> bool {
-        self == Kind::Stream && TELLS_OF_URGENT_DATA && !seen.forbids_short_read()
-    }
-}
 
 impl Queue {
     /// Registers a source with one of the shards and takes it over.
     ///
-    /// The source must be in non-blocking mode and must show the same file descriptor for as long
+    /// The source must be in non-blocking mode and must return the same file descriptor for as long
     /// as it lives.
     ///
     /// # Errors
-    /// [`RegisterError`] when the queue is closed or full, or the system refuses; `io` is dropped.
-    /// With [`Interest::None`] the system is asked, and may refuse, when a task first has to wait.
+    /// [`RegisterError`] when the queue is closed or full, or the system refuses; `io` is dropped
+    /// then. With [`Interest::None`] the system is asked, and may refuse, when a task first has to
+    /// wait.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -112,7 +46,7 @@ impl Queue {
             return Err(RegisterError::Os(error));
         }
         let chunk = self.table().chunk(token);
-        // There are no more shards than that.
+        // Lossless: a queue has at most 2^16 shards.
         let shard = shard as u16;
         Ok(Source { queue: self.clone(), chunk, index: token.slot(), shard, kind, io })
     }
@@ -121,13 +55,13 @@ impl Queue {
 /// A source registered with a [`Queue`], and the source itself.
 ///
 /// Any number of tasks may wait in each direction. The methods of the source know a task by its waker
-/// alone and do not learn that it lost interest, so an event wakes all tasks that wait by them. Of the
+/// alone and are not told when it loses interest, so an event wakes all tasks that wait by them. Of the
 /// tasks that wait by a [`Waiter`](crate::Waiter) an event wakes one. Where one task at a time waits,
-/// [`poll_drain_alone`](Source::poll_drain_alone) and its like are for that.
+/// [`poll_drain_exclusive`](Source::poll_drain_exclusive) keeps wakers from piling up.
 ///
-/// Dropping it removes it from the queue, then drops what it owns. Dropping a future that polled it
-/// needs no care: readiness stays until a task drains it. The waker of that task stays until the next
-/// event, and the task is woken then.
+/// Dropping it removes it from the queue, then drops what it owns. A future that polled it may be
+/// dropped at any time: readiness stays until a task drains it. The waker of that task stays until the
+/// next event, and the task is woken then.
 ///
 /// ```
 /// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
@@ -155,14 +89,14 @@ impl Queue {
 pub struct Source<S: AsFd> {
     queue: Queue,
     chunk: Chunk,
-    /// Of its slot. The generation is in the slot.
+    /// The index of its slot. The generation is in the slot.
     index: u32,
     shard: u16,
     kind: Kind,
     io: S,
 }
 
-/// It is part of what an idle connection takes.
+/// Part of the memory of an idle connection.
 #[cfg(not(heist_loom))]
 const _: () = assert!(size_of::<Source<std::os::fd::OwnedFd>>() <= 32);
 
@@ -176,36 +110,36 @@ impl<S: AsFd> Source<S> {
     /// Clears the direction's readiness and returns the right to drain it, or stores the task's
     /// waker and returns `Pending`.
     ///
-    /// A fresh source that was registered for reading is not readable before the queue said so,
-    /// even if bytes are there: the event that says so is on its way.
+    /// A new source that was registered for reading is not readable before the queue has harvested
+    /// its first event, even if bytes are there.
     ///
     /// # Errors
-    /// [`Closed`](crate::Closed) once the queue is closed; what the system says if it cannot be
-    /// asked for the direction's events.
+    /// [`Closed`](crate::Closed) once the queue is closed; the system's error if it refuses to report
+    /// the direction's events.
     #[inline]
     pub fn poll_drain(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
-        self.poll_drain_in(direction, cx, Company::Shared)
+        self.poll_drain_in(direction, cx, WaitMode::Shared)
     }
 
-    /// As [`poll_drain`](Source::poll_drain), for a caller that sees to it that one task at a time
-    /// waits in the direction: the task takes the place of tasks that waited before, which are woken.
-    /// So wakers do not pile up where a source goes from task to task.
+    /// As [`poll_drain`](Source::poll_drain), for a caller that ensures that one task at a time waits
+    /// in the direction: the task displaces tasks that waited before, which are woken. So wakers do
+    /// not pile up where a source moves from task to task.
     ///
     /// Two tasks that keep waiting by this keep waking each other.
     ///
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
     #[inline]
-    pub fn poll_drain_alone(
+    pub fn poll_drain_exclusive(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
-        self.poll_drain_in(direction, cx, Company::Alone)
+        self.poll_drain_in(direction, cx, WaitMode::Exclusive)
     }
 
     #[inline]
@@ -213,10 +147,10 @@ impl<S: AsFd> Source<S> {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        company: Company,
+        mode: WaitMode,
     ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.slot();
-        let taken = slot.poll_take(direction, cx, company, |arming| self.ask(arming, direction));
+        let taken = slot.poll_take(direction, cx, mode, |arming| self.arm(arming, direction));
         let seen = ready!(taken)?;
         Poll::Ready(Ok(self.drain(slot, direction, seen)))
     }
@@ -227,33 +161,34 @@ impl<S: AsFd> Source<S> {
     /// As [`poll_drain`](Source::poll_drain).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let slot = self.slot();
-        slot.poll_ready(direction, cx, |arming| self.ask(arming, direction)).map_ok(drop)
+        slot.poll_ready(direction, cx, |arming| self.arm(arming, direction)).map_ok(drop)
     }
 
-    /// As [`poll_ready`](Source::poll_ready), for a task that keeps the source: its waker stays where
-    /// it is when it is called, and need not be stored for each wait. That is most of what a wait
-    /// costs.
+    /// As [`poll_ready`](Source::poll_ready), with a persistent waker: it stays in the slot when it is
+    /// called, and is not stored again for each wait, which is most of the cost of a wait. For a task
+    /// that keeps the source.
     ///
-    /// The task must be the same at each call of this, or it waits in vain: the waker that is there
-    /// is the other's. It keeps the task's memory until another one is stored or the source dropped.
+    /// The task must be the same at each call of this; another one would wait in vain, because the
+    /// stored waker is not its own. The waker keeps the task's memory until another waker is stored or
+    /// the source is dropped.
     ///
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
     #[inline]
-    pub fn poll_ready_keeping(
+    pub fn poll_ready_persistent(
         &mut self,
         direction: Direction,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let slot = self.slot();
-        slot.poll_ready_keeping(direction, cx, |arming| self.ask(arming, direction)).map_ok(drop)
+        slot.poll_ready_persistent(direction, cx, |arming| self.arm(arming, direction)).map_ok(drop)
     }
 
-    /// Does one operation when the direction is ready, as often as it takes until it neither
-    /// would block nor was interrupted. On success the direction stays ready.
+    /// Does one operation when the direction is ready, and repeats it until it neither would block nor
+    /// was interrupted. On success the direction stays ready.
     ///
     /// # Errors
-    /// As [`poll_drain`](Source::poll_drain), and what the operation says.
+    /// As [`poll_drain`](Source::poll_drain), and those of the operation.
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -268,19 +203,19 @@ impl<S: AsFd> Source<S> {
         }
     }
 
-    /// As [`poll_io`](Source::poll_io), for a caller that sees to it that one task at a time waits in
-    /// the direction; see [`poll_drain_alone`](Source::poll_drain_alone).
+    /// As [`poll_io`](Source::poll_io), for a caller that ensures that one task at a time waits in the
+    /// direction; see [`poll_drain_exclusive`](Source::poll_drain_exclusive).
     ///
     /// # Errors
     /// As [`poll_io`](Source::poll_io).
-    pub fn poll_io_alone<R>(
+    pub fn poll_io_exclusive<R>(
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            let drain = ready!(self.poll_drain_alone(direction, cx))?;
+            let drain = ready!(self.poll_drain_exclusive(direction, cx))?;
             if let Some(done) = attempt(drain, || op(&self.io)) {
                 return Poll::Ready(done);
             }
@@ -293,8 +228,8 @@ impl<S: AsFd> Source<S> {
     pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
         let slot = self.slot();
         match slot.word.take(direction) {
-            Look::Ready(seen) => Some(self.drain(slot, direction, seen)),
-            Look::NotReady | Look::QueueClosed => None,
+            Status::Ready(seen) => Some(self.drain(slot, direction, seen)),
+            Status::NotReady | Status::QueueClosed => None,
         }
     }
 
@@ -317,22 +252,22 @@ impl<S: AsFd> Source<S> {
 
     /// Asks the kernel for events; it reports at once what is ready already.
     #[cold]
-    pub(crate) fn ask(&self, arming: Arming, direction: Direction) -> io::Result<()> {
+    pub(crate) fn arm(&self, arming: Arming, direction: Direction) -> io::Result<()> {
         let fd = self.io.as_fd().as_raw_fd();
         let (io, token) = (&mut SourceFd(&fd), self.token().into());
         match (arming, direction) {
-            (Arming::First, Direction::Read) => {
+            (Arming::Register, Direction::Read) => {
                 self.registry().register(io, token, self.kind.reading())
             }
-            (Arming::First, Direction::Write) => {
+            (Arming::Register, Direction::Write) => {
                 self.registry().register(io, token, mio::Interest::WRITABLE)
             }
-            (Arming::Second, _) => self.registry().reregister(io, token, self.kind.both()),
+            (Arming::Reregister, _) => self.registry().reregister(io, token, self.kind.both()),
         }
     }
 
     /// Whether the kernel knows of it.
-    fn is_known(&self) -> bool {
+    fn is_registered(&self) -> bool {
         let word = &self.slot().word;
         Direction::BOTH.into_iter().any(|direction| word.is_armed(direction))
     }
@@ -340,11 +275,11 @@ impl<S: AsFd> Source<S> {
 
 impl<S: AsFd> Drop for Source<S> {
     fn drop(&mut self) {
-        if self.is_known() {
+        if self.is_registered() {
             let fd = self.io.as_fd().as_raw_fd();
-            // Explicitly, because closing the descriptor does not end the registration while a
-            // duplicate is open. It fails only if the owner closed the descriptor behind our back,
-            // and then events that still come are stale.
+            // Explicitly: closing the descriptor does not end the registration while a duplicate is
+            // open. It fails only if the owner closed the descriptor itself, and then events that
+            // still come are stale.
             let _ = self.registry().deregister(&mut SourceFd(&fd));
         }
         self.queue.table().remove(self.token());
@@ -361,8 +296,8 @@ impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
     }
 }
 
-/// Does an operation until no signal interrupts it. `None` when it would block: the direction is
-/// drained.
+/// Does an operation, again after an interruption by a signal. `None` when it would block: the
+/// direction is drained then.
 #[inline]
 pub(crate) fn attempt<R>(
     drain: Drain<'_>,
@@ -385,6 +320,3 @@ fn uninterrupted<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
         }
     }
 }
-
-/// Without a word of urgent data a short read proves nothing.
-const TELLS_OF_URGENT_DATA: bool = cfg!(any(target_os = "linux", target_os = "android"));

@@ -1,21 +1,21 @@
-//! The table of all sources: finds a slot by its token, hands out free ones, takes them back.
+//! The table of all sources: finds a slot by its token, hands out free slots, takes them back.
 //!
-//! Slots live in chunks that are never freed, so a reference to one stays good and a late event
-//! finds a slot, whoever owns it now. The table of chunks has its final length from the start, so
-//! finding a slot takes no lock. An owner keeps hold of its chunk, and comes to its slot without the
+//! Slots live in chunks that are never freed, so a reference to one stays valid and a late event
+//! finds a slot, whichever source owns it now. The table of chunks has its final length from the
+//! start, so finding a slot takes no lock. An owner holds its chunk and reaches its slot without the
 //! table.
 
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use crate::error::RegisterError;
+use crate::mutant::{self, Mutant};
 use crate::readiness::{Bits, Delivery, Direction};
 use crate::slot::Slot;
-use crate::sync::mutant::{self, Mutant};
 use crate::sync::{CHUNK, Mutex};
 use crate::token::Token;
 
-/// All slots, and who may have the next one.
+/// All slots, and the list of the free ones.
 #[derive(Debug)]
 pub(crate) struct Sources {
     chunks: Box<[OnceLock<Chunk>]>,
@@ -25,10 +25,10 @@ pub(crate) struct Sources {
     free: Mutex<Free>,
 }
 
-/// An owner's way to its slot. An array, so that a place in it needs no second look at a length.
+/// A part of the table. An array, so that indexing needs no length from memory.
 pub(crate) type Chunk = Arc<[Slot; CHUNK]>;
 
-/// The slot of this index, in its chunk.
+/// The slot with this index, in its chunk.
 #[inline]
 pub(crate) fn slot_in(chunk: &Chunk, index: u32) -> &Slot {
     &chunk[index as usize % CHUNK]
@@ -36,9 +36,9 @@ pub(crate) fn slot_in(chunk: &Chunk, index: u32) -> &Slot {
 
 #[derive(Debug)]
 struct Free {
-    /// Slots that were given back; the last one first, since its line is the most likely cached.
+    /// Slots that were given back; the last one is used first, since its line is most likely cached.
     released: Vec<u32>,
-    /// All slots from here on were never handed out.
+    /// The slots from here on were never handed out.
     untouched: usize,
     live: usize,
     closed: bool,
@@ -61,7 +61,7 @@ impl Sources {
         }
     }
 
-    /// Takes a slot whose word starts with these bits.
+    /// Takes a slot whose word starts with these flags.
     pub(crate) fn insert(&self, bits: Bits) -> Result<Token, RegisterError> {
         let mut free = self.free.lock();
         if free.closed {
@@ -70,9 +70,9 @@ impl Sources {
         if free.live == self.max {
             return Err(RegisterError::Full { max: self.max });
         }
-        let index = self.vacancy(&mut free);
+        let index = self.allocate(&mut free);
         free.live += 1;
-        // Under the lock, so that `close` either marks this owner or was seen above.
+        // Under the lock: `close` either marks this owner or was seen above.
         let generation = self.at(index).word.open(bits);
         Ok(Token::new(index, generation))
     }
@@ -81,7 +81,7 @@ impl Sources {
     pub(crate) fn remove(&self, token: Token) {
         let slot = self.owned(token);
         slot.word.retire();
-        // Before the slot is free: afterwards these would be the next owner's.
+        // Before the slot is free: afterwards these would be wakers of the next owner.
         let left_behind = Direction::BOTH.map(|direction| slot.take_wakers(direction));
         let mut free = self.free.lock();
         free.released.push(token.slot());
@@ -91,13 +91,13 @@ impl Sources {
         drop(left_behind);
     }
 
-    /// The chunk of the slot that the living owner of `token` has.
+    /// The chunk of the slot that the live owner of `token` has.
     pub(crate) fn chunk(&self, token: Token) -> Chunk {
         let chunk = self.chunks[token.slot() as usize / CHUNK].get().map(Arc::clone);
         chunk.expect("a chunk exists before the first token that names it")
     }
 
-    /// The slot that the living owner of `token` has.
+    /// The slot that the live owner of `token` has.
     pub(crate) fn owned(&self, token: Token) -> &Slot {
         self.at(token.slot())
     }
@@ -111,8 +111,8 @@ impl Sources {
         }
     }
 
-    /// Takes no more sources and marks those there are; returns all wakers, to be woken by the
-    /// caller. `None` if it was closed before.
+    /// Takes no more sources and marks the existing ones; returns all wakers, which the caller wakes.
+    /// `None` if it was closed before.
     pub(crate) fn close(&self) -> Option<Vec<Waker>> {
         let mut free = self.free.lock();
         if std::mem::replace(&mut free.closed, true) {
@@ -134,19 +134,19 @@ impl Sources {
         self.free.lock().closed
     }
 
-    /// How many slots have an owner.
+    /// The number of slots that have an owner.
     pub(crate) fn live(&self) -> usize {
         self.free.lock().live
     }
 
-    fn vacancy(&self, free: &mut Free) -> u32 {
+    fn allocate(&self, free: &mut Free) -> u32 {
         if let Some(index) = free.released.pop() {
             return index;
         }
         let index = free.untouched;
         if index.is_multiple_of(CHUNK) {
-            self.chunks[index / CHUNK].get_or_init(|| fresh(self.first_generation));
-            // Here, so that giving a slot back never has to allocate.
+            self.chunks[index / CHUNK].get_or_init(|| new_chunk(self.first_generation));
+            // Here, so that giving a slot back never allocates.
             free.released.reserve(index + CHUNK);
         }
         free.untouched += 1;
@@ -164,8 +164,8 @@ impl Sources {
     }
 }
 
-/// Not by way of an array on the stack, which has no room to spare.
-fn fresh(generation: u32) -> Chunk {
+/// Built on the heap: an array on the stack of a task would not fit.
+fn new_chunk(generation: u32) -> Chunk {
     let slots: Box<[Slot]> = (0..CHUNK).map(|_| Slot::new(generation)).collect();
     let slots: Box<[Slot; CHUNK]> =
         slots.try_into().expect("as many slots were made as a chunk has");
@@ -176,5 +176,4 @@ fn fresh(generation: u32) -> Chunk {
 const MAX_SOURCES: usize = 1 << 30;
 
 #[cfg(all(test, not(heist_loom)))]
-#[path = "sources_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
-//! The name of a registration: which slot, and which of the slot's successive owners.
+//! The name of a registration: a slot, and the generation of the slot's owner.
 //!
-//! The kernel hands a token back with each event, perhaps long after its source is gone. A pointer
-//! would dangle then; a slot with a generation can only turn out to be stale.
+//! The kernel returns a token with each event, perhaps long after its source is gone. A pointer would
+//! dangle then; a slot with a generation can only turn out to be stale.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("heist-reactor packs slot and generation into one 64-bit token");
@@ -36,12 +36,12 @@ impl Token {
         (self.0 >> 32) as u32
     }
 
-    /// What the kernel keeps for us.
+    /// As the kernel stores it.
     pub(crate) const fn into_raw(self) -> u64 {
         self.0
     }
 
-    /// What the kernel gave back.
+    /// As the kernel returned it.
     pub(crate) const fn from_raw(raw: u64) -> Token {
         Token(raw)
     }

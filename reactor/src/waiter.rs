@@ -7,13 +7,13 @@ use std::task::{Context, Poll, ready};
 
 use crate::drain::Drain;
 use crate::readiness::Direction;
-use crate::slot::Registered;
+use crate::slot::KeyedWaiter;
 use crate::source::{Source, attempt};
 
 impl<S: AsFd> Source<S> {
-    /// Makes one of any number of waiters in this direction.
+    /// A new waiter in this direction; there may be any number.
     pub fn waiter(&self, direction: Direction) -> Waiter<'_, S> {
-        Waiter { source: self, registered: Registered::new(self.slot(), direction) }
+        Waiter { source: self, keyed: KeyedWaiter::new(self.slot(), direction) }
     }
 }
 
@@ -22,10 +22,10 @@ impl<S: AsFd> Source<S> {
 ///
 /// An event wakes one waiter. A woken waiter that takes the event and stops early wakes the next
 /// one, and so does a woken waiter that is dropped. So where many tasks accept on one listener, a
-/// connection does not wake all of them, and none is missed. A woken waiter that is neither polled nor
-/// dropped holds the event: the other waiters are not woken for it.
+/// connection wakes one of them, and no connection is missed. A woken waiter that is neither polled
+/// nor dropped holds the event: the other waiters are not woken for it.
 ///
-/// A waiter waits for the task that polled it last. Cancel-safe: dropping it loses nothing.
+/// An event wakes the task that polled the waiter last. Cancel-safe: dropping it loses nothing.
 ///
 /// ```
 /// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
@@ -49,7 +49,7 @@ impl<S: AsFd> Source<S> {
 /// queue.wait(0, 64, None, &mut wakers)?;
 /// assert_eq!(wakers.len(), 1);
 ///
-/// // The first one was woken, and leaves: that wakes the second one.
+/// // The first waiter was woken. It leaves, which wakes the second one.
 /// drop(first);
 /// assert!(second.poll_io(&mut cx, |io| io.accept()).is_ready());
 /// # Ok::<(), std::io::Error>(())
@@ -57,7 +57,7 @@ impl<S: AsFd> Source<S> {
 #[must_use = "a waiter does nothing unless polled"]
 pub struct Waiter<'a, S: AsFd> {
     source: &'a Source<S>,
-    registered: Registered<'a>,
+    keyed: KeyedWaiter<'a>,
 }
 
 impl<'a, S: AsFd> Waiter<'a, S> {
@@ -66,10 +66,10 @@ impl<'a, S: AsFd> Waiter<'a, S> {
     /// # Errors
     /// As [`Source::poll_drain`].
     pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Drain<'a>>> {
-        let (source, direction) = (self.source, self.registered.direction());
-        let taken = self.registered.poll_take(cx, |arming| source.ask(arming, direction));
+        let (source, direction) = (self.source, self.keyed.direction());
+        let taken = self.keyed.poll_take(cx, |arming| source.arm(arming, direction));
         let seen = ready!(taken)?;
-        Poll::Ready(Ok(source.drain(self.registered.slot(), direction, seen)))
+        Poll::Ready(Ok(source.drain(self.keyed.slot(), direction, seen)))
     }
 
     /// As [`Source::poll_io`], for this waiter.
@@ -94,7 +94,7 @@ impl<S: AsFd + fmt::Debug> fmt::Debug for Waiter<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter")
             .field("source", self.source)
-            .field("direction", &self.registered.direction())
+            .field("direction", &self.keyed.direction())
             .finish_non_exhaustive()
     }
 }

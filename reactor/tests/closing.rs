@@ -1,4 +1,4 @@
-//! Closing ends every wait: of threads, of tasks, and of those that come too late.
+//! Closing ends every wait: of threads, of tasks, and of tasks that come too late.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn registration_that_races_the_close_ends() {
         let queue = queue();
         let (_near, far) = UnixStream::pair().unwrap();
         closer.send(queue.clone()).unwrap();
-        // The race is met at another point in each round.
+        // Each round meets the race at another point.
         (0..round % 64).for_each(|_| std::hint::spin_loop());
         match queue.register(0, far, Interest::Read, Kind::Other) {
             Err(error) => assert!(matches!(error, RegisterError::Closed), "{error:?}"),
@@ -71,7 +71,7 @@ fn operations_fail_with_a_typed_error_after_the_close() {
     let _ = queue.close();
     for direction in [Direction::Read, Direction::Write] {
         let Poll::Ready(Err(error)) = peek(|cx| far.poll_drain(direction, cx)) else {
-            panic!("not told");
+            panic!("the task got no error");
         };
         assert!(is_closed(&error) && error.kind() == io::ErrorKind::Other, "{error:?}");
         let ready = peek(|cx| far.poll_ready(direction, cx));
@@ -92,7 +92,7 @@ fn events_in_the_batch_of_the_close_are_delivered() {
     let _ = queue.close();
     let mut events = 0;
     for _ in 0..4 {
-        // A bound of 1 must not let the close stand in front of the event for ever either.
+        // With a bound of 1 the close must not stay in front of the event for ever.
         let harvest = queue.wait(0, 1, None, &mut Vec::new()).unwrap();
         assert!(harvest.closed || harvest.events > 0);
         events += harvest.events;

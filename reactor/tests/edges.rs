@@ -1,4 +1,4 @@
-//! No edge is lost and none is made up: the life of one source, one event after the other.
+//! No edge is lost and none is invented: the life of one source, one event after the other.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn clear_does_not_erase_edges_that_came_after_it() {
     }
 }
 
-/// Failure 3: reading and writing share their state, and each keeps the other busy.
+/// Failure 3: reading and writing share their state, and each wakes the other without end.
 #[test]
 fn write_events_do_not_make_a_reader_spin() {
     let queue = queue();
@@ -78,7 +78,7 @@ fn waiting_writer_survives_a_read_event() {
 
 /// Failure 5: a byte arrives between the last read and the re-arming.
 #[test]
-fn byte_between_drain_and_rearm_is_found_by_the_next_look() {
+fn byte_between_drain_and_rearm_is_found_by_the_next_poll() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     near.write_all(b"x").unwrap();
@@ -93,7 +93,7 @@ fn byte_between_drain_and_rearm_is_found_by_the_next_look() {
 
 /// Failure 5, when the event is harvested only after the re-arming.
 #[test]
-fn byte_between_drain_and_rearm_wakes_who_waits_by_then() {
+fn byte_between_drain_and_rearm_wakes_a_task_that_waits_by_then() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     near.write_all(b"x").unwrap();
@@ -151,7 +151,7 @@ fn panic_in_an_operation_leaves_the_direction_ready() {
 }
 
 #[test]
-fn early_end_of_a_drain_wakes_who_began_to_wait_meanwhile() {
+fn early_end_of_a_drain_wakes_a_task_that_began_to_wait_meanwhile() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     near.write_all(b"xy").unwrap();
@@ -160,7 +160,7 @@ fn early_end_of_a_drain_wakes_who_began_to_wait_meanwhile() {
     let (wakes, waker) = Wakes::new();
     assert!(far.poll_drain(Direction::Read, &mut Context::from_waker(&waker)).is_pending());
     drop(drain);
-    assert_eq!(wakes.count(), 1, "bytes are there, and the other task sleeps");
+    assert_eq!(wakes.count(), 1, "bytes are there, and the other task was not woken");
     drop(far.try_drain(Direction::Read).unwrap());
     assert_eq!(wakes.count(), 1);
 }
@@ -173,11 +173,11 @@ fn replaced_waker_is_woken_and_the_same_one_is_not() {
     let (seconds, second) = Wakes::new();
     for _ in 0..3 {
         let cx = &mut Context::from_waker(&first);
-        assert!(far.poll_drain_alone(Direction::Read, cx).is_pending());
+        assert!(far.poll_drain_exclusive(Direction::Read, cx).is_pending());
     }
     assert_eq!(firsts.count(), 0);
     let cx = &mut Context::from_waker(&second);
-    assert!(far.poll_drain_alone(Direction::Read, cx).is_pending());
+    assert!(far.poll_drain_exclusive(Direction::Read, cx).is_pending());
     assert_eq!((firsts.count(), seconds.count()), (1, 0));
     near.write_all(b"x").unwrap();
     pump(&queue);
@@ -185,7 +185,7 @@ fn replaced_waker_is_woken_and_the_same_one_is_not() {
 }
 
 #[test]
-fn looking_clears_nothing() {
+fn poll_ready_clears_nothing() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     let (wakes, waker) = Wakes::new();
@@ -199,7 +199,7 @@ fn looking_clears_nothing() {
 }
 
 #[test]
-fn trying_stores_no_waker() {
+fn try_drain_stores_no_waker() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     assert!(far.try_drain(Direction::Read).is_none());
@@ -241,7 +241,7 @@ fn interrupted_operation_is_tried_again() {
 fn first_write_is_tried_without_an_event_and_a_blocked_one_is_woken() {
     let queue = queue();
     let (near, far) = unix(&queue, Interest::Read);
-    assert_eq!(look(&queue).events, 0, "writing was not asked for, yet an event came");
+    assert_eq!(look(&queue).events, 0, "an event came for a direction that was not asked for");
     let written = fill(&far);
     assert!(written > 0);
     let (wakes, waker) = Wakes::new();

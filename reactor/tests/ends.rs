@@ -1,4 +1,4 @@
-//! How connections end: half, whole, badly, and with bytes still on the way.
+//! The ends of connections: half-closed, closed, reset, and with bytes still on the way.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{Wakes, drain_into, drive, fill, look, peek, pump, queue, swallow, t
 use heist_reactor::{Direction, Interest, Kind, Queue, Source};
 use socket2::SockRef;
 
-/// Failure 10: the end of the peer's half is taken for a hang-up.
+/// Failure 10: the end of the peer's half is mistaken for a hang-up.
 #[test]
 fn half_closed_peer_does_not_make_a_blocked_writer_spin() {
     let queue = queue();
@@ -79,7 +79,7 @@ fn end_is_read_again_and_again() {
     }
 }
 
-/// Failure 12: a reset spins while nobody reads.
+/// Failure 12: a reset spins while no task reads.
 #[test]
 fn reset_is_reported_a_bounded_number_of_times() {
     let queue = queue();
@@ -118,7 +118,7 @@ fn closed_source_that_would_block_does_not_spin() {
     assert_eq!(tries, 1);
 }
 
-/// Failure 13: readiness that is nothing but an error hangs or spins.
+/// Failure 13: readiness that is only an error hangs or spins.
 #[test]
 fn error_without_data_is_delivered_once() {
     let queue = queue();
@@ -177,7 +177,7 @@ fn urgent(inline: bool, expected: &[u8]) {
     SockRef::from(&near).send_out_of_band(b"!").unwrap();
     near.write_all(b"defg").unwrap();
     if inline {
-        // All of it is there before the first look, so that no later edge comes to the rescue.
+        // All bytes are there before the first poll, so that no later edge hides a stranded byte.
         while rustix::io::ioctl_fionread(far.io()).unwrap() < expected.len() as u64 {
             thread::yield_now();
         }

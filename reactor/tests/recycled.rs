@@ -1,4 +1,4 @@
-//! A program of its own, so that no other test takes the descriptors that are to be used again.
+//! A test binary of its own, so that no other test takes the descriptors that must be reused.
 
 mod common;
 
@@ -22,15 +22,15 @@ fn recycled_descriptor_gets_no_event_of_the_one_before() {
         peers.push(near);
         sources.push(far);
     }
-    // The handler of the first event closes both and opens a new one, with the other event still
-    // under way.
+    // The handler of the first event closes both and opens a new one, while the other event is not
+    // handed out yet.
     let mut wakers = Vec::new();
     assert_eq!(queue.wait(0, 1, None, &mut wakers).unwrap().events, 1);
     let old: Vec<_> = sources.iter().map(|source| source.io().as_raw_fd()).collect();
     sources.clear();
     let (_near, far) = UnixStream::pair().unwrap();
     far.set_nonblocking(true).unwrap();
-    assert!(old.contains(&far.as_raw_fd()), "no descriptor was used again");
+    assert!(old.contains(&far.as_raw_fd()), "no descriptor was reused");
     let new = queue.register(0, far, Interest::Read, Kind::Other).unwrap();
 
     let (wakes, waker) = Wakes::new();

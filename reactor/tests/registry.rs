@@ -1,4 +1,4 @@
-//! Registrations come and go: nothing of one reaches the next, and a refused one leaves no trace.
+//! Registrations come and go: no event of one reaches the next, and a refused one leaves no trace.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn second_registration_of_a_source_leaves_the_first_alone() {
     assert!(first.try_drain(Direction::Read).is_some());
 }
 
-/// A source that nobody has waited for is unknown to the kernel: no event, and nothing to take back.
+/// A source that no task has waited for is unknown to the kernel: no event, no deregistration.
 #[test]
 fn kernel_learns_of_a_source_when_a_task_has_to_wait() {
     let queue = queue();
@@ -71,7 +71,7 @@ fn kernel_learns_of_a_source_when_a_task_has_to_wait() {
     assert_eq!((pump(&queue).events, wakes.count()), (1, 1));
     assert_eq!(peek(read), Poll::Ready(2));
 
-    // The second direction, for which the first one stays.
+    // The second direction; the first one stays armed.
     fill(&far);
     let write = |cx: &mut Context<'_>| far.poll_ready(Direction::Write, cx).map(Result::unwrap);
     assert!(peek(write).is_pending());
@@ -82,7 +82,7 @@ fn kernel_learns_of_a_source_when_a_task_has_to_wait() {
 }
 
 #[test]
-fn source_that_waits_to_write_first_is_told_of_input_too() {
+fn source_that_waits_to_write_first_is_woken_for_input_too() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::None);
     fill(&far);
@@ -94,7 +94,7 @@ fn source_that_waits_to_write_first_is_told_of_input_too() {
     assert!(matches!(read(), Poll::Ready(Ok(1))));
 }
 
-/// The kernel refuses when it is asked, and again the next time.
+/// The kernel refuses at each request.
 #[test]
 fn source_that_cannot_be_watched_fails_when_it_has_to_wait() {
     let queue = queue();
@@ -117,12 +117,12 @@ fn full_queue_refuses_with_its_limit() {
     let (far, _near) = UnixStream::pair().unwrap();
     let refused = queue.register(0, &far, Interest::Read, Kind::Other).unwrap_err();
     assert!(matches!(refused, RegisterError::Full { max: 2 }), "{refused:?}");
-    assert!(io::Error::from(refused).to_string().contains("all 2 places"));
+    assert!(io::Error::from(refused).to_string().contains("all 2 slots"));
     drop(first);
     assert!(queue.register(0, &far, Interest::Read, Kind::Other).is_ok());
 }
 
-/// Dropping a waker may drop a task, and with it a source; no lock may be held then.
+/// Dropping a waker may drop a task, and with it a source; so no lock may be held then.
 #[test]
 fn waker_that_owns_another_source_is_dropped_outside_locks() {
     struct Owner(Mutex<Option<Source<UnixStream>>>);
@@ -142,10 +142,10 @@ fn waker_that_owns_another_source_is_dropped_outside_locks() {
     assert_eq!(queue.sources(), 0);
 }
 
-/// The kernel refuses to add a direction: the task is told, and the next one asks again.
+/// The kernel refuses to add a direction: the task gets the error, and the next poll asks again.
 #[test]
 fn refused_arming_is_reported_and_tried_again() {
-    /// Shows another descriptor than the registered one when told to.
+    /// Returns another descriptor than the registered one while `lie` is set.
     struct TwoFaced<'a> {
         real: &'a UnixStream,
         other: &'a UnixStream,

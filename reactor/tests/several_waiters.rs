@@ -48,7 +48,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Polls tasks as long as one is woken, a bounded number of times.
+/// Polls the tasks that are woken, a bounded number of times.
 fn run(tasks: &mut [Task<'_>]) {
     for _ in 0..10_000 {
         let Some(task) = tasks.iter_mut().find(|task| task.is_woken()) else { return };
@@ -71,7 +71,7 @@ fn waiting_tasks_do_not_wake_each_other() {
     assert!(tasks.iter().all(|task| task.polls == 3 && task.wakes.count() == 0));
 }
 
-/// Failure: the same by the methods of the source.
+/// Failure: the same with the methods of the source.
 #[test]
 fn tasks_that_wait_by_their_waker_alone_do_not_wake_each_other() {
     let queue = queue();
@@ -87,9 +87,9 @@ fn tasks_that_wait_by_their_waker_alone_do_not_wake_each_other() {
     assert!(tasks.iter().all(|(wakes, _)| wakes.count() == 0));
     near.write_all(b"x").unwrap();
     pump(&queue);
-    assert!(tasks.iter().all(|(wakes, _)| wakes.count() == 1), "each may be the one that reads");
+    assert!(tasks.iter().all(|(wakes, _)| wakes.count() == 1), "an anonymous waiter was not woken");
     drop(far);
-    // The test's own, and the task's.
+    // The test's reference, and the task's.
     assert!(tasks.iter().all(|(wakes, _)| Arc::strong_count(wakes) == 2));
 }
 
@@ -109,7 +109,7 @@ fn connection_wakes_one_of_many_waiting_tasks() {
         let accepted: usize = tasks.iter().map(|task| task.accepted.len()).sum();
         assert_eq!(accepted, round);
     }
-    // The task that accepts tries again; having put the event back for that, it wakes the next one.
+    // The task that accepts tries again. It puts the event back for that, which wakes the next task.
     let polls: usize = tasks.iter().map(|task| task.polls).sum();
     assert!(polls <= 100 + 2 * 300, "{polls} polls for 300 connections");
     let all = tasks.iter().all(|task| task.wakes.count() >= 2);
@@ -117,7 +117,7 @@ fn connection_wakes_one_of_many_waiting_tasks() {
 }
 
 #[test]
-fn woken_waiter_that_is_dropped_hands_the_event_on() {
+fn woken_waiter_that_is_dropped_passes_the_event_on() {
     let queue = queue();
     let (address, listener) = listener(&queue);
     let mut tasks: Vec<_> = (0..10).map(|_| Task::new(&listener)).collect();
@@ -133,7 +133,7 @@ fn woken_waiter_that_is_dropped_hands_the_event_on() {
 }
 
 #[test]
-fn waiting_waiter_that_is_dropped_is_not_relied_upon() {
+fn no_event_depends_on_a_waiting_waiter_that_is_dropped() {
     let queue = queue();
     let (address, listener) = listener(&queue);
     for left in 0..5 {
@@ -149,7 +149,7 @@ fn waiting_waiter_that_is_dropped_is_not_relied_upon() {
 }
 
 #[test]
-fn waiter_that_goes_to_another_task_wakes_that_one() {
+fn waiter_that_moves_to_another_task_wakes_that_task() {
     let queue = queue();
     let (address, listener) = listener(&queue);
     for waiters in 1..=3 {
@@ -187,18 +187,18 @@ fn waiter_that_is_made_and_dropped_at_each_poll_wakes_no_task() {
 }
 
 #[test]
-fn stream_that_goes_from_task_to_task_piles_up_no_wakers() {
+fn stream_that_moves_from_task_to_task_piles_up_no_wakers() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     let tasks: Vec<_> = (0..100).map(|_| Wakes::new()).collect();
     for (_, waker) in &tasks {
         let cx = &mut Context::from_waker(waker);
-        assert!(far.poll_drain_alone(Direction::Read, cx).is_pending());
+        assert!(far.poll_drain_exclusive(Direction::Read, cx).is_pending());
     }
     let (last, others) = tasks.split_last().unwrap();
     let displaced =
         |(wakes, _): &(Arc<Wakes>, _)| wakes.count() == 1 && Arc::strong_count(wakes) == 2;
-    assert!(others.iter().all(displaced), "a displaced waker is kept");
+    assert!(others.iter().all(displaced), "a displaced waker stays stored");
     near.write_all(b"x").unwrap();
     pump(&queue);
     assert_eq!(last.0.count(), 1);
@@ -220,7 +220,7 @@ fn waker_that_panics_does_not_keep_the_next_from_being_woken() {
     let mut wakers = Vec::new();
     while queue.wait(0, 64, None, &mut wakers).unwrap().events == 0 {}
     let taken = listener.try_drain(Direction::Read).unwrap();
-    // Both wait by their wakers alone while the event is taken.
+    // Both wait as anonymous waiters while the event is taken.
     let woken = Arc::new(Wakes::default());
     for waker in [Waker::from(Arc::new(Panics)), Waker::from(Arc::clone(&woken))] {
         let mut cx = Context::from_waker(&waker);

@@ -1,5 +1,5 @@
-//! Failure 15: a signal ends the wait. A program of its own, because the system hands a signal for
-//! the process to the main thread, which has to be the one that waits.
+//! Failure 15: a signal ends the wait. A test binary of its own, because the system delivers a signal
+//! for the process to the main thread, which must be the one that waits.
 
 mod common;
 
@@ -36,7 +36,7 @@ fn main() {
     let mut wakers = Vec::new();
     let mut interrupted = 0;
     loop {
-        // For ever and for a while, since these are two calls of the system.
+        // With no time-out and with one, since these are two system calls.
         let timeout = (interrupted % 2 == 0).then_some(HANG);
         let harvest = queue.wait(0, 64, timeout, &mut wakers).expect("a signal is no error");
         if harvest.events > 0 {

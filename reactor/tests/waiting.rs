@@ -1,4 +1,4 @@
-//! Many threads wait on one queue: who is woken, by what, and with how much.
+//! Many threads wait on one queue: which of them is woken, by what, and with how many events.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{HANG, Wakes, look, pump, queue, swallow, unix};
 use heist_reactor::{Direction, Harvest, Interest, Queue};
 
-/// Waits on the queue until it is closed and sends all that each wait brought.
+/// `count` threads wait on the queue until it is closed, and send the result of each wait.
 fn listeners(queue: &Queue, count: usize) -> mpsc::Receiver<Harvest> {
     let (sender, harvests) = mpsc::channel();
     let waiting = Arc::new(Barrier::new(count + 1));
@@ -35,7 +35,7 @@ fn listeners(queue: &Queue, count: usize) -> mpsc::Receiver<Harvest> {
     harvests
 }
 
-/// Closes the queue and returns what the listeners sent besides.
+/// Closes the queue and returns the other results that the listeners sent.
 fn close(queue: &Queue, count: usize, harvests: &mpsc::Receiver<Harvest>) -> Vec<Harvest> {
     assert!(queue.close().is_empty());
     let mut others = Vec::new();
@@ -57,12 +57,12 @@ fn event_reaches_exactly_one_of_many_waiting_threads() {
     let harvests = listeners(&queue, 4);
     for round in 0..200 {
         near.write_all(b"x").unwrap();
-        let harvest = harvests.recv_timeout(HANG).expect("nobody got the event");
+        let harvest = harvests.recv_timeout(HANG).expect("no thread got the event");
         assert_eq!((harvest.events, harvest.woken, harvest.closed), (1, false, false), "{round}");
         far.try_drain(Direction::Read).unwrap().drained();
         assert_eq!(far.io().read(&mut [0; 4]).unwrap(), 1);
     }
-    assert_eq!(close(&queue, 4, &harvests), [], "somebody else was woken too");
+    assert_eq!(close(&queue, 4, &harvests), [], "a second thread was woken too");
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn wake_reaches_exactly_one_of_many_waiting_threads() {
     let harvests = listeners(&queue, 4);
     for _ in 0..200 {
         queue.wake(0).unwrap();
-        let harvest = harvests.recv_timeout(HANG).expect("nobody was woken");
+        let harvest = harvests.recv_timeout(HANG).expect("no thread was woken");
         assert_eq!(harvest, Harvest { woken: true, ..Harvest::default() });
     }
-    assert_eq!(close(&queue, 4, &harvests), [], "somebody else was woken too");
+    assert_eq!(close(&queue, 4, &harvests), [], "a second thread was woken too");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn wake_before_the_wait_is_kept_and_taken_once() {
     }
 }
 
-/// A wake that overtakes events cannot measure how long they wait.
+/// A wake that overtakes events could not measure how long they wait.
 #[cfg(target_os = "linux")]
 #[test]
 fn wake_queues_up_behind_the_events_before_it() {
@@ -135,11 +135,11 @@ fn wake_is_not_lost_while_another_is_taken() {
     waker.join().unwrap();
 }
 
-trait Told {
+trait RecvOrPanic {
     fn recv_timeout_or_panic(&self);
 }
 
-impl Told for mpsc::Receiver<()> {
+impl RecvOrPanic for mpsc::Receiver<()> {
     fn recv_timeout_or_panic(&self) {
         self.recv_timeout(HANG).expect("the wake was lost");
     }
@@ -181,7 +181,7 @@ fn large_harvest_is_cut_and_the_rest_stays() {
 }
 
 #[test]
-fn looking_whether_the_queue_is_ready_takes_nothing() {
+fn asking_whether_the_queue_is_ready_takes_nothing() {
     let queue = queue();
     let (mut near, far) = unix(&queue, Interest::Read);
     assert!(!queue.ready(0));
@@ -223,9 +223,9 @@ fn short_time_out_ends() {
     }
 }
 
-/// One more thread than there are places has to stand in line, no longer than it wants to.
+/// A thread beyond `max_waiters` blocks, and no longer than its time-out.
 #[test]
-fn thread_in_line_leaves_when_its_time_is_over() {
+fn blocked_thread_leaves_when_its_time_is_over() {
     let queue = queue();
     let harvests = listeners(&queue, 1);
     let timeout = Some(Duration::from_millis(1));

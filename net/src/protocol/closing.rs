@@ -112,7 +112,8 @@ impl<P: Protocol> Connection<P> {
 
     fn poll_discard(&self, step: Step, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            let drain = ready!(driver::open(self.source.poll_drain_alone(Direction::Read, cx)))?;
+            let drain =
+                ready!(driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)))?;
             match uninterrupted(|| self.discard()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 outcome => {

@@ -63,7 +63,7 @@ pub(super) fn send(
 ) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        let Poll::Ready(drain) = driver::open(source.poll_drain_alone(Direction::Write, cx))?
+        let Poll::Ready(drain) = driver::open(source.poll_drain_exclusive(Direction::Write, cx))?
         else {
             break;
         };

@@ -136,7 +136,7 @@ impl<P: Protocol> Connection<P> {
     #[inline]
     fn waits_for_input(&mut self, cx: &mut task::Context<'_>) -> bool {
         self.marks.has(Marks::OWN_TASK)
-            && self.source.poll_ready_keeping(Direction::Read, cx).is_pending()
+            && self.source.poll_ready_persistent(Direction::Read, cx).is_pending()
     }
 
     /// The right to read, or waits for it. Where that is refused, as the kernel watches as much as it
@@ -144,7 +144,7 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
         let refused = |error| End::in_order(Closed::lost(error));
-        driver::open(self.source.poll_drain_alone(Direction::Read, cx)).map_err(refused)
+        driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)).map_err(refused)
     }
 
     /// Takes in what was read last, and reads on.

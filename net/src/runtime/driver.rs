@@ -157,7 +157,7 @@ impl Park for Driver {
     }
 
     fn places(&self) -> usize {
-        self.queue.places()
+        self.queue.max_waiters()
     }
 
     fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {

@@ -53,7 +53,7 @@ impl Link {
 
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let drain = ready!(self.source.poll_drain_alone(Direction::Write, cx))?;
+            let drain = ready!(self.source.poll_drain_exclusive(Direction::Write, cx))?;
             if let Some(error) = self.socket().take_error()? {
                 return Poll::Ready(Err(error));
             }
@@ -139,7 +139,7 @@ impl Link {
         mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let drain = ready!(self.source.poll_drain_alone(Direction::Read, cx))?;
+            let drain = ready!(self.source.poll_drain_exclusive(Direction::Read, cx))?;
             match uninterrupted(|| read(self.socket())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -164,7 +164,8 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let peeked = self.source.poll_io_alone(Direction::Read, cx, |socket| socket.peek(buffer));
+        let peeked =
+            self.source.poll_io_exclusive(Direction::Read, cx, |socket| socket.peek(buffer));
         restoring(driver::open(peeked))
     }
 
@@ -193,7 +194,7 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let written = self.source.poll_io_alone(Direction::Write, cx, write);
+        let written = self.source.poll_io_exclusive(Direction::Write, cx, write);
         let count = ready!(restoring(driver::open(written)))?;
         self.count_written(count);
         Poll::Ready(accepted(count))

@@ -7,42 +7,42 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread;
 
-use super::{Played, armed, block_on, model};
+use super::{Simulated, armed, block_on, model};
+use crate::mutant::{Mutant, switch_on};
 use crate::readiness::Direction;
-use crate::slot::Company;
-use crate::sync::mutant::{Mutant, want};
+use crate::slot::WaitMode;
 
-/// (a) One dispatcher, two directions: every byte reaches its task, in a bounded number of tries.
+/// One dispatcher, two directions: every byte reaches its task, in a bounded number of tries.
 fn two_directions() {
     model(2, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         // The first drain of the reader races the second edge.
-        played.edge(&[Direction::Read]);
+        simulated.edge(&[Direction::Read]);
         let dispatcher = thread::spawn({
-            let played = Arc::clone(&played);
-            move || played.edge(&[Direction::Read, Direction::Write])
+            let simulated = Arc::clone(&simulated);
+            move || simulated.edge(&[Direction::Read, Direction::Write])
         });
         let writer = thread::spawn({
-            let played = Arc::clone(&played);
-            move || block_on(played.consume(Direction::Write, 1))
+            let simulated = Arc::clone(&simulated);
+            move || block_on(simulated.consume(Direction::Write, 1))
         });
-        let reads = block_on(played.consume(Direction::Read, 2));
+        let reads = block_on(simulated.consume(Direction::Read, 2));
         let writes = writer.join().expect("the writer does not panic");
         dispatcher.join().expect("the dispatcher does not panic");
-        // One try an edge: the other direction's events cause none.
+        // One try for each edge: the other direction's events cause none.
         assert!(reads <= 2 && writes == 1, "{reads} and {writes} tries");
     });
 }
 
-/// (a) The same for one direction and two dispatchers, which overtake each other.
+/// The same for one direction and two dispatchers, which overtake each other.
 fn two_dispatchers() {
     model(3, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let dispatchers = [(); 2].map(|()| {
-            let played = Arc::clone(&played);
-            thread::spawn(move || played.edge(&[Direction::Read]))
+            let simulated = Arc::clone(&simulated);
+            thread::spawn(move || simulated.edge(&[Direction::Read]))
         });
-        let tries = block_on(played.consume(Direction::Read, 2));
+        let tries = block_on(simulated.consume(Direction::Read, 2));
         for dispatcher in dispatchers {
             dispatcher.join().expect("the dispatcher does not panic");
         }
@@ -50,109 +50,110 @@ fn two_dispatchers() {
     });
 }
 
-/// A task that stops early leaves the rest to one that began to wait meanwhile.
+/// A task that stops early leaves the rest to a task that began to wait meanwhile.
 fn early_end() {
     model(3, || {
-        let played = Played::new();
-        played.edge(&[Direction::Read]);
-        played.edge(&[Direction::Read]);
+        let simulated = Simulated::new();
+        simulated.edge(&[Direction::Read]);
+        simulated.edge(&[Direction::Read]);
         let other = thread::spawn({
-            let played = Arc::clone(&played);
-            move || one_byte(&played)
+            let simulated = Arc::clone(&simulated);
+            move || one_byte(&simulated)
         });
-        one_byte(&played);
+        one_byte(&simulated);
         other.join().expect("the other task does not panic");
     });
 }
 
-/// (b) Two tasks wait in one direction, each as if alone, and the displaced one finds out.
+/// Two tasks wait in one direction, each in exclusive mode, and the displaced one is woken.
 fn two_waiters() {
     model(2, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let other = thread::spawn({
-            let played = Arc::clone(&played);
-            move || wait_once(&played)
+            let simulated = Arc::clone(&simulated);
+            move || wait_once(&simulated)
         });
-        let mine = wait_once(&played);
+        let mine = wait_once(&simulated);
         let theirs = other.join().expect("the other task does not panic");
-        let kept = played.sources.owned(played.token).take_wakers(Direction::Read);
-        assert!(!kept.is_empty());
+        let left = simulated.sources.owned(simulated.token).take_wakers(Direction::Read);
+        assert!(!left.is_empty());
         let woken = mine.load(Ordering::SeqCst) + theirs.load(Ordering::SeqCst);
         assert_eq!(woken, 1, "one waker stays, the other one must have been woken");
     });
 }
 
-/// (b) A waker that compares unequal to its own clone does not displace and wake itself for ever.
-/// loom's wakers are such in release builds, so this one uses loom's `block_on`.
+/// A waker that compares unequal to its own clone does not displace and wake itself for ever. loom's
+/// wakers do so in release builds, so this model uses loom's `block_on`.
 fn self_displacement() {
     model(2, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let dispatcher = thread::spawn({
-            let played = Arc::clone(&played);
-            move || played.edge(&[Direction::Read])
+            let simulated = Arc::clone(&simulated);
+            move || simulated.edge(&[Direction::Read])
         });
-        loom::future::block_on(played.consume(Direction::Read, 1));
+        loom::future::block_on(simulated.consume(Direction::Read, 1));
         dispatcher.join().expect("the dispatcher does not panic");
     });
 }
 
-/// A task goes on and leaves no waker behind, or waits and is woken; with one edge that races it.
-fn late_edge(poll: fn(&Played, &mut Context<'_>) -> bool) {
+/// A task goes on and leaves no waker behind, or waits and is woken, while one edge races it.
+fn racing_edge(poll: fn(&Simulated, &mut Context<'_>) -> bool) {
     model(3, move || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let dispatcher = thread::spawn({
-            let played = Arc::clone(&played);
-            move || played.edge(&[Direction::Read])
+            let simulated = Arc::clone(&simulated);
+            move || simulated.edge(&[Direction::Read])
         });
         let (count, waker) = counting_waker();
-        let ready = poll(&played, &mut Context::from_waker(&waker));
+        let ready = poll(&simulated, &mut Context::from_waker(&waker));
         dispatcher.join().expect("the dispatcher does not panic");
-        let kept = played.sources.owned(played.token).take_wakers(Direction::Read);
-        assert!(kept.is_empty(), "a waker stayed behind, ready: {ready}");
-        assert!(ready || count.load(Ordering::SeqCst) > 0, "nobody was woken");
+        let left = simulated.sources.owned(simulated.token).take_wakers(Direction::Read);
+        assert!(left.is_empty(), "a waker stayed behind, ready: {ready}");
+        assert!(ready || count.load(Ordering::SeqCst) > 0, "the task was not woken");
     });
 }
 
-/// Two futures of one task wait for the same direction, and the second is polled as the edge comes:
-/// what it takes back must not be what the first one waits for.
+/// Two futures of one task wait in the same direction, and the second is polled as the edge comes: it
+/// must not silently take back the waker that the first one waits by.
 fn two_futures_of_one_task() {
     model(3, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let (count, waker) = counting_waker();
         let cx = &mut Context::from_waker(&waker);
-        assert!(played.poll_drain(Direction::Read, cx).is_pending());
+        assert!(simulated.poll_drain(Direction::Read, cx).is_pending());
         let dispatcher = thread::spawn({
-            let played = Arc::clone(&played);
-            move || played.edge(&[Direction::Read])
+            let simulated = Arc::clone(&simulated);
+            move || simulated.edge(&[Direction::Read])
         });
-        let _ = drained(&played, cx);
+        let _ = drained(&simulated, cx);
         dispatcher.join().expect("the dispatcher does not panic");
         assert!(count.load(Ordering::SeqCst) > 0, "the first future is not polled again");
     });
 }
 
 /// Polls once and reads what is there; whether it was ready.
-fn drained(played: &Played, cx: &mut Context<'_>) -> bool {
-    let Poll::Ready(drain) = played.poll_drain(Direction::Read, cx) else { return false };
+fn drained(simulated: &Simulated, cx: &mut Context<'_>) -> bool {
+    let Poll::Ready(drain) = simulated.poll_drain(Direction::Read, cx) else { return false };
     let drain = drain.expect("never closed");
-    while played.read(Direction::Read, 1) > 0 {}
+    while simulated.read(Direction::Read, 1) > 0 {}
     drain.drained();
     true
 }
 
 /// Polls once and changes nothing; whether it was ready.
-fn looked(played: &Played, cx: &mut Context<'_>) -> bool {
-    let slot = played.sources.owned(played.token);
+fn looked(simulated: &Simulated, cx: &mut Context<'_>) -> bool {
+    let slot = simulated.sources.owned(simulated.token);
     slot.poll_ready(Direction::Read, cx, |_| unreachable!("both are armed")).is_ready()
 }
 
 /// Reads one byte and stops there.
-fn one_byte(played: &Played) {
+fn one_byte(simulated: &Simulated) {
     block_on(async {
         loop {
-            let drain =
-                poll_fn(|cx| played.poll_drain(Direction::Read, cx)).await.expect("never closed");
-            match played.read(Direction::Read, 1) {
+            let drain = poll_fn(|cx| simulated.poll_drain(Direction::Read, cx))
+                .await
+                .expect("never closed");
+            match simulated.read(Direction::Read, 1) {
                 0 => drain.drained(),
                 _ => break,
             }
@@ -160,16 +161,16 @@ fn one_byte(played: &Played) {
     });
 }
 
-/// Polls once, alone, with a waker of its own; returns how often that was woken.
-fn wait_once(played: &Played) -> Arc<AtomicUsize> {
+/// Polls once, in exclusive mode, with a waker of its own; returns the count of its wakes.
+fn wait_once(simulated: &Simulated) -> Arc<AtomicUsize> {
     let (count, waker) = counting_waker();
     let cx = &mut Context::from_waker(&waker);
-    let slot = played.sources.owned(played.token);
-    assert!(slot.poll_take(Direction::Read, cx, Company::Alone, armed).is_pending());
+    let slot = simulated.sources.owned(simulated.token);
+    assert!(slot.poll_take(Direction::Read, cx, WaitMode::Exclusive, armed).is_pending());
     count
 }
 
-/// A waker, and how often it was woken.
+/// A waker, and the count of its wakes.
 pub(super) fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
     struct Count(Arc<AtomicUsize>);
     impl Wake for Count {
@@ -193,7 +194,7 @@ fn two_dispatchers_lose_no_edge() {
 }
 
 #[test]
-fn early_end_strands_nobody() {
+fn early_end_strands_no_task() {
     early_end();
 }
 
@@ -209,12 +210,12 @@ fn waiter_does_not_displace_itself() {
 
 #[test]
 fn a_task_that_goes_on_leaves_no_waker_behind() {
-    late_edge(drained);
+    racing_edge(drained);
 }
 
 #[test]
 fn a_task_that_only_looks_leaves_no_waker_behind() {
-    late_edge(looked);
+    racing_edge(looked);
 }
 
 #[test]
@@ -225,55 +226,55 @@ fn a_waker_that_another_future_needs_is_woken() {
 #[test]
 #[should_panic(expected = "a waker stayed behind")]
 fn mutant_waker_left_behind_is_caught() {
-    let _wanted = want(Mutant::WakerLeftBehind);
-    late_edge(drained);
+    let _fault = switch_on(Mutant::WakerLeftBehind);
+    racing_edge(drained);
 }
 
 #[test]
 #[should_panic(expected = "a waker stayed behind")]
 fn mutant_waker_left_behind_is_caught_by_a_look() {
-    let _wanted = want(Mutant::WakerLeftBehind);
-    late_edge(looked);
+    let _fault = switch_on(Mutant::WakerLeftBehind);
+    racing_edge(looked);
 }
 
 #[test]
 #[should_panic(expected = "the first future is not polled again")]
 fn mutant_taken_waker_dropped_is_caught() {
-    let _wanted = want(Mutant::TakenWakerDropped);
+    let _fault = switch_on(Mutant::TakenWakerDropped);
     two_futures_of_one_task();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_clear_after_drain_is_caught() {
-    let _wanted = want(Mutant::ClearAfterDrain);
+    let _fault = switch_on(Mutant::ClearAfterDrain);
     two_dispatchers();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_clear_after_drain_is_caught_with_two_directions() {
-    let _wanted = want(Mutant::ClearAfterDrain);
+    let _fault = switch_on(Mutant::ClearAfterDrain);
     two_directions();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_no_second_look_is_caught() {
-    let _wanted = want(Mutant::NoSecondLook);
+    let _fault = switch_on(Mutant::NoSecondLook);
     two_dispatchers();
 }
 
 #[test]
 #[should_panic(expected = "must have been woken")]
 fn mutant_replaced_waker_dropped_is_caught() {
-    let _wanted = want(Mutant::ReplacedWakerDropped);
+    let _fault = switch_on(Mutant::ReplacedWakerDropped);
     two_waiters();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_early_end_unheard_is_caught() {
-    let _wanted = want(Mutant::EarlyEndUnheard);
+    let _fault = switch_on(Mutant::EarlyEndUnheard);
     early_end();
 }

@@ -1,4 +1,4 @@
-//! Slots change owners, and the queue closes, while others are at work.
+//! Slots change owners, and the queue closes, while other threads use them.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,32 +7,32 @@ use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 
-use super::{Played, block_on, model};
+use super::{Simulated, block_on, model};
+use crate::mutant::{Mutant, switch_on};
 use crate::readiness::{Arming, Bits, Direction};
-use crate::slot::Company;
+use crate::slot::WaitMode;
 use crate::sources::Sources;
 use crate::sync::Mutex;
-use crate::sync::mutant::{Mutant, want};
 use crate::token::Token;
 
-/// The kernel learns of a source when a task first has to wait: two that begin to at once ask it one
-/// after the other, and it tells of both directions in the end.
+/// The kernel learns of a source when a task first has to wait: two tasks that begin to wait at once
+/// ask it one after the other, and it reports both directions in the end.
 fn both_directions_are_asked_for() {
     model(3, || {
-        let played = Played::with(Bits::NONE);
+        let simulated = Simulated::with(Bits::NONE);
         let known = Arc::new(Mutex::new(Vec::new()));
         let wait = |direction: Direction| {
-            let (played, known) = (Arc::clone(&played), Arc::clone(&known));
+            let (simulated, known) = (Arc::clone(&simulated), Arc::clone(&known));
             move || {
-                let ask = |arming| {
+                let request = |arming| {
                     let mut known = known.lock();
-                    assert_eq!(known.is_empty(), arming == Arming::First, "asked out of turn");
+                    assert_eq!(known.is_empty(), arming == Arming::Register, "asked out of turn");
                     known.push(direction);
                     Ok(())
                 };
                 let cx = &mut Context::from_waker(Waker::noop());
-                let slot = played.sources.owned(played.token);
-                assert!(slot.poll_take(direction, cx, Company::Shared, ask).is_pending());
+                let slot = simulated.sources.owned(simulated.token);
+                assert!(slot.poll_take(direction, cx, WaitMode::Shared, request).is_pending());
             }
         };
         let writer = thread::spawn(wait(Direction::Write));
@@ -42,24 +42,24 @@ fn both_directions_are_asked_for() {
     });
 }
 
-/// The kernel refuses once. Of two tasks that wait in one direction nobody relies on that request: each
-/// is told of the refusal, or waits when the kernel knows of the source.
+/// The kernel refuses once. Neither of two tasks that wait in one direction depends on that request:
+/// each gets the error, or waits once the kernel knows of the source.
 fn refused_arming() {
     model(3, || {
-        let played = Played::with(Bits::NONE);
+        let simulated = Simulated::with(Bits::NONE);
         let kernel = Arc::new(Mutex::new((0, false)));
         let wait = || {
-            let (played, kernel) = (Arc::clone(&played), Arc::clone(&kernel));
+            let (simulated, kernel) = (Arc::clone(&simulated), Arc::clone(&kernel));
             move || {
-                let slot = played.sources.owned(played.token);
-                let ask = |_| {
+                let slot = simulated.sources.owned(simulated.token);
+                let request = |_| {
                     let (asked, known) = &mut *kernel.lock();
                     *asked += 1;
                     *known = *asked > 1;
                     if *known { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
                 };
                 block_on(poll_fn(|cx| {
-                    match slot.poll_take(Direction::Read, cx, Company::Shared, ask) {
+                    match slot.poll_take(Direction::Read, cx, WaitMode::Shared, request) {
                         Poll::Pending if !kernel.lock().1 => Poll::Pending,
                         _ => Poll::Ready(()),
                     }
@@ -72,75 +72,76 @@ fn refused_arming() {
     });
 }
 
-/// (c) A slot is given to another owner while an event of the last one is delivered.
+/// A slot is given to another owner while an event of the last owner is delivered.
 fn slot_reuse() {
     model(3, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let late = thread::spawn({
-            let played = Arc::clone(&played);
+            let simulated = Arc::clone(&simulated);
             move || {
                 let mut wakers = Vec::new();
-                let token = played.token;
-                let _ = played.sources.deliver(token, Bits::READABLE, &mut wakers);
+                let token = simulated.token;
+                let _ = simulated.sources.deliver(token, Bits::READABLE, &mut wakers);
                 wakers.into_iter().for_each(Waker::wake);
             }
         });
-        played.sources.remove(played.token);
+        simulated.sources.remove(simulated.token);
         let armed = Direction::Read.armed();
-        let next = played.sources.insert(armed).expect("the slot is free again");
-        assert_eq!(next.slot(), played.token.slot());
+        let next = simulated.sources.insert(armed).expect("the slot is free again");
+        assert_eq!(next.slot(), simulated.token.slot());
         let cx = &mut Context::from_waker(Waker::noop());
-        let slot = played.sources.owned(next);
-        let first = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
+        let slot = simulated.sources.owned(next);
+        let first = slot.poll_take(Direction::Read, cx, WaitMode::Shared, |_| Ok(()));
         late.join().expect("the dispatcher does not panic");
-        let second = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
+        let second = slot.poll_take(Direction::Read, cx, WaitMode::Shared, |_| Ok(()));
         assert!(first.is_pending() && second.is_pending(), "readiness of the owner before");
     });
 }
 
-/// (c) The waker of the next owner may be taken by a late event, but then it is woken.
+/// The waker of the next owner may be taken by a late event, but then it is woken.
 fn slot_reuse_wakes() {
     model(2, || {
-        let played = Played::new();
-        // The last owner waits, so that the late event goes for a waker.
+        let simulated = Simulated::new();
+        // The last owner waits, so that the late event takes a waker.
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(played.poll_drain(Direction::Read, cx).is_pending());
+        assert!(simulated.poll_drain(Direction::Read, cx).is_pending());
         let late = thread::spawn({
-            let played = Arc::clone(&played);
-            move || deliver(&played.sources, played.token)
+            let simulated = Arc::clone(&simulated);
+            move || deliver(&simulated.sources, simulated.token)
         });
-        played.sources.remove(played.token);
-        let next = played.sources.insert(Direction::Read.armed()).expect("the slot is free again");
+        simulated.sources.remove(simulated.token);
+        let next =
+            simulated.sources.insert(Direction::Read.armed()).expect("the slot is free again");
         let event = thread::spawn({
-            let played = Arc::clone(&played);
-            move || deliver(&played.sources, next)
+            let simulated = Arc::clone(&simulated);
+            move || deliver(&simulated.sources, next)
         });
-        let slot = played.sources.owned(next);
-        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()))))
+        let slot = simulated.sources.owned(next);
+        block_on(poll_fn(|cx| slot.poll_take(Direction::Read, cx, WaitMode::Shared, |_| Ok(()))))
             .expect("open");
         late.join().expect("the late dispatcher does not panic");
         event.join().expect("the dispatcher does not panic");
     });
 }
 
-/// (d) A task that polls while the queue closes is told or woken.
+/// A task that polls while the queue closes gets the error or is woken.
 fn close_races_poll() {
     model(3, || {
-        let played = Played::new();
+        let simulated = Simulated::new();
         let closer = thread::spawn({
-            let played = Arc::clone(&played);
+            let simulated = Arc::clone(&simulated);
             move || {
-                let wakers = played.sources.close().expect("closed once");
+                let wakers = simulated.sources.close().expect("closed once");
                 wakers.into_iter().for_each(Waker::wake);
             }
         });
-        let ended = block_on(poll_fn(|cx| played.poll_drain(Direction::Read, cx)));
+        let ended = block_on(poll_fn(|cx| simulated.poll_drain(Direction::Read, cx)));
         assert!(ended.is_err());
         closer.join().expect("the closer does not panic");
     });
 }
 
-/// (d) A registration that races the close is refused, or its task is told.
+/// A registration that races the close is refused, or its task gets the error.
 fn close_races_registration() {
     model(3, || {
         let sources = Arc::new(Sources::new(4));
@@ -154,7 +155,7 @@ fn close_races_registration() {
         if let Ok(token) = sources.insert(Direction::Read.armed()) {
             let slot = sources.owned(token);
             let ended = block_on(poll_fn(|cx| {
-                slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()))
+                slot.poll_take(Direction::Read, cx, WaitMode::Shared, |_| Ok(()))
             }));
             assert!(ended.is_err());
             sources.remove(token);
@@ -164,7 +165,7 @@ fn close_races_registration() {
     });
 }
 
-/// The first owner to need a chunk makes it; more owners than a chunk holds find each their own.
+/// The first owner that needs a chunk makes it; more owners than a chunk holds get a slot each.
 fn two_registrations() {
     model(2, || {
         let sources = Arc::new(Sources::new(4));
@@ -194,20 +195,20 @@ fn kernel_is_asked_for_one_direction_after_the_other() {
 
 #[test]
 #[should_panic(expected = "asked out of turn")]
-fn mutant_asked_unlocked_is_caught() {
-    let _wanted = want(Mutant::AskedUnlocked);
+fn mutant_armed_unlocked_is_caught() {
+    let _fault = switch_on(Mutant::ArmedUnlocked);
     both_directions_are_asked_for();
 }
 
 #[test]
-fn refused_arming_leaves_nobody_waiting() {
+fn refused_arming_leaves_no_task_waiting() {
     refused_arming();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_armed_too_early_is_caught() {
-    let _wanted = want(Mutant::ArmedTooEarly);
+    let _fault = switch_on(Mutant::ArmedTooEarly);
     refused_arming();
 }
 
@@ -232,27 +233,27 @@ fn close_ends_every_registration() {
 }
 
 #[test]
-fn registrations_get_each_their_own_slot() {
+fn each_registration_gets_its_own_slot() {
     two_registrations();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_no_second_look_is_caught_by_the_close() {
-    let _wanted = want(Mutant::NoSecondLook);
+    let _fault = switch_on(Mutant::NoSecondLook);
     close_races_poll();
 }
 
 #[test]
 #[should_panic(expected = "readiness of the owner before")]
 fn mutant_generation_ignored_is_caught() {
-    let _wanted = want(Mutant::GenerationIgnored);
+    let _fault = switch_on(Mutant::GenerationIgnored);
     slot_reuse();
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn mutant_close_keeps_wakers_is_caught() {
-    let _wanted = want(Mutant::CloseKeepsWakers);
+    let _fault = switch_on(Mutant::CloseKeepsWakers);
     close_races_poll();
 }

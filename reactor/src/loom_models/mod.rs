@@ -1,19 +1,19 @@
 //! Models of the readiness protocol: every interleaving, up to a bound on preemptions.
 //!
 //! Each promise has a model, and each defence a mutant that takes it out and that a model must
-//! catch. The kernel is played by a counter of bytes under a lock: the dispatcher adds a byte, then
+//! catch. A counter of bytes under a lock stands for the kernel: the dispatcher adds a byte, then
 //! delivers the edge, as the kernel does.
 
 mod hand_over;
-mod kept;
 mod lifetime;
+mod persistent;
 mod several;
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-// Not loom's: when a model fails, loom unwinds the threads of it that wait without what its own
-// `Arc` needs to be dropped. The same holds for its `block_on`.
+// Not loom's: when a model fails, loom unwinds its waiting threads after the state that its own `Arc`
+// needs for a drop is gone. The same holds for its `block_on`.
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 
@@ -21,7 +21,7 @@ use loom::sync::Notify;
 
 use crate::drain::Drain;
 use crate::readiness::{Arming, Bits, Delivery, Direction};
-use crate::slot::Company;
+use crate::slot::WaitMode;
 use crate::sources::Sources;
 use crate::sync::Mutex;
 use crate::token::Token;
@@ -35,25 +35,25 @@ fn model(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     builder.check(body);
 }
 
-/// A source with both directions armed, and what its kernel side holds.
-struct Played {
+/// A source with both directions armed, and the bytes on its kernel side.
+struct Simulated {
     sources: Sources,
     token: Token,
     bytes: [Mutex<usize>; 2],
 }
 
-impl Played {
-    fn new() -> Arc<Played> {
-        Played::with(Direction::Read.armed() | Direction::Write.armed())
+impl Simulated {
+    fn new() -> Arc<Simulated> {
+        Simulated::with(Direction::Read.armed() | Direction::Write.armed())
     }
 
-    fn with(bits: Bits) -> Arc<Played> {
+    fn with(bits: Bits) -> Arc<Simulated> {
         let sources = Sources::new(4);
         let token = sources.insert(bits).expect("the table is empty");
-        Arc::new(Played { sources, token, bytes: [Mutex::new(0), Mutex::new(0)] })
+        Arc::new(Simulated { sources, token, bytes: [Mutex::new(0), Mutex::new(0)] })
     }
 
-    /// The kernel side gets a byte in each of the directions, and one event tells of all.
+    /// The kernel side gets a byte in each of the directions, and one event reports all of them.
     fn edge(&self, directions: &[Direction]) {
         let mut bits = Bits::NONE;
         for &direction in directions {
@@ -72,7 +72,7 @@ impl Played {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
         let slot = self.sources.owned(self.token);
-        let taken = ready!(slot.poll_take(direction, cx, Company::Shared, armed));
+        let taken = ready!(slot.poll_take(direction, cx, WaitMode::Shared, armed));
         Poll::Ready(taken.map(|_| Drain::new(slot, direction, false)))
     }
 
@@ -84,7 +84,7 @@ impl Played {
         read
     }
 
-    /// The task: drains its direction until it has so many bytes. Returns how often it had to try.
+    /// The task: drains its direction until it has `wanted` bytes. Returns the number of tries.
     async fn consume(&self, direction: Direction, wanted: usize) -> usize {
         let (mut received, mut tries) = (0, 0);
         while received < wanted {
@@ -106,7 +106,7 @@ fn armed(_: Arming) -> io::Result<()> {
     unreachable!("both are armed")
 }
 
-/// Polls, asleep in between.
+/// Polls until ready, and sleeps in between.
 fn block_on<T>(task: impl Future<Output = T>) -> T {
     struct Unpark(Notify);
     impl Wake for Unpark {

@@ -1,4 +1,4 @@
-//! What all tests of the queue share: sources that need no network, wakers that count, and a pump.
+//! Shared by the tests of the queue: sources that need no network, wakers that count, and a pump.
 #![allow(dead_code)]
 
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ pub(crate) fn queue() -> Queue {
     Queue::new(Config::default()).unwrap()
 }
 
-/// One end for the test to play the peer with, one registered.
+/// Two connected ends: the test plays the peer with the first, the second is registered.
 pub(crate) fn unix(queue: &Queue, interest: Interest) -> (UnixStream, Source<UnixStream>) {
     let (near, far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();
@@ -58,7 +58,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Waits for at least one event and wakes whom it woke.
+/// Waits for at least one event and wakes the tasks that waited for it.
 pub(crate) fn pump(queue: &Queue) -> Harvest {
     let mut wakers = Vec::new();
     let harvest = queue.wait(0, 64, Some(HANG), &mut wakers).unwrap();
@@ -67,7 +67,7 @@ pub(crate) fn pump(queue: &Queue) -> Harvest {
     harvest
 }
 
-/// Takes what is there now and wakes whom it woke.
+/// Takes the events that are there now and wakes the tasks that waited for them.
 pub(crate) fn look(queue: &Queue) -> Harvest {
     let mut wakers = Vec::new();
     let harvest = queue.poll(0, 64, &mut wakers).unwrap();
@@ -75,7 +75,7 @@ pub(crate) fn look(queue: &Queue) -> Harvest {
     harvest
 }
 
-/// Polls, pumping the queue in between.
+/// Polls until ready, and pumps the queue in between.
 pub(crate) fn drive<R>(queue: &Queue, mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
     loop {
         let (wakes, waker) = Wakes::new();
@@ -90,7 +90,7 @@ pub(crate) fn drive<R>(queue: &Queue, mut poll: impl FnMut(&mut Context<'_>) -> 
     }
 }
 
-/// Polls while somebody else pumps the queue.
+/// Polls until ready while another thread pumps the queue.
 pub(crate) fn block_on<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
     struct Unpark(Thread, AtomicUsize);
     impl Wake for Unpark {
@@ -108,7 +108,7 @@ pub(crate) fn block_on<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> 
         while unpark.1.swap(0, Ordering::SeqCst) == 0 {
             let begin = std::time::Instant::now();
             thread::park_timeout(HANG);
-            assert!(begin.elapsed() < HANG, "nobody woke the task");
+            assert!(begin.elapsed() < HANG, "the task was not woken");
         }
     }
 }
@@ -119,7 +119,7 @@ pub(crate) fn peek<R>(poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> Poll<R>
 }
 
 /// Reads as a connection does: until `WouldBlock`, the end, or a short read that may be trusted.
-/// Returns whether it met the end.
+/// Returns whether it reached the end.
 pub(crate) fn drain_into<S: AsFd>(
     source: &Source<S>,
     drain: heist_reactor::Drain<'_>,
@@ -149,7 +149,7 @@ where
     }
 }
 
-/// Writes until `WouldBlock`; returns how much went.
+/// Writes until `WouldBlock`; returns the number of bytes written.
 pub(crate) fn fill<S: AsFd>(source: &Source<S>) -> usize
 where
     for<'a> &'a S: Write,
@@ -170,7 +170,7 @@ where
     written
 }
 
-/// Reads until `WouldBlock` or the end; returns how much came.
+/// Reads until `WouldBlock` or the end; returns the number of bytes read.
 pub(crate) fn swallow(mut near: impl Read) -> usize {
     let mut buffer = [0; 4096];
     let mut read = 0;

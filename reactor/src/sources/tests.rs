@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Wake};
 
 use super::*;
 use crate::error::RegisterError;
-use crate::slot::Company;
+use crate::slot::WaitMode;
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
@@ -18,12 +18,12 @@ impl Wake for Wakes {
 fn poll(sources: &Sources, token: Token, waker: &Waker) -> bool {
     let cx = &mut Context::from_waker(waker);
     let slot = sources.owned(token);
-    let taken = slot.poll_take(Direction::Read, cx, Company::Shared, |_| Ok(()));
+    let taken = slot.poll_take(Direction::Read, cx, WaitMode::Shared, |_| Ok(()));
     matches!(taken, Poll::Ready(Ok(_)))
 }
 
 #[test]
-fn event_after_removal_is_stale_and_wakes_nobody() {
+fn event_after_removal_is_stale_and_wakes_no_task() {
     let sources = Sources::new(4);
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
@@ -81,7 +81,7 @@ fn full_table_refuses_and_takes_again() {
 }
 
 #[test]
-fn close_marks_everybody_and_returns_each_waker_once() {
+fn close_marks_every_source_and_returns_each_waker_once() {
     let sources = Sources::new(3 * CHUNK);
     let tokens: Vec<_> = (0..2 * CHUNK).map(|_| sources.insert(Bits::NONE).unwrap()).collect();
     for &token in &tokens {

@@ -6,15 +6,15 @@ fn word(bits: Bits) -> Readiness {
     word
 }
 
-fn ready(look: Look) -> bool {
-    matches!(look, Look::Ready(_))
+fn ready(look: Status) -> bool {
+    matches!(look, Status::Ready(_))
 }
 
 #[test]
 fn stale_event_does_not_touch_the_word() {
     let word = word(Bits::NONE);
     assert_eq!(word.deliver(6, Bits::READABLE), Delivery::Stale);
-    assert_eq!(word.look(Direction::Read), Look::NotReady);
+    assert_eq!(word.status(Direction::Read), Status::NotReady);
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn retired_generation_is_stale_and_wraps() {
     word.retire();
     assert_eq!(word.deliver(u32::MAX, Bits::READABLE), Delivery::Stale);
     assert_eq!(word.open(Bits::NONE), 0);
-    assert_eq!(word.look(Direction::Read), Look::NotReady);
+    assert_eq!(word.status(Direction::Read), Status::NotReady);
     assert!(matches!(word.deliver(0, Bits::READABLE), Delivery::Delivered(_)));
 }
 
@@ -32,11 +32,11 @@ fn retired_generation_is_stale_and_wraps() {
 fn directions_are_independent() {
     let word = word(Bits::READABLE | Bits::WRITABLE);
     assert!(ready(word.take(Direction::Read)));
-    assert_eq!(word.take(Direction::Read), Look::NotReady);
+    assert_eq!(word.take(Direction::Read), Status::NotReady);
     assert!(ready(word.take(Direction::Write)));
     assert!(!word.put_back(Direction::Write));
-    assert_eq!(word.look(Direction::Read), Look::NotReady);
-    assert!(ready(word.look(Direction::Write)));
+    assert_eq!(word.status(Direction::Read), Status::NotReady);
+    assert!(ready(word.status(Direction::Write)));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn sticky_bits_make_nothing_ready_twice() {
         assert!(matches!(word.deliver(7, event), Delivery::Delivered(_)));
         for direction in Direction::BOTH {
             let _ = word.take(direction);
-            assert_eq!(word.take(direction), Look::NotReady, "{event:?} {direction:?}");
+            assert_eq!(word.take(direction), Status::NotReady, "{event:?} {direction:?}");
         }
     }
 }
@@ -54,31 +54,31 @@ fn sticky_bits_make_nothing_ready_twice() {
 #[test]
 fn end_of_the_peers_half_leaves_writing_alone() {
     let word = word(Bits::NONE);
-    assert_eq!(word.announce(Direction::Write), Look::NotReady);
+    assert_eq!(word.register_waiter(Direction::Write), Status::NotReady);
     let Delivery::Delivered(waiters) = word.deliver(7, Bits::READ_END) else {
         panic!("the event told something new");
     };
-    assert!(!waiters.include(Direction::Write));
-    assert_eq!(word.look(Direction::Write), Look::NotReady);
+    assert!(!waiters.contains(Direction::Write));
+    assert_eq!(word.status(Direction::Write), Status::NotReady);
 }
 
 #[test]
-fn event_without_news_is_spurious_unless_somebody_waits() {
+fn event_without_news_is_spurious_unless_a_task_waits() {
     let word = word(Bits::READABLE);
     assert_eq!(word.deliver(7, Bits::READABLE), Delivery::Spurious);
-    assert!(ready(word.announce(Direction::Read)));
+    assert!(ready(word.register_waiter(Direction::Read)));
     let Delivery::Delivered(waiters) = word.deliver(7, Bits::READABLE) else {
-        panic!("somebody waits");
+        panic!("a task waits");
     };
-    assert!(waiters.include(Direction::Read) && !waiters.include(Direction::Write));
+    assert!(waiters.contains(Direction::Read) && !waiters.contains(Direction::Write));
     assert_eq!(word.deliver(7, Bits::READABLE), Delivery::Spurious);
 }
 
 #[test]
-fn early_end_finds_who_waits_once() {
+fn early_end_finds_a_waiting_task_once() {
     let word = word(Bits::READABLE);
     assert!(ready(word.take(Direction::Read)));
-    assert_eq!(word.announce(Direction::Read), Look::NotReady);
+    assert_eq!(word.register_waiter(Direction::Read), Status::NotReady);
     assert!(word.put_back(Direction::Read));
     assert!(!word.put_back(Direction::Read));
 }
@@ -86,11 +86,11 @@ fn early_end_finds_who_waits_once() {
 #[test]
 fn first_direction_that_is_armed_makes_the_source_known() {
     let word = word(Bits::READABLE | Bits::WRITABLE);
-    let asked = [(Direction::Write, Arming::First), (Direction::Read, Arming::Second)];
-    for (direction, arming) in asked {
+    let requests = [(Direction::Write, Arming::Register), (Direction::Read, Arming::Reregister)];
+    for (direction, arming) in requests {
         assert!(!word.is_armed(direction));
         assert_eq!(word.arming(), arming);
-        word.arm(direction);
+        word.set_armed(direction);
         assert!(word.is_armed(direction));
     }
 }
@@ -99,9 +99,9 @@ fn first_direction_that_is_armed_makes_the_source_known() {
 fn closed_queue_is_seen_before_readiness() {
     let word = word(Bits::READABLE);
     word.mark_closed();
-    assert_eq!(word.take(Direction::Read), Look::QueueClosed);
-    assert_eq!(word.look(Direction::Read), Look::QueueClosed);
-    assert_eq!(word.announce(Direction::Write), Look::QueueClosed);
+    assert_eq!(word.take(Direction::Read), Status::QueueClosed);
+    assert_eq!(word.status(Direction::Read), Status::QueueClosed);
+    assert_eq!(word.register_waiter(Direction::Write), Status::QueueClosed);
 }
 
 #[test]

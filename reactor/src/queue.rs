@@ -1,38 +1,16 @@
-//! The event queue: where threads wait, and where the kernel's events become wakers.
-//!
-//! A back end is one module, `epoll` or `portable`, with a type `Shard` that must
-//!
-//! 1. hand each event of the kernel to exactly one caller of `poll` or `wait`;
-//! 2. hold no more than `bound` events back from others, or give back what it holds to the next
-//!    caller;
-//! 3. make one waiting thread, or the next to come, return once for each `wake`; wakes that nobody
-//!    took yet may coalesce into one, and none is lost; as far as the system keeps an order, a wake
-//!    comes after the events that were there before it;
-//! 4. after `close`, make every thread return, those that wait and those to come, still with the
-//!    events that were there;
-//! 5. return nothing, not an error, when a signal interrupts it;
-//! 6. answer `ready` without taking anything; with no while a thread is inside that takes what
-//!    comes and nobody else can look, and with yes after an error, which the next caller meets;
-//! 7. say in `PLACES` how many threads may wait on one shard at once.
-
-#[cfg(all(target_os = "linux", not(heist_portable)))]
-#[path = "epoll.rs"]
-mod backend;
-#[cfg(not(all(target_os = "linux", not(heist_portable))))]
-#[path = "portable.rs"]
-mod backend;
+//! The event queue: threads wait in it, and it turns the kernel's events into wakers.
 
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use self::backend::Shard;
+use crate::backend::{self, BATCH, FAR, Shard, Signals};
 use crate::readiness::{Bits, Delivery};
 use crate::sources::Sources;
 use crate::token::Token;
 
-/// How an event queue is laid out; fixed when it is made.
+/// The layout of an event queue; fixed when it is made.
 ///
 /// ```
 /// use heist_reactor::{Config, Queue};
@@ -43,11 +21,11 @@ use crate::token::Token;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// How many instances of the kernel's queue share the sources, at most 2^16; 0 is taken for 1.
-    /// One serves about eight threads.
+    /// The number of instances of the kernel's queue that share the sources, at most 2^16; 0 is taken
+    /// for 1. One serves about eight threads.
     pub shards: usize,
-    /// How many sources may be registered at once, at most 2^30. The table grows as needed, by 48
-    /// bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
+    /// The number of sources that may be registered at once, at most 2^30. The table grows as needed,
+    /// by 48 bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
     pub max_sources: usize,
 }
 
@@ -58,14 +36,14 @@ impl Default for Config {
     }
 }
 
-/// What one look into a shard brought, besides the wakers.
+/// The result of one harvest of a shard, besides the wakers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Harvest {
-    /// Events taken from the kernel, stale and spurious ones included; wakes and closes are none.
+    /// Events taken from the kernel, stale and spurious ones included, wakes and closes excluded.
     pub events: usize,
     /// Events whose source was gone.
     pub stale: usize,
-    /// Events that told nothing new and had nobody waiting.
+    /// Events that told nothing new and for which no task waited.
     pub spurious: usize,
     /// A [`Queue::wake`] was taken.
     pub woken: bool,
@@ -89,7 +67,7 @@ impl Queue {
     /// Makes an empty queue.
     ///
     /// # Errors
-    /// What the system says when it has no file descriptor or memory left.
+    /// The system's error when it has no file descriptor or memory left.
     pub fn new(config: Config) -> io::Result<Queue> {
         let shards = (0..config.shards.clamp(1, 1 << 16))
             .map(|_| Shard::new())
@@ -97,26 +75,26 @@ impl Queue {
         Ok(Queue(Arc::new(Inner { sources: Sources::new(config.max_sources), shards })))
     }
 
-    /// How many shards there are; at least one.
+    /// The number of shards; at least one.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.0.shards.len()
     }
 
-    /// How many threads may wait on one shard at once: any number (`usize::MAX`), or 1 where the
-    /// system's queue cannot be shared. More than that are safe, but stand in line.
+    /// The number of threads that may wait on one shard at once: any number (`usize::MAX`), or 1 where
+    /// the system's queue cannot be shared. A further thread is safe, but blocks until another leaves.
     #[must_use]
-    pub fn places(&self) -> usize {
-        backend::PLACES
+    pub fn max_waiters(&self) -> usize {
+        backend::MAX_WAITERS
     }
 
     /// Takes up to `bound` ready events (at least 1, at most 64) without waiting, and appends to
     /// `out` the wakers of the tasks that waited for them.
     ///
-    /// Where [`places`](Queue::places) is 1 and another thread is inside, it takes nothing.
+    /// Where [`max_waiters`](Queue::max_waiters) is 1 and another thread is inside, it takes nothing.
     ///
     /// # Errors
-    /// What the system says; none is expected in a running program.
+    /// The system's error; none is expected in a running program.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -126,15 +104,15 @@ impl Queue {
         Ok(batch.harvest(signals))
     }
 
-    /// Waits until there is an event, a wake, a close, or `timeout` has passed (`None`: for ever),
+    /// Waits until there is an event, a wake or a close, or `timeout` has passed (`None`: for ever),
     /// then takes up to `bound` events (at least 1, at most 64) as [`poll`](Queue::poll) does.
     ///
-    /// May return early with nothing, after a signal for instance, or when the timeout is longer
-    /// than 24 days; it never returns before a shorter one without a reason. The timeout counts in
-    /// nanoseconds, and is rounded up to milliseconds where the system can do no better.
+    /// May return early with nothing: after a signal, or when the timeout is longer than 24 days. The
+    /// timeout counts in nanoseconds, and is rounded up to milliseconds where the system's call takes
+    /// no finer one.
     ///
     /// # Errors
-    /// What the system says; none is expected in a running program.
+    /// The system's error; none is expected in a running program.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -155,7 +133,7 @@ impl Queue {
     /// [`woken`](Harvest::woken) set.
     ///
     /// # Errors
-    /// What the system says; none is expected in a running program.
+    /// The system's error; none is expected in a running program.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -163,9 +141,9 @@ impl Queue {
         self.shard(shard).wake()
     }
 
-    /// Whether there is something to harvest; takes nothing. True also for a wake that nobody took
-    /// yet, and always after a close. False where [`places`](Queue::places) is 1 and another thread
-    /// is inside, which then takes it.
+    /// Whether there is something to harvest; takes nothing. True also for a wake that was not taken
+    /// yet, and always after a close. False where [`max_waiters`](Queue::max_waiters) is 1 and another
+    /// thread is inside, which then takes it.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -178,9 +156,9 @@ impl Queue {
     /// [`closed`](Harvest::closed) set; every operation of a source fails with
     /// [`Closed`](crate::Closed); nothing can be registered any more.
     ///
-    /// Returns the wakers of all tasks that waited. The caller wakes them; until then they do not
-    /// know. Closing twice does nothing and returns nothing.
-    #[must_use = "the tasks that waited must be woken to learn of it"]
+    /// Returns the wakers of all tasks that waited. The caller must wake them. A second call does
+    /// nothing and returns nothing.
+    #[must_use = "the tasks that waited must be woken"]
     pub fn close(&self) -> Vec<Waker> {
         let Some(wakers) = self.0.sources.close() else {
             return Vec::new();
@@ -197,7 +175,7 @@ impl Queue {
         self.0.sources.is_closed()
     }
 
-    /// How many sources are registered.
+    /// The number of registered sources.
     #[must_use]
     pub fn sources(&self) -> usize {
         self.0.sources.live()
@@ -218,7 +196,7 @@ impl Queue {
     }
 }
 
-/// The events of one look, on their way into the table.
+/// The events of one harvest, on their way into the table.
 struct Batch<'a> {
     sources: &'a Sources,
     out: &'a mut Vec<Waker>,
@@ -230,8 +208,8 @@ impl<'a> Batch<'a> {
         Batch { sources, out, harvest: Harvest::default() }
     }
 
-    /// Where to bring the events: one closure for both ways of looking, so that there is one copy of
-    /// the loop over them, with all that is done for an event inside.
+    /// Takes an event. One closure for `poll` and `wait`, so that there is one copy of the loop over
+    /// the events, with all that is done for an event inlined.
     fn sink(&mut self) -> impl FnMut(Token, Bits) {
         |token, bits| self.add(token, bits)
     }
@@ -251,21 +229,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What a look at a shard brought that is no event of a source.
-#[derive(Clone, Copy, Debug, Default)]
-struct Signals {
-    woken: bool,
-    closed: bool,
-}
-
 fn clamp(bound: usize) -> usize {
     bound.clamp(1, BATCH)
 }
-
-/// The most events that one look takes: enough to pay for the system call, few enough to leave the
-/// rest to others.
-const BATCH: usize = 64;
-
-/// The longest time-out that every system call here can express (2^31 ms, nearly 25 days). Waking
-/// once in that time for nothing costs nothing.
-const FAR: Duration = Duration::from_millis(i32::MAX as u64);

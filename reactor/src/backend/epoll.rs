@@ -1,8 +1,8 @@
-//! The queue on Linux: any number of threads wait on one epoll instance, and the kernel wakes one
+//! The back end on Linux: any number of threads wait on one epoll instance, and the kernel wakes one
 //! of them for each event.
 //!
-//! mio owns the instance and registers the sources; waiting goes around it, because mio's own wait
-//! wants exclusive access. This is the one file of the crate with unsafe code.
+//! mio owns the instance and registers the sources. Waiting does not go through mio, because its own
+//! wait takes exclusive access. This is the one file of the crate with unsafe code.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -18,29 +18,29 @@ use mio::unix::SourceFd;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 
-use super::{BATCH, Signals};
+use super::signals::{BATCH, Signals};
 use crate::readiness::Bits;
 use crate::token::Token;
 
 /// Any number of threads may wait on one shard.
-pub(super) const PLACES: usize = usize::MAX;
+pub(crate) const MAX_WAITERS: usize = usize::MAX;
 
 /// The event means [`Queue::close`](crate::Queue::close).
 const CLOSE: Token = Token::reserved(1);
 
 /// One epoll instance and the two signals that go through it.
 #[derive(Debug)]
-pub(super) struct Shard {
+pub(crate) struct Shard {
     poll: mio::Poll,
     /// Edge-triggered: each write is a new edge, which the kernel hands to one thread. Its count
     /// means nothing and is read only when it is full.
     wake: OwnedFd,
-    /// Level-triggered and never read: once written, everybody who looks finds it.
+    /// Level-triggered and never read: once written, every thread that polls finds it.
     close: OwnedFd,
 }
 
 impl Shard {
-    pub(super) fn new() -> io::Result<Shard> {
+    pub(crate) fn new() -> io::Result<Shard> {
         let flags = EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC;
         let shard =
             Shard { poll: mio::Poll::new()?, wake: eventfd(0, flags)?, close: eventfd(0, flags)? };
@@ -59,11 +59,11 @@ impl Shard {
         Ok(shard)
     }
 
-    pub(super) fn registry(&self) -> &mio::Registry {
+    pub(crate) fn registry(&self) -> &mio::Registry {
         self.poll.registry()
     }
 
-    pub(super) fn poll(
+    pub(crate) fn poll(
         &self,
         bound: usize,
         deliver: impl FnMut(Token, Bits),
@@ -71,7 +71,7 @@ impl Shard {
         self.wait(bound, Some(Duration::ZERO), deliver)
     }
 
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         bound: usize,
         timeout: Option<Duration>,
@@ -90,11 +90,11 @@ impl Shard {
         Ok(signals)
     }
 
-    pub(super) fn wake(&self) -> io::Result<()> {
+    pub(crate) fn wake(&self) -> io::Result<()> {
         while let Err(error) = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()) {
             match error {
-                // Full after 2^64 - 2 wakes, or in a test. Reading empties it; should another
-                // thread be quicker, there is nothing to read and room to write.
+                // Full after 2^64 - 2 wakes, or in a test. Reading empties it. If another thread
+                // has read it first, there is nothing to read and there is room to write.
                 Errno::AGAIN => drop(rustix::io::read(&self.wake, &mut [0; 8])),
                 Errno::INTR => {}
                 _ => return Err(error.into()),
@@ -103,20 +103,20 @@ impl Shard {
         Ok(())
     }
 
-    pub(super) fn close(&self) {
-        // Cannot fail: the descriptor is ours and its count, written once, has room.
+    pub(crate) fn close(&self) {
+        // Cannot fail: this owns the descriptor, and its count, written once, has room.
         let written = rustix::io::write(&self.close, &1_u64.to_ne_bytes());
         debug_assert_eq!(written, Ok(8));
     }
 
-    pub(super) fn ready(&self) -> bool {
+    pub(crate) fn ready(&self) -> bool {
         let instance = self.registry().as_fd();
         let mut fds = [PollFd::new(&instance, PollFlags::IN)];
-        // Unless it says that nothing is there, the caller had better look.
+        // Yes after an error, too: the next caller meets it.
         rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
     }
 
-    /// Waits for events; the first `n` of the buffer are what came.
+    /// Waits for events; returns the front of the buffer that the kernel filled.
     fn harvest<'a>(
         &self,
         buffer: &'a mut [MaybeUninit<libc::epoll_event>],
@@ -131,22 +131,23 @@ impl Shard {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             taken => taken?,
         };
-        // SAFETY: the kernel wrote `taken` events to the front of the buffer and never says that it
-        // wrote more than the buffer's length, which it was given; an element of the buffer has the
-        // layout of an event, and is borrowed for as long as the result.
+        // SAFETY: the kernel wrote `taken` events to the front of the buffer, and never returns a
+        // count above the buffer's length, which it was given. An element of the buffer has the
+        // layout of an event, and the buffer is borrowed for as long as the result.
         Ok(unsafe { slice::from_raw_parts(buffer.as_ptr().cast(), taken) })
     }
 
-    /// Waits a finite time, to the nanosecond if the kernel can (5.11 and later).
+    /// Waits a finite time, to the nanosecond where the kernel has the call for it (5.11 and later).
     fn wait_for(
         &self,
         buffer: &mut [MaybeUninit<libc::epoll_event>],
         timeout: Duration,
     ) -> io::Result<usize> {
-        // Relaxed: a hint that guards nothing; a thread that misses it asks the kernel once more.
+        // Relaxed, here and below: a hint that guards nothing; a thread that misses it asks the
+        // kernel once more.
         if !NO_NANOSECONDS.load(Ordering::Relaxed) {
             match self.wait_nanos(buffer, timeout) {
-                // An old kernel, or a sandbox that does not know the call.
+                // An old kernel, or a sandbox that refuses the call.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
                     NO_NANOSECONDS.store(true, Ordering::Relaxed);
                 }
@@ -162,7 +163,7 @@ impl Shard {
         millis: c_int,
     ) -> io::Result<usize> {
         // SAFETY: the instance is open while `self` lives. The kernel writes at most as many events
-        // as the length says, to a buffer that is ours alone until the call returns.
+        // as the length tells, to a buffer that this call alone borrows until it returns.
         let taken = unsafe {
             libc::epoll_wait(
                 self.registry().as_raw_fd(),
@@ -182,10 +183,10 @@ impl Shard {
         let timeout =
             Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         // SAFETY: the instance is open while `self` lives. The kernel writes at most as many events
-        // as the length says, to a buffer that is ours alone until the call returns. The time is
-        // two 64-bit integers, as the call wants them, and lives until it returns. No signal mask
-        // is given, so its size is not looked at. Called by number, because the C libraries that
-        // this may be linked with do not all have a function for it.
+        // as the length tells, to a buffer that this call alone borrows until it returns. The time
+        // is two 64-bit integers, as the call takes them, and lives until it returns. No signal mask
+        // is given, so its size is ignored. Called by number, because not every C library that this
+        // may be linked with has a function for it.
         let taken = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
@@ -201,7 +202,7 @@ impl Shard {
     }
 }
 
-/// Rounded up, never down to a busy loop; what does not fit waits as long as the call can.
+/// Rounded up, so that a short wait is no busy loop; a wait that is too long for the call is capped.
 fn whole_millis(timeout: Duration) -> c_int {
     c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
 }
@@ -210,11 +211,11 @@ fn count(taken: libc::c_long) -> io::Result<usize> {
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
-/// What the kernel's event means for the word. RDHUP is the end of the peer's half alone; HUP is
+/// The flags of the word for the kernel's event. RDHUP is the end of the peer's half alone; HUP is
 /// the end of both.
 #[inline]
 fn bits(events: u32) -> Bits {
-    // Nearly all events say this and no more.
+    // Nearly all events are this alone.
     if events == libc::EPOLLIN as u32 {
         return Bits::READABLE;
     }
@@ -232,12 +233,12 @@ const MEANINGS: [(c_int, Bits); 6] = [
     (libc::EPOLLOUT, Bits::WRITABLE),
     (libc::EPOLLPRI, Bits::URGENT_DATA),
     (libc::EPOLLRDHUP, Bits::READ_END),
-    (libc::EPOLLHUP, Bits::READ_END.and(Bits::WRITE_END)),
+    (libc::EPOLLHUP, Bits::READ_END.union(Bits::WRITE_END)),
     (libc::EPOLLERR, Bits::FAILED),
 ];
 
-/// Whether this kernel refused the wait in nanoseconds. Set once by whoever finds out, never
-/// cleared: kernels do not learn.
+/// Whether this kernel refused the wait in nanoseconds. Set by the first thread that is refused,
+/// never cleared: the kernel does not change while the program runs.
 static NO_NANOSECONDS: AtomicBool = AtomicBool::new(false);
 
 #[cfg(all(test, not(heist_loom)))]
@@ -253,14 +254,14 @@ mod tests {
     fn rdhup_is_not_hup() {
         let half = bits((libc::EPOLLIN | libc::EPOLLRDHUP) as u32);
         assert_eq!(half, Bits::READ_END);
-        assert!(!half.meets(Bits::WRITABLE));
+        assert!(!half.intersects(Bits::WRITABLE));
         assert_eq!(bits(libc::EPOLLHUP as u32), Bits::READ_END | Bits::WRITE_END);
     }
 
     #[test]
     fn error_alone_makes_both_directions_ready() {
         let error = bits(libc::EPOLLERR as u32);
-        assert!(error.meets(Bits::READABLE) && error.meets(Bits::WRITABLE));
+        assert!(error.intersects(Bits::READABLE) && error.intersects(Bits::WRITABLE));
     }
 
     #[test]
@@ -296,7 +297,7 @@ mod tests {
         let shard = Shard::new().unwrap();
         let mut buffer = [const { MaybeUninit::uninit() }; 1];
         shard.wake().unwrap();
-        assert_eq!(shard.wait_nanos(&mut buffer, super::super::FAR).unwrap(), 1);
+        assert_eq!(shard.wait_nanos(&mut buffer, crate::backend::FAR).unwrap(), 1);
         shard.wake().unwrap();
         assert_eq!(shard.wait_millis(&mut buffer, c_int::MAX).unwrap(), 1);
     }
