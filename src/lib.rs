@@ -16,8 +16,8 @@ pub use heist_net::http;
 pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
-    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, ShutdownReport, WorkerMetrics,
-    coop, metrics, spawn, spawn_blocking, time, yield_now,
+    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, PerWorker, ShutdownReport,
+    WorkerMetrics, coop, metrics, spawn, spawn_blocking, time, yield_now,
 };
 
 /// Tasks: how to name, join and abort them, and how to call foreign code without unwinding.

@@ -13,8 +13,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use crate::clock::Instant;
 use crate::context;
+pub use crate::context::PollInfo;
 
 /// Spends one operation of the current poll's budget.
 ///
@@ -113,8 +113,8 @@ pub fn poll_closing() -> Poll<()> {
 /// ```
 /// # use std::task::{Context, Poll};
 /// fn poll_my_machine(cx: &mut Context<'_>) -> Poll<()> {
-///     let step = std::task::ready!(heist_scheduler::coop::poll_step(cx));
-///     println!("this happens at {:?}", step.now());
+///     let info = std::task::ready!(heist_scheduler::coop::poll_info(cx));
+///     println!("this happens at {:?}", info.now());
 ///     Poll::Ready(())
 /// }
 /// ```
@@ -123,42 +123,8 @@ pub fn poll_closing() -> Poll<()> {
 ///
 /// Outside a runtime, since there is no clock to ask.
 #[inline(always)]
-pub fn poll_step(cx: &mut Context<'_>) -> Poll<Step> {
-    context::step(cx).unwrap_or_else(|| context::no_runtime("coop::poll_step()"))
-}
-
-/// What is known of the poll under way; made by [`poll_step`].
-///
-/// It is good for that poll. Kept longer, it is only out of date.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    now: Instant,
-    /// Where the runtime of the worker is, and the worker's number in it. The address 0, which is
-    /// nobody's, off the workers.
-    runtime: usize,
-    worker: usize,
-}
-
-impl Step {
-    pub(crate) fn on_worker(now: Instant, runtime: *const (), worker: usize) -> Step {
-        Step { now, runtime: runtime.addr(), worker }
-    }
-
-    pub(crate) fn off_the_workers(now: Instant) -> Step {
-        Step { now, runtime: 0, worker: 0 }
-    }
-
-    /// When the poll began; see [`Instant::of_poll`].
-    #[inline]
-    pub fn now(self) -> Instant {
-        self.now
-    }
-
-    /// The number of the worker, if it is one of the runtime at this address.
-    #[inline]
-    pub(crate) fn worker_of(self, runtime: *const ()) -> Option<usize> {
-        (self.runtime == runtime.addr()).then_some(self.worker)
-    }
+pub fn poll_info(cx: &mut Context<'_>) -> Poll<PollInfo> {
+    context::poll_info(cx).unwrap_or_else(|| context::no_runtime("coop::poll_info()"))
 }
 
 /// Lets every other runnable task of this worker run once before going on.

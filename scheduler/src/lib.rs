@@ -59,6 +59,7 @@ pub use coop::{YieldNow, yield_now};
 pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};
 pub use runtime::builder::{Builder, StartError};
+pub use runtime::per_worker::PerWorker;
 pub use runtime::spawn::{TaskBuilder, spawn, spawn_blocking};
 pub use runtime::{EnterGuard, Handle, Runtime, ShutdownReport};
 pub use task::{AbortHandle, JoinError, JoinHandle};

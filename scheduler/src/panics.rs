@@ -23,11 +23,43 @@
 //! Those with a [`Place`] are counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics).
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Waker;
 
-use crate::context;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+thread_local! {
+    /// Where panics that are caught on this thread are counted: for the runtime that it is inside.
+    /// Never dropped, so that it can be asked in destructors of the thread's data, too.
+    static COUNTER: ManuallyDrop<RefCell<Option<Arc<CaughtPanics>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// Panics of foreign code that were caught in one runtime. Relaxed: a statistic.
+#[derive(Debug)]
+pub(crate) struct CaughtPanics(AtomicU64);
+
+impl CaughtPanics {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for CaughtPanics {
+    fn default() -> Self {
+        CaughtPanics(AtomicU64::new(0))
+    }
+}
+
+/// The current thread has entered or left a runtime: its panics are counted there from now on.
+pub(crate) fn count_in(counter: Option<Arc<CaughtPanics>>) {
+    let before = COUNTER.with(|current| current.replace(counter));
+    drop(before);
+}
 
 /// Which foreign code ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +175,11 @@ pub(crate) fn log(code: impl FnOnce()) {
 
 #[cold]
 fn report(place: Place, payload: Box<dyn Any + Send>) {
-    context::count_caught_panic();
+    COUNTER.with(|counter| {
+        if let Some(counter) = &*counter.borrow() {
+            counter.0.fetch_add(1, Ordering::Relaxed);
+        }
+    });
     log(|| tracing::error!(%place, message = message(&*payload), "caught a panic"));
     discard(payload);
 }

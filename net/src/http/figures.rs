@@ -4,7 +4,8 @@ use std::time::Duration;
 use std::{array, fmt, iter};
 
 use heist_scheduler::Handle;
-use heist_scheduler::metrics::{Counter, Histogram, PerWorker, Scale, Snapshot};
+use heist_scheduler::PerWorker;
+use heist_scheduler::metrics::{Counter, Histogram, Scale, Snapshot};
 use hyper::StatusCode;
 
 use crate::server::HttpMetrics;

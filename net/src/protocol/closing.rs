@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::Direction;
-use heist_scheduler::coop::{self, Step};
+use heist_scheduler::coop::{self, PollInfo};
 use heist_scheduler::time::Instant;
 
 use super::Protocol;
@@ -61,9 +61,9 @@ impl<P: Protocol> Connection<P> {
     /// What the peer has not taken is charged as that of an open connection is, and has as much right
     /// to be there.
     fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
-        let step = ready!(coop::poll_step(cx));
-        match self.send_backlog(step.now(), cx) {
-            Ok(sent) => self.host.count(step, 0, sent),
+        let info = ready!(coop::poll_info(cx));
+        match self.send_backlog(info.now(), cx) {
+            Ok(sent) => self.host.count(info, 0, sent),
             Err(error) => return Poll::Ready(Err(Closed::lost(error))),
         }
         if let Err(stop) = self.account() {
@@ -72,7 +72,7 @@ impl<P: Protocol> Connection<P> {
         if self.backlog() == 0 {
             return Poll::Ready(Ok(()));
         }
-        let late = self.timer.arm(self.deadline, step.now(), cx);
+        let late = self.timer.arm(self.deadline, info.now(), cx);
         late.map(|()| Err(Closed::NotFlushed))
     }
 
@@ -91,12 +91,12 @@ impl<P: Protocol> Connection<P> {
         let Some(mut linger) = self.kept().linger.take() else { return Poll::Ready(()) };
         let (mut over, mut waits) = (false, false);
         let polled = linger.poll(|| {
-            let step = ready!(coop::poll_step(cx));
-            over = self.deadline <= step.now();
+            let info = ready!(coop::poll_info(cx));
+            over = self.deadline <= info.now();
             if over {
                 return Poll::Pending;
             }
-            let polled = self.poll_discard(step, cx);
+            let polled = self.poll_discard(info, cx);
             waits = polled.is_pending();
             polled
         });
@@ -110,7 +110,7 @@ impl<P: Protocol> Connection<P> {
         Poll::Pending
     }
 
-    fn poll_discard(&self, step: Step, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_discard(&self, info: PollInfo, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             let drain =
                 ready!(driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)))?;
@@ -119,7 +119,7 @@ impl<P: Protocol> Connection<P> {
                 outcome => {
                     drop(drain);
                     if let Ok(count) = outcome {
-                        self.host.count(step, count, 0);
+                        self.host.count(info, count, 0);
                     }
                     return Poll::Ready(outcome);
                 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
-use heist_scheduler::coop::Step;
+use heist_scheduler::coop::PollInfo;
 use heist_scheduler::time::Instant;
 
 use super::connection::Connection;
@@ -62,13 +62,13 @@ impl Host {
 
     /// Counts bytes that passed through the socket.
     #[inline]
-    pub(super) fn count(&self, step: Step, read: usize, written: usize) {
+    pub(super) fn count(&self, info: PollInfo, read: usize, written: usize) {
         let meter = match self {
             Host::Seated(stay) => Some(stay.server().meter()),
             Host::Alone(own) => own.as_ref().and_then(|own| own.meter.as_ref()),
         };
         if let Some(meter) = meter {
-            meter.count(step, read, written);
+            meter.count(info, read, written);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{self, Poll, ready};
 
-use heist_scheduler::coop::{self, Step};
+use heist_scheduler::coop::{self, PollInfo};
 use heist_scheduler::time::Instant;
 
 use super::connection::{Connection, Flow, Phase};
@@ -75,20 +75,20 @@ impl<P: Protocol> Connection<P> {
     /// On the usual way one read finds whole messages, one write takes all answers, and nothing is
     /// kept. That way is inline from here on down; whatever else can happen is out of line.
     pub(super) fn poll_open(&mut self, cx: &mut task::Context<'_>) -> Poll<Stop> {
-        let step = ready!(coop::poll_step(cx));
-        scratch::lend(|buffers| self.go_round(step, buffers, cx))
+        let info = ready!(coop::poll_info(cx));
+        scratch::lend(|buffers| self.go_round(info, buffers, cx))
     }
 
     #[inline]
     fn go_round(
         &mut self,
-        step: Step,
+        info: PollInfo,
         buffers: &mut Buffers,
         cx: &mut task::Context<'_>,
     ) -> Poll<Stop> {
         let limits = self.bounds();
         let mut round = Round {
-            now: step.now(),
+            now: info.now(),
             output: &mut buffers.output,
             orders: Orders::default(),
             capacity: limits.high().saturating_sub(self.backlog()),
@@ -104,7 +104,7 @@ impl<P: Protocol> Connection<P> {
             stop => stop,
         };
         let stop = done.map_err(|stop| self.stop(stop, &mut round, cx));
-        self.host.count(step, round.read, round.written);
+        self.host.count(info, round.read, round.written);
         if let Err(stop) = stop {
             return Poll::Ready(stop);
         }

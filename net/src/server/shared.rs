@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use heist_scheduler::Handle;
-use heist_scheduler::metrics::{Counter, PerWorker};
+use heist_scheduler::PerWorker;
+use heist_scheduler::metrics::Counter;
 
 use super::connections::Connections;
 use super::limits::Limits;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use heist_scheduler::Handle;
-use heist_scheduler::coop::Step;
-use heist_scheduler::metrics::{Counter, PerWorker};
+use heist_scheduler::PerWorker;
+use heist_scheduler::coop::PollInfo;
+use heist_scheduler::metrics::Counter;
 
 /// Counts the bytes that are read from and written to many sockets, each worker on cache lines of
 /// its own.
@@ -41,10 +42,10 @@ impl Meter {
         self.bytes.with(|bytes| bytes.read.add(count as u64));
     }
 
-    /// Counts both directions of one step of a task.
+    /// Counts both directions of one info of a task.
     #[inline]
-    pub(crate) fn count(&self, step: Step, read: usize, written: usize) {
-        self.bytes.at(step, |bytes| {
+    pub(crate) fn count(&self, info: PollInfo, read: usize, written: usize) {
+        self.bytes.at(info, |bytes| {
             bytes.read.add(read as u64);
             bytes.written.add(written as u64);
         });

@@ -11,13 +11,13 @@
 mod line;
 mod pool;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_task::ScheduleInfo;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::Instant;
+use crate::context::{self, RuntimeContext};
 use crate::metrics::Histogram;
-use crate::runtime::{Handle, WeakHandle};
 use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry};
 use crate::threads::tracker::Exits;
 use pool::Pool;
@@ -26,8 +26,7 @@ pub(crate) use pool::{Bounds, Load};
 pub(crate) struct Blocking {
     work: Arc<Pool>,
     lookups: Arc<Pool>,
-    /// The runtime that these belong to; set once, when that is made.
-    runtime: OnceLock<WeakHandle>,
+    runtime: Arc<RuntimeContext>,
 }
 
 /// Which of the two pools.
@@ -40,7 +39,7 @@ pub(crate) enum Kind {
 impl Blocking {
     /// `thread_name` is what the names of all threads begin with.
     pub(crate) fn new(
-        clock: &Clock,
+        runtime: &Arc<RuntimeContext>,
         work: Bounds,
         lookups: Bounds,
         thread_name: &str,
@@ -48,15 +47,10 @@ impl Blocking {
     ) -> Arc<Self> {
         let pool = |bounds, kind| {
             let thread_name = format!("{thread_name}-{kind}");
-            Pool::new(clock.clone(), bounds, thread_name, Arc::clone(exits))
+            Pool::new(Arc::clone(runtime), bounds, thread_name, Arc::clone(exits))
         };
         let (work, lookups) = (pool(work, "blocking"), pool(lookups, "lookup"));
-        Arc::new(Blocking { work, lookups, runtime: OnceLock::new() })
-    }
-
-    pub(crate) fn set_runtime(&self, runtime: WeakHandle) {
-        let set = self.runtime.set(runtime);
-        debug_assert!(set.is_ok(), "the pools belong to one runtime");
+        Arc::new(Blocking { work, lookups, runtime: Arc::clone(runtime) })
     }
 
     /// The registry of both pools' tasks, which has room for all that run and wait.
@@ -70,7 +64,6 @@ impl Blocking {
         &self,
         kind: Kind,
         registry: &Arc<TaskRegistry>,
-        handle: &Handle,
         info: &SpawnInfo,
         work: W,
     ) -> JoinHandle<T>
@@ -80,7 +73,7 @@ impl Blocking {
     {
         let admission = TaskRegistry::admit(registry, info);
         let queue = |task| {
-            self.pool(kind).push(task, handle).map_err(|refusal| {
+            self.pool(kind).push(task).map_err(|refusal| {
                 registry.take_back_spawned(refusal);
                 Refused::new(registry, info, refusal)
             })
@@ -129,6 +122,6 @@ impl Owner for Blocking {
     }
 
     fn run_inside(&self, code: &mut dyn FnMut()) {
-        WeakHandle::run_inside(self.runtime.get(), code);
+        context::run_inside(&self.runtime, code);
     }
 }

@@ -12,17 +12,16 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::line::Line;
-use crate::clock::{Clock, Instant};
-use crate::context::{self, Context};
+use crate::clock::Instant;
+use crate::context::{self, Context, RuntimeContext};
 use crate::metrics::{Histogram, Scale};
 use crate::panics::{self, Place};
-use crate::runtime::Handle;
 use crate::task::{Refusal, Task, WakeStamp};
 use crate::threads;
 use crate::threads::tracker::{Exits, Presence};
 
 pub(super) struct Pool {
-    clock: Clock,
+    runtime: Arc<RuntimeContext>,
     bounds: Bounds,
     thread_name: String,
     exits: Arc<Exits>,
@@ -71,7 +70,7 @@ struct NewThread {
 
 impl Pool {
     pub(super) fn new(
-        clock: Clock,
+        runtime: Arc<RuntimeContext>,
         bounds: Bounds,
         thread_name: String,
         exits: Arc<Exits>,
@@ -79,7 +78,7 @@ impl Pool {
         let state =
             State { line: Line::new(), idle: 0, threads: 0, started: 0, refused: 0, closed: false };
         Arc::new(Pool {
-            clock,
+            runtime,
             bounds,
             thread_name,
             exits,
@@ -95,12 +94,12 @@ impl Pool {
     }
 
     /// Queues a task and sees to it that a thread comes to it; a task that is refused is dropped.
-    pub(super) fn push(self: &Arc<Self>, task: Task, handle: &Handle) -> Result<(), Refusal> {
+    pub(super) fn push(self: &Arc<Self>, task: Task) -> Result<(), Refusal> {
         let (key, serial) = (task.metadata().key(), task.metadata().serial());
         let Some(new) = self.enqueue(task)? else {
             return Ok(());
         };
-        let Err(error) = self.start(new, handle) else {
+        let Err(error) = self.start(new) else {
             return Ok(());
         };
         let stranded = self.count_missing_thread(&error);
@@ -109,7 +108,7 @@ impl Pool {
     }
 
     fn enqueue(&self, task: Task) -> Result<Option<NewThread>, Refusal> {
-        task.metadata().stamp_wake(WakeStamp::new(self.clock.now(), false));
+        task.metadata().stamp_wake(WakeStamp::new(self.runtime.clock.now(), false));
         let mut state = self.state.lock();
         let waiting = state.line.len();
         let refusal = if state.closed {
@@ -137,13 +136,14 @@ impl Pool {
         Ok(new)
     }
 
-    fn start(self: &Arc<Self>, new: NewThread, handle: &Handle) -> io::Result<()> {
+    fn start(self: &Arc<Self>, new: NewThread) -> io::Result<()> {
         let NewThread { number, mut presence } = new;
-        let (pool, handle) = (Arc::clone(self), handle.clone());
+        // There is one: the caller, which queues work, has a handle.
+        let (pool, runtime) = (Arc::clone(self), self.runtime.upgrade());
         let name = format!("{}-{number}", self.thread_name);
         let thread = threads::spawn(name, move || {
             presence.begin();
-            let scope = context::enter(Context::Entered(handle));
+            let scope = runtime.map(|runtime| context::enter(Context::Entered(runtime)));
             pool.work();
             drop(scope);
             drop(presence);
@@ -213,7 +213,7 @@ impl Pool {
     /// Under the lock of the state. Blocking work pays for a look at the clock of its own.
     fn note_wait(&self, task: &Task) {
         if cfg!(feature = "metrics") {
-            self.wait.record_time(self.clock.now() - task.metadata().woken().at());
+            self.wait.record_time(self.runtime.clock.now() - task.metadata().woken().at());
         }
     }
 
@@ -276,13 +276,17 @@ mod tests {
     use std::panic::Location;
 
     use super::*;
+    use crate::clock::Clock;
     use crate::task::{
         Admission, JoinHandle, NoOwner, Refused, SpawnInfo, TaskRegistry, launch_with, unguarded,
     };
+    use crate::wheel::TimerQueue;
 
     fn pool(threads: usize, queued: usize) -> Arc<Pool> {
         let bounds = Bounds { threads, queued };
-        Pool::new(Clock::manual().0, bounds, "test".to_owned(), Arc::default())
+        let timers = Arc::new(TimerQueue::new(None));
+        let runtime = Arc::new(RuntimeContext::new(Clock::manual().0, timers));
+        Pool::new(runtime, bounds, "test".to_owned(), Arc::default())
     }
 
     fn registry() -> Arc<TaskRegistry> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count with one writer at a time: no read-modify-write, so it costs a load and a store.
 ///
-/// Keep it in [`PerWorker`](super::PerWorker), which see to the one writer. Two that add at once do no
+/// Keep it in [`PerWorker`](crate::PerWorker), which see to the one writer. Two that add at once do no
 /// harm but to the count.
 ///
 /// ```

@@ -1,5 +1,7 @@
 //! What a worker counts, on lines that it alone writes.
 
+use std::sync::Arc;
+
 use super::Counter;
 use crate::park::Harvest;
 
@@ -17,7 +19,8 @@ pub(crate) struct Counters {
     pub(crate) steal_hits: Counter,
     pub(crate) steal_misses: Counter,
     pub(crate) stolen_tasks: Counter,
-    pub(crate) budget_yields: Counter,
+    /// Shared with the worker's `PollContext`, which counts them.
+    pub(crate) budget_yields: Arc<Counter>,
     pub(crate) timers_fired: Counter,
     pub(crate) lane_errors: Counter,
     pub(crate) long_polls: Counter,

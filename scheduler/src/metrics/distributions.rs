@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{Histogram, Scale};
 use crate::clock::Instant;
-use crate::task::WakeStamp;
 
 /// Histograms of one worker.
 #[derive(Debug)]
@@ -34,11 +33,11 @@ impl Distributions {
         }
     }
 
-    /// A task that was woken at `stamp` begins to run.
+    /// A task that was woken at `woken`, by an event or not, begins to run.
     #[inline]
-    pub(crate) fn runs(&self, stamp: WakeStamp, now: Instant) {
-        let histogram = if stamp.by_event() { &self.event_wait } else { &self.other_wait };
-        histogram.record(now.nanos_since(stamp.at()));
+    pub(crate) fn runs(&self, woken: Instant, by_event: bool, now: Instant) {
+        let histogram = if by_event { &self.event_wait } else { &self.other_wait };
+        histogram.record(now.nanos_since(woken));
     }
 
     /// Polls so far.

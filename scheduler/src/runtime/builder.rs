@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
-use crate::context::{self, Context};
+use crate::context::{self, Context, RuntimeContext};
 use crate::monitor::overload::Rule;
 use crate::monitor::{Monitor, Watch};
 use crate::panics::{self, Place};
@@ -19,8 +19,8 @@ use crate::threads::tracker::Exits;
 use crate::wake::MAX_WORKERS;
 use crate::wake::estimate::{BUDGET, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::wheel::TimerQueue;
-use crate::worker::Worker;
 use crate::worker::shared::Core;
+use crate::worker::{Worker, WorkerParts};
 
 /// Settings of a [`Runtime`].
 ///
@@ -246,36 +246,43 @@ impl Builder {
                 }
             });
             let shared_timers = Arc::new(TimerQueue::new(Some(alarm)));
-            Core::new(park, self.clock.clone(), queues, self.budget, shared_timers, watch)
+            let runtime = Arc::new(RuntimeContext::new(self.clock.clone(), shared_timers));
+            Core::new(park, runtime, queues, self.budget, watch)
         })
     }
 
     fn handle(&self, core: &Arc<Core>) -> Handle {
         let exits = Arc::new(Exits::default());
+        let (core, context) = (Arc::clone(core), Arc::clone(&core.runtime));
         let blocking =
-            Blocking::new(&self.clock, self.blocking, self.lookups, &self.thread_name, &exits);
-        // One a worker; some for everybody else, which share a bound; then the blocking pool's.
-        let foreign = FOREIGN_HOMES.min(self.max_tasks);
+            Blocking::new(&context, self.blocking, self.lookups, &self.thread_name, &exits);
+        // One a worker; some for all other threads, which share a bound; then the blocking pool's.
+        let foreign = FOREIGN_REGISTRIES.min(self.max_tasks);
         let shares = (0..foreign).map(|registry| (self.max_tasks + registry) / foreign);
         let registries: Box<[_]> = std::iter::repeat_n(self.max_tasks, self.workers)
             .chain(shares)
             .enumerate()
-            .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(core) as _))
+            .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(&core) as _))
             .collect();
         let blocking_registry = blocking.registry(registries.len() as u32);
-        let core = Arc::clone(core);
-        Handle::new(Parts { core, registries, blocking, blocking_registry, exits })
+        Handle::new(Parts { context, core, registries, blocking, blocking_registry, exits })
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
         let (outcomes, hooks_done) = mpsc::channel();
         for (index, queue) in queues.into_iter().enumerate() {
-            let (own, hooks, outcomes) = (handle.clone(), self.hooks.clone(), outcomes.clone());
-            let runtime = handle.clone();
-            let seed = self.seed.wrapping_add(index as u64);
+            let (hooks, outcomes) = (self.hooks.clone(), outcomes.clone());
+            let runtime = handle.to_ref();
+            let parts = WorkerParts {
+                core: Arc::clone(handle.core()),
+                registry: Arc::clone(handle.worker_registry(index)),
+                index,
+                queue,
+                seed: self.seed.wrapping_add(index as u64),
+            };
             let name = format!("{}-{index}", self.thread_name);
             handle.start_thread(name.clone(), move || {
-                let worker = Worker::new(own, index, queue, seed);
+                let worker = Worker::new(runtime.clone(), parts);
                 if let Some(outcome) = hooks.run_start(&name) {
                     let failed = outcome.is_err();
                     // It is not heard where `start` has given up.
@@ -346,6 +353,6 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Homes of tasks that are spawned off the workers, at most. By one thread, or by eight, on 2 CPUs: 4
+/// Registries of tasks that are spawned off the workers, at most. By one thread, or by eight, on 2 CPUs: 4
 /// were better than 1, and 8 than 4.
-const FOREIGN_HOMES: usize = 8;
+const FOREIGN_REGISTRIES: usize = 8;

@@ -1,6 +1,8 @@
 //! A running scheduler: its handle, and its orderly end.
 
 pub(crate) mod builder;
+pub(crate) mod per_worker;
+mod snapshot;
 pub(crate) mod spawn;
 
 use std::future::Future;
@@ -14,7 +16,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::blocking::{Blocking, Kind};
 use crate::clock::Clock;
-use crate::context::{self, Context, Refusals};
+use crate::context::{self, Context, Opaque, Refusals, RuntimeContext, RuntimeRef};
 use crate::metrics::Metrics;
 use crate::panics::{self, Place};
 use crate::park::Park;
@@ -23,7 +25,9 @@ use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, Task
 use crate::threads::tracker::{BlockedThreads, Exits};
 use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
-use crate::worker::shared::{self, Core};
+use crate::worker::current;
+use crate::worker::schedule::schedule;
+use crate::worker::shared::Core;
 
 /// A running scheduler with its threads; made by [`Builder`](crate::Builder).
 ///
@@ -40,6 +44,7 @@ pub struct Runtime {
 
 /// What a runtime is made of.
 pub(crate) struct Parts {
+    pub(crate) context: Arc<RuntimeContext>,
     pub(crate) core: Arc<Core>,
     pub(crate) registries: Box<[Arc<TaskRegistry>]>,
     pub(crate) blocking: Arc<Blocking>,
@@ -53,6 +58,7 @@ pub(crate) struct Parts {
 pub struct Handle(Arc<Inner>);
 
 pub(crate) struct Inner {
+    pub(crate) context: Arc<RuntimeContext>,
     pub(crate) core: Arc<Core>,
     /// One a worker, and the rest for tasks spawned off the workers.
     pub(crate) registries: Box<[Arc<TaskRegistry>]>,
@@ -64,10 +70,6 @@ pub(crate) struct Inner {
     /// Threads in `block_on`, which a shutdown wakes.
     blocked: BlockedThreads,
 }
-
-/// A [`Handle`] that does not keep its runtime's memory.
-#[derive(Clone)]
-pub(crate) struct WeakHandle(Weak<Inner>);
 
 /// The current thread is inside a runtime until this is dropped; see [`Handle::enter`].
 #[must_use = "the runtime is left when this is dropped"]
@@ -158,8 +160,9 @@ impl Drop for Runtime {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { core, registries, blocking, blocking_registry, exits } = parts;
+        let Parts { context, core, registries, blocking, blocking_registry, exits } = parts;
         let inner = Arc::new(Inner {
+            context,
             core,
             registries,
             foreign_turn: CachePadded::new(AtomicUsize::new(0)),
@@ -168,9 +171,8 @@ impl Handle {
             exits,
             blocked: BlockedThreads::default(),
         });
-        let weak = WeakHandle(Arc::downgrade(&inner));
-        inner.blocking.set_runtime(weak.clone());
-        inner.core.set_runtime(weak);
+        let weak: Weak<Inner> = Arc::downgrade(&inner);
+        inner.context.set_runtime(weak);
         Handle(inner)
     }
 
@@ -191,7 +193,8 @@ impl Handle {
     /// Like [`current`](Handle::current), but `None` outside a runtime.
     #[must_use]
     pub fn try_current() -> Option<Handle> {
-        context::handle()
+        let inner = context::with_runtime(Arc::clone)?.downcast::<Inner>().ok()?;
+        Some(Handle(inner))
     }
 
     /// Puts the current thread inside this runtime until the guard is dropped.
@@ -204,7 +207,7 @@ impl Handle {
     /// The guard's drop, if a younger guard is still alive: drop them in the reverse order of their
     /// making.
     pub fn enter(&self) -> EnterGuard {
-        EnterGuard { _scope: context::enter_guarded(Context::Entered(self.clone())) }
+        EnterGuard { _scope: context::enter_guarded(Context::Entered(self.to_ref())) }
     }
 
     /// Spawns a task onto this runtime; see [`spawn`](crate::spawn).
@@ -230,7 +233,7 @@ impl Handle {
 
     /// Enters the runtime for code of heist's own.
     fn scope(&self) -> context::Scope {
-        context::enter(Context::Entered(self.clone()))
+        context::enter(Context::Entered(self.to_ref()))
     }
 
     /// Runs `future` on the current thread until it is done, inside this runtime.
@@ -248,7 +251,7 @@ impl Handle {
              await the future, spawn it, or move the call into spawn_blocking"
         );
         let _scope = self.scope();
-        let refusals = Refusals::watch(self);
+        let refusals = Refusals::watch(&self.0.context);
         let thread = self.0.blocked.add();
         let waker = Waker::from(Arc::clone(thread.parker()));
         let mut cx = TaskContext::from_waker(&waker);
@@ -296,14 +299,14 @@ impl Handle {
     /// The clock this runtime goes by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.0.core.clock
+        &self.0.context.clock
     }
 
     /// Whether the runtime has begun to shut down.
     #[must_use]
     #[inline]
     pub fn is_shutting_down(&self) -> bool {
-        self.0.core.closing()
+        self.0.context.is_closing()
     }
 
     /// Whether new work had better be refused: every worker is busy, and what arrives has waited
@@ -340,12 +343,18 @@ impl Handle {
         &self.0.core
     }
 
-    pub(crate) fn shared_timers(&self) -> &Arc<TimerQueue> {
-        &self.0.core.shared_timers
+    pub(crate) fn context(&self) -> &RuntimeContext {
+        &self.0.context
     }
 
-    pub(crate) fn same_runtime(&self, other: &Handle) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    /// What the lower layers hold of the runtime.
+    pub(crate) fn to_ref(&self) -> RuntimeRef {
+        let runtime: Arc<Opaque> = Arc::clone(&self.0) as _;
+        RuntimeRef::new(Arc::clone(&self.0.context), runtime)
+    }
+
+    pub(crate) fn shared_timers(&self) -> &Arc<TimerQueue> {
+        &self.0.context.shared_timers
     }
 
     pub(crate) fn launch<F>(&self, info: SpawnInfo, future: F) -> JoinHandle<F::Output>
@@ -353,7 +362,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.admit(&info), future, shared::schedule)
+        task::launch(self.admit(&info), future, schedule)
     }
 
     pub(crate) fn launch_blocking<T, W>(
@@ -366,37 +375,19 @@ impl Handle {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.0.blocking.launch(kind, &self.0.blocking_registry, self, info, work)
+        self.0.blocking.launch(kind, &self.0.blocking_registry, info, work)
     }
 
     /// Takes a place for a task that the current thread spawns.
     fn admit(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
-        match context::worker_index_in(self) {
+        match context::worker_index_in(&self.0.context) {
             Some(worker) => TaskRegistry::admit(self.worker_registry(worker), info),
-            None => self.admit_foreign(info),
+            None => self.0.admit_foreign(info),
         }
     }
 
     pub(crate) fn worker_registry(&self, worker: usize) -> &Arc<TaskRegistry> {
         &self.0.registries[worker]
-    }
-
-    /// Takes a place for a task that is spawned off the workers: in one registry after the other, since
-    /// who spawns would always meet at the lock of a single one the workers that end what was spawned
-    /// before.
-    pub(crate) fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
-        let registries = &self.0.registries[self.workers()..];
-        let turn = self.0.foreign_turn.fetch_add(1, Ordering::Relaxed);
-        let (later, next) = registries.split_at(turn % registries.len());
-        for registry in next.iter().chain(later) {
-            match TaskRegistry::try_admit(registry, info) {
-                Ok(admission) => return Ok(admission),
-                Err(Refusal::Full { .. }) => {}
-                Err(refusal) => return Err(Refused::new(registry, info, refusal)),
-            }
-        }
-        let bound = registries.iter().map(|registry| registry.bound()).sum();
-        Err(Refused::new(&registries[0], info, Refusal::Full { bound }))
     }
 
     fn all_registries(&self) -> impl Iterator<Item = &Arc<TaskRegistry>> {
@@ -407,11 +398,11 @@ impl Handle {
         let timeout = if self.0.exits.is_one_of_them() { Duration::ZERO } else { timeout };
         let started = std::time::Instant::now();
         let left = || timeout.saturating_sub(started.elapsed());
-        let _inside = (!context::is_inside(self)).then(|| self.scope());
+        let _inside = (!context::is_inside(&self.0.context)).then(|| self.scope());
 
         // Refuse new tasks first, so that the ones to be dropped only get fewer.
         self.all_registries().for_each(|registry| registry.close());
-        self.0.core.begin_closing();
+        self.0.context.begin_closing();
         self.end_waits();
         // Before threads are waited for, since a thread may wait for what a task owns.
         self.drop_tasks();
@@ -436,7 +427,7 @@ impl Handle {
         for worker in &core.workers {
             wakers.extend(worker.timers.close());
         }
-        wakers.extend(core.shared_timers.close());
+        wakers.extend(core.runtime.shared_timers.close());
         core.notify_if_idle(Trigger::Shutdown);
         core.watch.interrupt();
         self.0.blocking.close();
@@ -454,13 +445,23 @@ impl Handle {
     }
 }
 
-impl WeakHandle {
-    /// Runs `code` inside this runtime if it still exists.
-    pub(crate) fn run_inside(runtime: Option<&WeakHandle>, code: &mut dyn FnMut()) {
-        let handle = runtime.and_then(|runtime| runtime.0.upgrade()).map(Handle);
-        let _inside =
-            handle.filter(|handle| !context::is_inside(handle)).map(|handle| handle.scope());
-        code();
+impl Inner {
+    /// Takes a place for a task that is spawned off the workers: in one registry after the other, since
+    /// who spawns would always meet at the lock of a single one the workers that end what was spawned
+    /// before.
+    fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+        let registries = &self.registries[self.core.workers.len()..];
+        let turn = self.foreign_turn.fetch_add(1, Ordering::Relaxed);
+        let (later, next) = registries.split_at(turn % registries.len());
+        for registry in next.iter().chain(later) {
+            match TaskRegistry::try_admit(registry, info) {
+                Ok(admission) => return Ok(admission),
+                Err(Refusal::Full { .. }) => {}
+                Err(refusal) => return Err(Refused::new(registry, info, refusal)),
+            }
+        }
+        let bound = registries.iter().map(|registry| registry.bound()).sum();
+        Err(Refused::new(&registries[0], info, Refusal::Full { bound }))
     }
 }
 
@@ -471,8 +472,20 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let Some(admission) = context::admit(&info) else { outside_of_a_runtime() };
-    task::launch(admission, future, shared::schedule)
+    let Some(admission) = admit_here(&info) else { outside_of_a_runtime() };
+    task::launch(admission, future, schedule)
+}
+
+/// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
+/// count all workers share.
+#[inline]
+fn admit_here(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
+    current::with_worker(|worker| TaskRegistry::admit(worker.registry(), info)).or_else(|| {
+        context::with_runtime(|runtime| {
+            runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info))
+        })
+        .flatten()
+    })
 }
 
 #[cold]

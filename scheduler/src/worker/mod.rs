@@ -2,7 +2,9 @@
 //! whatever order it likes.
 
 pub(crate) mod context;
+pub(crate) mod current;
 mod notify;
+pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod stats;
 
@@ -13,14 +15,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::context::Context;
+use crate::context::RuntimeRef;
 use crate::panics::{self, Place};
 use crate::park::Harvest;
 use crate::queue::LocalQueue;
-use crate::runtime::Handle;
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
-use crate::task::Task;
+use crate::task::{Task, TaskRegistry};
 use crate::wake::ParkKind;
 use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
 use crate::wake::policy::{Action, Trigger, decide, listener_cap};
@@ -45,6 +46,17 @@ pub(crate) struct Worker {
     lessons: Lessons,
 }
 
+/// What a worker is made of.
+pub(crate) struct WorkerParts {
+    pub(crate) core: Arc<Core>,
+    /// Where the tasks belong that it spawns.
+    pub(crate) registry: Arc<TaskRegistry>,
+    pub(crate) index: usize,
+    pub(crate) queue: LocalQueue,
+    /// Of its random choices.
+    pub(crate) seed: u64,
+}
+
 /// What a turn did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -55,11 +67,11 @@ pub(crate) enum Turn {
 }
 
 impl Worker {
-    pub(crate) fn new(handle: Handle, index: usize, queue: LocalQueue, seed: u64) -> Self {
-        let core = Arc::clone(handle.core());
-        let local = Rc::new(Local::new(handle, Arc::clone(&core), index, queue));
+    pub(crate) fn new(runtime: RuntimeRef, parts: WorkerParts) -> Self {
+        let WorkerParts { core, registry, index, queue, seed } = parts;
+        let local = Rc::new(Local::new(runtime, Arc::clone(&core), registry, index, queue));
         Worker {
-            look_by: local.now.get() + TIME_BETWEEN_LOOKS,
+            look_by: local.poll.now.get() + TIME_BETWEEN_LOOKS,
             local,
             core,
             rng: fastrand::Rng::with_seed(seed),
@@ -77,7 +89,7 @@ impl Worker {
     /// A turn that panics, by a fault of the `Park` or of this crate, ends there: the worker goes on
     /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
-        let _scope = crate::context::enter(Context::Worker(Rc::clone(&self.local)));
+        let _scope = current::enter(&self.local);
         self.remote().runs_here();
         let mut last = Instant::ZERO;
         while panics::contain(Place::Worker, || while self.turn() != Turn::Closed {}).is_none() {
@@ -241,8 +253,9 @@ impl Worker {
 
     fn run(&mut self, task: Task) {
         let (started, remote) = (self.now(), self.local.remote());
-        remote.distributions.runs(task.metadata().woken(), started);
-        self.local.refill_budget();
+        let woken = task.metadata().woken();
+        remote.distributions.runs(woken.at(), woken.by_event(), started);
+        self.local.poll.refill_budget();
         remote.begin_poll(started, task.metadata().address());
         task.run();
         remote.end_poll();
@@ -268,7 +281,7 @@ impl Worker {
     #[cold]
     fn fire_due_timers(&mut self, now: Instant) {
         let core = Arc::clone(&self.core);
-        for timers in [&self.remote().timers, &core.shared_timers].map(Arc::clone) {
+        for timers in [&self.remote().timers, &core.runtime.shared_timers].map(Arc::clone) {
             let fired = timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.remote().counters.timers_fired.add(fired as u64);
         }
@@ -401,13 +414,13 @@ impl Worker {
     }
 
     fn now(&self) -> Instant {
-        self.local.now.get()
+        self.local.poll.now.get()
     }
 
     /// Reads the clock, once for everybody who needs the time at this poll boundary.
     fn tick(&self) -> Instant {
         let now = self.core.clock.now();
-        self.local.now.set(now);
+        self.local.poll.now.set(now);
         now
     }
 

@@ -2,20 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_task::ScheduleInfo;
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, Instant};
-use crate::context;
+use crate::context::{self, RuntimeContext};
 use crate::metrics::{Counters, Distributions};
 use crate::monitor::Watch;
 use crate::monitor::overload::Overload;
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
-use crate::runtime::WeakHandle;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::fence;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
 use crate::wake::Sleep;
@@ -25,28 +22,21 @@ use crate::wheel::TimerQueue;
 
 pub(crate) struct Core {
     pub(crate) park: Arc<dyn Park>,
+    pub(crate) runtime: Arc<RuntimeContext>,
+    /// That of the runtime, at hand.
     pub(crate) clock: Clock,
     pub(crate) injector: Injector,
     /// Each by itself, so that a worker holds its own and comes to it without looking it up.
     pub(crate) workers: Box<[Arc<CachePadded<Remote>>]>,
     pub(crate) sleep: Sleep,
-    /// Timers armed off the workers.
-    pub(crate) shared_timers: Arc<TimerQueue>,
     /// The deadline of the shared timers that some sleeper waits for, in nanoseconds.
     ///
     /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
     /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
     pub(crate) timer_watch: AtomicU64,
-    /// Set once, by shutdown, which then empties the queues; whoever queues a task from outside
-    /// looks at it afterwards. Both have a SeqCst fence between, so one sees the other.
-    closing: AtomicBool,
     pub(crate) watch: Watch,
     pub(crate) overload: Overload,
     pub(crate) budget: u32,
-    /// The runtime that this belongs to; set once, when that is made.
-    runtime: OnceLock<WeakHandle>,
-    /// Panics of foreign code that were caught; see `panics`. Relaxed: a statistic.
-    caught_panics: AtomicU64,
 }
 
 /// The part of a worker that others see; written by its owner alone unless it says otherwise.
@@ -68,56 +58,33 @@ pub(crate) struct Remote {
 impl Core {
     pub(crate) fn new(
         park: Arc<dyn Park>,
-        clock: Clock,
+        runtime: Arc<RuntimeContext>,
         workers: Vec<SharedQueue>,
         budget: u32,
-        shared_timers: Arc<TimerQueue>,
         watch: Watch,
     ) -> Self {
-        let (lanes, places, now) = (park.lanes(), park.places(), clock.now());
-        shared_timers.start_at(now);
+        let (lanes, places, now) = (park.lanes(), park.places(), runtime.clock.now());
+        runtime.shared_timers.start_at(now);
         Core {
             sleep: Sleep::new(workers.len(), lanes, places),
             park,
-            clock,
+            clock: runtime.clock.clone(),
+            runtime,
             injector: Injector::new(),
             workers: workers
                 .into_iter()
                 .map(|queue| Arc::new(CachePadded::new(Remote::new(queue, now))))
                 .collect(),
-            shared_timers,
             timer_watch: AtomicU64::new(u64::MAX),
-            closing: AtomicBool::new(false),
             watch,
             overload: Overload::new(lanes),
             budget,
-            runtime: OnceLock::new(),
-            caught_panics: AtomicU64::new(0),
         }
-    }
-
-    pub(crate) fn set_runtime(&self, runtime: WeakHandle) {
-        let set = self.runtime.set(runtime);
-        debug_assert!(set.is_ok(), "a core belongs to one runtime");
-    }
-
-    pub(crate) fn count_caught_panic(&self) {
-        self.caught_panics.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn caught_panics(&self) -> u64 {
-        self.caught_panics.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(crate) fn closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn begin_closing(&self) {
-        self.closing.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `notify_one`, between a push and the load of the flag.
-        fence(Ordering::SeqCst);
+        self.runtime.is_closing()
     }
 
     /// Takes a task from a thread that is none of this runtime's workers.
@@ -155,7 +122,7 @@ impl Core {
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
-        due(&self.shared_timers, now)
+        due(&self.runtime.shared_timers, now)
     }
 
     /// A timer was armed off the workers, earlier than any other there.
@@ -168,7 +135,7 @@ impl Core {
     /// Makes the calling sleeper the one that waits for the shared timers, if nobody waits for a
     /// deadline as early. Returns the deadline it has to wait for.
     pub(crate) fn watch_shared_timers(&self) -> Option<Instant> {
-        let next = self.shared_timers.next()?;
+        let next = self.runtime.shared_timers.next()?;
         let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::Relaxed);
         (next.as_nanos() < before).then_some(next)
     }
@@ -190,7 +157,7 @@ impl Owner for Core {
     }
 
     fn run_inside(&self, code: &mut dyn FnMut()) {
-        WeakHandle::run_inside(self.runtime.get(), code);
+        context::run_inside(&self.runtime, code);
     }
 }
 
@@ -283,21 +250,6 @@ pub(crate) fn due(timers: &TimerQueue, now: Instant) -> bool {
     timers.next().unwrap_or(Instant::FAR_FUTURE) <= now
 }
 
-/// Queues a task of the worker pool; the schedule function of its cell.
-pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
-    // A task of this thread's own runtime stays here: no shared line is touched.
-    if let Some(task) = context::offer(task, info.woken_while_running) {
-        schedule_from_outside(task);
-    }
-}
-
-#[cold]
-fn schedule_from_outside(task: Task) {
-    // The task may be run and gone before this ends.
-    let owner = Arc::clone(task.metadata().registry().owner());
-    owner.schedule(task);
-}
-
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) mod tests {
     use super::*;
@@ -312,6 +264,7 @@ pub(crate) mod tests {
     pub(crate) fn of_workers(clock: Clock, workers: usize) -> Core {
         let queues = (0..workers).map(|_| crate::queue::queue().1).collect();
         let timers = Arc::new(TimerQueue::new(None));
-        Core::new(Idle::new(), clock, queues, 1, timers, Watch::new().unwrap())
+        let runtime = Arc::new(RuntimeContext::new(clock, timers));
+        Core::new(Idle::new(), runtime, queues, 1, Watch::new().unwrap())
     }
 }

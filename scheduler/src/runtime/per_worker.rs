@@ -1,19 +1,18 @@
 //! One set of figures for each worker.
 
-use std::sync::Arc;
-
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::context;
-use crate::coop::Step;
+use crate::coop::PollInfo;
 use crate::runtime::Handle;
 
 /// Figures of one kind: a set for each worker of a runtime, on cache lines of its own, and one for
 /// all other threads.
 ///
 /// ```
-/// use heist_scheduler::metrics::{Counter, PerWorker};
+/// use heist_scheduler::PerWorker;
+/// use heist_scheduler::metrics::Counter;
 ///
 /// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
 /// let served = PerWorker::<Counter>::new(runtime.handle());
@@ -47,29 +46,25 @@ impl<T> PerWorker<T> {
     ///
     /// On a worker of the runtime this takes no lock. `write` must not call this again.
     pub fn with<R>(&self, write: impl FnOnce(&T) -> R) -> R {
-        match context::worker_index_in(&self.runtime) {
+        match context::worker_index_in(self.runtime.context()) {
             Some(index) => write(&self.workers[index]),
             None => write(&self.others.lock()),
         }
     }
 
-    /// As [`with`](PerWorker::with), in a poll that knows its [`Step`] already: then this costs next
+    /// As [`with`](PerWorker::with), in a poll that knows its [`PollInfo`] already: then this costs next
     /// to nothing.
     ///
-    /// A step of another thread, or of an earlier poll, makes the figures inexact and does no other
+    /// One of another thread, or of an earlier poll, makes the figures inexact and does no other
     /// harm.
     #[inline]
-    pub fn at<R>(&self, step: Step, write: impl FnOnce(&T) -> R) -> R {
-        let figures = step.worker_of(self.address()).and_then(|worker| self.workers.get(worker));
+    pub fn at<R>(&self, info: PollInfo, write: impl FnOnce(&T) -> R) -> R {
+        let worker = info.worker_of(self.runtime.context());
+        let figures = worker.and_then(|worker| self.workers.get(worker));
         match figures {
             Some(figures) => write(figures),
             None => self.with(write),
         }
-    }
-
-    #[inline]
-    fn address(&self) -> *const () {
-        Arc::as_ptr(self.runtime.core()).cast()
     }
 
     /// The sum over all threads of what `read` finds; it wraps around.

@@ -1,0 +1,170 @@
+//! What the lower layers know of a worker and of the poll that it runs.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::runtime::{RuntimeContext, RuntimeRef};
+use crate::clock::Instant;
+use crate::metrics::Counter;
+use crate::wheel::{CachedEntry, TimerQueue};
+
+/// The part of a worker that the code of a poll reaches: the time, the budget, the timers.
+pub(crate) struct PollContext {
+    runtime: RuntimeRef,
+    index: usize,
+    /// The time at the last poll boundary.
+    pub(crate) now: Cell<Instant>,
+    /// Operations the current poll has left.
+    budget: Cell<u32>,
+    /// Operations each poll begins with.
+    full_budget: u32,
+    /// Polls that ended because the budget was spent.
+    budget_yields: Arc<Counter>,
+    timers: Arc<TimerQueue>,
+    /// The entry of the timer that was given up here last, for the one that is armed next.
+    cached_timer: Cell<Option<CachedEntry>>,
+}
+
+/// What a worker gives to the code that it polls.
+pub(crate) struct PollParts {
+    pub(crate) index: usize,
+    pub(crate) budget: u32,
+    pub(crate) budget_yields: Arc<Counter>,
+    pub(crate) timers: Arc<TimerQueue>,
+}
+
+/// What comes of asking for an operation.
+pub(crate) enum Spent<T> {
+    /// It may be done; this is known of the poll.
+    Proceed(T),
+    /// The budget of the poll is used up.
+    Exhausted,
+    /// The runtime shuts down, and with it what waits.
+    Closing,
+}
+
+/// What is known of the poll under way; made by [`coop::poll_info`](crate::coop::poll_info).
+///
+/// It is good for that poll. Kept longer, it is only out of date.
+#[derive(Clone, Copy, Debug)]
+pub struct PollInfo {
+    now: Instant,
+    /// The address of the worker's runtime, and the worker's number in it. Off the workers the
+    /// address is 0, which no runtime has.
+    runtime: usize,
+    worker: usize,
+}
+
+impl PollContext {
+    pub(crate) fn new(runtime: RuntimeRef, parts: PollParts) -> PollContext {
+        PollContext {
+            now: Cell::new(runtime.context().clock.now()),
+            runtime,
+            index: parts.index,
+            budget: Cell::new(0),
+            full_budget: parts.budget,
+            budget_yields: parts.budget_yields,
+            timers: parts.timers,
+            cached_timer: Cell::new(None),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn runtime(&self) -> &RuntimeRef {
+        &self.runtime
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
+        &self.timers
+    }
+
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.context().is_closing()
+    }
+
+    /// The poll under way, as seen by its code.
+    #[inline]
+    pub(crate) fn info(&self) -> PollInfo {
+        PollInfo { now: self.now.get(), runtime: self.context().address(), worker: self.index }
+    }
+
+    /// Takes one operation from the budget, and tells what `then` finds if there was one left.
+    #[inline]
+    pub(crate) fn spend<T>(&self, then: impl FnOnce(&PollContext) -> T) -> Spent<T> {
+        if self.is_closing() {
+            return Spent::Closing;
+        }
+        match self.budget.get().checked_sub(1) {
+            Some(left) => {
+                self.budget.set(left);
+                Spent::Proceed(then(self))
+            }
+            None => {
+                self.budget_yields.add(1);
+                Spent::Exhausted
+            }
+        }
+    }
+
+    /// A poll begins.
+    #[inline]
+    pub(crate) fn refill_budget(&self) {
+        self.budget.set(self.full_budget);
+    }
+
+    /// Gives an operation back to the budget, which never has more than it began with.
+    pub(crate) fn restore(&self) {
+        self.budget.set(self.budget.get().saturating_add(1).min(self.full_budget));
+    }
+
+    /// How many operations are left of the budget.
+    pub(crate) fn operations_left(&self) -> u32 {
+        self.budget.get()
+    }
+
+    /// Takes an operation from the budget if one is left.
+    pub(crate) fn charge(&self) {
+        self.budget.set(self.budget.get().saturating_sub(1));
+    }
+
+    /// Keeps a timer's entry for the next timer. Gives back what has to be cancelled instead: the one
+    /// kept before, or this one if it is in another's queue.
+    #[inline]
+    pub(crate) fn cache_timer(&self, entry: CachedEntry) -> Option<CachedEntry> {
+        if entry.is_in(&self.timers) { self.cached_timer.replace(Some(entry)) } else { Some(entry) }
+    }
+
+    /// The entry that was kept.
+    #[inline]
+    pub(crate) fn take_cached_timer(&self) -> Option<CachedEntry> {
+        self.cached_timer.take()
+    }
+
+    #[inline]
+    fn context(&self) -> &RuntimeContext {
+        self.runtime.context()
+    }
+}
+
+impl PollInfo {
+    pub(crate) fn off_the_workers(now: Instant) -> PollInfo {
+        PollInfo { now, runtime: 0, worker: 0 }
+    }
+
+    /// When the poll began; see [`Instant::of_poll`].
+    #[inline]
+    pub fn now(self) -> Instant {
+        self.now
+    }
+
+    /// The number of the worker, if it is one of this runtime.
+    #[inline]
+    pub(crate) fn worker_of(self, runtime: &RuntimeContext) -> Option<usize> {
+        (self.runtime == runtime.address()).then_some(self.worker)
+    }
+}

@@ -1,0 +1,50 @@
+//! The worker that the current thread is, as the upper layers know it.
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
+
+use crate::context::{self, Context};
+use crate::worker::context::Local;
+
+thread_local! {
+    // Never dropped, so that no look has to ask whether it was: each scope puts back what it replaced.
+    static WORKER: ManuallyDrop<RefCell<Option<Rc<Local>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+/// The current thread is a worker until this is dropped.
+#[must_use = "the worker is left when this is dropped"]
+pub(crate) struct WorkerScope {
+    outer: Option<Rc<Local>>,
+    _context: context::Scope,
+}
+
+/// Makes the current thread a worker.
+pub(crate) fn enter(local: &Rc<Local>) -> WorkerScope {
+    let _context = context::enter(Context::Worker(Rc::clone(&local.poll)));
+    let outer = WORKER.with(|worker| worker.replace(Some(Rc::clone(local))));
+    WorkerScope { outer, _context }
+}
+
+/// What `look` finds in the worker that this thread is; `None` off the workers, and while the worker's
+/// thread is inside another runtime.
+///
+/// `look` runs no foreign code, which might enter or leave a runtime meanwhile.
+#[inline]
+pub(crate) fn with_worker<R>(look: impl FnOnce(&Local) -> R) -> Option<R> {
+    if !context::is_worker() {
+        return None;
+    }
+    WORKER.with(|worker| worker.borrow().as_deref().map(look))
+}
+
+impl Drop for WorkerScope {
+    fn drop(&mut self) {
+        let outer = self.outer.take();
+        let left = WORKER.with(|worker| worker.replace(outer));
+        // The last reference to the runtime may go with it, and foreign code with that: not under the
+        // borrow.
+        drop(left);
+    }
+}

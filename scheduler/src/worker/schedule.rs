@@ -1,0 +1,42 @@
+//! Where a task goes that became runnable.
+
+use std::sync::Arc;
+
+use async_task::ScheduleInfo;
+
+use crate::task::Task;
+use crate::worker::context::Pushed;
+use crate::worker::current;
+
+/// Queues a task of the worker pool; the schedule function of its cell.
+pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
+    // A task of this thread's own runtime stays here: no shared line is touched.
+    if let Some(task) = push_here(task, info.woken_while_running) {
+        schedule_from_outside(task);
+    }
+}
+
+/// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
+fn push_here(task: Task, yielded: bool) -> Option<Task> {
+    let mut task = Some(task);
+    let pushed = current::with_worker(|local| {
+        let owned = |task: &mut Task| task.metadata().registry().is_owned_by(local.core_address());
+        task.take_if(owned).map(|task| local.push(task, yielded))
+    });
+    // Foreign code, so not under the borrow.
+    match pushed.flatten() {
+        Some(Pushed::Refused(task)) => drop(task),
+        Some(Pushed::Wake(core, action)) => {
+            core.carry_out(action);
+        }
+        Some(Pushed::Queued) | None => {}
+    }
+    task
+}
+
+#[cold]
+fn schedule_from_outside(task: Task) {
+    // The task may be run and gone before this ends.
+    let owner = Arc::clone(task.metadata().registry().owner());
+    owner.schedule(task);
+}
