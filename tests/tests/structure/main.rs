@@ -1,6 +1,7 @@
 //! The structure of the project: the layers of its crates, the sizes of files and functions, and the
 //! names in its documentation.
 
+mod crates;
 mod cycles;
 mod decisions;
 mod definitions;
