@@ -36,6 +36,13 @@ const PERMIT: u64 = 1 << 40;
 pub(crate) const MAX_WORKERS: usize = FIELD as usize;
 
 impl IdleCounts {
+    /// Counts as a test states them.
+    #[cfg(all(test, not(heist_loom)))]
+    pub(super) fn new(listening: usize, parked: usize, permit_is_out: bool) -> Self {
+        let permit = if permit_is_out { PERMIT } else { 0 };
+        IdleCounts(listening as u64 * LISTENING + parked as u64 * PARKED + permit)
+    }
+
     pub(crate) fn listening(self) -> usize {
         (self.0 & FIELD) as usize
     }

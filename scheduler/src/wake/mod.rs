@@ -9,6 +9,8 @@ mod loom;
 mod monitor_state;
 pub(crate) mod policy;
 mod sleep;
+#[cfg(all(test, not(heist_loom)))]
+mod table;
 
 pub(crate) use counters::{IdleCounts, MAX_WORKERS};
 pub(crate) use monitor_state::MonitorState;
