@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use heist::http::{Body, BodyError};
-use heist::server::{Accepted, Ending, HttpMetrics, Peer, Refusal, Serve, Shared};
+use heist::server::{Accepted, CloseKind, CloseReason, HttpMetrics, Peer, Refusal, Serve, Shared};
 use hyper::body::{Frame, SizeHint};
 use hyper::header::HeaderValue;
 use hyper::service::Service;
@@ -54,11 +54,14 @@ impl<H> Watched<H> {
 }
 
 impl<H: Serve> Serve for Watched<H> {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<H> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H> {
         let present = self.crowd.enter();
         let connection = Connection::new(&self.recorder, Some(accepted.peer.clone()));
         let served = within(&connection, || self.http.serve(accepted));
-        Watching { served, end: End { connection, ending: None }, _present: present }
+        Watching { served, end: End { connection, kind: None }, _present: present }
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -88,27 +91,27 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Ending>> Future for Watching<F> {
-    type Output = Ending;
+impl<F: Future<Output = CloseReason>> Future for Watching<F> {
+    type Output = CloseReason;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = self.project();
-        let ending = ready!(within(&this.end.connection, || this.served.poll(cx)));
-        this.end.ending = Some(ending);
-        Poll::Ready(ending)
+        let reason = ready!(within(&this.end.connection, || this.served.poll(cx)));
+        this.end.kind = Some(reason.kind());
+        Poll::Ready(reason)
     }
 }
 
 /// Tells the connection that it has ended, by a drop if nothing else says so.
 struct End {
     connection: Arc<Connection>,
-    ending: Option<Ending>,
+    kind: Option<CloseKind>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        let unknown = if thread::panicking() { Ending::Panicked } else { Ending::Cut };
-        self.connection.ended(self.ending.unwrap_or(unknown));
+        let unknown = if thread::panicking() { CloseKind::Panicked } else { CloseKind::Cancelled };
+        self.connection.ended(self.kind.unwrap_or(unknown));
     }
 }
 
@@ -172,31 +175,31 @@ impl Connection {
     }
 
     /// The connection is over.
-    fn ended(&self, ending: Ending) {
+    fn ended(&self, kind: CloseKind) {
         let state = std::mem::take(&mut *self.state());
         if let Some(mut broken) = state.broken {
-            broken.outcome = ending.label();
+            broken.outcome = kind.label();
             return self.write(&broken, true);
         }
         let Some(peer) = &self.peer else { return };
-        if !state.failed && is_failure(ending) {
-            self.recorder.failures.connection(peer, ending.label());
+        if !state.failed && is_failure(kind) {
+            self.recorder.failures.connection(peer, kind.label());
         }
     }
 }
 
 /// Whether a connection that ends like this, outside of a request, is worth a line. One that idles,
 /// or that its peer resets when nothing is under way, is not.
-fn is_failure(ending: Ending) -> bool {
+fn is_failure(kind: CloseKind) -> bool {
     matches!(
-        ending,
-        Ending::HeaderTimeout
-            | Ending::BodyTimeout
-            | Ending::WriteTimeout
-            | Ending::TooSlow
-            | Ending::Memory
-            | Ending::Protocol
-            | Ending::Panicked
+        kind,
+        CloseKind::HeaderTimeout
+            | CloseKind::BodyTimeout
+            | CloseKind::WriteTimeout
+            | CloseKind::TooSlow
+            | CloseKind::Memory
+            | CloseKind::Protocol
+            | CloseKind::Panicked
     )
 }
 

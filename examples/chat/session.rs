@@ -5,7 +5,7 @@ use std::io::Write;
 use std::mem;
 use std::sync::Arc;
 
-use heist::protocol::{Closed, Context, Error, Protocol, Sender};
+use heist::protocol::{CloseReason, Context, Error, Protocol, Sender};
 use heist::time::Instant;
 
 use crate::hall::Hall;
@@ -87,7 +87,7 @@ impl Protocol for Session {
         self.drop_slow(cx);
     }
 
-    fn closed(&mut self, _: &Closed) {
+    fn closed(&mut self, _: &CloseReason) {
         self.exit();
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use heist::protocol::{Closed, Context, Error, Protocol};
+use heist::protocol::{CloseReason, Context, Error, Protocol};
 use heist::server::Peer;
 
 use crate::commands::{self, Call, Failure, Keys, Outcome, Run, Transaction, Watch};
@@ -48,7 +48,7 @@ impl Protocol for Session {
         })
     }
 
-    fn closed(&mut self, _: &Closed) {
+    fn closed(&mut self, _: &CloseReason) {
         self.client.watch.clear(&self.shared);
         self.shared.client_closed();
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use heist::protocol::{Closed, Context, Error, Protocol};
+use heist::protocol::{CloseReason, Context, Error, Protocol};
 use heist::time::Instant;
 
 use crate::torrent::InfoHash;
@@ -272,14 +272,14 @@ impl Protocol for Probe {
         cx.abort();
     }
 
-    fn closed(&mut self, reason: &Closed) {
+    fn closed(&mut self, reason: &CloseReason) {
         if self.state != State::Done && self.report.failure.is_none() {
             match reason {
-                Closed::Lost(error) => {
+                CloseReason::Lost(error) => {
                     let failure = format!("{error}, {}", self.state.waiting());
                     self.stop(self.heard && !self.inside, failure);
                 }
-                Closed::Protocol(error) => self.report.failure = Some(error.to_string()),
+                CloseReason::Protocol(error) => self.report.failure = Some(error.to_string()),
                 other => self.report.failure = Some(other.to_string()),
             }
         }

@@ -13,7 +13,7 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use common::run;
-use heist_net::protocol::{self, Closed, Context, Limits, Protocol};
+use heist_net::protocol::{self, CloseReason, Context, Limits, Protocol};
 use heist_net::{Connection, UnixStream};
 use heist_scheduler::spawn;
 use heist_scheduler::time::{Instant, sleep};
@@ -73,7 +73,7 @@ fn paused_input_waits_and_none_is_lost() {
         assert!(rest == b"line\n".repeat(LINES), "{} bytes", rest.len());
         writing.await.unwrap();
         let closed = connection.await.unwrap();
-        assert!(matches!(closed, Closed::Finished), "{closed:?}");
+        assert!(matches!(closed, CloseReason::Finished), "{closed:?}");
     });
 }
 
@@ -118,7 +118,7 @@ fn resuming_without_a_pause_keeps_the_time_limits() {
         }
         connection.await.unwrap()
     });
-    assert!(matches!(closed, Closed::MessageTimeout), "{closed:?}");
+    assert!(matches!(closed, CloseReason::HeaderTimeout), "{closed:?}");
 }
 
 /// The bounds are far shorter than the pause.
@@ -153,7 +153,7 @@ fn no_time_limit_of_the_input_runs_in_a_pause() {
         drop(far);
         closed.await.unwrap()
     });
-    assert!(matches!(closed, Closed::Finished), "{closed:?}");
+    assert!(matches!(closed, CloseReason::Finished), "{closed:?}");
 }
 
 /// What a protocol of these tests does when it is called.

@@ -14,7 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use common::{GUARD, blocking_pair, guarded, pair, run};
-use heist_net::protocol::{self, Closed, Context, Limits, Protocol, SendError};
+use heist_net::protocol::{self, CloseReason, Context, Limits, Protocol, SendError};
 use heist_net::{Builder, Connection, UnixStream};
 use heist_scheduler::spawn;
 use heist_scheduler::time::Clock;
@@ -95,7 +95,7 @@ impl Protocol for Lines {
         }
     }
 
-    fn closed(&mut self, reason: &Closed) {
+    fn closed(&mut self, reason: &CloseReason) {
         self.tell(Event::Closed(reason.to_string()));
     }
 }
@@ -109,7 +109,7 @@ fn next(events: &Receiver<Event>) -> Event {
 }
 
 fn finished() -> Event {
-    Event::Closed(Closed::Finished.to_string())
+    Event::Closed(CloseReason::Finished.to_string())
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn same_answer_wherever_the_input_is_cut() {
             let mut answer = String::new();
             far.read_to_string(&mut answer).unwrap();
             assert_eq!(answer, "ONETWOTHREE");
-            assert!(matches!(connection.await.unwrap(), Closed::Finished));
+            assert!(matches!(connection.await.unwrap(), CloseReason::Finished));
         }
     });
 }
@@ -176,7 +176,7 @@ fn data_and_fin_in_one_event_are_both_seen() {
             answer += count;
         }
         assert_eq!(answer, 80_000);
-        assert!(matches!(connection.await.unwrap(), Closed::Finished));
+        assert!(matches!(connection.await.unwrap(), CloseReason::Finished));
         let events: Vec<_> =
             events.try_iter().filter(|event| !matches!(event, Event::Partial(_))).collect();
         assert_eq!(events.len(), 1 + 20_000 + 2);
@@ -213,7 +213,7 @@ fn half_closed_peer_is_served_on_without_spinning() {
         // The reset is still noticed.
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
-        assert!(matches!(task.await.unwrap(), Closed::Lost(_)));
+        assert!(matches!(task.await.unwrap(), CloseReason::Lost(_)));
     });
 }
 
@@ -269,7 +269,7 @@ fn slow_reader_pauses_the_connection_instead_of_growing_its_output() {
             assert!(ahead < 1024, "{ahead} KiB of answers wait for a slow reader");
         }
         assert_eq!((&far).read(&mut [0]).unwrap(), 0);
-        assert!(matches!(connection.await.unwrap(), Closed::Finished));
+        assert!(matches!(connection.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -324,7 +324,7 @@ fn generator_is_called_until_it_has_written_all() {
         }
         assert_eq!(received, 5_000_001);
         drop(far);
-        assert!(matches!(connection.await.unwrap(), Closed::Finished));
+        assert!(matches!(connection.await.unwrap(), CloseReason::Finished));
         assert!(most.load(Ordering::Relaxed) < 64 * 1024 + 1000);
     });
 }
@@ -409,7 +409,7 @@ fn deadline_of_a_paused_connection_is_not_forgotten() {
     run(async {
         let (near, _far) = pair().await;
         let task = spawn(Connection::new(near, Impatient { deadlines: 0 }));
-        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+        assert!(matches!(task.await.unwrap(), CloseReason::Aborted));
     });
 }
 
@@ -458,7 +458,7 @@ fn panic_ends_its_own_connection_only() {
         victim.write_all(b"panic\n").await.unwrap();
         assert!(panicking.await.unwrap_err().is_panic());
         assert_eq!(next(&events), Event::Opened);
-        assert_eq!(next(&events), Event::Closed(Closed::Panicked.to_string()));
+        assert_eq!(next(&events), Event::Closed(CloseReason::Panicked.to_string()));
         // Nobody is left to tell anything.
         assert!(events.recv_timeout(GUARD).is_err());
 
@@ -478,7 +478,7 @@ fn dropped_connection_tells_its_protocol() {
         assert_eq!(next(&events), Event::Opened);
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        assert_eq!(next(&events), Event::Closed(Closed::Cancelled.to_string()));
+        assert_eq!(next(&events), Event::Closed(CloseReason::Cancelled.to_string()));
 
         // One that never opened has nothing to be told.
         let (near, _far) = pair().await;
@@ -517,7 +517,7 @@ fn message_that_is_too_long_ends_the_connection() {
         far.read_exact(&mut answer[..5]).await.unwrap();
         assert_eq!(far.read(&mut answer).await.unwrap(), 0);
         drop(far);
-        assert!(matches!(task.await.unwrap(), Closed::MessageTooLong { limit: 100 }));
+        assert!(matches!(task.await.unwrap(), CloseReason::MessageTooLong { limit: 100 }));
     });
 }
 
@@ -532,7 +532,7 @@ fn error_of_the_protocol_ends_the_connection_after_the_answers() {
         assert_eq!(far.read(&mut answer).await.unwrap(), 4);
         assert_eq!(far.read(&mut answer).await.unwrap(), 0);
         drop(far);
-        assert!(matches!(task.await.unwrap(), Closed::Protocol(_)));
+        assert!(matches!(task.await.unwrap(), CloseReason::Protocol(_)));
     });
 }
 
@@ -552,7 +552,7 @@ fn rst_does_not_kill_the_answer_to_an_unread_upload() {
         }
         assert_eq!(far.read(&mut answer).unwrap(), 0);
         drop(far);
-        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert!(matches!(task.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -565,7 +565,7 @@ fn peer_is_not_waited_for_after_the_protocol_has_finished() {
         let (lines, _events) = Lines::new();
         let mut connection = Connection::new(near, lines).limits(Arc::clone(&limits));
         far.write_all(b"finish\n").unwrap();
-        assert!(matches!((&mut connection).await, Closed::Finished));
+        assert!(matches!((&mut connection).await, CloseReason::Finished));
         // The peer is told, though the connection was not dropped.
         let mut answer = String::new();
         far.read_to_string(&mut answer).unwrap();
@@ -575,7 +575,7 @@ fn peer_is_not_waited_for_after_the_protocol_has_finished() {
         let (lines, _events) = Lines::new();
         let task = spawn(Connection::new(unix, lines).limits(limits));
         other.write_all(b"finish\n").await.unwrap();
-        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert!(matches!(task.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -597,7 +597,7 @@ fn peer_that_has_sent_more_is_heard_out_after_the_protocol_has_finished() {
             }
             assert_eq!(far.read(&mut answer).unwrap(), 0);
             drop(far);
-            assert!(matches!(task.await.unwrap(), Closed::Finished));
+            assert!(matches!(task.await.unwrap(), CloseReason::Finished));
         });
     }
 }
@@ -627,7 +627,7 @@ fn all_output_is_sent_when_the_protocol_finishes_before_the_peer_reads() {
             let mut answer = Vec::new();
             far.read_to_end(&mut answer).map(|_| (answer.len(), far))
         });
-        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert!(matches!(task.await.unwrap(), CloseReason::Finished));
         assert_eq!(reader.join().unwrap().unwrap().0, 64 << 20);
     });
 }
@@ -642,7 +642,7 @@ fn peer_that_sends_for_ever_does_not_hold_a_closing_connection() {
         far.write_all(b"close\n").unwrap();
         let cut_off = (0..1_000).any(|_| far.write_all(&[0; 100_000]).is_err());
         assert!(cut_off, "100 MB were heard out");
-        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert!(matches!(task.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -654,7 +654,7 @@ fn peer_that_never_closes_does_not_hold_a_closing_connection() {
         let limits = Limits { linger_timeout: Duration::from_millis(5), ..Limits::default() };
         let task = spawn(Connection::new(near, lines).limits(limits));
         far.write_all(b"close\n").await.unwrap();
-        assert!(matches!(task.await.unwrap(), Closed::Finished));
+        assert!(matches!(task.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -669,7 +669,7 @@ fn peer_that_never_reads_does_not_hold_a_closing_connection() {
         };
         let generate = Generate { left: 64 << 20, most: Arc::default() };
         let task = spawn(Connection::new(near, generate).limits(limits));
-        assert!(matches!(task.await.unwrap(), Closed::NotFlushed));
+        assert!(matches!(task.await.unwrap(), CloseReason::FlushTimeout));
     });
 }
 
@@ -680,7 +680,7 @@ fn abort_closes_at_once() {
         let (lines, _events) = Lines::new();
         let task = spawn(Connection::new(near, lines));
         far.write_all(b"abort\n").await.unwrap();
-        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+        assert!(matches!(task.await.unwrap(), CloseReason::Aborted));
         assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0);
     });
 }
@@ -696,7 +696,7 @@ fn sender_can_end_a_connection_whose_peer_does_not_read() {
         // Then it writes, and with nobody who reads it does not get far.
         far.peek(&mut [0]).await.unwrap();
         sender.abort();
-        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+        assert!(matches!(task.await.unwrap(), CloseReason::Aborted));
         assert!(sender.is_closed());
     });
 }
@@ -716,7 +716,7 @@ fn sender_can_end_a_connection_that_is_about_to_close() {
             rest.push(count);
         }
         sender.abort();
-        assert!(matches!(task.await.unwrap(), Closed::Aborted));
+        assert!(matches!(task.await.unwrap(), CloseReason::Aborted));
     });
 }
 
@@ -729,7 +729,7 @@ fn reset_by_the_peer_ends_the_connection() {
         assert_eq!(next(&events), Event::Opened);
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
-        assert!(matches!(task.await.unwrap(), Closed::Lost(_)));
+        assert!(matches!(task.await.unwrap(), CloseReason::Lost(_)));
     });
 }
 
@@ -763,8 +763,8 @@ fn connecting_side_runs_the_same_engine() {
         let (near, far) = pair().await;
         let (lines, _events) = Lines::new();
         let server = spawn(Connection::new(far, lines));
-        assert!(matches!(Connection::new(near, Ask).await, Closed::Finished));
-        assert!(matches!(server.await.unwrap(), Closed::Finished));
+        assert!(matches!(Connection::new(near, Ask).await, CloseReason::Finished));
+        assert!(matches!(server.await.unwrap(), CloseReason::Finished));
     });
 }
 
@@ -780,6 +780,6 @@ fn shutdown_of_the_runtime_tells_every_protocol() {
     assert_eq!(next(&events), Event::Opened);
     let report = runtime.shutdown(GUARD);
     assert_eq!(report.tasks_left, 0);
-    assert_eq!(next(&events), Event::Closed(Closed::Cancelled.to_string()));
+    assert_eq!(next(&events), Event::Closed(CloseReason::Cancelled.to_string()));
     drop(far);
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
-use crate::connection::ending::Ending;
+use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::visit::Holder;
 use crate::runtime::driver;
 use crate::server::Shared;
@@ -55,7 +55,7 @@ pub(crate) struct Stay {
     key: u32,
     holder: Holder,
     busy: bool,
-    ending: Option<Ending>,
+    ending: Option<CloseKind>,
 }
 
 impl Place {
@@ -122,7 +122,7 @@ impl Place {
 
     /// Gives the place back, and says how the connection ended. This counts, not what the future
     /// that serves the connection may say later.
-    pub fn leave(mut self, ending: Ending) {
+    pub fn leave(mut self, ending: CloseKind) {
         self.stay.ending = Some(ending);
     }
 
@@ -137,7 +137,7 @@ impl Place {
     /// The task of a waker begins to serve the connection. If it comes no further, it panicked.
     pub(crate) fn begin(&mut self, task: &Waker) {
         self.stay.server.connections.set_task(self.stay.key(), task);
-        self.stay.ending = Some(Ending::Panicked);
+        self.stay.ending = Some(CloseKind::Panicked);
     }
 
     /// The place alone, of a task that has begun.
@@ -180,7 +180,7 @@ impl Stay {
     }
 
     /// Says how the connection ended. What was said first counts.
-    pub(crate) fn tell(&mut self, ending: Ending) {
+    pub(crate) fn tell(&mut self, ending: CloseKind) {
         self.ending.get_or_insert(ending);
     }
 
@@ -234,13 +234,13 @@ pub(crate) struct Seat {
     key: u32,
     /// A poll is under way; found set by the destructor, the poll panicked.
     polling: bool,
-    ending: Option<Ending>,
+    ending: Option<CloseKind>,
 }
 
 impl<M, F> Serving<M, F>
 where
     M: FnOnce() -> F,
-    F: Future<Output = Ending>,
+    F: Future<Output = CloseReason>,
 {
     pub(crate) fn new(seat: Seat, begin: M) -> Serving<M, F> {
         Serving { stage: Stage::New { begin: Some(begin) }, seat }
@@ -250,7 +250,7 @@ where
 impl<M, F> Future for Serving<M, F>
 where
     M: FnOnce() -> F,
-    F: Future<Output = Ending>,
+    F: Future<Output = CloseReason>,
 {
     type Output = ();
 
@@ -264,9 +264,9 @@ where
         }
         let polled = match this.stage.as_mut().project() {
             StageProjection::Going { .. } if this.seat.server.connections.is_cut() => {
-                Poll::Ready(Ending::Cut)
+                Poll::Ready(CloseKind::Cancelled)
             }
-            StageProjection::Going { future } => future.poll(cx),
+            StageProjection::Going { future } => future.poll(cx).map(|reason| reason.kind()),
             StageProjection::New { .. } | StageProjection::Over => return Poll::Ready(()),
         };
         if let Poll::Ready(ending) = polled {
@@ -280,7 +280,7 @@ where
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let ending = if self.polling { Some(Ending::Panicked) } else { self.ending };
+        let ending = if self.polling { Some(CloseKind::Panicked) } else { self.ending };
         let now = self.server.runtime().clock().now();
         let key = self.key as usize;
         self.server.connections.leave(key, Holder::OneOfTwo, ending, now);

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use heist_scheduler::time::Instant;
 
-use crate::connection::ending::Ending;
+use crate::connection::close_reason::CloseKind;
 
 /// When a connection came, and how far its end has come, in one word: nanoseconds on the clock, but
 /// the lowest byte of them is used otherwise.
@@ -14,7 +14,7 @@ use crate::connection::ending::Ending;
 /// | 8 to 63 | when it came, to 256 ns |
 /// | 7 | one of two [holders](Holder) has gone |
 /// | 6 | always set: the word is never 0, so that an `Option` of what has one takes no more room |
-/// | 0 to 5 | 0, or one more than the [`Ending`] that the first of them told |
+/// | 0 to 5 | 0, or one more than the [`CloseKind`] that the first of them told |
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit(NonZeroU64);
 
@@ -27,7 +27,7 @@ pub(crate) enum Holder {
     Sole,
 }
 
-const _: () = assert!(Ending::ALL.len() < Visit::ENDING as usize);
+const _: () = assert!(CloseKind::ALL.len() < Visit::ENDING as usize);
 
 impl Visit {
     pub(crate) fn new(now: Instant) -> Visit {
@@ -39,14 +39,14 @@ impl Visit {
     }
 
     /// The ending that was told first.
-    pub(crate) fn ending(self) -> Option<Ending> {
+    pub(crate) fn ending(self) -> Option<CloseKind> {
         let told = (self.0.get() & Visit::ENDING).checked_sub(1)?;
-        Ending::ALL.get(told as usize).copied()
+        CloseKind::ALL.get(told as usize).copied()
     }
 
     /// A holder leaves and may tell of an ending. Returns whether it was the last one.
     #[must_use = "the last one ends it"]
-    pub(crate) fn leave(&mut self, holder: Holder, ending: Option<Ending>) -> bool {
+    pub(crate) fn leave(&mut self, holder: Holder, ending: Option<CloseKind>) -> bool {
         if self.0.get() & Visit::ENDING == 0 {
             self.0 |= ending.map_or(0, |ending| ending as u64 + 1);
         }
@@ -68,11 +68,11 @@ mod tests {
     #[test]
     fn the_first_ending_counts_and_the_last_holder_ends_it() {
         let came = Instant::from_nanos(123_456_789);
-        for first in Ending::ALL {
+        for first in CloseKind::ALL {
             let mut visit = Visit::new(came);
             assert_eq!(visit.ending(), None);
             assert!(!visit.leave(Holder::OneOfTwo, Some(first)));
-            assert!(visit.leave(Holder::OneOfTwo, Some(Ending::Cut)));
+            assert!(visit.leave(Holder::OneOfTwo, Some(CloseKind::Cancelled)));
             assert_eq!(visit.ending(), Some(first));
             assert!((came - visit.since()).as_nanos() < 256);
         }
@@ -82,7 +82,7 @@ mod tests {
     fn a_holder_that_tells_nothing_leaves_the_word_to_the_other() {
         let mut visit = Visit::new(Instant::ZERO);
         assert!(!visit.leave(Holder::OneOfTwo, None));
-        assert!(visit.leave(Holder::OneOfTwo, Some(Ending::Lost)));
-        assert_eq!(visit.ending(), Some(Ending::Lost));
+        assert!(visit.leave(Holder::OneOfTwo, Some(CloseKind::Lost)));
+        assert_eq!(visit.ending(), Some(CloseKind::Lost));
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, Timer};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
-use super::conversation::{Conversation, Fault};
+use super::conversation::Conversation;
+use super::failure::Failure;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
 use crate::server::Peer;
 
@@ -161,18 +162,20 @@ impl Body {
         self.conversation.body_ended(Instant::of_poll());
     }
 
-    /// What the service is told of an error of hyper's: if the guard has found the fault, that
-    /// says more.
+    /// What the service is told of an error of hyper's: if the guard has found what is wrong,
+    /// that says more.
     fn broken(&self, error: hyper::Error) -> BodyError {
-        match self.conversation.fault() {
-            Fault::BodyTooLong => BodyError::TooLong { limit: self.conversation.limits().max_body },
+        match self.conversation.failure() {
+            Failure::BODY_TOO_LONG => {
+                BodyError::TooLong { limit: self.conversation.limits().max_body }
+            }
             _ => BodyError::Broken(error),
         }
     }
 
     fn fail(&self, error: BodyError) -> BodyError {
-        if self.conversation.fault() == Fault::None {
-            self.conversation.set_fault(error.fault());
+        if self.conversation.failure() == Failure::NONE {
+            self.conversation.set_failure(error.failure());
         }
         error
     }
@@ -237,13 +240,13 @@ impl Drop for Body {
 }
 
 impl BodyError {
-    fn fault(&self) -> Fault {
+    fn failure(&self) -> Failure {
         match self {
-            BodyError::TooLong { .. } => Fault::BodyTooLong,
-            BodyError::Stalled { .. } => Fault::BodyStalled,
-            BodyError::TooSlow { .. } => Fault::BodyTooSlow,
-            BodyError::Broken(error) if is_malformed(error) => Fault::BodyMalformed,
-            BodyError::Broken(_) => Fault::BodyLost,
+            BodyError::TooLong { .. } => Failure::BODY_TOO_LONG,
+            BodyError::Stalled { .. } => Failure::BODY_STALLED,
+            BodyError::TooSlow { .. } => Failure::BODY_TOO_SLOW,
+            BodyError::Broken(error) if is_malformed(error) => Failure::BODY_MALFORMED,
+            BodyError::Broken(_) => Failure::BODY_LOST,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +16,9 @@ use hyper::service::HttpService;
 
 use super::conversation::{Conversation, Phase};
 use super::transport::Transport;
-use crate::server::{Ending, Place};
+use crate::connection::budget::OverBudget;
+use crate::connection::close_reason::{CloseKind, CloseReason};
+use crate::server::Place;
 
 /// What watches over hyper's part of a connection.
 ///
@@ -32,7 +35,7 @@ pub(super) struct Connection {
 
 /// What a poll came to.
 enum Step {
-    Over(Ending),
+    Over(CloseReason),
     /// hyper has finished. It has shut the transport down, unless a request asked for an upgrade.
     Served,
 }
@@ -46,40 +49,40 @@ impl Connection {
     pub(super) async fn run<S, B>(
         mut self,
         mut served: Box<http1::Connection<Transport, S>>,
-    ) -> Ending
+    ) -> CloseReason
     where
         S: HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let ending = match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
-            Step::Over(ending) => {
+        let reason = match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
+            Step::Over(reason) => {
                 drop(served);
-                ending
+                reason
             }
             Step::Served => {
                 let transport = served.into_parts().io;
                 match transport.is_closed() {
-                    true => self.ending(Ok(())),
+                    true => self.reason(Ok(())),
                     false => self.close(Box::new(transport)).await,
                 }
             }
         };
         // The socket is closed by here, before the place is free for another one.
-        self.place.leave(ending);
-        ending
+        self.place.leave(reason.kind());
+        reason
     }
 
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
     /// upgrade.
-    async fn close(&mut self, mut transport: Box<Transport>) -> Ending {
+    async fn close(&mut self, mut transport: Box<Transport>) -> CloseReason {
         poll_fn(|cx| {
             let now = Instant::of_poll();
             self.conversation.enter_poll(now);
             match Pin::new(&mut *transport).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(self.ending(Ok(()))),
-                Poll::Ready(Err(_)) => Poll::Ready(Ending::Lost),
+                Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
+                Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
                 Poll::Pending => self.poll_deadline(cx, now),
             }
         })
@@ -119,7 +122,7 @@ impl Connection {
         }
         match outcome {
             Poll::Ready(Ok(())) => Poll::Ready(Step::Served),
-            Poll::Ready(Err(error)) => Poll::Ready(Step::Over(self.ending(Err(error)))),
+            Poll::Ready(Err(error)) => Poll::Ready(Step::Over(self.reason(Err(error)))),
             Poll::Pending => self.poll_deadline(cx, now).map(Step::Over),
         }
     }
@@ -138,11 +141,14 @@ impl Connection {
     }
 
     /// Waits until the connection has been as it is for too long.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Ending> {
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<CloseReason> {
         self.place.set_busy(self.conversation.phase() == Phase::Serving);
-        let (deadline, ending) = self.conversation.deadline();
+        let (deadline, close) = self.conversation.deadline();
         if now >= deadline {
-            return Poll::Ready(ending.unwrap_or_else(|| self.ending(Ok(()))));
+            return Poll::Ready(match close {
+                Some(kind) => self.reason_of(kind, None),
+                None => self.reason(Ok(())),
+            });
         }
         if self.rests(deadline, now, cx) {
             return Poll::Pending;
@@ -163,33 +169,62 @@ impl Connection {
         }
     }
 
-    /// How the connection ended.
-    fn ending(&self, outcome: hyper::Result<()>) -> Ending {
-        let fault = self.conversation.fault().ending();
+    /// Why the connection ended.
+    fn reason(&self, outcome: hyper::Result<()>) -> CloseReason {
+        if let Some(kind) = self.conversation.failure().close {
+            return self.reason_of(kind, outcome.err());
+        }
         match (outcome, self.before_drain) {
-            (Err(error), _) => fault.unwrap_or_else(|| self.ending_of(&error)),
-            (Ok(()), _) if fault.is_some() => fault.unwrap_or(Ending::Finished),
-            (Ok(()), Some(before)) if self.conversation.requests() > before => Ending::Drained,
-            (Ok(()), Some(_)) => Ending::IdleDrained,
-            (Ok(()), None) => Ending::Finished,
+            (Err(error), _) => self.reason_of_error(error),
+            (Ok(()), Some(before)) if self.conversation.requests() > before => CloseReason::Drained,
+            (Ok(()), Some(_)) => CloseReason::IdleDrained,
+            (Ok(()), None) => CloseReason::Finished,
         }
     }
 
-    fn ending_of(&self, error: &hyper::Error) -> Ending {
+    fn reason_of_error(&self, error: hyper::Error) -> CloseReason {
         let peer = self.conversation.peer();
         if error.is_user() {
             // Of a service's other errors hyper hears nothing.
             tracing::error!(%error, %peer, "the body of an answer failed");
-            return Ending::Cut;
+            return CloseReason::Cancelled;
         }
         tracing::debug!(%error, %peer, "a connection failed");
         if !error.is_parse() {
-            return Ending::Lost;
+            return self.reason_of(CloseKind::Lost, Some(error));
         }
         if !error.is_parse_version_h2() {
-            self.conversation.figures().refuse(answer_to(error));
+            self.conversation.figures().refuse(answer_to(&error));
         }
-        Ending::Protocol
+        self.reason_of(CloseKind::Protocol, Some(error))
+    }
+
+    /// A kind with its details.
+    fn reason_of(&self, kind: CloseKind, error: Option<hyper::Error>) -> CloseReason {
+        match kind {
+            CloseKind::Finished => CloseReason::Finished,
+            CloseKind::IdleDrained => CloseReason::IdleDrained,
+            CloseKind::Drained => CloseReason::Drained,
+            CloseKind::Cancelled => CloseReason::Cancelled,
+            CloseKind::IdleTimeout => CloseReason::IdleTimeout,
+            CloseKind::HeaderTimeout => CloseReason::HeaderTimeout,
+            CloseKind::BodyTimeout => CloseReason::BodyTimeout,
+            CloseKind::WriteTimeout => CloseReason::WriteTimeout,
+            CloseKind::TooSlow => CloseReason::TooSlow,
+            CloseKind::Panicked => CloseReason::Panicked,
+            CloseKind::Memory => {
+                let limit = self.conversation.limits().buffered_bytes;
+                CloseReason::Memory(OverBudget { limit })
+            }
+            CloseKind::Protocol => CloseReason::Protocol(match error {
+                Some(error) => error.into(),
+                None => "a request is malformed".into(),
+            }),
+            CloseKind::Lost => CloseReason::Lost(match error {
+                Some(error) => io::Error::other(error),
+                None => io::ErrorKind::UnexpectedEof.into(),
+            }),
+        }
     }
 }
 

@@ -6,15 +6,17 @@
 //! are Relaxed: none of them publishes anything but its own value.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 
 use super::draining::DrainSignal;
+use super::failure::Failure;
 use super::figures::Figures;
-use crate::server::{Ending, Limits, Peer, Place, Shared};
+use crate::connection::close_reason::CloseKind;
+use crate::server::{Limits, Peer, Place, Shared};
 
 /// The state of one connection. The transport, the gate, each request's body and each exchange
 /// hold it.
@@ -48,8 +50,8 @@ pub(super) struct Conversation {
     unread: AtomicBool,
     /// An [`Expectation`]. Set by the gate, raised by the body, cleared by the transport.
     expectation: AtomicU8,
-    /// A [`Fault`]. Cleared by the gate, set by the body and the transport.
-    fault: AtomicU8,
+    /// A [`Failure`]. Cleared by the gate, set by the body and the transport.
+    failure: AtomicU32,
     /// The tasks that wait for the drain. Rung by the connection's task, and by the end of the transport.
     drain_signal: DrainSignal,
 }
@@ -81,23 +83,6 @@ pub(super) enum Phase {
     Lingering,
 }
 
-/// What the peer did wrong, or what befell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Fault {
-    None,
-    BodyTooLong,
-    BodyStalled,
-    BodyTooSlow,
-    BodyMalformed,
-    BodyLost,
-    TrailersTooLarge,
-    HeadRefused,
-    HeadLost,
-    TakesTooSlowly,
-    OverBudget,
-}
-
 impl Conversation {
     pub(super) fn new(place: &Place, peer: Peer, figures: Arc<Figures>) -> Arc<Conversation> {
         Arc::new(Conversation {
@@ -115,7 +100,7 @@ impl Conversation {
             look: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             expectation: AtomicU8::new(Expectation::None as u8),
-            fault: AtomicU8::new(Fault::None as u8),
+            failure: AtomicU32::new(Failure::NONE.to_bits()),
             drain_signal: DrainSignal::default(),
         })
     }
@@ -208,7 +193,7 @@ impl Conversation {
         self.left_unread.store(false, Relaxed);
         let expectation = if expects { Expectation::Continue } else { Expectation::None };
         self.expectation.store(expectation as u8, Relaxed);
-        self.fault.store(Fault::None as u8, Relaxed);
+        self.set_failure(Failure::NONE);
         since
     }
 
@@ -273,9 +258,9 @@ impl Conversation {
     /// What came is answered with `status` though it never became a request.
     pub(super) fn refuse(&self, status: StatusCode) {
         self.figures.refuse(status);
-        self.set_fault(match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Fault::BodyTooLong,
-            _ => Fault::HeadRefused,
+        self.set_failure(match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::BODY_TOO_LONG,
+            _ => Failure::of_connection(CloseKind::Protocol),
         });
     }
 
@@ -293,38 +278,38 @@ impl Conversation {
         self.blocked.store(since.map_or(NO_TIME, Instant::as_nanos), Relaxed);
     }
 
-    pub(super) fn set_fault(&self, fault: Fault) {
-        self.fault.store(fault as u8, Relaxed);
+    pub(super) fn set_failure(&self, failure: Failure) {
+        self.failure.store(failure.to_bits(), Relaxed);
     }
 
-    pub(super) fn fault(&self) -> Fault {
-        FAULTS[usize::from(self.fault.load(Relaxed))]
+    pub(super) fn failure(&self) -> Failure {
+        Failure::from_bits(self.failure.load(Relaxed))
     }
 
     /// Until when the connection may go on like this, and how it ends then: `None` if it ends as
     /// it would have by itself.
-    pub(super) fn deadline(&self) -> (Instant, Option<Ending>) {
+    pub(super) fn deadline(&self) -> (Instant, Option<CloseKind>) {
         let limits = self.limits();
         let blocked = self.blocked.load(Relaxed);
         if blocked != NO_TIME {
             let since = Instant::from_nanos(blocked);
-            return (since + limits.write_timeout, Some(Ending::WriteTimeout));
+            return (since + limits.write_timeout, Some(CloseKind::WriteTimeout));
         }
         let (patience, ending) = self.patience(limits);
         (self.since() + patience, ending)
     }
 
-    fn patience(&self, limits: &Limits) -> (Duration, Option<Ending>) {
+    fn patience(&self, limits: &Limits) -> (Duration, Option<CloseKind>) {
         match self.phase() {
             Phase::Lingering => (limits.linger_timeout, None),
             // The service takes the time it takes, and the body keeps its own.
             Phase::Serving => (Duration::MAX, None),
             _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
-            Phase::Head => (limits.header_timeout, Some(Ending::HeaderTimeout)),
+            Phase::Head => (limits.header_timeout, Some(CloseKind::HeaderTimeout)),
             Phase::Fresh => {
-                self.until_drained(limits, limits.header_timeout, Ending::HeaderTimeout)
+                self.until_drained(limits, limits.header_timeout, CloseKind::HeaderTimeout)
             }
-            Phase::Idle => self.until_drained(limits, limits.idle_timeout, Ending::IdleTimeout),
+            Phase::Idle => self.until_drained(limits, limits.idle_timeout, CloseKind::IdleTimeout),
         }
     }
 
@@ -332,52 +317,12 @@ impl Conversation {
         &self,
         limits: &Limits,
         patience: Duration,
-        ending: Ending,
-    ) -> (Duration, Option<Ending>) {
+        ending: CloseKind,
+    ) -> (Duration, Option<CloseKind>) {
         if self.closing() && limits.drain_linger < patience {
-            return (limits.drain_linger, Some(Ending::IdleDrained));
+            return (limits.drain_linger, Some(CloseKind::IdleDrained));
         }
         (patience, Some(ending))
-    }
-}
-
-impl Fault {
-    /// How the connection ends, if that is why.
-    pub(super) fn ending(self) -> Option<Ending> {
-        match self {
-            Fault::None | Fault::BodyTooLong => None,
-            Fault::BodyStalled => Some(Ending::BodyTimeout),
-            Fault::BodyTooSlow | Fault::TakesTooSlowly => Some(Ending::TooSlow),
-            Fault::BodyMalformed | Fault::TrailersTooLarge | Fault::HeadRefused => {
-                Some(Ending::Protocol)
-            }
-            Fault::BodyLost | Fault::HeadLost => Some(Ending::Lost),
-            Fault::OverBudget => Some(Ending::Memory),
-        }
-    }
-
-    /// The answer to a request whose service failed, if that is why.
-    pub(super) fn status(self) -> Option<StatusCode> {
-        match self {
-            Fault::BodyTooLong => Some(StatusCode::PAYLOAD_TOO_LARGE),
-            Fault::BodyStalled | Fault::BodyTooSlow => Some(StatusCode::REQUEST_TIMEOUT),
-            Fault::BodyMalformed | Fault::BodyLost => Some(StatusCode::BAD_REQUEST),
-            Fault::TrailersTooLarge => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-            Fault::None
-            | Fault::HeadRefused
-            | Fault::HeadLost
-            | Fault::TakesTooSlowly
-            | Fault::OverBudget => None,
-        }
-    }
-
-    /// Of a body that the guard refuses with `status`.
-    pub(super) fn of_body(status: StatusCode) -> Fault {
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Fault::BodyTooLong,
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Fault::TrailersTooLarge,
-            _ => Fault::BodyMalformed,
-        }
     }
 }
 
@@ -387,18 +332,3 @@ const NO_TIME: u64 = u64::MAX;
 /// Each at the place of its number.
 const PHASES: [Phase; 5] =
     [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering];
-
-/// Each at the place of its number.
-const FAULTS: [Fault; 11] = [
-    Fault::None,
-    Fault::BodyTooLong,
-    Fault::BodyStalled,
-    Fault::BodyTooSlow,
-    Fault::BodyMalformed,
-    Fault::BodyLost,
-    Fault::TrailersTooLarge,
-    Fault::HeadRefused,
-    Fault::HeadLost,
-    Fault::TakesTooSlowly,
-    Fault::OverBudget,
-];

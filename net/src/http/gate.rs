@@ -119,7 +119,7 @@ where
 /// A failure to read the body is the peer's; every other one is the service's.
 fn status_of_failure(conversation: &Conversation, error: &(dyn Error + 'static)) -> StatusCode {
     let peer = conversation.peer();
-    match conversation.fault().status() {
+    match conversation.failure().status {
         Some(status) => {
             tracing::debug!(error, %peer, %status, "a request's body was not received");
             status

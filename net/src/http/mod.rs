@@ -107,6 +107,7 @@ mod body;
 mod connection;
 mod conversation;
 mod draining;
+mod failure;
 mod figures;
 mod gate;
 mod guard;
@@ -127,7 +128,7 @@ use hyper::{Request, Response, StatusCode};
 pub use body::{Body, BodyError};
 pub use draining::Draining;
 
-use crate::server::{Accepted, Builder, Ending, HttpMetrics, Limits, Refusal, Serve, Shared};
+use crate::server::{Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared};
 use connection::Connection;
 use conversation::Conversation;
 use figures::{Figures, RefusedHook};
@@ -205,7 +206,7 @@ where
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<S, B> {
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<S, B> {
         let Accepted { stream, peer, place } = accepted;
         let Started { hyper, figures } = self.started();
         let conversation = Conversation::new(&place, peer, Arc::clone(figures));

@@ -17,9 +17,11 @@ use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use super::conversation::{Conversation, Fault, Phase};
+use super::conversation::{Conversation, Phase};
+use super::failure::Failure;
 use super::guard::{End, Guard};
 use crate::Stream;
+use crate::connection::close_reason::CloseKind;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
 
 /// The socket of a conversation.
@@ -110,7 +112,7 @@ impl Transport {
         let limits = self.conversation.limits();
         let least = MinRate { rate: limits.min_send_rate, grace: limits.rate_grace };
         match self.rate.is_below(least) {
-            true => Err(self.fault(Fault::TakesTooSlowly, "the peer takes its answer too slowly")),
+            true => Err(self.fail(CloseKind::TooSlow, "the peer takes its answer too slowly")),
             false => Ok(()),
         }
     }
@@ -151,11 +153,11 @@ impl Transport {
     }
 
     fn over_budget(&self) -> io::Error {
-        self.fault(Fault::OverBudget, "the server buffers too much already")
+        self.fail(CloseKind::Memory, "the server buffers too much already")
     }
 
-    fn fault(&self, fault: Fault, message: &'static str) -> io::Error {
-        self.conversation.set_fault(fault);
+    fn fail(&self, close: CloseKind, message: &'static str) -> io::Error {
+        self.conversation.set_failure(Failure::of_connection(close));
         io::Error::other(message)
     }
 
@@ -217,7 +219,9 @@ impl Transport {
     fn end(&mut self, end: End) -> io::Result<()> {
         match end {
             End::Finished => {}
-            End::InHead => self.conversation.set_fault(Fault::HeadLost),
+            End::InHead => {
+                self.conversation.set_failure(Failure::of_connection(CloseKind::Lost));
+            }
             End::Refused { refusal, is_head } => {
                 // Once: hyper may ask again.
                 if self.last_words.is_empty() && self.linger.is_none() {
@@ -228,7 +232,7 @@ impl Transport {
                 }
             }
             End::Broken(refusal) => {
-                self.conversation.set_fault(Fault::of_body(refusal.status));
+                self.conversation.set_failure(Failure::of_body(refusal.status));
                 return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
             }
         }
@@ -276,7 +280,7 @@ impl Transport {
         self.conversation.enter(Phase::Lingering, Instant::of_poll());
         let refused = matches!(self.guard.end(), Some(End::Refused { .. } | End::Broken(_)));
         // Where memory is short, there is no answer that a reset could destroy.
-        let over_budget = self.conversation.fault() == Fault::OverBudget;
+        let over_budget = self.conversation.failure().close == Some(CloseKind::Memory);
         self.linger = Some(Linger {
             bytes_left: if over_budget { 0 } else { self.conversation.limits().linger_bytes },
             expected: refused || self.conversation.left_unread(),

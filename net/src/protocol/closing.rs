@@ -14,7 +14,7 @@ use super::connection::{Connection, Phase};
 use super::hosted::Drain;
 use super::marks::Marks;
 use super::scratch::{self, Window};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::linger::Linger;
 use crate::runtime::driver;
 use crate::socket::stream::uninterrupted;
@@ -28,7 +28,7 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    pub(super) fn begin_closing(&mut self, phase: Phase, reason: Closed) {
+    pub(super) fn begin_closing(&mut self, phase: Phase, reason: CloseReason) {
         self.deadline = Instant::of_poll() + self.bounds().flush_timeout;
         self.phase = phase;
         let kept = self.kept();
@@ -36,9 +36,9 @@ impl<P: Protocol> Connection<P> {
         kept.reason = Some(reason);
     }
 
-    pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+    pub(super) fn poll_closing(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         if self.is_aborted(cx) {
-            return Poll::Ready(self.reason().or(Closed::Aborted));
+            return Poll::Ready(self.reason().or(CloseReason::Aborted));
         }
         if self.phase != Phase::Lingering {
             if let Err(failure) = ready!(self.poll_flush(cx)) {
@@ -60,11 +60,11 @@ impl<P: Protocol> Connection<P> {
 
     /// What the peer has not taken is charged as that of an open connection is, and has as much right
     /// to be there.
-    fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Closed>> {
+    fn poll_flush(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), CloseReason>> {
         let info = ready!(coop::poll_info(cx));
         match self.send_backlog(info.now(), cx) {
             Ok(sent) => self.host.count(info, 0, sent),
-            Err(error) => return Poll::Ready(Err(Closed::lost(error))),
+            Err(error) => return Poll::Ready(Err(CloseReason::from(error))),
         }
         if let Err(stop) = self.account() {
             return Poll::Ready(Err(stop.into_reason()));
@@ -73,7 +73,7 @@ impl<P: Protocol> Connection<P> {
             return Poll::Ready(Ok(()));
         }
         let late = self.timer.arm(self.deadline, info.now(), cx);
-        late.map(|()| Err(Closed::NotFlushed))
+        late.map(|()| Err(CloseReason::FlushTimeout))
     }
 
     /// Whether the peer has sent something that was not read and would turn closing into a reset.
@@ -149,7 +149,7 @@ impl<P: Protocol> Connection<P> {
             || self.phase == Phase::Finishing && !self.finds_input()
     }
 
-    fn reason(&mut self) -> Closed {
-        self.kept().reason.take().unwrap_or(Closed::Finished)
+    fn reason(&mut self) -> CloseReason {
+        self.kept().reason.take().unwrap_or(CloseReason::Finished)
     }
 }

@@ -19,7 +19,7 @@ use super::limits::Limits;
 use super::marks::Marks;
 use super::output::Kept;
 use super::{End, Protocol};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::coarse_instant::CoarseInstant;
 use crate::connection::deadlines::DeadlineTimer;
 use crate::server::Stay;
@@ -220,19 +220,19 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<Closed> {
+    fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         if self.host.stay().is_some_and(Stay::is_cut) {
-            return Poll::Ready(Closed::Cancelled);
+            return Poll::Ready(CloseReason::Cancelled);
         }
         if matches!(self.phase, Phase::New | Phase::Open) {
             match *ready!(self.poll_open(cx)) {
                 End::AtOnce(reason) => return Poll::Ready(reason),
                 End::InOrder(reason) => self.begin_closing(Phase::Flushing, reason),
                 End::Finished => match self.phase_left() {
-                    Some(phase) => self.begin_closing(phase, Closed::Finished),
+                    Some(phase) => self.begin_closing(phase, CloseReason::Finished),
                     None => {
                         self.end_output();
-                        return Poll::Ready(Closed::Finished);
+                        return Poll::Ready(CloseReason::Finished);
                     }
                 },
             }
@@ -241,7 +241,7 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// Tells the protocol and all who send to it, once, and then the server.
-    fn end(&mut self, reason: &Closed) {
+    fn end(&mut self, reason: &CloseReason) {
         let phase = mem::replace(&mut self.phase, Phase::Ended);
         self.discharge();
         if let Some(inbox) = &self.inbox {
@@ -255,13 +255,13 @@ impl<P: Protocol> Connection<P> {
 }
 
 impl<P: Protocol> Future for Connection<P> {
-    type Output = Closed;
+    type Output = CloseReason;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Closed> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         let this = self.get_mut();
         assert!(this.phase != Phase::Ended, "a Connection was polled after its end");
         this.marks.set(Marks::POLLING);
-        let polled = this.advance(cx);
+        let polled = this.advance(cx).map(|reason| this.drained(reason));
         if let Poll::Ready(reason) = &polled {
             this.end(reason);
         }
@@ -276,7 +276,7 @@ impl<P: Protocol> Unpin for Connection<P> {}
 impl<P: Protocol> Drop for Connection<P> {
     fn drop(&mut self) {
         let panicked = self.marks.has(Marks::POLLING);
-        let reason = if panicked { Closed::Panicked } else { Closed::Cancelled };
+        let reason = if panicked { CloseReason::Panicked } else { CloseReason::Cancelled };
         self.end(&reason);
     }
 }
@@ -360,7 +360,7 @@ mod tests {
             mem::forget(driver::attach(near.as_fd(), Interest::Read, Kind::Other).unwrap());
             far.write_all(b"a line\n").await.unwrap();
             let closed = Connection::new(near, Lines::default()).await;
-            assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");
+            assert!(matches!(closed, CloseReason::Lost(_)), "{closed:?}");
             assert_eq!(far.read_to_end(100).await.unwrap(), b"a line\n");
         });
     }

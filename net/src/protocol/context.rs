@@ -7,7 +7,7 @@ use std::time::Duration;
 use heist_scheduler::time::Instant;
 
 use super::{End, Error, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 
 /// A protocol's hands: the time of the event, and all that can be asked for.
 ///
@@ -140,7 +140,7 @@ impl Context<'_> {
     }
 
     /// Ends the connection as an error from [`received`](super::Protocol::received) does: as
-    /// [`close`](Context::close), for the reason [`Closed::Protocol`](super::Closed::Protocol). For
+    /// [`close`](Context::close), for the reason [`CloseReason::Protocol`](super::CloseReason::Protocol). For
     /// what is found wrong elsewhere: no answer came in time, the input ended too early.
     ///
     /// The first error counts. After an [`abort`](Context::abort) it does nothing.
@@ -227,8 +227,8 @@ impl Orders {
     #[cold]
     pub(super) fn failed(&self, error: Error) -> Stop {
         match self.ending {
-            Ending::Abort => End::at_once(Closed::Protocol(error)),
-            _ => End::in_order(Closed::Protocol(error)),
+            Ending::Abort => End::at_once(CloseReason::Protocol(error)),
+            _ => End::in_order(CloseReason::Protocol(error)),
         }
     }
 
@@ -236,9 +236,9 @@ impl Orders {
     fn stop(&mut self) -> Stop {
         match mem::take(&mut self.ending) {
             Ending::Finish => Box::new(End::Finished),
-            Ending::None | Ending::Close => End::in_order(Closed::Finished),
-            Ending::Abort => End::at_once(Closed::Aborted),
-            Ending::Fail(error) => End::in_order(Closed::Protocol(error)),
+            Ending::None | Ending::Close => End::in_order(CloseReason::Finished),
+            Ending::Abort => End::at_once(CloseReason::Aborted),
+            Ending::Fail(error) => End::in_order(CloseReason::Protocol(error)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::connection::{Connection, Flow};
 use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 
 impl<P: Protocol> Connection<P> {
     /// Calls the protocol's deadline if it has passed.
@@ -95,8 +95,8 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// The limit among these that was passed, if one was.
-    fn overdue(&self, now: Instant, limits: Range<usize>) -> Option<Closed> {
-        let passed = |(at, reason): &(Instant, fn() -> Closed)| (*at <= now).then(reason);
+    fn overdue(&self, now: Instant, limits: Range<usize>) -> Option<CloseReason> {
+        let passed = |(at, reason): &(Instant, fn() -> CloseReason)| (*at <= now).then(reason);
         self.limit_times(now)[limits].iter().find_map(passed)
     }
 
@@ -117,14 +117,14 @@ impl<P: Protocol> Connection<P> {
     }
 
     /// When each limit is reached if nothing happens before: those of [`INPUT`], then of [`OUTPUT`].
-    fn limit_times(&self, now: Instant) -> [(Instant, fn() -> Closed); 5] {
+    fn limit_times(&self, now: Instant) -> [(Instant, fn() -> CloseReason); 5] {
         let limits = self.bounds();
-        let mut times: [(Instant, fn() -> Closed); 5] = [
-            (self.touched.seen_from(now) + limits.idle_timeout, || Closed::IdleTimeout),
-            (Instant::FAR_FUTURE, || Closed::MessageTimeout),
-            (Instant::FAR_FUTURE, || Closed::TooSlow),
-            (Instant::FAR_FUTURE, || Closed::WriteTimeout),
-            (Instant::FAR_FUTURE, || Closed::TooSlow),
+        let mut times: [(Instant, fn() -> CloseReason); 5] = [
+            (self.touched.seen_from(now) + limits.idle_timeout, || CloseReason::IdleTimeout),
+            (Instant::FAR_FUTURE, || CloseReason::HeaderTimeout),
+            (Instant::FAR_FUTURE, || CloseReason::TooSlow),
+            (Instant::FAR_FUTURE, || CloseReason::WriteTimeout),
+            (Instant::FAR_FUTURE, || CloseReason::TooSlow),
         ];
         let Some(kept) = &self.kept else { return times };
         if kept.paused_until.is_some() {

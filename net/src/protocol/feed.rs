@@ -1,7 +1,7 @@
 //! Input to a protocol, a message at a time. Knows no sockets.
 
 use super::{Context, End, Protocol, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 
 /// Why the protocol was given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn feed<P: Protocol>(
             // What is left is looked at again when the pause is over.
             0 if cx.orders.wants_pause(cx.now) => return Ok(Fed::Stopped),
             0 if visible.len() == limit => {
-                return Err(End::in_order(Closed::MessageTooLong { limit }));
+                return Err(End::in_order(CloseReason::MessageTooLong { limit }));
             }
             0 => return Ok(Fed::Hungry),
             _ => {}
@@ -109,7 +109,7 @@ mod tests {
             rehearsal.receive(&b"\x04abcd"[..cut]);
             rehearsal.receive(&b"\x04abcd"[cut..]);
             assert!(rehearsal.take_output().is_empty());
-            assert!(matches!(rehearsal.closed(), Some(Closed::MessageTooLong { limit: 4 })));
+            assert!(matches!(rehearsal.closed(), Some(CloseReason::MessageTooLong { limit: 4 })));
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let now = heist_scheduler::time::Instant::ZERO;
         let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
         let stop = feed(&mut Client, b"x", &mut 0, 64, &mut cx).unwrap_err();
-        assert!(matches!(*stop, End::AtOnce(Closed::Protocol(_))), "{stop:?}");
+        assert!(matches!(*stop, End::AtOnce(CloseReason::Protocol(_))), "{stop:?}");
     }
 
     #[test]

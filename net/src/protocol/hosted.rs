@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll, ready};
+use std::task::{self, Poll};
 
 use heist_scheduler::coop::PollInfo;
 use heist_scheduler::time::Instant;
@@ -14,8 +14,8 @@ use super::limits::Limits;
 use super::marks::Marks;
 use super::round::Round;
 use super::{End, Protocol, Stop};
-use crate::connection::closed::Closed;
-use crate::server::{Accepted, Ending, Peer, Stay};
+use crate::connection::close_reason::CloseReason;
+use crate::server::{Accepted, Peer, Stay};
 use crate::socket::meter::Meter;
 
 /// How far the drain of the server has come with this connection.
@@ -156,7 +156,7 @@ impl<P: Protocol> Connection<P> {
         stay.set_busy(kept.is_some());
         let Some(kept) = kept else { return Ok(()) };
         let (size, budget) = (kept.size(), stay.server().buffered());
-        kept.charge.set(budget, size).map_err(|over| End::at_once(Closed::Memory(over)))
+        kept.charge.set(budget, size).map_err(|over| End::at_once(CloseReason::Memory(over)))
     }
 
     /// Gives back what the budget was charged.
@@ -166,20 +166,23 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
-    /// Tells the server, where there is one, how the connection ended.
-    pub(super) fn tell_host(&mut self, closed: &Closed) {
-        let ending = self.ending(closed);
+    /// Reports to the server, where there is one, why the connection ended.
+    pub(super) fn tell_host(&mut self, reason: &CloseReason) {
         if let Host::Seated(stay) = &mut self.host {
-            stay.tell(ending);
+            stay.tell(reason.kind());
         }
     }
 
-    fn ending(&self, closed: &Closed) -> Ending {
-        closed.ending(match self.drain {
-            Drain::Untold => Ending::Finished,
-            Drain::ToldIdle => Ending::IdleDrained,
-            Drain::ToldBusy => Ending::Drained,
-        })
+    /// An end that the protocol chose, told apart by whether the drain had asked for it.
+    pub(super) fn drained(&self, reason: CloseReason) -> CloseReason {
+        match (reason, self.drain) {
+            (reason, Drain::Untold) => reason,
+            (CloseReason::Finished | CloseReason::Aborted, Drain::ToldIdle) => {
+                CloseReason::IdleDrained
+            }
+            (CloseReason::Finished | CloseReason::Aborted, Drain::ToldBusy) => CloseReason::Drained,
+            (reason, Drain::ToldIdle | Drain::ToldBusy) => reason,
+        }
     }
 }
 
@@ -221,14 +224,13 @@ where
     B: FnOnce(Accepted) -> Connection<P>,
     P: Protocol,
 {
-    type Output = Ending;
+    type Output = CloseReason;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Ending> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         let this = self.get_mut();
         loop {
             if let Hosted::Open(connection) = this {
-                let closed = ready!(Pin::new(&mut *connection).poll(cx));
-                return Poll::Ready(connection.ending(&closed));
+                return Pin::new(connection).poll(cx);
             }
             this.begin(cx);
         }

@@ -50,7 +50,7 @@ impl<M> Sender<M> {
     }
 
     /// Ends the connection at once, as [`Context::abort`](super::Context::abort) would: for the
-    /// reason [`Closed::Aborted`](super::Closed::Aborted).
+    /// reason [`CloseReason::Aborted`](super::CloseReason::Aborted).
     ///
     /// Unlike a message it needs no room in the inbox, and it reaches a connection whose peer does
     /// not read, to which messages are not given, and one that is about to close. Messages that

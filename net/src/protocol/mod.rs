@@ -120,7 +120,7 @@ mod round;
 mod scratch;
 mod sending;
 
-pub use crate::connection::closed::Closed;
+pub use crate::connection::close_reason::{CloseKind, CloseReason};
 pub use connection::Connection;
 pub use context::Context;
 pub(crate) use hosted::Hosted;
@@ -160,7 +160,7 @@ pub trait Protocol: Send + 'static {
     /// # Errors
     ///
     /// An error ends the connection, as [`close`](Context::close) does, for the reason
-    /// [`Closed::Protocol`]: what was written before is sent, and the peer is given time to read it,
+    /// [`CloseReason::Protocol`]: what was written before is sent, and the peer is given time to read it,
     /// up to [`Limits::linger_timeout`], so that an answer that names the error arrives. Where no
     /// answer matters, as mostly for a client, [`abort`](Context::abort) before returning the error
     /// ends the connection at once, for the same reason.
@@ -203,7 +203,7 @@ pub trait Protocol: Send + 'static {
     /// The connection has ended: the last call. Called exactly once after `opened`, even when the
     /// connection was dropped or this protocol panicked, so that what was registered elsewhere can
     /// be taken back.
-    fn closed(&mut self, reason: &Closed) {
+    fn closed(&mut self, reason: &CloseReason) {
         let _ = reason;
     }
 }
@@ -212,10 +212,10 @@ pub trait Protocol: Send + 'static {
 #[derive(Debug)]
 enum End {
     /// What was written is sent first, and the peer given time to read it.
-    InOrder(Closed),
+    InOrder(CloseReason),
     /// What was written is sent first. The peer has nothing more to say.
     Finished,
-    AtOnce(Closed),
+    AtOnce(CloseReason),
 }
 
 /// The way out of a round that ends the connection. It is boxed so that the usual way, on which
@@ -223,18 +223,18 @@ enum End {
 type Stop = Box<End>;
 
 impl End {
-    fn in_order(reason: Closed) -> Stop {
+    fn in_order(reason: CloseReason) -> Stop {
         Box::new(End::InOrder(reason))
     }
 
-    fn at_once(reason: Closed) -> Stop {
+    fn at_once(reason: CloseReason) -> Stop {
         Box::new(End::AtOnce(reason))
     }
 
-    fn into_reason(self) -> Closed {
+    fn into_reason(self) -> CloseReason {
         match self {
             End::InOrder(reason) | End::AtOnce(reason) => reason,
-            End::Finished => Closed::Finished,
+            End::Finished => CloseReason::Finished,
         }
     }
 }

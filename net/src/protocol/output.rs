@@ -9,7 +9,7 @@ use heist_reactor::{Direction, Source};
 use heist_scheduler::time::Instant;
 
 use crate::connection::charge::Charge;
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::linger::Linger;
 use crate::connection::rate_monitor::RateMonitor;
 use crate::runtime::driver;
@@ -122,7 +122,7 @@ pub(super) struct Kept {
     /// Until when the protocol wants no input. If that has passed, the next round reads again.
     pub(super) paused_until: Option<Instant>,
     /// Why the connection is about to end.
-    pub(super) reason: Option<Closed>,
+    pub(super) reason: Option<CloseReason>,
     /// Of the peer that still sends, once all output is out.
     pub(super) linger: Option<Linger>,
 }

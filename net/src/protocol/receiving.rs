@@ -11,7 +11,7 @@ use super::marks::Marks;
 use super::round::{Round, lost};
 use super::scratch::{self, READ, Window};
 use super::{End, Protocol, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::coarse_instant::CoarseInstant;
 use crate::connection::rate_monitor::RateMonitor;
 use crate::runtime::driver;
@@ -143,7 +143,7 @@ impl<P: Protocol> Connection<P> {
     /// may, the socket is whole: what was answered is sent first.
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
-        let refused = |error| End::in_order(Closed::lost(error));
+        let refused = |error| End::in_order(CloseReason::from(error));
         driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)).map_err(refused)
     }
 

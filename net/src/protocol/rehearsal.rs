@@ -8,7 +8,7 @@ use super::context::Orders;
 use super::feed::{Fed, feed};
 use super::limits::Limits;
 use super::{Context, Protocol, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 
 /// Plays a protocol without a socket and without waiting, to test it.
 ///
@@ -24,7 +24,7 @@ pub struct Rehearsal<P> {
     deadline: Option<Instant>,
     input: Vec<u8>,
     output: Vec<u8>,
-    closed: Option<Closed>,
+    closed: Option<CloseReason>,
     limits: Limits,
     /// Until when the protocol wants no input.
     paused_until: Option<Instant>,
@@ -158,7 +158,7 @@ impl<P: Protocol> Rehearsal<P> {
     }
 
     /// Why the connection ended, if it has.
-    pub fn closed(&self) -> Option<&Closed> {
+    pub fn closed(&self) -> Option<&CloseReason> {
         self.closed.as_ref()
     }
 
@@ -198,7 +198,7 @@ impl<P: Protocol> Rehearsal<P> {
         }
     }
 
-    fn end(&mut self, reason: Closed) {
+    fn end(&mut self, reason: CloseReason) {
         (self.deadline, self.paused_until) = (None, None);
         self.protocol.closed(&reason);
         self.closed = Some(reason);
@@ -320,7 +320,7 @@ mod tests {
         rehearsal.pass(Duration::from_secs(1));
         assert_eq!(rehearsal.take_output(), b"bye");
         let closed = rehearsal.closed().unwrap();
-        assert!(matches!(closed, Closed::Protocol(error) if error.to_string() == "no answer"));
+        assert!(matches!(closed, CloseReason::Protocol(error) if error.to_string() == "no answer"));
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
         rehearsal.receive(b"abcd");
         rehearsal.close_input();
         assert_eq!(rehearsal.take_output(), b"opened writable abcddd");
-        assert!(matches!(rehearsal.closed(), Some(Closed::Finished)));
+        assert!(matches!(rehearsal.closed(), Some(CloseReason::Finished)));
         rehearsal.receive(b"abc");
         rehearsal.writable();
         rehearsal.pass(Duration::from_secs(1));

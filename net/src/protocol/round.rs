@@ -12,7 +12,7 @@ use super::inbox::Taken;
 use super::marks::Marks;
 use super::scratch::{self, Buffers};
 use super::{Context, End, Protocol, Stop};
-use crate::connection::closed::Closed;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::coarse_instant::CoarseInstant;
 
 /// What a round collects.
@@ -223,7 +223,7 @@ impl<P: Protocol> Connection<P> {
         }
         match self.flush_last(round, cx) {
             Ok(()) => stop,
-            Err(error) => End::at_once(stop.into_reason().or(Closed::lost(error))),
+            Err(error) => End::at_once(stop.into_reason().or(CloseReason::from(error))),
         }
     }
 
@@ -240,7 +240,7 @@ impl<P: Protocol> Connection<P> {
             }
             match inbox.poll_take(cx) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Taken::Abort) => return Err(End::at_once(Closed::Aborted)),
+                Poll::Ready(Taken::Abort) => return Err(End::at_once(CloseReason::Aborted)),
                 Poll::Ready(Taken::Message(message)) => {
                     self.protocol.message(message, &mut round.context());
                 }
@@ -254,7 +254,7 @@ impl<P: Protocol> Connection<P> {
     /// While messages are not taken: whether a sender has had enough.
     fn hear_abort(&self, cx: &mut task::Context<'_>) -> Result<(), Stop> {
         match self.is_aborted(cx) {
-            true => Err(End::at_once(Closed::Aborted)),
+            true => Err(End::at_once(CloseReason::Aborted)),
             false => Ok(()),
         }
     }
@@ -267,7 +267,7 @@ impl<P: Protocol> Connection<P> {
 
 #[cold]
 pub(super) fn lost(error: io::Error) -> Stop {
-    End::at_once(Closed::lost(error))
+    End::at_once(CloseReason::from(error))
 }
 
 /// How many messages of other tasks a round takes.

@@ -14,7 +14,7 @@ use super::limits::Limits;
 use super::serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
 use super::shared::{Overloaded, Shared};
 use super::{Accepted, Serve, Server};
-use crate::connection::ending::Ending;
+use crate::connection::close_reason::CloseReason;
 use crate::protocol::{self, Protocol};
 use crate::socket::accepting::Socket;
 use crate::socket::bound::{Address, Listener};
@@ -139,7 +139,7 @@ impl<S> Builder<S> {
     pub fn accepted<H, F>(self, handle: H) -> Builder<AcceptedHandler<H>>
     where
         H: Fn(Accepted) -> F + Send + Sync + 'static,
-        F: Future<Output = Ending> + Send + 'static,
+        F: Future<Output = CloseReason> + Send + 'static,
     {
         self.serve(AcceptedHandler::new(handle))
     }

@@ -20,7 +20,8 @@ use slab::Slab;
 
 use super::drain::Ages;
 use super::limits::Limits;
-use crate::connection::ending::{Ending, Refusal};
+use crate::connection::close_reason::CloseKind;
+use crate::connection::refusal::Refusal;
 use crate::connection::visit::{Holder, Visit};
 use crate::runtime::wakers::Fresh;
 use crate::socket::peer::Origin;
@@ -86,7 +87,7 @@ struct Acceptor {
 pub(crate) struct Counts {
     pub(crate) accepted: u64,
     pub(crate) refused: [u64; Refusal::ALL.len()],
-    pub(crate) closed: [u64; Ending::ALL.len()],
+    pub(crate) closed: [u64; CloseKind::ALL.len()],
     pub(crate) accept_errors: BTreeMap<&'static str, u64>,
 }
 
@@ -258,7 +259,13 @@ impl Connections {
 
     /// A holder of a connection has gone. The last of them ends it; of the endings that they tell,
     /// the first counts.
-    pub(crate) fn leave(&self, key: usize, holder: Holder, ending: Option<Ending>, now: Instant) {
+    pub(crate) fn leave(
+        &self,
+        key: usize,
+        holder: Holder,
+        ending: Option<CloseKind>,
+        now: Instant,
+    ) {
         let mut state = self.state.lock();
         if !state.open[key].visit.leave(holder, ending) {
             return;
@@ -267,7 +274,7 @@ impl Connections {
         // Hashing costs more than asking whether there is anything to find.
         let part = if state.parts.is_empty() { None } else { state.take_part(key) };
         state.forget(open.origin);
-        state.counts.closed[open.visit.ending().unwrap_or(Ending::Cut) as usize] += 1;
+        state.counts.closed[open.visit.ending().unwrap_or(CloseKind::Cancelled) as usize] += 1;
         state.times.record_time(now - open.visit.since());
         let wakers = state.told_of_a_free_place();
         drop(state);
@@ -382,10 +389,10 @@ impl Connections {
     }
 
     /// How many connections have ended, by ending, since the drain began.
-    pub(crate) fn closed_draining(&self) -> [u64; Ending::ALL.len()] {
+    pub(crate) fn closed_draining(&self) -> [u64; CloseKind::ALL.len()] {
         let state = self.state.lock();
         let mut closed = state.counts.closed;
-        let none = [0; Ending::ALL.len()];
+        let none = [0; CloseKind::ALL.len()];
         let before = state.before.as_ref().map_or(none, |counts| counts.closed);
         closed.iter_mut().zip(before).for_each(|(now, before)| *now -= before);
         closed

@@ -26,7 +26,7 @@ fn bounded(connections: usize) -> Connections {
     Connections::new(&Limits { connections, ..Limits::default() })
 }
 
-fn leave(connections: &Connections, key: usize, ending: Ending) {
+fn leave(connections: &Connections, key: usize, ending: CloseKind) {
     connections.leave(key, Holder::OneOfTwo, None, Instant::ZERO);
     connections.leave(key, Holder::OneOfTwo, Some(ending), Instant::ZERO);
 }
@@ -41,13 +41,13 @@ fn end_of_a_connection_at_the_bound_wakes_the_acceptor_once() {
     assert!(connections.poll_room(acceptor, &mut cx).is_ready());
     let key = connections.enter(None, Instant::ZERO).unwrap();
     assert!(connections.poll_room(acceptor, &mut cx).is_pending());
-    leave(&connections, key, Ending::Finished);
+    leave(&connections, key, CloseKind::Finished);
     assert_eq!(count.get(), 1);
     let room = Poll::Ready(Admission::Open { ended: 1 });
     assert_eq!(connections.poll_room(acceptor, &mut cx), room);
     // With room, nobody is woken for an end.
     let key = connections.enter(None, Instant::ZERO).unwrap();
-    leave(&connections, key, Ending::Finished);
+    leave(&connections, key, CloseKind::Finished);
     assert_eq!(count.get(), 1);
 }
 
@@ -58,10 +58,10 @@ fn end_that_came_before_the_wait_is_not_waited_for() {
     let acceptor = connections.add_acceptor();
     let keys = [(); 2].map(|()| connections.enter(None, Instant::ZERO).unwrap());
     assert!(connections.poll_end(acceptor, 0, &mut cx).is_pending());
-    leave(&connections, keys[0], Ending::Finished);
+    leave(&connections, keys[0], CloseKind::Finished);
     assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::Ended));
     assert!(connections.poll_end(acceptor, 1, &mut cx).is_pending());
-    leave(&connections, keys[1], Ending::Finished);
+    leave(&connections, keys[1], CloseKind::Finished);
     assert_eq!(connections.poll_end(acceptor, 2, &mut cx), Poll::Ready(Waited::NoConnection));
 }
 
@@ -69,13 +69,13 @@ fn end_that_came_before_the_wait_is_not_waited_for() {
 fn connection_counts_until_both_its_place_and_its_task_have_gone() {
     let connections = bounded(8);
     let key = connections.enter(None, Instant::ZERO).unwrap();
-    connections.leave(key, Holder::OneOfTwo, Some(Ending::Lost), Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, Some(CloseKind::Lost), Instant::ZERO);
     assert_eq!(connections.open(), 1);
-    connections.leave(key, Holder::OneOfTwo, Some(Ending::Finished), Instant::ZERO);
+    connections.leave(key, Holder::OneOfTwo, Some(CloseKind::Finished), Instant::ZERO);
     assert_eq!(connections.open(), 0);
     let (counts, times) = connections.counts();
-    assert_eq!(counts.closed[Ending::Lost as usize], 1);
-    assert_eq!(counts.closed[Ending::Finished as usize], 0);
+    assert_eq!(counts.closed[CloseKind::Lost as usize], 1);
+    assert_eq!(counts.closed[CloseKind::Finished as usize], 0);
     assert_eq!(times.count(), u64::from(cfg!(feature = "metrics")));
 }
 
@@ -83,9 +83,9 @@ fn connection_counts_until_both_its_place_and_its_task_have_gone() {
 fn connection_whose_task_keeps_the_place_ends_with_it() {
     let connections = bounded(8);
     let key = connections.enter(None, Instant::ZERO).unwrap();
-    connections.leave(key, Holder::Sole, Some(Ending::Lost), Instant::ZERO);
+    connections.leave(key, Holder::Sole, Some(CloseKind::Lost), Instant::ZERO);
     assert_eq!(connections.open(), 0);
-    assert_eq!(connections.counts().0.closed[Ending::Lost as usize], 1);
+    assert_eq!(connections.counts().0.closed[CloseKind::Lost as usize], 1);
 }
 
 #[test]
@@ -108,11 +108,11 @@ fn drain_wakes_acceptors_and_connections_and_is_over_when_all_have_gone() {
     assert_eq!(connections.cut(Instant::ZERO).total(), 2);
     assert_eq!(connections.enter(None, Instant::ZERO), Err(Refusal::Draining));
     connections.remove_acceptor(acceptor);
-    leave(&connections, late, Ending::Cut);
+    leave(&connections, late, CloseKind::Cancelled);
     assert!(connections.poll_gone(&mut cx).is_pending());
-    leave(&connections, key, Ending::Cut);
+    leave(&connections, key, CloseKind::Cancelled);
     assert!(connections.poll_gone(&mut cx).is_ready());
-    assert_eq!(connections.closed_draining()[Ending::Cut as usize], 2);
+    assert_eq!(connections.closed_draining()[CloseKind::Cancelled as usize], 2);
 }
 
 /// Failure: the table and the maps of a crowd were kept until the server ended.
@@ -130,7 +130,7 @@ fn crowd_that_has_left_holds_no_memory_but_for_a_chunk_each_that_stays() {
         .collect();
     let stay = [0, 50_000, 99_999];
     for &key in keys.iter().filter(|key| !stay.contains(key)) {
-        leave(&connections, key, Ending::Finished);
+        leave(&connections, key, CloseKind::Finished);
     }
     let state = connections.state.lock();
     assert_eq!((state.open.len(), state.parts.len(), state.by_origin.len()), (3, 3, 3));
@@ -207,7 +207,7 @@ fn wakers_are_called_and_dropped_without_the_lock() {
     assert_eq!(calls.get(), 3 + 4 + 4);
     connections.remove_acceptor(acceptor);
     assert!(connections.poll_gone(&mut Context::from_waker(&asks())).is_pending());
-    leave(&connections, key, Ending::Cut);
+    leave(&connections, key, CloseKind::Cancelled);
     assert_eq!(calls.get(), 3 + 4 + 4 + 2);
 }
 

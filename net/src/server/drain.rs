@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::connection::ending::Ending;
+use crate::connection::close_reason::CloseKind;
 
 /// How the connections ended that were open when the server began to drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,14 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(closed: [u64; Ending::ALL.len()], cut_ages: Ages, took: Duration) -> Report {
-        let of = |ending: Ending| closed[ending as usize];
-        let finished = of(Ending::Drained) + of(Ending::Finished);
-        let idle_closed = of(Ending::IdleDrained);
+    pub(super) fn new(
+        closed: [u64; CloseKind::ALL.len()],
+        cut_ages: Ages,
+        took: Duration,
+    ) -> Report {
+        let of = |ending: CloseKind| closed[ending as usize];
+        let finished = of(CloseKind::Drained) + of(CloseKind::Finished);
+        let idle_closed = of(CloseKind::IdleDrained);
         let failed = closed.iter().sum::<u64>() - finished - idle_closed;
         Report { finished, idle_closed, failed, cut: cut_ages.total(), cut_ages, took }
     }
@@ -81,9 +85,9 @@ mod tests {
 
     #[test]
     fn report_is_one_line_and_names_failures_only_if_there_are() {
-        let mut closed = [0; Ending::ALL.len()];
-        closed[Ending::Drained as usize] = 2;
-        closed[Ending::IdleDrained as usize] = 3;
+        let mut closed = [0; CloseKind::ALL.len()];
+        closed[CloseKind::Drained as usize] = 2;
+        closed[CloseKind::IdleDrained as usize] = 3;
         let mut ages = Ages::default();
         for seconds in [0, 59, 60, 7200] {
             ages.count(Duration::from_secs(seconds));
@@ -91,7 +95,7 @@ mod tests {
         let took = Duration::from_millis(1500);
         let text = Report::new(closed, ages, took).to_string();
         assert_eq!(text, "2 finished, 3 idle closed, 4 cut, in 1.500 s");
-        closed[Ending::Lost as usize] = 1;
+        closed[CloseKind::Lost as usize] = 1;
         let text = Report::new(closed, Ages::default(), took).to_string();
         assert_eq!(text, "2 finished, 3 idle closed, 1 failed, 0 cut, in 1.500 s");
         assert_eq!(

@@ -3,7 +3,8 @@
 use heist_scheduler::metrics::Snapshot;
 
 use super::connections::Counts;
-use crate::connection::ending::{Ending, Refusal};
+use crate::connection::close_reason::CloseKind;
+use crate::connection::refusal::Refusal;
 
 /// What a server does now, and has done since it started; see
 /// [`Server::metrics`](super::Server::metrics).
@@ -23,7 +24,7 @@ pub struct Metrics {
     /// Connections that were closed before they were served, by reason.
     pub refused: Vec<(Refusal, u64)>,
     /// Connections that ended, by how.
-    pub closed: Vec<(Ending, u64)>,
+    pub closed: Vec<(CloseKind, u64)>,
     /// Errors of accepting, by the system's name for them, such as `EMFILE`.
     pub accept_errors: Vec<(&'static str, u64)>,
     /// How long the connections lasted that have ended.
@@ -69,7 +70,7 @@ impl Metrics {
     }
 
     /// How many connections ended in this way.
-    pub fn closed_by(&self, reason: Ending) -> u64 {
+    pub fn closed_by(&self, reason: CloseKind) -> u64 {
         self.closed.iter().find(|(ending, _)| *ending == reason).map_or(0, |(_, count)| *count)
     }
 }
@@ -79,7 +80,7 @@ impl Counts {
         Refusal::ALL.into_iter().zip(self.refused).collect()
     }
 
-    pub(super) fn closed(&self) -> Vec<(Ending, u64)> {
-        Ending::ALL.into_iter().zip(self.closed).collect()
+    pub(super) fn closed(&self) -> Vec<(CloseKind, u64)> {
+        CloseKind::ALL.into_iter().zip(self.closed).collect()
     }
 }

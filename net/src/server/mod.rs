@@ -58,7 +58,7 @@
 //! 2. It is closed at once if its address has too many, or if the runtime is overloaded
 //!    ([`Refusal`]).
 //! 3. It gets a [`Place`], and a task in which [`Serve`] serves it.
-//! 4. Its end is counted by [`Ending`], and makes room for another.
+//! 4. Its end is counted by [`CloseReason`], and makes room for another.
 //!
 //! # The end
 //!
@@ -89,10 +89,11 @@ use heist_scheduler::time::{Instant, Timer};
 use crate::socket::stream::Stream;
 
 pub use crate::connection::budget::{Budget, OverBudget};
-pub use crate::connection::ending::{Ending, Refusal};
+pub use crate::connection::close_reason::{CloseKind, CloseReason};
 pub use crate::connection::place::Place;
 use crate::connection::place::Serving;
 pub(crate) use crate::connection::place::Stay;
+pub use crate::connection::refusal::Refusal;
 pub use crate::socket::bound::{Address, BindError, Listener, ParseAddressError};
 pub use crate::socket::peer::Peer;
 pub use builder::{Builder, Nothing, StartError};
@@ -232,7 +233,7 @@ pub trait Serve: Send + Sync + 'static {
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<Self>;
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<Self>;
 
     /// The task that [`serve`](Serve::serve)s. Not for others to change: what ends it, and how, is
     /// counted here. Who wraps another service is asked in its stead, and the other one is not: so

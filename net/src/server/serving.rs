@@ -13,7 +13,7 @@ use heist_scheduler::time::{Instant, Timer};
 
 use super::shared::Shared;
 use super::{Accepted, Serve};
-use crate::connection::ending::Ending;
+use crate::connection::close_reason::CloseReason;
 use crate::connection::place::Place;
 use crate::protocol::{self, Connection, Hosted, Protocol};
 use crate::socket::peer::Peer;
@@ -48,7 +48,7 @@ where
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
         Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
     }
 
@@ -110,7 +110,7 @@ where
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<M, P> {
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
         Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
     }
 
@@ -159,7 +159,7 @@ where
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<H, F> {
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
         let Accepted { stream, peer, place } = accepted;
         Handling { future: (self.0)(stream, peer), idle: Timer::new(), looks: 0, place }
     }
@@ -185,12 +185,12 @@ impl<H> AcceptedHandler<H> {
 impl<H, F> Serve for AcceptedHandler<H>
 where
     H: Fn(Accepted) -> F + Send + Sync + 'static,
-    F: Future<Output = Ending> + Send + 'static,
+    F: Future<Output = CloseReason> + Send + 'static,
 {
     fn serve(
         &self,
         accepted: Accepted,
-    ) -> impl Future<Output = Ending> + Send + 'static + use<H, F> {
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
         (self.0)(accepted)
     }
 }
@@ -216,20 +216,24 @@ pin_project_lite::pin_project! {
 }
 
 impl<F: Future<Output = io::Result<()>>> Future for Handling<F> {
-    type Output = Ending;
+    type Output = CloseReason;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let this = self.project();
         let over = this.idle.poll_elapsed(cx).is_ready();
         let before = coop::operations_left();
         if let Poll::Ready(outcome) = this.future.poll(cx) {
-            return Poll::Ready(ending(&outcome, this.place.is_draining()));
+            return Poll::Ready(match outcome {
+                Ok(()) if this.place.is_draining() => CloseReason::Drained,
+                Ok(()) => CloseReason::Finished,
+                Err(error) => error.into(),
+            });
         }
         // The timer was set at the poll before. If it has elapsed and nothing is ready now, either
         // nothing came in between, or the event that tells of it is still to be taken from the queue.
         if over && coop::operations_left() == before {
             if *this.looks == LOOKS {
-                return Poll::Ready(Ending::IdleTimeout);
+                return Poll::Ready(CloseReason::IdleTimeout);
             }
             *this.looks += 1;
             cx.waker().wake_by_ref();
@@ -247,14 +251,3 @@ impl<F: Future<Output = io::Result<()>>> Future for Handling<F> {
 
 /// After so many turns a worker has polled the event queue twice, whatever else it has to do.
 const LOOKS: u8 = 128;
-
-fn ending(outcome: &io::Result<()>, draining: bool) -> Ending {
-    match outcome {
-        Ok(()) if draining => Ending::Drained,
-        Ok(()) => Ending::Finished,
-        Err(error) => match error.get_ref() {
-            Some(inner) if inner.is::<heist_reactor::Closed>() => Ending::Cut,
-            _ => Ending::Lost,
-        },
-    }
-}

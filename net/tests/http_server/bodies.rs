@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use heist_net::http::{Body, BodyError};
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use heist_scheduler::spawn;
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -49,16 +49,16 @@ fn peer_that_goes_on_sending_after_the_last_answer_is_not_reset_for_a_while() {
         site.settle();
     }
     site.pass(4);
-    assert_eq!(site.closed(Ending::Finished), 0);
+    assert_eq!(site.closed(CloseKind::Finished), 0);
     site.pass(2);
-    assert_eq!(site.closed(Ending::Finished), 1);
+    assert_eq!(site.closed(CloseKind::Finished), 1);
 
     let mut client = site.connect();
     client.send(post(64 * 1024 * 1024));
     assert_eq!(client.answer().code, 413);
     let endless = vec![b'x'; 64 * 1024 * 1024];
     let sent = client.send_what_fits(&endless);
-    assert_eq!(site.closed(Ending::Finished), 2, "after {sent} bytes");
+    assert_eq!(site.closed(CloseKind::Finished), 2, "after {sent} bytes");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn chunks_that_pass_the_bound_are_answered_413() {
     assert_eq!((answer.code, answer.closes()), (413, true));
     client.stop_sending();
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::Finished), 1);
+    assert_eq!(site.closed(CloseKind::Finished), 1);
 
     let mut client = site.connect();
     client.send(CHUNKED);
@@ -130,7 +130,7 @@ fn size_of_a_chunk_that_overflows_is_malformed() {
         assert_eq!(client.answer().code, 400, "{size}");
         assert!(client.rest().is_empty(), "{size}");
     }
-    assert_eq!(site.closed(Ending::Protocol), 5);
+    assert_eq!(site.closed(CloseKind::Protocol), 5);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn body_that_stands_still_is_answered_408() {
     assert_eq!((answer.code, answer.closes()), (408, true));
     client.stop_sending();
     client.rest();
-    assert_eq!((site.closed(Ending::BodyTimeout), site.answered(408)), (1, 1));
+    assert_eq!((site.closed(CloseKind::BodyTimeout), site.answered(408)), (1, 1));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn body_a_byte_a_second_is_answered_408() {
     assert_eq!(client.answer().code, 408);
     client.stop_sending();
     client.rest();
-    assert_eq!(site.closed(Ending::TooSlow), 1);
+    assert_eq!(site.closed(CloseKind::TooSlow), 1);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn body_that_breaks_off_does_not_look_complete() {
     client.stop_sending();
     let answered = client.rest();
     assert!(answered.starts_with(b"HTTP/1.1 400"), "{:?}", String::from_utf8_lossy(&answered));
-    assert_eq!(site.closed(Ending::Lost), 1);
+    assert_eq!(site.closed(CloseKind::Lost), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use heist_net::http::{Body, Http};
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use hyper::body::{Bytes, Frame};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -124,7 +124,7 @@ fn end_of_a_turn_is_not_taken_for_a_peer_that_does_not_read() {
         for _ in 0..3 {
             assert_eq!(client.get().body.len(), 20_000);
         }
-        assert_eq!(site.closed(Ending::Memory), 0);
+        assert_eq!(site.closed(CloseKind::Memory), 0);
     }
 }
 
@@ -146,7 +146,7 @@ fn end_of_a_turn_does_not_end_the_lingering() {
         assert!(client.answer().closes());
         assert!(client.rest().is_empty());
         drop(client);
-        assert_eq!(site.closed(Ending::Finished), 1);
+        assert_eq!(site.closed(CloseKind::Finished), 1);
         let sent = (request.len() + more.len()) as u64;
         assert_eq!(site.server.metrics().bytes_read, sent, "{operations}");
     }

@@ -9,7 +9,9 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use heist_net::http::{Body, Http};
-use heist_net::server::{Accepted, Address, Ending, Limits, Listener, Serve, Server, Shared};
+use heist_net::server::{
+    Accepted, Address, CloseKind, CloseReason, Limits, Listener, Serve, Server, Shared,
+};
 use heist_scheduler::spawn;
 use heist_scheduler::time::Instant;
 use hyper::Request;
@@ -23,7 +25,10 @@ use crate::site::{Failure, Hello, Site, reply};
 struct Told<T>(T, Mutex<Sender<(ThreadId, Instant)>>);
 
 impl<T: Serve> Serve for Told<T> {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<T> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<T> {
         let came = accepted.place.accepted_at();
         self.1.lock().unwrap().send((thread::current().id(), came)).unwrap();
         self.0.serve(accepted)
@@ -106,8 +111,9 @@ fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
         move || held_back.open(),
         || assert_eq!(client.answer().code, 200),
     );
-    workers
-        .pass_until(limits.idle_timeout, || server.metrics().closed_by(Ending::IdleTimeout) == 1);
+    workers.pass_until(limits.idle_timeout, || {
+        server.metrics().closed_by(CloseKind::IdleTimeout) == 1
+    });
     assert!(client.rest().is_empty());
 }
 
@@ -115,7 +121,10 @@ fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
 struct Moved<T>(T, Mutex<Sender<()>>);
 
 impl<T: Serve> Serve for Moved<T> {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<T> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<T> {
         let mut served = Box::pin(self.0.serve(accepted));
         let moved = self.1.lock().unwrap().clone();
         async move {
@@ -144,6 +153,6 @@ fn limits_are_kept_where_another_task_goes_on_with_the_connection() {
     let mut client = site.connect();
     moved.recv().unwrap();
     site.pass(Limits::default().header_timeout.as_secs() + 1);
-    assert_eq!(site.closed(Ending::HeaderTimeout), 1);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
     assert!(client.rest().is_empty());
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use heist_net::http::{Body, Draining};
-use heist_net::server::Ending;
+use heist_net::server::CloseKind;
 use heist_scheduler::spawn;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -48,7 +48,7 @@ fn drain_ends_though_connections_idle() {
     site.pass(2);
     Drain::begin(&site).wait();
     clients.iter_mut().for_each(|client| assert!(client.rest().is_empty()));
-    assert_eq!(site.closed(Ending::IdleDrained), 10);
+    assert_eq!(site.closed(CloseKind::IdleDrained), 10);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn request_in_flight_is_finished_and_its_answer_says_close() {
     assert_eq!((&answer.body[..], answer.closes()), (&b"done"[..], true));
     assert!(client.rest().is_empty());
     drained.wait();
-    assert_eq!(site.closed(Ending::Drained), 1);
+    assert_eq!(site.closed(CloseKind::Drained), 1);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn answer_that_has_begun_is_finished_and_then_the_connection_closed() {
     client.until(b"two\r\n0\r\n\r\n");
     assert!(client.rest().is_empty());
     drained.wait();
-    assert_eq!(site.closed(Ending::Drained), 1);
+    assert_eq!(site.closed(CloseKind::Drained), 1);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn request_sent_just_before_the_drain_is_answered() {
         assert!(client.rest().is_empty());
     }
     drained.wait();
-    assert_eq!(site.closed(Ending::Drained), 2);
+    assert_eq!(site.closed(CloseKind::Drained), 2);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn connection_used_just_before_the_drain_is_closed_when_it_sends_no_more() {
     site.pass(2);
     assert!(used.rest().is_empty() && fresh.rest().is_empty());
     drained.wait();
-    assert_eq!(site.closed(Ending::IdleDrained), 2);
+    assert_eq!(site.closed(CloseKind::IdleDrained), 2);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn half_a_head_may_be_finished_during_the_drain() {
     let answer = client.answer();
     assert_eq!((answer.code, answer.closes()), (200, true));
     drained.wait();
-    assert_eq!(site.closed(Ending::Drained), 1);
+    assert_eq!(site.closed(CloseKind::Drained), 1);
 }
 
 /// Failure: a service whose answer lasts holds up the drain, since it does not learn of it.

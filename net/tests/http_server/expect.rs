@@ -1,7 +1,7 @@
 //! Failure 78: `Expect: 100-continue`, and services that answer before they read, or without.
 
 use heist_net::http::Body;
-use heist_net::server::Ending;
+use heist_net::server::CloseKind;
 use heist_scheduler::spawn;
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
@@ -82,7 +82,7 @@ fn answer_without_reading_asks_for_nothing_and_is_the_last() {
         client.stop_sending();
         assert!(client.rest().is_empty());
     }
-    assert_eq!((hello.calls(), site.closed(Ending::Finished)), (2, 2));
+    assert_eq!((hello.calls(), site.closed(CloseKind::Finished)), (2, 2));
 }
 
 #[test]

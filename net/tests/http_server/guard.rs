@@ -1,7 +1,7 @@
 //! Failures 77, 79, 97 to 99, and 103: what is refused before hyper sees it.
 
 use heist_net::http::Body;
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use hyper::Request;
 use hyper::service::service_fn;
 
@@ -25,7 +25,7 @@ fn lone_line_feed_in_a_trailer_section_is_refused() {
         assert_eq!((answer.code, answer.closes()), (400, true), "{trailers:?}");
         assert!(client.rest().is_empty(), "{trailers:?}");
     }
-    assert_eq!((hello.calls(), site.closed(Ending::Protocol)), (0, 5));
+    assert_eq!((hello.calls(), site.closed(CloseKind::Protocol)), (0, 5));
 }
 
 /// The same, of a body whose head hyper has seen: the service learns of it.
@@ -41,7 +41,7 @@ fn lone_line_feed_behind_a_body_that_is_being_read_is_refused() {
     assert_eq!((answer.code, answer.closes()), (400, true));
     assert!(client.rest().is_empty());
     drop(client);
-    assert_eq!(site.closed(Ending::Protocol), 1);
+    assert_eq!(site.closed(CloseKind::Protocol), 1);
 }
 
 /// Failure: a request without a host, with two, or with an invalid one is served (hyper 3777).
@@ -86,7 +86,7 @@ fn requests_before_a_bad_one_are_answered_first_and_those_behind_it_not() {
     assert!(client.rest().is_empty());
     drop(client);
     assert_eq!((site.answered(200), site.answered(400)), (2, 1));
-    assert_eq!(site.closed(Ending::Protocol), 1);
+    assert_eq!(site.closed(CloseKind::Protocol), 1);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn bad_request_behind_the_last_one_is_not_answered() {
     assert_eq!(client.answer().code, 200);
     assert!(client.rest().is_empty());
     drop(client);
-    assert_eq!((site.answered(400), site.closed(Ending::Finished)), (0, 1));
+    assert_eq!((site.answered(400), site.closed(CloseKind::Finished)), (0, 1));
 }
 
 /// Failure: hyper leaves the transport open once a request has asked for an upgrade, and the last
@@ -115,7 +115,7 @@ fn bad_request_behind_one_that_asks_for_an_upgrade_is_answered() {
     site.settle();
     client.stop_sending();
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::Protocol), 1);
+    assert_eq!(site.closed(CloseKind::Protocol), 1);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn part_of_a_head_behind_a_request_has_the_time_of_a_head() {
     assert!(client.is_quiet());
     site.pass(2);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::HeaderTimeout), 1);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
 }
 
 /// Failure: parts of heads are outside of the server's budget of memory.
@@ -214,11 +214,11 @@ fn parts_of_heads_are_charged_to_the_budget() {
     let part = format!("GET / HTTP/1.1\r\nhost: test\r\nx: {}", "a".repeat(12 * 1024));
     let mut clients: Vec<_> = (0..20).map(|_| site.connect()).collect();
     clients.iter_mut().for_each(|client| client.send(&part));
-    let closed = site.closed(Ending::Memory);
+    let closed = site.closed(CloseKind::Memory);
     assert!((14..=18).contains(&closed), "{closed}");
     let buffered = site.server.metrics().buffered_bytes;
     assert!((24 * 1024..=64 * 1024).contains(&buffered), "{buffered}");
     drop(clients);
-    assert_eq!(site.closed(Ending::Lost), 20 - closed);
+    assert_eq!(site.closed(CloseKind::Lost), 20 - closed);
     assert_eq!(site.server.metrics().buffered_bytes, 0);
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use heist_net::http::Body;
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use heist_scheduler::yield_now;
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
@@ -48,7 +48,7 @@ fn whole_request_with_the_end_behind_it_is_answered() {
             assert!(client.rest().is_empty(), "run {run}");
         }
     }
-    assert_eq!((site.closed(Ending::Finished), site.answered(200)), (300, 300));
+    assert_eq!((site.closed(CloseKind::Finished), site.answered(200)), (300, 300));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn echo_of_a_body_with_the_end_behind_it_is_whole() {
         assert_eq!(client.answer().body.len(), 100_000, "run {run}");
         assert!(client.rest().is_empty(), "run {run}");
     }
-    assert_eq!(site.closed(Ending::Finished), 100);
+    assert_eq!(site.closed(CloseKind::Finished), 100);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn pipelined_requests_with_the_end_behind_them_are_all_answered() {
         }
         assert!(client.rest().is_empty(), "run {run}");
     }
-    assert_eq!((site.closed(Ending::Finished), site.answered(200)), (100, 300));
+    assert_eq!((site.closed(CloseKind::Finished), site.answered(200)), (100, 300));
 }
 
 /// Failure: a service is dropped since its peer has finished sending; or it is kept, and the end of
@@ -107,7 +107,7 @@ fn end_of_the_input_neither_ends_a_service_nor_spins() {
     go.send(()).unwrap();
     assert_eq!(client.answer().body, b"done");
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::Finished), 1);
+    assert_eq!(site.closed(CloseKind::Finished), 1);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn end_of_the_input_between_requests_closes_at_once() {
     blank.send("\r\n");
     blank.stop_sending();
     assert!(blank.rest().is_empty());
-    assert_eq!((site.closed(Ending::Finished), hello.0.load(Ordering::SeqCst)), (2, 1));
+    assert_eq!((site.closed(CloseKind::Finished), hello.0.load(Ordering::SeqCst)), (2, 1));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn end_of_the_input_in_a_head_is_a_loss() {
     client.stop_sending();
     assert_eq!(client.answer().code, 200);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::Lost), 1);
+    assert_eq!(site.closed(CloseKind::Lost), 1);
 }
 
 /// Failure: a service works on for a peer that is gone for good.
@@ -154,7 +154,7 @@ fn reset_ends_a_service_that_reads_nothing_any_more() {
     site.settle();
     assert_eq!(site.server.metrics().http.unwrap().in_flight, 1);
     client.reset();
-    assert_eq!(site.closed(Ending::Lost), 1);
+    assert_eq!(site.closed(CloseKind::Lost), 1);
     assert_eq!(site.server.metrics().http.unwrap().in_flight, 0);
     go.send(()).unwrap();
 }

@@ -1,7 +1,7 @@
 //! Failures 51, 52, 55, 56 and 59: the head of a request, and the time before it.
 
 use heist_net::http::Body;
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -36,7 +36,7 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
     drop(client);
     assert_eq!(hello.calls(), 0);
     assert_eq!(site.answered(400), framings.len() as u64 + 1);
-    assert_eq!(site.closed(Ending::Protocol), framings.len() as u64 + 1);
+    assert_eq!(site.closed(CloseKind::Protocol), framings.len() as u64 + 1);
 }
 
 /// Failure: room for as many lines as the limit said was made at once, and more than a map of headers
@@ -117,7 +117,7 @@ fn slowloris_has_the_time_of_one_head_however_often_it_sends() {
     }
     site.pass(2);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::HeaderTimeout), 1);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn peer_that_never_sends_is_closed_when_a_head_would_be_late() {
     assert!(client.is_quiet());
     site.pass(2);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::HeaderTimeout), 1);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn connection_may_idle_longer_than_a_head_may_take() {
     }
     site.pass(2);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::IdleTimeout), 1);
+    assert_eq!(site.closed(CloseKind::IdleTimeout), 1);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn head_after_an_idle_time_has_its_own_time_from_its_first_byte() {
     client.send("GET / ");
     site.pass(16);
     assert!(client.rest().is_empty());
-    assert_eq!(site.closed(Ending::HeaderTimeout), 1);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Waker};
 
 use heist_net::http::Http;
-use heist_net::server::{Accepted, Ending, Limits, Serve, Shared};
+use heist_net::server::{Accepted, CloseKind, CloseReason, Limits, Serve, Shared};
 use hyper::service::service_fn;
 
 use crate::client::{Client, GET};
@@ -32,7 +32,7 @@ fn no_connection_is_closed(site: &Site, first: &str, seconds: u64, second: &str,
     site.pass_unseen(seconds, || crowd.iter_mut().for_each(|client| client.send(second)));
     let answered = |client: &mut Client| String::from_utf8(client.answer().body).unwrap();
     crowd.iter_mut().for_each(|client| assert_eq!(answered(client), body));
-    for ending in [Ending::IdleTimeout, Ending::HeaderTimeout, Ending::BodyTimeout] {
+    for ending in [CloseKind::IdleTimeout, CloseKind::HeaderTimeout, CloseKind::BodyTimeout] {
         assert_eq!(site.closed(ending), 0, "{ending:?}");
     }
 }
@@ -65,13 +65,16 @@ fn body_that_came_in_time_has_not_stalled() {
     no_connection_is_closed(&Site::with(limits, service_fn(measure)), head, 31, "body", "4");
 }
 
-type Served = Pin<Box<dyn Future<Output = Ending> + Send>>;
+type Served = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
 
 /// Gives what serves each connection to the test.
 struct Given<T>(T, Mutex<mpsc::Sender<Served>>);
 
 impl<T: Serve> Serve for Given<T> {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<T> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<T> {
         self.1.lock().unwrap().send(Box::pin(self.0.serve(accepted))).unwrap();
         std::future::pending()
     }
@@ -127,8 +130,8 @@ fn nothing_is_waited_for_beyond_the_times() {
     idle.get();
     head.send("GET / HT");
     site.pass(16);
-    assert_eq!(site.closed(Ending::HeaderTimeout), 2);
+    assert_eq!(site.closed(CloseKind::HeaderTimeout), 2);
     site.pass(45);
-    assert_eq!(site.closed(Ending::IdleTimeout), 1);
+    assert_eq!(site.closed(CloseKind::IdleTimeout), 1);
     assert!(fresh.rest().is_empty() && idle.rest().is_empty() && head.rest().is_empty());
 }

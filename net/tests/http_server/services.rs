@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_net::TcpStream;
 use heist_net::http::Body;
-use heist_net::server::{Ending, Limits, Peer};
+use heist_net::server::{CloseKind, Limits, Peer};
 use heist_scheduler::{Handle, spawn};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
@@ -40,7 +40,7 @@ fn client_of_hyper_sends_bodies_of_all_sizes_over_one_connection() {
         drop(sender);
         connection.await.unwrap().unwrap();
     });
-    assert_eq!(site.closed(Ending::Finished), 1);
+    assert_eq!(site.closed(CloseKind::Finished), 1);
     assert_eq!(site.answered(200), 6);
 }
 
@@ -95,7 +95,7 @@ fn panic_in_a_service_ends_its_connection_alone() {
     bad.send("GET /panic HTTP/1.1\r\nhost: test\r\n\r\n");
     assert!(bad.rest().is_empty());
     assert_eq!(good.get().body, b"fine");
-    assert_eq!((site.closed(Ending::Panicked), site.answered(0)), (1, 1));
+    assert_eq!((site.closed(CloseKind::Panicked), site.answered(0)), (1, 1));
     assert_eq!(site.server.metrics().http.unwrap().in_flight, 0);
 }
 
@@ -115,7 +115,7 @@ fn request_that_its_peer_gave_up_is_counted_and_no_longer_in_flight() {
     let metrics = site.server.metrics();
     assert_eq!((metrics.connections_active, metrics.http.unwrap().in_flight), (1, 1));
     client.reset();
-    assert_eq!(site.closed(Ending::Lost), 1);
+    assert_eq!(site.closed(CloseKind::Lost), 1);
     assert_eq!((site.answered(0), site.server.metrics().http.unwrap().in_flight), (1, 0));
     go.send(()).unwrap();
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use heist_net::http::{Body, Http};
-use heist_net::server::{Address, Ending, Limits, Listener, Serve, Server};
+use heist_net::server::{Address, CloseKind, Limits, Listener, Serve, Server};
 use heist_net::{Builder, Runtime};
 use heist_scheduler::time::{Clock, ManualClock};
 use heist_scheduler::{Handle, spawn_blocking, yield_now};
@@ -139,9 +139,9 @@ impl Site {
         self.runtime.block_on(holds).unwrap();
     }
 
-    pub(crate) fn closed(&self, ending: Ending) -> u64 {
+    pub(crate) fn closed(&self, kind: CloseKind) -> u64 {
         self.settle();
-        self.server.metrics().closed_by(ending)
+        self.server.metrics().closed_by(kind)
     }
 
     /// Answers with this code that were given.

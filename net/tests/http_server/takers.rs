@@ -1,7 +1,7 @@
 //! Failures 57 and 58: peers that do not take their answers.
 
 use heist_net::http::Body;
-use heist_net::server::{Ending, Limits};
+use heist_net::server::{CloseKind, Limits};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 
@@ -31,7 +31,7 @@ fn flood_of_pipelined_requests_is_bounded_by_what_the_peer_takes() {
     let buffered = site.server.metrics().buffered_bytes;
     assert!((1..128 * 1024).contains(&buffered), "{buffered}");
     site.pass(31);
-    assert_eq!(site.closed(Ending::WriteTimeout), 1);
+    assert_eq!(site.closed(CloseKind::WriteTimeout), 1);
     assert_eq!(site.server.metrics().buffered_bytes, 0);
 }
 
@@ -43,9 +43,9 @@ fn reader_that_stopped_is_closed_and_its_memory_given_back() {
     site.pass(29);
     let buffered = site.server.metrics().buffered_bytes;
     assert!((1..256 * 1024).contains(&buffered), "{buffered}");
-    assert_eq!(site.closed(Ending::WriteTimeout), 0);
+    assert_eq!(site.closed(CloseKind::WriteTimeout), 0);
     site.pass(2);
-    assert_eq!(site.closed(Ending::WriteTimeout), 1);
+    assert_eq!(site.closed(CloseKind::WriteTimeout), 1);
     assert_eq!(site.server.metrics().buffered_bytes, 0);
 }
 
@@ -61,7 +61,7 @@ fn reader_below_the_least_rate_is_closed_though_it_reads() {
         site.pass(20);
         client.skip(4_000_000);
     }
-    assert_eq!(site.closed(Ending::TooSlow), 1);
+    assert_eq!(site.closed(CloseKind::TooSlow), 1);
     assert_eq!(site.server.metrics().buffered_bytes, 0);
 }
 
@@ -73,6 +73,6 @@ fn connection_that_would_buffer_more_than_the_server_may_is_closed() {
     let site = Site::with(limits, large);
     let mut client = Client::connect_narrow(site.address());
     client.send(GET);
-    assert_eq!(site.closed(Ending::Memory), 1);
+    assert_eq!(site.closed(CloseKind::Memory), 1);
     assert_eq!(site.server.metrics().buffered_bytes, 0);
 }

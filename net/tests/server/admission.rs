@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use heist_net::server::{
-    Accepted, Address, Ending, Limits, Listener, Peer, Refusal, Serve, StartError,
+    Accepted, Address, CloseKind, CloseReason, Limits, Listener, Peer, Refusal, Serve, StartError,
 };
 use heist_net::{Runtime, Server};
 use socket2::SockRef;
@@ -32,7 +32,7 @@ fn connection_flood_waits_in_the_backlog_and_everybody_is_served() {
     for mut client in clients {
         client.expect("hello\n");
     }
-    until(|| server.metrics().closed_by(Ending::Finished) == 200);
+    until(|| server.metrics().closed_by(CloseKind::Finished) == 200);
     assert_eq!(seen.most(), 3);
     assert_eq!(server.metrics().accepted, 200);
 }
@@ -48,7 +48,7 @@ fn one_address_cannot_take_all_places() {
     Client::new(&server).assert_closed();
     assert_eq!(server.metrics().refused_for(Refusal::PerAddress), 1);
     drop(one);
-    until(|| server.metrics().closed_by(Ending::Finished) == 1);
+    until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
     Client::new(&server).ask("3\n");
     two.ask("2\n");
 }
@@ -78,8 +78,8 @@ fn aborted_connections_do_not_end_the_listener() {
 struct Refusing;
 
 impl Serve for Refusing {
-    fn serve(&self, _: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
-        std::future::ready(Ending::Finished)
+    fn serve(&self, _: Accepted) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
+        std::future::ready(CloseReason::Finished)
     }
 
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {

@@ -6,7 +6,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use heist_net::Server;
-use heist_net::protocol::{self, Closed, Context, Protocol};
+use heist_net::protocol::{self, CloseReason, Context, Protocol};
 use heist_net::server::{Limits, Peer};
 use heist_scheduler::time::Instant;
 
@@ -51,8 +51,8 @@ impl Protocol for Watched {
         let _ = self.tell.send(Told::Deadline { now: cx.now() });
     }
 
-    fn closed(&mut self, reason: &Closed) {
-        let _ = self.tell.send(Told::Closed { idle: matches!(reason, Closed::IdleTimeout) });
+    fn closed(&mut self, reason: &CloseReason) {
+        let _ = self.tell.send(Told::Closed { idle: matches!(reason, CloseReason::IdleTimeout) });
     }
 }
 

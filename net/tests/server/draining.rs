@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use heist_net::Server;
-use heist_net::server::{Address, Ending, Limits, Peer, Refusal, Report};
+use heist_net::server::{Address, CloseKind, Limits, Peer, Refusal, Report};
 use heist_scheduler::JoinHandle;
 
 use crate::common::runtime;
@@ -102,7 +102,7 @@ fn graceful_stop_does_not_wait_for_idle_connections() {
     client.assert_closed();
     let report = drained.report(draining);
     assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 0));
-    assert_eq!(drained.server.metrics().closed_by(Ending::IdleDrained), 1);
+    assert_eq!(drained.server.metrics().closed_by(CloseKind::IdleDrained), 1);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn what_outlasts_the_grace_is_cut() {
     let report = drained.report(draining);
     assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 1), "{report}");
     assert_eq!(report.cut_ages.below_hour, 1);
-    assert_eq!(drained.server.metrics().closed_by(Ending::Cut), 1);
+    assert_eq!(drained.server.metrics().closed_by(CloseKind::Cancelled), 1);
 }
 
 #[test]

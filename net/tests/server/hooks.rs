@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use heist_net::server::{Accepted, Address, Ending, Limits, Peer, Refusal, Serve, StartError};
+use heist_net::server::{
+    Accepted, Address, CloseKind, CloseReason, Limits, Peer, Refusal, Serve, StartError,
+};
 use heist_net::{Builder, Runtime, Server};
 
 use crate::common::runtime;
@@ -39,12 +41,15 @@ fn hook_that_panics_does_not_end_the_listener() {
 struct Panics(AtomicUsize);
 
 impl Serve for Panics {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
         async move {
             let Accepted { stream, place, .. } = accepted;
             let _ = crate::serving::echo_bytes(stream).await;
             drop(place);
-            Ending::Finished
+            CloseReason::Finished
         }
     }
 
@@ -70,7 +75,7 @@ fn service_that_panics_in_the_acceptor_gives_its_place_back() {
     client.ask("hello");
     assert_eq!((caught(&runtime), server.metrics().accepted), (1, 2));
     drop(client);
-    until(|| server.metrics().closed_by(Ending::Cut) == 2);
+    until(|| server.metrics().closed_by(CloseKind::Cancelled) == 2);
 }
 
 /// Failure: a service that panicked over what to say to a refused peer ended the listener.

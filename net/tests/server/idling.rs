@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use heist_net::protocol::Closed;
-use heist_net::server::{Ending, Limits};
+use heist_net::protocol::CloseReason;
+use heist_net::server::{CloseKind, Limits};
 use heist_net::{Connection, Server, UnixStream};
 
 use crate::serving::echo_bytes;
@@ -33,7 +33,7 @@ fn no_connection_is_closed(stage: &Stage, server: &Server, first: &str, second: 
     for client in &mut crowd {
         client.expect(&format!("{first}{second}"));
     }
-    for ending in [Ending::IdleTimeout, Ending::HeaderTimeout, Ending::TooSlow] {
+    for ending in [CloseKind::IdleTimeout, CloseKind::HeaderTimeout, CloseKind::TooSlow] {
         assert_eq!(server.metrics().closed_by(ending), 0, "{ending:?}");
     }
 }
@@ -96,7 +96,7 @@ fn protocol_is_idle_when_nothing_has_come() {
             assert!(connection.as_mut().poll(cx).is_pending());
             stage.advance(Duration::from_secs(61));
             let polled = connection.as_mut().poll(cx);
-            assert!(matches!(polled, Poll::Ready(Closed::IdleTimeout)), "{polled:?}");
+            assert!(matches!(polled, Poll::Ready(CloseReason::IdleTimeout)), "{polled:?}");
         });
     });
 }

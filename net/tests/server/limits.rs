@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use heist_net::Server;
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::server::{Ending, Limits, Peer};
+use heist_net::server::{CloseKind, Limits, Peer};
 use socket2::SockRef;
 
 use crate::common::runtime;
@@ -16,7 +16,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn closed(server: &Server, ending: Ending) -> bool {
+fn closed(server: &Server, ending: CloseKind) -> bool {
     server.metrics().closed_by(ending) == 1
 }
 
@@ -41,7 +41,7 @@ fn idle_connection_is_closed_and_a_used_one_is_not() {
         stage.pass(seconds(29));
     }
     idle.assert_closed();
-    until(|| closed(&server, Ending::IdleTimeout));
+    until(|| closed(&server, CloseKind::IdleTimeout));
     used.ask("still here\n");
 }
 
@@ -61,7 +61,7 @@ fn slowloris_that_drips_a_message_is_closed() {
     // Timers are never early.
     stage.pass(seconds(1));
     client.assert_closed();
-    until(|| closed(&server, Ending::HeaderTimeout));
+    until(|| closed(&server, CloseKind::HeaderTimeout));
     assert_eq!(server.metrics().buffered_bytes, 0);
 }
 
@@ -79,7 +79,7 @@ fn message_that_comes_slower_than_the_least_rate_is_closed_after_the_grace() {
     until(|| server.metrics().bytes_read == 2501);
     stage.pass(seconds(2));
     client.assert_closed();
-    until(|| closed(&server, Ending::TooSlow));
+    until(|| closed(&server, CloseKind::TooSlow));
 }
 
 /// Answers each byte with 64 KiB.
@@ -115,7 +115,7 @@ fn peer_that_takes_nothing_is_closed_and_a_pipelining_flood_is_bounded() {
     // While the systems still pass bytes on, it has not stood still for so long.
     until(|| {
         stage.pass(seconds(31));
-        closed(&server, Ending::WriteTimeout)
+        closed(&server, CloseKind::WriteTimeout)
     });
     assert_eq!(server.metrics().buffered_bytes, 0);
     drop(client);
@@ -130,7 +130,7 @@ fn slow_reader_is_closed_after_the_grace() {
     // A second for each 500 bytes that the systems' buffers have taken.
     until(|| {
         stage.pass(seconds(100));
-        closed(&server, Ending::TooSlow)
+        closed(&server, CloseKind::TooSlow)
     });
     assert_eq!(server.metrics().buffered_bytes, 0);
     drop(client);
@@ -153,7 +153,7 @@ fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
     let mut one_more = Client::new(&server);
     one_more.send(&part);
     one_more.assert_closed();
-    until(|| closed(&server, Ending::Memory));
+    until(|| closed(&server, CloseKind::Memory));
     // The others have what they had.
     for client in &mut kept {
         client.send("\n");
@@ -184,7 +184,7 @@ fn output_of_a_closing_connection_is_charged() {
     let server = server.start_on(runtime.handle()).unwrap();
     let mut clients: Vec<_> = (0..4).map(|_| Client::new(&server)).collect();
     clients.iter_mut().for_each(|client| client.send("x"));
-    until(|| server.metrics().closed_by(Ending::Memory) == 4);
+    until(|| server.metrics().closed_by(CloseKind::Memory) == 4);
     assert_eq!(server.metrics().buffered_bytes, 0);
 }
 
@@ -201,7 +201,7 @@ fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
     assert_eq!(client.rest().len(), 16 << 20);
     // It lingers: this side has not closed.
     until(|| server.metrics().buffered_bytes == 0);
-    assert_eq!(server.metrics().closed_by(Ending::Finished), 0);
+    assert_eq!(server.metrics().closed_by(CloseKind::Finished), 0);
 }
 
 /// Sends for as long as the server reads.
@@ -220,7 +220,7 @@ fn linger_bytes_bound_what_is_discarded_with_any_budget_of_operations() {
         let server = server(limits).protocol(|_: &Peer| Last(1));
         let server = server.start_on(stage.runtime.handle()).unwrap();
         let flood = flood(&Client::new(&server));
-        until(|| closed(&server, Ending::Finished));
+        until(|| closed(&server, CloseKind::Finished));
         assert!(server.metrics().bytes_read < 1 << 20, "{operations}");
         flood.join().unwrap();
     }
@@ -243,7 +243,7 @@ fn linger_timeout_ends_a_flood_with_any_budget_of_operations() {
             client.0.set_nonblocking(true).unwrap();
             while client.0.write(&[7; 64 * 1024]).is_ok() {}
         });
-        until(|| closed(&server, Ending::Finished));
+        until(|| closed(&server, CloseKind::Finished));
         assert_eq!(server.metrics().bytes_read, 1, "{operations}");
     }
 }

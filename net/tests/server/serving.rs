@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::server::{Accepted, ByProtocol, Ending, Limits, Peer, Serve};
+use heist_net::server::{Accepted, ByProtocol, CloseKind, CloseReason, Limits, Peer, Serve};
 use heist_net::{Runtime, Stream};
 
 use crate::common::{GUARD, runtime};
@@ -36,7 +36,7 @@ fn handler_is_served_counted_and_ended() {
     client.ask("hello");
     until(|| (server.metrics().bytes_read, server.metrics().bytes_written) == (5, 5));
     drop(client);
-    until(|| server.metrics().closed_by(Ending::Finished) == 1);
+    until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
     assert_eq!(server.metrics().connection_time.count(), 1);
 }
 
@@ -72,14 +72,17 @@ fn protocol_that_asks_for_a_sender_has_one_from_the_start() {
     client.expect("hello\n");
     sender.abort();
     client.assert_closed();
-    until(|| server.metrics().closed_by(Ending::Finished) == 1);
+    until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
 }
 
 /// Serves by the protocol in a task of its own, after a first poll in the one that the server made.
 struct InAnotherTask(ByProtocol<fn(&Peer) -> Echo>, mpsc::Sender<()>);
 
 impl Serve for InAnotherTask {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
         let (mut inner, polled) = (Box::pin(self.0.serve(accepted)), self.1.clone());
         async move {
             poll_fn(|cx| {
@@ -150,7 +153,10 @@ impl Protocol for Once {
 struct Outlived(ByProtocol<fn(&Peer) -> Once>);
 
 impl Serve for Outlived {
-    fn serve(&self, accepted: Accepted) -> impl Future<Output = Ending> + Send + 'static + use<> {
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
         let inner = self.0.serve(accepted);
         async move {
             let mut inner = pin!(inner);
@@ -188,7 +194,7 @@ fn handler_that_nothing_happens_to_is_ended() {
     client.ask("and here");
     stage.pass(Duration::from_secs(61));
     client.assert_closed();
-    until(|| server.metrics().closed_by(Ending::IdleTimeout) == 1);
+    until(|| server.metrics().closed_by(CloseKind::IdleTimeout) == 1);
 }
 
 #[test]
@@ -200,7 +206,7 @@ fn handler_of_the_whole_connection_is_told_of_the_drain() {
             accepted.place.set_busy(true);
             accepted.place.draining().await;
             accepted.stream.write_all(b"bye").await.unwrap();
-            Ending::Drained
+            CloseReason::Drained
         })
         .start_on(runtime.handle())
         .unwrap();
@@ -222,9 +228,9 @@ fn place_that_outlives_its_future_keeps_the_connection_counted() {
             drop(heist_scheduler::spawn(async move {
                 let Accepted { stream, place, .. } = accepted;
                 let _ = echo_bytes(stream).await;
-                place.leave(Ending::Lost);
+                place.leave(CloseKind::Lost);
             }));
-            Ending::Finished
+            CloseReason::Finished
         })
         .start_on(runtime.handle())
         .unwrap();
@@ -237,7 +243,7 @@ fn place_that_outlives_its_future_keeps_the_connection_counted() {
     drop(first);
     second.expect("two");
     // The future said so before the place did.
-    assert_eq!(server.metrics().closed_by(Ending::Finished), 1);
+    assert_eq!(server.metrics().closed_by(CloseKind::Finished), 1);
 }
 
 #[test]
@@ -248,7 +254,7 @@ fn panic_ends_its_own_connection_only() {
     other.ask("before\n");
     victim.send("panic\n");
     victim.assert_closed();
-    until(|| server.metrics().closed_by(Ending::Panicked) == 1);
+    until(|| server.metrics().closed_by(CloseKind::Panicked) == 1);
     other.ask("after\n");
     Client::new(&server).ask("new\n");
 }
@@ -264,7 +270,7 @@ fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
             Ok(1)
         }
 
-        fn closed(&mut self, reason: &protocol::Closed) {
+        fn closed(&mut self, reason: &protocol::CloseReason) {
             panic!("as asked: {reason}");
         }
     }
@@ -278,13 +284,13 @@ fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
         .start_on(runtime.handle())
         .unwrap();
     Client::new(&server).assert_closed();
-    until(|| server.metrics().closed_by(Ending::Panicked) == 1);
+    until(|| server.metrics().closed_by(CloseKind::Panicked) == 1);
     let mut ended = Client::new(&server);
     ended.send("x");
     ended.assert_closed();
-    until(|| server.metrics().closed_by(Ending::Panicked) == 2);
+    until(|| server.metrics().closed_by(CloseKind::Panicked) == 2);
     drop(Client::new(&server));
-    until(|| server.metrics().closed_by(Ending::Panicked) == 3);
+    until(|| server.metrics().closed_by(CloseKind::Panicked) == 3);
     assert_eq!(server.drain_blocking(Duration::ZERO).cut, 0);
 }
 
@@ -301,7 +307,7 @@ fn panic_before_the_first_await_does_not_end_the_acceptor() {
     for _ in 0..3 {
         Client::new(&server).assert_closed();
     }
-    until(|| server.metrics().closed_by(Ending::Panicked) == 3);
+    until(|| server.metrics().closed_by(CloseKind::Panicked) == 3);
 }
 
 #[test]
@@ -312,6 +318,6 @@ fn runtime_that_shuts_down_ends_its_servers() {
     client.ask("hello\n");
     assert_eq!(runtime.shutdown(crate::common::GUARD).tasks_left, 0);
     client.assert_closed();
-    assert_eq!(server.metrics().closed_by(Ending::Cut), 1);
+    assert_eq!(server.metrics().closed_by(CloseKind::Cancelled), 1);
     assert_eq!(server.metrics().connections_idle, 0);
 }

@@ -49,7 +49,7 @@ impl Protocol for Echo {
         Ok(end + 1)
     }
 
-    fn closed(&mut self, _: &protocol::Closed) {
+    fn closed(&mut self, _: &protocol::CloseReason) {
         self.census.now.fetch_sub(1, Ordering::SeqCst);
     }
 }

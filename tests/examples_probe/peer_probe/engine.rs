@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use heist::protocol::{Closed, Context, Error, Protocol, Rehearsal};
+use heist::protocol::{CloseReason, Context, Error, Protocol, Rehearsal};
 
 use super::PIECES;
 use super::bytes::{TIMEOUT, half_behind, handshake, probe, report};
@@ -26,7 +26,7 @@ impl Protocol for Lost {
     }
 
     fn message(&mut self, error: io::Error, _cx: &mut Context<'_>) {
-        self.0.closed(&Closed::Lost(error));
+        self.0.closed(&CloseReason::Lost(error));
     }
 }
 

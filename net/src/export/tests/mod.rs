@@ -6,7 +6,7 @@ use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
 use heist_tests::exposition::{Family, parse};
 
 use super::Exporter;
-use crate::server::{Ending, HttpMetrics, Metrics, Refusal};
+use crate::server::{CloseKind, HttpMetrics, Metrics, Refusal};
 use crate::{Builder, Runtime};
 
 mod docs;
@@ -37,7 +37,7 @@ fn server_figures() -> Metrics {
         connections_limit: 100,
         accepted: 50,
         refused: vec![(Refusal::PerAddress, 6), (Refusal::Overload, 7)],
-        closed: vec![(Ending::Finished, 40), (Ending::TooSlow, 3)],
+        closed: vec![(CloseKind::Finished, 40), (CloseKind::TooSlow, 3)],
         accept_errors: vec![("EMFILE", 9), ("ECONNABORTED", 0)],
         connection_time: times(43, Duration::from_millis(3)),
         bytes_read: 1 << 60,
