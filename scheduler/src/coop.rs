@@ -152,3 +152,6 @@ impl Future for YieldNow {
         Poll::Pending
     }
 }
+
+/// Operations of one poll before it has to yield.
+pub(crate) const BUDGET: u32 = 128;

@@ -85,8 +85,10 @@ impl Sub<Duration> for Instant {
 }
 
 /// `duration` in nanoseconds; what does not fit is as good as for ever.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+#[inline]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 #[cfg(all(test, not(heist_loom)))]

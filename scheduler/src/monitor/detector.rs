@@ -15,9 +15,9 @@
 
 use std::time::Duration;
 
-use crate::clock::Instant;
+use super::{LONG_POLL, MONITOR_PERIOD_MIN};
+use crate::clock::{Instant, nanos};
 use crate::threads::Thread;
-use crate::wake::estimate::{LONG_POLL, MONITOR_PERIOD_MIN, nanos};
 use crate::worker::shared::Remote;
 
 /// What the monitor has seen of each worker.

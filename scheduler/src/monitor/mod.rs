@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::metrics::Counter;
 use crate::monitor::detector::{Finding, Suspects};
 use crate::monitor::overload::Rule;
@@ -20,10 +20,6 @@ use crate::monitor::timer::Alarm;
 use crate::panics::{self, Place};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::wake::MonitorState;
-use crate::wake::estimate::{
-    ALERT, LOOKS_AT_REST, MONITOR_PERIOD_MAX, MONITOR_PERIOD_MIN, PAUSE_MAX, PAUSE_MIN, SUSPICION,
-    nanos,
-};
 use crate::wake::policy::Trigger;
 use crate::worker::shared::Core;
 
@@ -283,11 +279,29 @@ impl Core {
     }
 }
 
+/// A poll this long is reported to the monitor.
+pub(crate) const LONG_POLL: Duration = Duration::from_micros(500);
+/// For how long after a long poll the monitor looks often and a second worker stands by.
+pub(crate) const ALERT: Duration = Duration::from_secs(1);
+/// For how long the monitor looks often after a long poll that it did not see.
+pub(crate) const SUSPICION: Duration = Duration::from_millis(100);
+/// From the end of one such time to the next, at least, at first; twice as long after each.
+pub(crate) const PAUSE_MIN: Duration = SUSPICION;
+/// How long handlers that begin to block may go unnoticed where preemption is common, unless the
+/// monitor comes by just then.
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
+/// The monitor's period while long polls are being seen.
+pub(crate) const MONITOR_PERIOD_MIN: Duration = LONG_POLL;
+/// How many times it then finds that nothing runs before it dozes.
+pub(crate) const LOOKS_AT_REST: u32 = 10;
+/// The monitor's period otherwise; a look costs about 20 µs of CPU.
+pub(crate) const MONITOR_PERIOD_MAX: Duration = Duration::from_millis(10);
+
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
+    use super::overload::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
     use super::*;
     use crate::clock::Clock;
-    use crate::wake::estimate::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
     use crate::worker::shared::tests::of_one_worker;
 
     #[test]

@@ -13,10 +13,10 @@ use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::injector::Injector;
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
-use crate::wake::estimate::{NEXT_IN_A_ROW, WORTH_A_WAKE, nanos};
+use crate::wake::estimate::WORTH_A_WAKE;
 
 /// The owner's side.
 pub(crate) struct LocalQueue {
@@ -211,3 +211,6 @@ pub(super) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<
         }
     }
 }
+
+/// Tasks taken from the next slot in a row, at most, while others wait in the deque.
+pub(crate) const NEXT_IN_A_ROW: u32 = 3;

@@ -6,55 +6,16 @@
 
 use std::time::Duration;
 
+use crate::clock::nanos;
+
 /// `T`: waiting work that is worth waking a worker for.
 pub(crate) const WORTH_A_WAKE: Duration = Duration::from_micros(50);
 /// Events taken from a shard at once, at most.
 pub(crate) const HARVEST_MAX: usize = 64;
-/// Polls after which the estimate falls where neither an event nor a rest ends their batch before.
-pub(crate) const BATCH_MAX: u32 = TURNS_BETWEEN_LOOKS;
-/// A poll this long is reported to the monitor.
-pub(crate) const LONG_POLL: Duration = Duration::from_micros(500);
-/// For how long after a long poll the monitor looks often and a second worker stands by.
-pub(crate) const ALERT: Duration = Duration::from_secs(1);
-/// For how long the monitor looks often after a long poll that it did not see.
-pub(crate) const SUSPICION: Duration = Duration::from_millis(100);
-/// From the end of one such time to the next, at least, at first; twice as long after each.
-pub(crate) const PAUSE_MIN: Duration = SUSPICION;
-/// How long handlers that begin to block may go unnoticed where preemption is common, unless the
-/// monitor comes by just then.
-pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(8);
-/// The monitor's period while long polls are being seen.
-pub(crate) const MONITOR_PERIOD_MIN: Duration = LONG_POLL;
-/// How many times it then finds that nothing runs before it dozes.
-pub(crate) const LOOKS_AT_REST: u32 = 10;
-/// The monitor's period otherwise; a look costs about 20 µs of CPU.
-pub(crate) const MONITOR_PERIOD_MAX: Duration = Duration::from_millis(10);
-/// Tasks run between two looks at the injector and the lanes, at most.
-pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;
-/// Time between two looks at the lanes, at most, polls permitting.
-pub(crate) const TIME_BETWEEN_LOOKS: Duration = Duration::from_micros(200);
-/// Tasks taken from the next slot in a row, at most, while others wait in the deque.
-pub(crate) const NEXT_IN_A_ROW: u32 = 3;
-/// Operations of one poll before it has to yield.
-pub(crate) const BUDGET: u32 = 128;
-
-/// A delay of scheduling that is not yet too long. With the 10,000 connections that a server takes
-/// by default all asking at once, handlers of 10 µs on two workers make just this: a full server is
-/// not overloaded, one whose queue does not drain is. The monitor sees delays to 10 ms, so much
-/// less would not be told from its own period.
-pub(crate) const OVERLOAD_TARGET: Duration = Duration::from_millis(50);
-/// How long a delay has to stay too long: CoDel's own figure, the longest usual way to a peer and
-/// back, in which one that has been slowed down would show it; and ten looks of the monitor.
-pub(crate) const OVERLOAD_INTERVAL: Duration = Duration::from_millis(100);
 
 const T: u64 = nanos(WORTH_A_WAKE);
 /// An estimate never falls below this, so that a very long queue of nothings is still spread.
 const FLOOR: u64 = 200;
-
-/// Nanoseconds of one of the constants above, all of which fit.
-pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration.as_nanos() as u64
-}
 
 /// A worker's estimate of one poll, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,26 +81,6 @@ impl Estimate {
     }
 }
 
-/// Which of a worker's last 16 polls took longer than `T`, the newest in the lowest bit.
-///
-/// Where threads outnumber CPUs about one short poll in a hundred is preempted for longer than `T`
-/// (65 to 524 µs: 4,400 of 445,000 with 16 workers on 2 CPUs). An estimate that rose to each would
-/// wake others, who preempt more polls. Handlers that take as long do so again.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Recent(u16);
-
-impl Recent {
-    #[inline]
-    pub(crate) fn saw_poll(&mut self, length: u64) {
-        self.0 = self.0 << 1 | u16::from(length > T);
-    }
-
-    /// Whether the poll seen last is not the only long one.
-    pub(crate) fn repeats(self) -> bool {
-        self.0.count_ones() > 1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,21 +109,6 @@ mod tests {
         assert_eq!(h.as_nanos(), 5_000_000);
         assert!(h.worth_a_wake(1));
         assert_eq!(h.harvest(), 1);
-    }
-
-    /// Estimates that rose to each preempted poll kept 16 workers on 2 CPUs waking each other.
-    #[test]
-    fn one_long_poll_among_many_short_ones_is_noise_and_two_are_not() {
-        let mut recent = Recent::default();
-        for _ in 0..1_000 {
-            recent.saw_poll(200_000);
-            assert!(!recent.repeats());
-            (0..15).for_each(|_| recent.saw_poll(3_000));
-        }
-        recent.saw_poll(200_000);
-        (0..14).for_each(|_| recent.saw_poll(3_000));
-        recent.saw_poll(200_000);
-        assert!(recent.repeats());
     }
 
     /// Failure: what a long poll had spawned was stolen one by one.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::context::RuntimeRef;
 use crate::panics::{self, Place};
 use crate::park::Harvest;
@@ -23,7 +23,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::task::{Task, TaskRegistry};
 use crate::wake::ParkKind;
-use crate::wake::estimate::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, nanos};
+use crate::wake::estimate::{Estimate, HARVEST_MAX};
 use crate::wake::policy::{Action, Trigger, decide, listener_cap};
 use crate::worker::context::{Calling, Local};
 use crate::worker::shared::{Core, Remote, due};
@@ -75,7 +75,7 @@ impl Worker {
             local,
             core,
             rng: fastrand::Rng::with_seed(seed),
-            wakers: Vec::with_capacity(crate::wake::estimate::HARVEST_MAX),
+            wakers: Vec::with_capacity(HARVEST_MAX),
             has_permit: false,
             bed: None,
             watched: None,
@@ -405,7 +405,7 @@ impl Worker {
         listener_cap(self.estimate(), self.core.workers.len(), long_poll_mode)
     }
 
-    fn estimate(&self) -> crate::wake::estimate::Estimate {
+    fn estimate(&self) -> Estimate {
         self.remote().estimate()
     }
 
@@ -439,3 +439,7 @@ impl Worker {
 const PAUSE_AFTER_PANICS: Duration = Duration::from_millis(10);
 /// Timers fired before tasks have a turn again.
 const TIMERS_AT_ONCE: usize = 1024;
+/// Tasks run between two looks at the injector and the lanes, at most.
+pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;
+/// Time between two looks at the lanes, at most, polls permitting.
+pub(crate) const TIME_BETWEEN_LOOKS: Duration = Duration::from_micros(200);

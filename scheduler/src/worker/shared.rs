@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, nanos};
 use crate::context::{self, RuntimeContext};
 use crate::metrics::{Counters, Distributions};
 use crate::monitor::Watch;
@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::{Owner, Task, WakeStamp};
 use crate::threads::Thread;
 use crate::wake::Sleep;
-use crate::wake::estimate::{Estimate, WORTH_A_WAKE, nanos};
+use crate::wake::estimate::{Estimate, WORTH_A_WAKE};
 use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
 
