@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-/// Names of std and of the system that pages mention.
-const FOREIGN: &[&str] = &["Future", "Waker", "WouldBlock"];
+/// Names of std and of other crates that pages mention.
+const FOREIGN: &[&str] = &["Arc", "Date", "Future", "Poll", "Send", "Waker", "WouldBlock", "mio"];
 
-/// Whatever stands in the place of a name.
-const PLACEHOLDER: &str = "NNNN";
+/// Parts of names that stand for others, and the folder of what is built.
+const PLACEHOLDERS: &[&str] = &["NNNN", "DATE", "target/"];
 
 /// The names in the Markdown `text` of the page at `page` that do not exist. `paths` are the files
-/// and folders of the repository, `names` what its sources define.
+/// and folders of the repository, `names` what its sources define. A path starts at the root of the
+/// repository or in the folder of the page.
 pub(crate) fn faults(
     page: &str,
     text: &str,
@@ -18,9 +19,11 @@ pub(crate) fn faults(
 ) -> Vec<String> {
     let mut faults = Vec::new();
     let text = without_blocks(text);
-    for code in text.split('`').skip(1).step_by(2).filter(|it| !it.contains(PLACEHOLDER)) {
+    let codes = text.split('`').skip(1).step_by(2);
+    for code in codes.filter(|code| !PLACEHOLDERS.iter().any(|it| code.contains(it))) {
         if is_path(code) {
-            if !paths.contains(code.trim_end_matches('/')) {
+            let is_there = paths.contains(code.trim_end_matches('/'));
+            if !is_there && !paths.contains(&beside(page, code)) {
                 faults.push(format!("{page}: no file `{code}`"));
             }
         } else if is_item(code) {
