@@ -34,6 +34,15 @@ pub(crate) enum Mutant {
     AbortSeenEarly,
     /// Who queues a task does not look whether the runtime closes afterwards.
     ScheduleBlindly,
+    /// A fired timer entry is free at once, although its timer has not handed it back.
+    FreeOnFire,
+    /// A poll with another waker replaces the waker of a timer entry and relies on the entry being
+    /// filed still.
+    ReplaceUnfiled,
+    /// A run whose time is before the deadline trusts the timer without a look at its entry.
+    TrustUnfiled,
+    /// A cancelled timer entry is on the stack before it is linked to the one below.
+    LinkAfterPush,
 }
 
 #[cfg(not(heist_loom))]
@@ -54,25 +63,25 @@ mod switch {
     pub(crate) fn on(mutant: Mutant) -> bool {
         static ON: OnceLock<Option<String>> = OnceLock::new();
         let on = ON.get_or_init(|| std::env::var(VARIABLE).ok());
-        on.as_deref() == Some(&format!("{mutant:?}"))
+        on.as_deref().is_some_and(|on| on == format!("{mutant:?}"))
     }
 
-    /// Asserts that the model `test` of this binary passes as it is and fails with `mutant`.
+    /// Asserts that the model `test` of this binary fails with `mutant`; returns what it wrote to its
+    /// standard error.
     ///
     /// In a process of its own, since a deadlock that loom finds may end in an abort.
     #[cfg(test)]
-    pub(crate) fn caught(mutant: Mutant, test: &str) {
-        let run = |value: &str| {
+    pub(crate) fn caught(mutant: Mutant, test: &str) -> String {
+        let output =
             std::process::Command::new(std::env::current_exe().expect("a test has a path"))
-                .args(["--exact", test])
-                .env(VARIABLE, value)
+                .args(["--exact", "--nocapture", test])
+                .env(VARIABLE, format!("{mutant:?}"))
                 .output()
-                .expect("a test binary can be started")
-        };
-        let output = run(&format!("{mutant:?}"));
+                .expect("a test binary can be started");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("running 1 test"), "no model is called {test}: {text}");
         assert!(!output.status.success(), "{mutant:?} was not caught by {test}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 }
 

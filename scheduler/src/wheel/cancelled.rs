@@ -6,7 +6,7 @@
 
 use super::entries::Entries;
 use super::entry::Entry;
-use super::mutant::{self, Mutant};
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// A stack of entry indices, linked through the entries. Aligned so that no line is shared with a

@@ -11,10 +11,10 @@ use std::task::Waker;
 
 use super::cancelled::Cancelled;
 use super::entry::Entry;
-use super::mutant::{self, Mutant};
 use super::tick::Tick;
 use crate::chunks::CHUNK;
 use crate::clock::Instant;
+use crate::mutant::{self, Mutant};
 
 /// Entries next to each other, and the stack to which they are handed back.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use super::cached::CachedEntry;
-use super::mutant::{self, Mutant};
 use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
 use crate::clock::Instant;
+use crate::mutant::{Mutant, caught};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts its wakes. Not loom's types: a count is no part of what is modelled.
@@ -147,10 +147,10 @@ fn cancel_races_fire_and_leaves_the_entry_usable() {
 }
 
 #[test]
-#[should_panic(expected = "cancelling lets go of one timer")]
 fn mutant_free_on_fire_is_caught() {
-    mutant::switch_on(Mutant::FreeOnFire);
-    outcomes(cancel_races_fire_and_reuse);
+    let report =
+        caught(Mutant::FreeOnFire, "wheel::loom::cancel_races_fire_and_leaves_the_entry_usable");
+    assert!(report.contains("cancelling lets go of one timer"), "{report}");
 }
 
 /// A timer goes to another task, which polls it with its own waker while it fires. That task is
@@ -205,10 +205,12 @@ fn replacing_and_moving_races_fire_and_the_new_task_is_woken() {
 }
 
 #[test]
-#[should_panic(expected = "never fired")]
 fn mutant_replace_unfiled_is_caught() {
-    mutant::switch_on(Mutant::ReplaceUnfiled);
-    outcomes(replacing_and_moving_races_fire);
+    let report = caught(
+        Mutant::ReplaceUnfiled,
+        "wheel::loom::replacing_and_moving_races_fire_and_the_new_task_is_woken",
+    );
+    assert!(report.contains("never fired"), "{report}");
 }
 
 /// A deadline is moved later by a plain store while the wheel looks at it, and the task polls. If
@@ -326,10 +328,12 @@ fn firing_races_a_run_with_an_older_time_and_no_deadline_is_lost() {
 }
 
 #[test]
-#[should_panic(expected = "the deadline was lost")]
 fn mutant_trust_unfiled_is_caught() {
-    mutant::switch_on(Mutant::TrustUnfiled);
-    outcomes(firing_races_a_run_with_an_older_time);
+    let report = caught(
+        Mutant::TrustUnfiled,
+        "wheel::loom::firing_races_a_run_with_an_older_time_and_no_deadline_is_lost",
+    );
+    assert!(report.contains("the deadline was lost"), "{report}");
 }
 
 /// A worker's spare entry is taken over for another timer of the same task while it fires. The
@@ -401,8 +405,7 @@ fn cancels_race_and_no_entry_is_lost() {
 
 // What is taken for a link then is the address of the waker's data.
 #[test]
-#[should_panic(expected = "index out of bounds")]
 fn mutant_link_after_push_is_caught() {
-    mutant::switch_on(Mutant::LinkAfterPush);
-    outcomes(cancels_race);
+    let report = caught(Mutant::LinkAfterPush, "wheel::loom::cancels_race_and_no_entry_is_lost");
+    assert!(report.contains("index out of bounds"), "{report}");
 }

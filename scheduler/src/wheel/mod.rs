@@ -12,7 +12,6 @@ mod entry;
 mod levels;
 #[cfg(all(test, heist_loom))]
 mod loom;
-mod mutant;
 mod queue;
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) mod tests;
