@@ -18,7 +18,7 @@ use async_task::ScheduleInfo;
 use crate::clock::Instant;
 use crate::context::{self, RuntimeContext};
 use crate::metrics::Histogram;
-use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry};
+use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry, Withdraw};
 use crate::threads::tracker::Exits;
 use pool::Pool;
 pub(crate) use pool::{Bounds, Load};
@@ -111,14 +111,16 @@ fn schedule(task: Task, _info: ScheduleInfo) {
     drop(task);
 }
 
+impl Withdraw for Blocking {
+    fn withdraw(&self, key: u32, serial: u32) {
+        drop(self.work.take_out(key, serial).or_else(|| self.lookups.take_out(key, serial)));
+    }
+}
+
 impl Owner for Blocking {
     /// As the schedule function of the cells.
     fn schedule(&self, task: Task) {
         drop(task);
-    }
-
-    fn withdraw(&self, key: u32, serial: u32) -> Option<Task> {
-        self.work.take_out(key, serial).or_else(|| self.lookups.take_out(key, serial))
     }
 
     fn run_inside(&self, code: &mut dyn FnMut()) {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::registry::Registration;
+use super::registration::Registration;
 use crate::{context, panics};
 
 pin_project_lite::pin_project! {

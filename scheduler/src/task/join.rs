@@ -1,6 +1,5 @@
-//! Handles to a spawned task: to wait for its output, and to abort it.
+//! A handle to wait for the output of a task.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +9,11 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use async_task::{FallibleTask, Task};
 use parking_lot::Mutex;
 
-use super::Meta;
+use super::abort::AbortHandle;
+use super::cell::Meta;
+use super::error::{JoinError, Kind};
 use super::guard::{Ending, Outcome};
-use super::registry::{Refusal, Refused, TaskRegistry};
+use super::refused::Refused;
 use crate::panics::{self, Place};
 use crate::{context, coop};
 
@@ -55,14 +56,6 @@ enum State<T> {
     Finished,
 }
 
-/// Aborts a task from anywhere; it does not keep the task's output alive.
-#[derive(Clone)]
-pub struct AbortHandle {
-    registry: Arc<TaskRegistry>,
-    key: u32,
-    serial: u32,
-}
-
 impl<T> JoinHandle<T> {
     pub(crate) fn new(task: Task<Outcome<T>, Meta>) -> Self {
         JoinHandle { state: State::Spawned(task) }
@@ -88,7 +81,7 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn abort_handle(&self) -> Option<AbortHandle> {
         match &self.state {
-            State::Spawned(task) => Some(task.metadata().abort_handle()),
+            State::Spawned(task) => Some(AbortHandle::of(task.metadata())),
             State::Joining { abort, .. } => Some(abort.clone()),
             State::Refused(_) | State::Finished => None,
         }
@@ -195,7 +188,7 @@ impl<T> State<T> {
     fn join(&mut self) {
         *self = match std::mem::replace(self, State::Finished) {
             State::Spawned(task) => {
-                let abort = task.metadata().abort_handle();
+                let abort = AbortHandle::of(task.metadata());
                 State::Joining { task: task.fallible(), abort }
             }
             other => other,
@@ -208,94 +201,3 @@ impl<T> fmt::Debug for JoinHandle<T> {
         f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish_non_exhaustive()
     }
 }
-
-impl AbortHandle {
-    pub(crate) fn new(registry: Arc<TaskRegistry>, key: u32, serial: u32) -> Self {
-        AbortHandle { registry, key, serial }
-    }
-
-    /// Asks for the task to be dropped instead of polled again; false if it has already ended.
-    #[allow(clippy::must_use_candidate)]
-    pub fn abort(&self) -> bool {
-        self.registry.abort(self.key, self.serial)
-    }
-}
-
-impl fmt::Debug for AbortHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-/// Why a task has no output.
-///
-/// It converts into whatever takes any error, such as `Box<dyn Error + Send + Sync>`.
-///
-/// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
-/// async fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-///     Ok(heist_scheduler::spawn(async { 6 * 7 }).await?)
-/// }
-/// assert_eq!(runtime.block_on(answer()).unwrap(), 42);
-/// # Ok::<(), heist_scheduler::StartError>(())
-/// ```
-pub struct JoinError(Kind);
-
-enum Kind {
-    Cancelled,
-    /// Locked so that the error is `Sync`, which a payload need not be.
-    Panicked(Mutex<Box<dyn Any + Send>>),
-    Refused(Refusal),
-}
-
-impl JoinError {
-    /// The task was aborted, or dropped because the runtime shut down; or it was blocking work for
-    /// which no thread could be started.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Kind::Cancelled)
-    }
-
-    /// The task panicked.
-    #[must_use]
-    pub fn is_panic(&self) -> bool {
-        matches!(self.0, Kind::Panicked(_))
-    }
-
-    /// The task was never taken: the runtime was shutting down or a bound was reached.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        matches!(self.0, Kind::Refused(_))
-    }
-
-    /// The payload of the panic, to be raised again by [`std::panic::resume_unwind`].
-    ///
-    /// # Errors
-    /// Gives the error back if the task did not panic.
-    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
-        match self.0 {
-            Kind::Panicked(payload) => Ok(payload.into_inner()),
-            other => Err(JoinError(other)),
-        }
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Cancelled => f.write_str("the task was cancelled"),
-            Kind::Panicked(payload) => {
-                write!(f, "the task panicked: {}", panics::message(&**payload.lock()))
-            }
-            Kind::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
-    }
-}
-
-impl std::error::Error for JoinError {}

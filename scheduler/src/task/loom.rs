@@ -10,7 +10,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use super::registry::{Admission, NoOwner, Registration, TaskRegistry};
+use super::cell::{NoOwner, TaskRegistry};
+use super::registration::{Admission, Registration};
 use super::spawn_info::SpawnInfo;
 use crate::mutant::{self, Mutant, caught};
 

@@ -1,84 +1,44 @@
-//! Every live task of a registry can be found here, to abort it, to name it, or to shut it down.
+//! Every live task can be found in a registry, to abort it, to name it, or to shut it down.
 //!
-//! There is one [`TaskRegistry`] a worker, some for tasks spawned off the workers and one for the blocking
-//! pool, so that spawning on a worker takes a lock and a reference count that no other worker touches.
+//! There is one [`Registry`] a worker, some for tasks spawned off the workers and one for the
+//! blocking pools, so that spawning on a worker takes a lock and a reference count that no other
+//! worker touches.
 
-use std::any::Any;
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::Task;
+use super::refusal::Refusal;
 use super::spawn_info::{Interner, SpawnInfo};
 use crate::chunks::{self, Chunks};
 use crate::mutant::{self, Mutant};
-use crate::panics;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
-/// Why a task was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The runtime is shutting down.
-    ShuttingDown,
-    /// The bound on live tasks, or on queued blocking work, is reached.
-    Full { bound: usize },
-    /// A thread was needed and could not be started.
-    NoThread,
-}
-
-/// The pool that runs the tasks of a registry: opaque here, so that tasks do not know the pools.
-pub(crate) trait Owner: Send + Sync {
-    /// Takes a task that became runnable off the threads of the pool.
-    fn schedule(&self, task: Task);
-
-    /// Takes the task of this key and serial, which is aborted, out of a queue from which it would
-    /// not be run before long, if it waits in one. What is taken is dropped at once.
-    fn withdraw(&self, key: u32, serial: u32) -> Option<Task> {
-        let _ = (key, serial);
-        None
-    }
-
-    /// Runs `code` inside the runtime that this belongs to, if that still exists.
-    fn run_inside(&self, code: &mut dyn FnMut());
-}
-
-/// Owns the registries of tests, which have no pool.
-#[cfg(test)]
-pub(crate) struct NoOwner;
-
-#[cfg(test)]
-impl Owner for NoOwner {
-    fn schedule(&self, task: Task) {
-        drop(task);
-    }
-
-    fn run_inside(&self, code: &mut dyn FnMut()) {
-        code();
-    }
-}
-
-/// A registry of live tasks and the owner that runs them.
-pub(crate) struct TaskRegistry {
+/// A table of live tasks and the owner that runs them.
+///
+/// | atomic | written by | ordering |
+/// |---|---|---|
+/// | `aborting` | an abort, under the lock and before its wake; the drop of a flagged task, under the lock | Relaxed: the wake that hands the task to its worker orders the raise before the worker's read. Before the task first waits there is no such wake; then `Registration::keep_waker` looks once more, under the lock |
+/// | `panics`, `refused`, `refused_detached` | any thread, by `fetch_add` | Relaxed: statistics, which publish nothing |
+pub(crate) struct Registry<O: ?Sized> {
     index: u32,
     bound: usize,
-    owner: Arc<dyn Owner>,
-    /// Where the owner is, to be compared: worked out once, since it takes a look at its type.
+    owner: Arc<O>,
+    /// Where the owner is, to be compared: computed once, as `dyn` makes the address a look-up.
     owner_address: usize,
     /// Tasks that are flagged for abort and not yet dropped. Read before every poll; nearly always
-    /// zero, and on a line that is otherwise only read. Raised by an aborter before its wake and
-    /// read by whoever got the task through that wake, hence `Relaxed` is enough. Before the task
-    /// first waits there is no such wake: then it looks once more, under the lock.
+    /// zero, and on a line that is otherwise only read.
     aborting: AtomicUsize,
     panics: AtomicUsize,
-    /// Tasks refused at the bound, and those of them that nothing waited for.
+    /// Tasks refused at the bound.
     refused: AtomicUsize,
+    /// Tasks refused whose handle was dropped unread.
     refused_detached: AtomicUsize,
     /// Holding this = the right to add, remove and flag tasks.
     table: Mutex<Table>,
-    /// Told when the last task leaves a closed table.
+    /// Notified when the last task leaves a closed table.
     emptied: Condvar,
 }
 
@@ -95,45 +55,28 @@ struct Table {
 }
 
 struct Entry {
-    /// One that wakes nobody until the task first waits; see [`Registration::keep_waker`].
+    /// A waker that does nothing until the task first waits; see `Registration::keep_waker`.
     waker: Waker,
     serial: u32,
-    /// As [`Interner`] knows it.
+    /// The number that [`Interner`] gave its spawn info.
     info: u32,
 }
 
-/// Each task has one: it is part of what an idle connection takes.
+/// Each task has one: it is part of the memory of an idle connection.
 const _: () = assert!(Chunks::<Entry>::PLACE_BYTES <= 24);
 
-/// What a task is admitted with.
-pub(crate) struct Admission {
-    pub(super) registration: Registration,
-    /// Tells the task from all others that have the same place at other times.
-    pub(super) serial: u32,
+/// A queue out of which an aborted task is taken.
+pub(crate) trait Withdraw {
+    /// Drops the aborted task of this key and serial, if it waits in a queue that may not reach it
+    /// soon.
+    fn withdraw(&self, key: u32, serial: u32) {
+        let _ = (key, serial);
+    }
 }
 
-/// A task's place in its registry; dropped with the future, which frees the place.
-pub(crate) struct Registration {
-    registry: Arc<TaskRegistry>,
-    key: u32,
-    /// The registry has the task's waker.
-    attached: bool,
-    /// The task has given its output, or panicked.
-    finished: bool,
-}
-
-/// A task that was not taken; for its join handle. Boxed, as it is rare and a handle is small.
-pub(crate) struct Refused(Box<RefusedTask>);
-
-struct RefusedTask {
-    refusal: Refusal,
-    info: SpawnInfo,
-    registry: Arc<TaskRegistry>,
-}
-
-impl TaskRegistry {
-    pub(crate) fn new(index: u32, bound: usize, owner: Arc<dyn Owner>) -> Arc<Self> {
-        Arc::new(TaskRegistry {
+impl<O: Withdraw + ?Sized> Registry<O> {
+    pub(crate) fn new(index: u32, bound: usize, owner: Arc<O>) -> Arc<Self> {
+        Arc::new(Registry {
             index,
             bound,
             owner_address: Arc::as_ptr(&owner).cast::<()>().addr(),
@@ -164,7 +107,7 @@ impl TaskRegistry {
         self.bound
     }
 
-    pub(crate) fn owner(&self) -> &Arc<dyn Owner> {
+    pub(crate) fn owner(&self) -> &Arc<O> {
         &self.owner
     }
 
@@ -174,35 +117,27 @@ impl TaskRegistry {
         self.owner_address == address.addr()
     }
 
-    /// Takes a place for a task that is about to be built.
-    pub(crate) fn admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refused> {
-        TaskRegistry::try_admit(registry, info)
-            .map_err(|refusal| Refused::new(registry, info, refusal))
-    }
-
-    /// As [`admit`](TaskRegistry::admit), by a caller that may try another registry.
-    pub(crate) fn try_admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refusal> {
-        let mut table = registry.table.lock();
+    /// Reserves an entry for a task: its key, and the serial that tells it from all other tasks that
+    /// have the same key at other times.
+    pub(super) fn insert(&self, info: &SpawnInfo) -> Result<(u32, u32), Refusal> {
+        let mut table = self.table.lock();
         if table.closed {
             return Err(Refusal::ShuttingDown);
         }
-        if table.entries.len() >= registry.bound {
-            return Err(Refusal::Full { bound: registry.bound });
+        if table.entries.len() >= self.bound {
+            return Err(Refusal::Full { bound: self.bound });
         }
         let serial = table.next_serial;
         table.next_serial = serial.wrapping_add(1);
         table.spawned += 1;
         let info = table.infos.add(info);
         let key = table.entries.insert(Entry { waker: Waker::noop().clone(), serial, info });
-        drop(table);
         let key = u32::try_from(key).expect("the bound on live tasks fits in 32 bits");
-        let registration =
-            Registration { registry: Arc::clone(registry), key, attached: false, finished: false };
-        Ok(Admission { registration, serial })
+        Ok((key, serial))
     }
 
-    /// Gives the place the waker of its task, which lives. False if the task is to be dropped.
-    fn attach(&self, key: u32, waker: &Waker) -> bool {
+    /// Stores the waker of a live task in its entry. False if the task is to be dropped.
+    pub(super) fn attach(&self, key: u32, waker: &Waker) -> bool {
         let kept = waker.clone();
         let (aborted, closed) = {
             let mut table = self.table.lock();
@@ -212,7 +147,8 @@ impl TaskRegistry {
             (!table.aborted.is_empty() && table.aborted.contains(&key), table.closed)
         };
         if closed && !mutant::on(Mutant::WaitsThroughClosing) {
-            // `wake_all` may have come by. Then the pool closes, too, and drops what is queued.
+            // `wake_all` may have passed this entry already. Then the pool closes too, and drops what
+            // is queued.
             waker.wake_by_ref();
         }
         !aborted || mutant::on(Mutant::WaitsUnflagged)
@@ -225,19 +161,21 @@ impl TaskRegistry {
             let entry = table.entries.get(key as usize).filter(|entry| entry.serial == serial);
             let Some(waker) = entry.map(|entry| entry.waker.clone()) else { return false };
             if table.aborted.insert(key) && !mutant::on(Mutant::AbortUncounted) {
+                // Relaxed: the wake below orders it before the worker's read in `aborted`.
                 self.aborting.fetch_add(1, Ordering::Relaxed);
             }
             waker
         };
-        // Without the lock: a wake may drop the task, which comes back here, and so does dropping it.
+        // Without the lock: a wake may drop the task, which locks the table, and so does dropping it.
         waker.wake();
-        drop(self.owner.withdraw(key, serial));
+        self.owner.withdraw(key, serial);
         true
     }
 
-    /// Whether the task at `key` was flagged. One load where nobody aborts.
+    /// Whether the task at `key` was flagged. One load while no abort is pending.
     #[inline]
     pub(crate) fn aborted(&self, key: u32) -> bool {
+        // Relaxed: ordered by the wake that came with the abort; see the table above.
         self.aborting.load(Ordering::Relaxed) > 0 && self.is_flagged(key)
     }
 
@@ -246,7 +184,7 @@ impl TaskRegistry {
         self.table.lock().aborted.contains(&key)
     }
 
-    /// Who the task at `key` is, while it lives.
+    /// What the task at `key` was spawned as, while it lives.
     pub(crate) fn spawn_info(&self, key: u32) -> Option<SpawnInfo> {
         let table = self.table.lock();
         table.entries.get(key as usize).map(|entry| table.infos.at(entry.info).clone())
@@ -271,6 +209,7 @@ impl TaskRegistry {
     }
 
     pub(crate) fn panics(&self) -> u64 {
+        // Relaxed here and below: statistics.
         self.panics.load(Ordering::Relaxed) as u64
     }
 
@@ -283,8 +222,17 @@ impl TaskRegistry {
         self.refused.load(Ordering::Relaxed) as u64
     }
 
-    /// After [`close`](TaskRegistry::close): how many unfinished tasks were dropped since, and how many
-    /// still live. Each task that lived then has finished or is in one of the two.
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refused task whose handle was dropped unread; how many there are.
+    pub(super) fn count_refused_detached(&self) -> usize {
+        self.refused_detached.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// After [`close`](Registry::close): how many unfinished tasks were dropped since, and how
+    /// many still live. Each task that lived then has finished or is in one of the two.
     pub(crate) fn dropped_and_left(&self) -> (usize, usize) {
         let table = self.table.lock();
         (table.dropped as usize, table.entries.len())
@@ -301,7 +249,7 @@ impl TaskRegistry {
             let table = self.table.lock();
             table.entries.iter().map(|(_, entry)| entry.waker.clone()).collect()
         };
-        // Without the lock: each wake may drop a task, which comes back here.
+        // Without the lock: each wake may drop a task, which locks the table.
         for waker in wakers {
             waker.wake();
         }
@@ -309,7 +257,7 @@ impl TaskRegistry {
 
     /// Waits until no task lives or `timeout` has passed; true if none lives.
     pub(crate) fn wait_empty(&self, timeout: Duration) -> bool {
-        // Wall time: what is waited for are threads. No deadline is one that never comes.
+        // Wall time: the wait is for threads. A deadline that overflows never comes.
         let deadline = std::time::Instant::now().checked_add(timeout);
         let mut table = self.table.lock();
         while !table.entries.is_empty() {
@@ -324,13 +272,15 @@ impl TaskRegistry {
         true
     }
 
-    fn remove(&self, key: u32, finished: bool) {
+    /// Frees the entry of a task whose future is gone.
+    pub(super) fn remove(&self, key: u32, finished: bool) {
         let entry = {
             let mut table = self.table.lock();
             table.dropped += u64::from(table.closed && !finished);
             let entry = table.entries.remove(key as usize);
-            // Hashing costs more than asking whether there is anything to find.
+            // The check for emptiness costs less than hashing.
             if !table.aborted.is_empty() && table.aborted.remove(&key) {
+                // Relaxed: a worker that still reads the old value looks into `aborted`, under the lock.
                 self.aborting.fetch_sub(1, Ordering::Relaxed);
                 let aborted = &mut table.aborted;
                 if let Some(capacity) = chunks::trimmed(aborted.len(), aborted.capacity()) {
@@ -344,109 +294,5 @@ impl TaskRegistry {
         };
         // The waker may hold the last reference to the task's memory: drop it without the lock.
         drop(entry);
-    }
-}
-
-impl Registration {
-    pub(crate) fn registry(&self) -> &Arc<TaskRegistry> {
-        &self.registry
-    }
-
-    pub(crate) fn key(&self) -> u32 {
-        self.key
-    }
-
-    /// The task goes to wait: from the first time on its registry has its waker, for whoever aborts it
-    /// or shuts it down. False if it was flagged before that, so that nobody would wake it.
-    ///
-    /// Not before it is scheduled: most tasks that end in their first poll need no waker, and until
-    /// then a task is in a queue, from which it is polled or dropped without being woken.
-    #[inline]
-    #[must_use = "a task that was flagged has to be dropped instead"]
-    pub(crate) fn keep_waker(&mut self, waker: &Waker) -> bool {
-        std::mem::replace(&mut self.attached, true) || self.registry.attach(self.key, waker)
-    }
-
-    /// Whether the task is to be dropped instead of polled.
-    #[inline]
-    pub(crate) fn aborted(&self) -> bool {
-        self.registry.aborted(self.key)
-    }
-
-    /// The task has given its output, or panicked: it does not count as dropped.
-    pub(crate) fn set_finished(&mut self) {
-        self.finished = true;
-    }
-
-    /// Counts and logs a panic of this task.
-    pub(crate) fn report_panic(&self, during: &str, payload: &(dyn Any + Send)) {
-        self.registry.count_panic();
-        let Some(info) = self.registry.spawn_info(self.key) else { return };
-        panics::log(|| {
-            tracing::error!(
-                task = info.name(),
-                spawned_at = %info.location,
-                during,
-                message = panics::message(payload),
-                "task panicked"
-            );
-        });
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.registry.remove(self.key, self.finished);
-    }
-}
-
-impl Refused {
-    /// Relaxed, as below: the counts are statistics.
-    #[cold]
-    pub(crate) fn new(registry: &Arc<TaskRegistry>, info: &SpawnInfo, refusal: Refusal) -> Refused {
-        if matches!(refusal, Refusal::Full { .. }) {
-            registry.refused.fetch_add(1, Ordering::Relaxed);
-        }
-        Refused(Box::new(RefusedTask {
-            refusal,
-            info: info.clone(),
-            registry: Arc::clone(registry),
-        }))
-    }
-
-    pub(crate) fn refusal(&self) -> Refusal {
-        self.0.refusal
-    }
-
-    /// Nothing waits for the task, so only the log can tell. Logged whenever the number of such
-    /// tasks has doubled, so that a flood of them is not followed by one of lines.
-    pub(crate) fn detach(self) {
-        let RefusedTask { refusal, info, registry } = *self.0;
-        if refusal == Refusal::ShuttingDown {
-            return;
-        }
-        let count = registry.refused_detached.fetch_add(1, Ordering::Relaxed) + 1;
-        if count.is_power_of_two() {
-            panics::log(|| {
-                tracing::error!(
-                    task = info.name(),
-                    spawned_at = %info.location,
-                    reason = %refusal,
-                    count,
-                    "a task was refused and nothing waits for it: raise the bound, or await its \
-                     handle and handle the error"
-                );
-            });
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::ShuttingDown => f.write_str("the runtime is shutting down"),
-            Refusal::Full { bound } => write!(f, "the bound of {bound} is reached"),
-            Refusal::NoThread => f.write_str("no thread could be started for it"),
-        }
     }
 }

@@ -13,7 +13,7 @@ use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::{Owner, Task, WakeStamp};
+use crate::task::{Owner, Task, WakeStamp, Withdraw};
 use crate::threads::Thread;
 use crate::wake::Sleep;
 use crate::wake::estimate::{Estimate, WORTH_A_WAKE};
@@ -150,6 +150,8 @@ impl Core {
         );
     }
 }
+
+impl Withdraw for Core {}
 
 impl Owner for Core {
     fn schedule(&self, task: Task) {

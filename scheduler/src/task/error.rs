@@ -1,0 +1,82 @@
+//! Why a task has no output.
+
+use std::any::Any;
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use super::refusal::Refusal;
+use crate::panics;
+
+/// Why a task has no output.
+///
+/// It converts into whatever takes any error, such as `Box<dyn Error + Send + Sync>`.
+///
+/// ```
+/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// async fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+///     Ok(heist_scheduler::spawn(async { 6 * 7 }).await?)
+/// }
+/// assert_eq!(runtime.block_on(answer()).unwrap(), 42);
+/// # Ok::<(), heist_scheduler::StartError>(())
+/// ```
+pub struct JoinError(pub(super) Kind);
+
+pub(super) enum Kind {
+    Cancelled,
+    /// Locked so that the error is `Sync`, which a payload need not be.
+    Panicked(Mutex<Box<dyn Any + Send>>),
+    Refused(Refusal),
+}
+
+impl JoinError {
+    /// The task was aborted, or dropped because the runtime shut down; or it was blocking work for
+    /// which no thread could be started.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Kind::Cancelled)
+    }
+
+    /// The task panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Kind::Panicked(_))
+    }
+
+    /// The task was never taken: the runtime was shutting down or a bound was reached.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0, Kind::Refused(_))
+    }
+
+    /// The payload of the panic, to be raised again by [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    /// Gives the error back if the task did not panic.
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.0 {
+            Kind::Panicked(payload) => Ok(payload.into_inner()),
+            other => Err(JoinError(other)),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Cancelled => f.write_str("the task was cancelled"),
+            Kind::Panicked(payload) => {
+                write!(f, "the task panicked: {}", panics::message(&**payload.lock()))
+            }
+            Kind::Refused(refusal) => write!(f, "the task was refused: {refusal}"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
