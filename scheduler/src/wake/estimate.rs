@@ -14,7 +14,7 @@ pub(crate) const WORTH_A_WAKE: Duration = Duration::from_micros(50);
 pub(crate) const HARVEST_MAX: usize = 64;
 
 const T: u64 = nanos(WORTH_A_WAKE);
-/// An estimate never falls below this, so that a very long queue of nothings is still spread.
+/// An estimate never falls below this, so that a very long queue of empty polls is still shared.
 const FLOOR: u64 = 200;
 
 /// A worker's estimate of one poll, in nanoseconds.
@@ -22,7 +22,7 @@ const FLOOR: u64 = 200;
 pub(crate) struct Estimate(u64);
 
 impl Estimate {
-    /// Before anything was measured: one poll is worth a wake.
+    /// Before any poll was measured: `T`, so that a second queued task is worth a wake.
     pub(crate) const START: Estimate = Estimate(T);
 
     pub(crate) fn from_nanos(nanos: u64) -> Self {
@@ -33,7 +33,7 @@ impl Estimate {
         self.0
     }
 
-    /// Rises at once to a poll longer than `T`; which of those to believe is the caller's choice.
+    /// Rises at once to a poll longer than `T`. The caller decides which of those count.
     #[must_use]
     pub(crate) fn saw_poll(self, length: u64) -> Self {
         if length > T { Estimate(self.0.max(length)) } else { self }

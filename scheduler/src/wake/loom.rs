@@ -102,7 +102,7 @@ impl World {
     }
 
     fn finished(&self) -> bool {
-        // A read-modify-write, so that it is never stale: a model must not spin on an old value.
+        // A read-modify-write reads the latest value: a model must not spin on an old one.
         self.left.fetch_add(0, Ordering::SeqCst) == 0
     }
 
@@ -176,8 +176,8 @@ impl World {
 
     /// A busy worker polls the shard.
     fn poll_in_passing(&self, shard: usize) {
-        let heard = self.shards[shard].take_wake();
-        if heard && self.sleep.take_notification(shard) {
+        let woken = self.shards[shard].take_wake();
+        if woken && self.sleep.take_notification(shard) {
             // It has work of its own: the wake is for another worker.
             self.pass_permit_on();
         }
@@ -283,7 +283,7 @@ fn one_listens_one_parks_two_submit() {
     run(2, 1, 2, 2);
 }
 
-/// The sleeper gets up by itself while it is being woken, and goes back to sleep.
+/// The worker returns by itself while it is being woken, and becomes idle again.
 #[test]
 fn one_worker_two_submit() {
     run(1, 1, 2, 3);
@@ -294,32 +294,32 @@ fn both_listen_two_submit() {
     run(2, 2, 2, 2);
 }
 
-/// A third worker, always busy, takes whatever wake it finds in the shard.
+/// Another worker, always busy, takes the wake that it finds in the shard.
 #[test]
 fn a_poller_takes_the_wake_of_a_listener() {
     model(3, || {
         let world = World::new(1, 1, 1, 1);
-        let sleeper = Arc::clone(&world);
+        let listener = Arc::clone(&world);
         let poller = Arc::clone(&world);
-        let sleeper = thread::spawn(move || sleeper.worker(0));
+        let listener = thread::spawn(move || listener.worker(0));
         let poller = thread::spawn(move || poller.poll_in_passing(0));
         world.submit();
         poller.join().unwrap();
-        sleeper.join().unwrap();
+        listener.join().unwrap();
     });
 }
 
-/// A probe rings for nothing: the sleeper may hear it before the wake, instead of it, or after.
+/// A probe wakes the shard for nothing: the listener may see it before the wake, instead of it, or after.
 #[test]
 fn a_probe_takes_no_wake_away() {
     model(3, || {
         let world = World::new(1, 1, 1, 1);
-        let (sleeper, monitor) = (Arc::clone(&world), Arc::clone(&world));
-        let sleeper = thread::spawn(move || sleeper.worker(0));
+        let (listener, monitor) = (Arc::clone(&world), Arc::clone(&world));
+        let listener = thread::spawn(move || listener.worker(0));
         let monitor = thread::spawn(move || monitor.shards[0].change(|shard| shard.woken = true));
         world.submit();
         monitor.join().unwrap();
-        sleeper.join().unwrap();
+        listener.join().unwrap();
     });
 }
 
@@ -346,11 +346,11 @@ fn two_shards() {
 fn a_listener_leaves_into_a_long_poll() {
     model(3, || {
         let world = World::new(2, 2, 2, 1);
-        let (sleeper, leaver) = (world.sleep.announce(0, 2), world.sleep.announce(1, 2));
+        let (listener, leaver) = (world.sleep.announce(0, 2), world.sleep.announce(1, 2));
         let other = Arc::clone(&world);
         let other = thread::spawn(move || {
             let mut permit = false;
-            other.wait(0, sleeper, &mut permit);
+            other.wait(0, listener, &mut permit);
             other.worker_with(0, permit);
         });
         let busy = Arc::clone(&world);
@@ -365,7 +365,7 @@ fn a_listener_leaves_into_a_long_poll() {
     });
 }
 
-/// Two shards, one of the two workers would do by the numbers; an event comes to either shard.
+/// Two shards and a cap of one listener; the event comes to the second shard.
 #[test]
 fn events_find_a_listener() {
     model(2, || {
@@ -381,7 +381,7 @@ fn events_find_a_listener() {
     });
 }
 
-/// The only worker does as `run` says, while the monitor goes to doze, and is then held in a poll that
+/// The only worker does as `run` says while the monitor begins to doze, and is then held in a poll that
 /// never ends by itself: only a monitor that is awake would help, so the model ends only if it returns.
 fn then_runs_for_long(run: impl Fn(&World) + Sync + Send + 'static) {
     model(3, move || {
@@ -402,7 +402,7 @@ fn the_monitor_goes_to_sleep() {
     });
 }
 
-/// A rest that was none: the last look found work.
+/// The worker announces itself, and its last look finds work.
 #[test]
 fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
     then_runs_for_long(|world| {
@@ -411,14 +411,14 @@ fn the_monitor_goes_to_sleep_while_a_worker_looks_once_more() {
     });
 }
 
-/// A short run and a rest before: the alarm, set for the short run, is set again.
+/// A short run and an idle time before: the timer, set for the short run, is set again.
 #[test]
 fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
     then_runs_for_long(|world| {
         let kind = world.sleep.announce(0, 1);
         let _ = world.sleep.leave(0, kind);
         if world.monitor.on_unpark() {
-            // For a time to which the short run does not last.
+            // For a time after the end of the short run.
             world.alarm.set(NEVER);
         }
         let kind = world.sleep.announce(0, 1);
@@ -430,7 +430,7 @@ fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
     });
 }
 
-/// As a time for the alarm: so late that no model sees it.
+/// A time of the timer so late that no model reaches it.
 const NEVER: Duration = Duration::from_secs(u64::MAX);
 
 #[test]

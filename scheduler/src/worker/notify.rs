@@ -76,6 +76,7 @@ impl Snapshot for Core {
     }
 
     fn watched_deadline(&self) -> Instant {
+        // Relaxed: the fences in `notify_one` and `Sleep::announce` order it with the deadline.
         Instant::from_nanos(self.timer_watch.load(Ordering::Relaxed))
     }
 
