@@ -29,8 +29,8 @@ pub mod task {
 /// Sockets, and what joins them to hyper.
 pub mod net {
     pub use heist_net::{
-        AcceptErrorKind, ConnectError, Connected, Driver, Listening, OwnedReadHalf, OwnedWriteHalf,
-        ReadHalf, Stream, Target, TcpListener, TcpStream, TooLong, UnixListener, UnixStream,
+        AcceptErrorKind, ConnectError, Driver, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Socket,
+        SocketListener, Stream, Target, TcpListener, TcpStream, TooLong, UnixListener, UnixStream,
         WriteHalf, accept_error_kind, family, resolve,
     };
     #[cfg(feature = "hyper")]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{blocking_pair, run};
 use futures_io::AsyncWrite;
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::{Connected, Connection, UnixStream};
+use heist_net::{Connection, Socket, UnixStream};
 use signal_hook::consts::SIGPIPE;
 use socket2::SockRef;
 
@@ -65,9 +65,9 @@ fn write_after_the_end(way: &str) {
     });
 }
 
-async fn write_by<F>(way: &str, mut stream: Connected<F>)
+async fn write_by<F>(way: &str, mut stream: Socket<F>)
 where
-    heist_net::Stream: From<Connected<F>>,
+    heist_net::Stream: From<Socket<F>>,
     F: Unpin,
 {
     let two = [IoSlice::new(b"a"), IoSlice::new(b"b")];

@@ -119,6 +119,7 @@ mod source;
 mod sources;
 mod sync;
 mod token;
+mod uninterrupted;
 mod waiter;
 
 #[cfg(all(test, heist_loom))]
@@ -130,4 +131,5 @@ pub use crate::interest::{Interest, Kind};
 pub use crate::queue::{Config, Harvest, Queue};
 pub use crate::readiness::Direction;
 pub use crate::source::Source;
+pub use crate::uninterrupted::uninterrupted;
 pub use crate::waiter::Waiter;

@@ -15,6 +15,7 @@ use crate::readiness::{Arming, Bits, Direction, Status};
 use crate::slot::{Slot, WaitMode};
 use crate::sources::{Chunk, slot_in};
 use crate::token::Token;
+use crate::uninterrupted::uninterrupted;
 
 impl Queue {
     /// Registers a source with one of the shards and takes it over.
@@ -309,14 +310,5 @@ pub(crate) fn attempt<R>(
             None
         }
         done => Some(done),
-    }
-}
-
-fn uninterrupted<R>(mut op: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match op() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
     }
 }

@@ -13,7 +13,7 @@ use heist_scheduler::time::Instant;
 
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::visit::Holder;
-use crate::runtime::driver;
+use crate::runtime::operation;
 use crate::server::Shared;
 
 /// The right of one connection to be there.
@@ -88,7 +88,7 @@ impl Place {
 
     /// Waits until the server drains. Cancel-safe.
     pub async fn draining(&mut self) {
-        driver::proceed().await;
+        operation::proceed().await;
         poll_fn(|cx| {
             ready!(coop::poll_closing());
             self.poll_draining(cx)

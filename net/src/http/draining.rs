@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::conversation::Conversation;
-use crate::runtime::source::restoring;
+use crate::runtime::operation::restore_if_pending;
 
 /// Says when the server begins to drain. A service finds it in the extensions of a request, and
 /// its clones wait independently of each other.
@@ -69,7 +69,7 @@ impl Future for Draining {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(coop::poll_proceed(cx));
-        restoring(self.poll_begun(cx))
+        restore_if_pending(self.poll_begun(cx))
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use heist_scheduler::{TaskBuilder, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
-use crate::socket::stream::Connected;
+use crate::socket::stream::Socket;
 
 /// Runs what hyper spawns (connections of HTTP/2, background work of clients) as tasks of the
 /// current runtime, under the name `hyper`.
@@ -97,7 +97,7 @@ impl Future for HyperSleep {
 
 impl Sleep for HyperSleep {}
 
-impl<F> Connected<F> {
+impl<F> Socket<F> {
     /// As `Read::poll_read`, but only the front of what was read is hyper's: `keep` looks at all of
     /// it, and may change it, and says how much that is. Returns how much was read, and kept.
     pub(crate) fn poll_read_kept(
@@ -112,7 +112,7 @@ impl<F> Connected<F> {
         let unfilled = unsafe { cursor.as_mut() };
         let length = unfilled.len();
         let count =
-            ready!(self.link().poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
+            ready!(self.inner().poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
         let front = &mut unfilled[..count];
         // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
         // front of what is unfilled; `MaybeUninit<u8>` has the layout of `u8`; and the borrow of
@@ -125,7 +125,7 @@ impl<F> Connected<F> {
     }
 }
 
-impl<F> Read for Connected<F> {
+impl<F> Read for Socket<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -135,13 +135,13 @@ impl<F> Read for Connected<F> {
     }
 }
 
-impl<F> Write for Connected<F> {
+impl<F> Write for Socket<F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_write(cx, bytes)
+        self.inner().poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -161,6 +161,6 @@ impl<F> Write for Connected<F> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_write_vectored(cx, buffers)
+        self.inner().poll_write_vectored(cx, buffers)
     }
 }

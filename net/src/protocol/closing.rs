@@ -5,7 +5,7 @@ use std::io;
 use std::net::Shutdown;
 use std::task::{self, Poll, ready};
 
-use heist_reactor::Direction;
+use heist_reactor::{Direction, uninterrupted};
 use heist_scheduler::coop::{self, PollInfo};
 use heist_scheduler::time::Instant;
 
@@ -16,8 +16,7 @@ use super::marks::Marks;
 use super::scratch::{self, Window};
 use crate::connection::close_reason::CloseReason;
 use crate::connection::linger::Linger;
-use crate::runtime::driver;
-use crate::socket::stream::uninterrupted;
+use crate::runtime::operation;
 
 impl<P: Protocol> Connection<P> {
     /// What is left to do where the peer has nothing more to say. Mostly that is nothing.
@@ -112,8 +111,9 @@ impl<P: Protocol> Connection<P> {
 
     fn poll_discard(&self, info: PollInfo, cx: &mut task::Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            let drain =
-                ready!(driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)))?;
+            let drain = ready!(operation::until_shutdown(
+                self.source.poll_drain_exclusive(Direction::Read, cx)
+            ))?;
             match uninterrupted(|| self.discard()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 outcome => {

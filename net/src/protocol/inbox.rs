@@ -12,7 +12,7 @@ use heist_scheduler::{coop, panics};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::room::{Room, Ticket};
-use crate::runtime::wakers::Fresh;
+use crate::runtime::wakers::LazyWaker;
 
 /// Sends messages to the protocol of one connection; made by
 /// [`Connection::inbox`](super::Connection::inbox). Clones send to the same connection.
@@ -197,7 +197,7 @@ impl<M> Inbox<M> {
     /// Takes the oldest message, and gives its place to the first sender that waits; or stores the
     /// connection's waker.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken<M>> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.aborted {
@@ -209,27 +209,27 @@ impl<M> Inbox<M> {
                 panics::wake_all(next);
                 return Poll::Ready(Taken::Message(message));
             }
-            if fresh.put_in(&mut state.receiver) {
+            if fresh.store_in(&mut state.receiver) {
                 return Poll::Pending;
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 
     /// Whether a sender wants the connection to end; if not, stores its waker. Leaves the messages.
     pub(super) fn poll_abort(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.aborted {
                 return Poll::Ready(());
             }
-            if fresh.put_in(&mut state.receiver) {
+            if fresh.store_in(&mut state.receiver) {
                 return Poll::Pending;
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 
@@ -273,7 +273,7 @@ impl<M> Inbox<M> {
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
     ) -> Result<(), SendError<M>> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.closed {
@@ -287,7 +287,7 @@ impl<M> Inbox<M> {
                     put(state, message);
                     return Ok(());
                 }
-                Some(waiting) => fresh.put_in(state.room.waker(waiting)),
+                Some(waiting) => fresh.store_in(state.room.waker(waiting)),
                 None if state.has_room(self.bound) => {
                     put(state, message);
                     return Ok(());
@@ -304,7 +304,7 @@ impl<M> Inbox<M> {
             if waits {
                 return Err(SendError::Full(message));
             }
-            fresh.make();
+            fresh.prepare();
         }
     }
 

@@ -5,15 +5,15 @@ use std::io;
 use std::mem;
 use std::task::{self, Poll};
 
-use heist_reactor::{Direction, Source};
+use heist_reactor::{Direction, Source, uninterrupted};
 use heist_scheduler::time::Instant;
 
 use crate::connection::charge::Charge;
 use crate::connection::close_reason::CloseReason;
 use crate::connection::linger::Linger;
 use crate::connection::rate_monitor::RateMonitor;
-use crate::runtime::driver;
-use crate::socket::stream::{accepted, uninterrupted};
+use crate::runtime::operation;
+use crate::socket::inner::nonzero;
 use crate::socket::sys;
 
 /// Output that the socket did not take.
@@ -63,13 +63,14 @@ pub(super) fn send(
 ) -> io::Result<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
-        let Poll::Ready(drain) = driver::open(source.poll_drain_exclusive(Direction::Write, cx))?
+        let Poll::Ready(drain) =
+            operation::until_shutdown(source.poll_drain_exclusive(Direction::Write, cx))?
         else {
             break;
         };
         match uninterrupted(|| source.io().write(&bytes[sent..])) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-            outcome => sent += accepted(outcome?)?,
+            outcome => sent += nonzero(outcome?)?,
         }
     }
     Ok(sent)
@@ -92,7 +93,7 @@ pub(super) fn try_send_last(source: &Source<sys::Stream>, bytes: &[u8]) -> io::R
 #[inline]
 fn taken(written: io::Result<usize>) -> io::Result<usize> {
     match written {
-        Ok(sent) => accepted(sent),
+        Ok(sent) => nonzero(sent),
         Err(error) => no_matter(error),
     }
 }

@@ -14,7 +14,7 @@ use super::{End, Protocol, Stop};
 use crate::connection::close_reason::CloseReason;
 use crate::connection::coarse_instant::CoarseInstant;
 use crate::connection::rate_monitor::RateMonitor;
-use crate::runtime::driver;
+use crate::runtime::operation;
 use crate::socket::sys;
 
 impl<P: Protocol> Connection<P> {
@@ -144,7 +144,8 @@ impl<P: Protocol> Connection<P> {
     #[cold]
     fn poll_input(&self, cx: &mut task::Context<'_>) -> Poll<Result<Drain<'_>, Stop>> {
         let refused = |error| End::in_order(CloseReason::from(error));
-        driver::open(self.source.poll_drain_exclusive(Direction::Read, cx)).map_err(refused)
+        operation::until_shutdown(self.source.poll_drain_exclusive(Direction::Read, cx))
+            .map_err(refused)
     }
 
     /// Takes in what was read last, and reads on.

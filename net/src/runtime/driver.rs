@@ -5,15 +5,14 @@
 //! on.
 
 use std::any::Any;
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
-use heist_reactor::{Closed, Interest, Kind, Queue};
-use heist_scheduler::{Handle, Harvest, Park, coop};
+use heist_reactor::{Interest, Kind, Queue};
+use heist_scheduler::{Handle, Harvest, Park};
 
 use crate::runtime::source::Source;
 
@@ -96,40 +95,6 @@ pub(crate) fn attach<S: AsFd>(
     let handle = Handle::try_current().ok_or(NoDriver::OutsideRuntime)?;
     let driver = Driver::of(&handle).ok_or(NoDriver::NoQueue)?;
     driver.attach(io, interest, kind)
-}
-
-/// Spends an operation of the poll's budget; pending for ever in a runtime that shuts down.
-pub(crate) async fn proceed() {
-    poll_fn(coop::poll_proceed).await;
-}
-
-/// What a source of a runtime says. That its queue was closed is no error to the runtime whose
-/// shutdown closed it: there the wait does not end.
-#[inline]
-pub(crate) fn open<R>(polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
-    match polled {
-        Poll::Ready(Err(error)) => failed(error),
-        polled => polled,
-    }
-}
-
-#[cold]
-fn failed<R>(error: io::Error) -> Poll<io::Result<R>> {
-    if error.get_ref().is_some_and(|inner| inner.is::<Closed>()) {
-        ready!(coop::poll_closing());
-    }
-    Poll::Ready(Err(error))
-}
-
-/// As [`open`], of what was done at once.
-pub(crate) async fn opened<R>(outcome: io::Result<R>) -> io::Result<R> {
-    let mut outcome = Some(outcome);
-    poll_fn(|_| match outcome.take() {
-        Some(outcome) => open(Poll::Ready(outcome)),
-        // It was closed by a shutdown, which is not taken back.
-        None => coop::poll_closing().map(|()| Err(Closed.into())),
-    })
-    .await
 }
 
 /// Why a socket could not be made: there is no event queue to register it with.

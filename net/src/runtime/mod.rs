@@ -1,21 +1,18 @@
 //! A scheduler and an event queue, put together.
 
+pub(crate) mod builder;
 pub(crate) mod driver;
 pub(crate) mod env;
+pub(crate) mod operation;
 pub(crate) mod source;
 pub(crate) mod wakers;
 
 use std::future::Future;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use heist_reactor::{Config, Queue};
-use heist_scheduler::time::Clock;
 use heist_scheduler::{Handle, JoinHandle, ShutdownReport};
 
 use self::driver::Driver;
-use self::env::EnvError;
 
 /// Worker threads that share one event queue and run tasks with sockets and timers.
 ///
@@ -38,15 +35,6 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts a runtime with a worker for each CPU; see [`Builder`] for other settings.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::start`].
-    pub fn new() -> Result<Runtime, StartError> {
-        Builder::new().start()
-    }
-
     /// The handle to give to others: to spawn, to measure, to [`enter`](Handle::enter) the runtime.
     pub fn handle(&self) -> &Handle {
         self.scheduler.handle()
@@ -91,240 +79,5 @@ impl Runtime {
     #[must_use = "the report says whether something was left"]
     pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
         self.scheduler.shutdown(timeout)
-    }
-}
-
-/// Settings of a [`Runtime`].
-///
-/// # Environment
-///
-/// Set when the program starts, these take precedence over what the program says, so that a
-/// deployment can be tuned without a new build: `HEIST_WORKERS`, `HEIST_SHARDS`,
-/// `HEIST_BLOCKING_THREADS` and `HEIST_BUDGET`. Each is a whole number from 1 on; anything else is
-/// an error.
-///
-/// ```
-/// use heist_net::Builder;
-///
-/// let runtime = Builder::new().workers(2).thread_name("game").start()?;
-/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
-/// # Ok::<(), heist_net::StartError>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "nothing runs until `start`"]
-pub struct Builder {
-    scheduler: heist_scheduler::Builder,
-    workers: usize,
-    shards: Option<usize>,
-    max_sources: usize,
-    ignores_environment: bool,
-}
-
-impl Builder {
-    /// One worker for each CPU that the process may use, and one shard for each 8 workers that can
-    /// run at once.
-    pub fn new() -> Builder {
-        Builder {
-            scheduler: heist_scheduler::Builder::new(),
-            workers: num_cpus::get(),
-            shards: None,
-            max_sources: Config::default().max_sources,
-            ignores_environment: false,
-        }
-    }
-
-    /// Sets the number of worker threads.
-    pub fn workers(mut self, workers: usize) -> Builder {
-        self.workers = workers;
-        self
-    }
-
-    /// Sets how many kernel queues share the sources; 1 is best for up to about 8 workers. There
-    /// can be no more than workers.
-    pub fn shards(mut self, shards: usize) -> Builder {
-        self.shards = Some(shards);
-        self
-    }
-
-    /// Sets how many sockets may be open at once; 1,048,576 if not set.
-    pub fn max_sources(mut self, sources: usize) -> Builder {
-        self.max_sources = sources;
-        self
-    }
-
-    /// Sets what thread names begin with; `heist` if not set.
-    pub fn thread_name(self, name: impl Into<String>) -> Builder {
-        self.map(|scheduler| scheduler.thread_name(name))
-    }
-
-    /// Sets the seed of the scheduler's random choices, which is random if not set.
-    pub fn seed(self, seed: u64) -> Builder {
-        self.map(|scheduler| scheduler.seed(seed))
-    }
-
-    /// Sets after how many operations in one poll a task has to yield.
-    pub fn budget(self, operations: u32) -> Builder {
-        self.map(|scheduler| scheduler.budget(operations))
-    }
-
-    /// Sets how many tasks spawned by one worker may be alive, and how many spawned by all other
-    /// threads together; more are refused.
-    pub fn max_tasks(self, tasks: usize) -> Builder {
-        self.map(|scheduler| scheduler.max_tasks(tasks))
-    }
-
-    /// Sets how many threads there are for blocking work, at most.
-    pub fn blocking_threads(self, threads: usize) -> Builder {
-        self.map(|scheduler| scheduler.blocking_threads(threads))
-    }
-
-    /// Sets how much blocking work may wait for a thread; more is refused.
-    pub fn blocking_queue(self, length: usize) -> Builder {
-        self.map(|scheduler| scheduler.blocking_queue(length))
-    }
-
-    /// Sets how many threads look up names, at most, beside those for other blocking work; 32 if not
-    /// set.
-    pub fn lookup_threads(self, threads: usize) -> Builder {
-        self.map(|scheduler| scheduler.lookup_threads(threads))
-    }
-
-    /// Sets how many look-ups of names may wait for a thread; 4,096 if not set. More fail with
-    /// [`ConnectError::NotFound`](crate::ConnectError::NotFound).
-    pub fn lookup_queue(self, length: usize) -> Builder {
-        self.map(|scheduler| scheduler.lookup_queue(length))
-    }
-
-    /// Sets the longest time that what arrives may wait for a worker before
-    /// [`Handle::is_overloaded`] says yes; 50 ms if not set. `Duration::MAX` turns it off.
-    pub fn overload_target(self, target: Duration) -> Builder {
-        self.map(|scheduler| scheduler.overload_target(target))
-    }
-
-    /// Sets how long the wait has to stay above the [target](Builder::overload_target); 100 ms if
-    /// not set.
-    pub fn overload_interval(self, interval: Duration) -> Builder {
-        self.map(|scheduler| scheduler.overload_interval(interval))
-    }
-
-    /// Calls `hook` on each worker thread before it runs its first task.
-    pub fn on_thread_start(self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
-        self.map(|scheduler| scheduler.on_thread_start(hook))
-    }
-
-    /// Calls `hook` on each worker thread after it ran its last task.
-    pub fn on_thread_stop(self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
-        self.map(|scheduler| scheduler.on_thread_stop(hook))
-    }
-
-    /// Sets the clock of the timers, for tests that move time by hand.
-    pub fn clock(self, clock: Clock) -> Builder {
-        self.map(|scheduler| scheduler.clock(clock))
-    }
-
-    /// Takes nothing from the environment: for a second runtime in a program, which is not the one
-    /// that people mean to tune.
-    pub fn ignore_environment(mut self) -> Builder {
-        self.ignores_environment = true;
-        self
-    }
-
-    /// Starts the threads. Binds no address and opens no socket.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`]: an unreadable environment variable, no event queue from the system, a
-    /// setting out of its bounds, no thread.
-    pub fn start(self) -> Result<Runtime, StartError> {
-        let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
-        let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
-        let shards = shards.unwrap_or(shards_for(workers, num_cpus::get()));
-        let queue = Queue::new(Config { shards, max_sources }).map_err(StartError::Queue)?;
-        let scheduler = scheduler.workers(workers).start(Arc::new(Driver::new(queue)))?;
-        Ok(Runtime { scheduler })
-    }
-
-    /// Applies the environment, in which `read` looks a variable up.
-    fn tuned(mut self, read: impl Fn(&'static str) -> env::Value) -> Result<Builder, EnvError> {
-        if let Some(workers) = read("HEIST_WORKERS")? {
-            self.workers = env::size(workers);
-        }
-        if let Some(shards) = read("HEIST_SHARDS")? {
-            self.shards = Some(env::size(shards));
-        }
-        if let Some(threads) = read("HEIST_BLOCKING_THREADS")? {
-            self = self.blocking_threads(env::size(threads));
-        }
-        if let Some(operations) = read("HEIST_BUDGET")? {
-            self = self.budget(operations.get());
-        }
-        Ok(self)
-    }
-
-    fn map(
-        self,
-        set: impl FnOnce(heist_scheduler::Builder) -> heist_scheduler::Builder,
-    ) -> Builder {
-        Builder { scheduler: set(self.scheduler), ..self }
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Builder {
-        Builder::new()
-    }
-}
-
-/// Why a runtime did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A variable of the environment is set to something that is no setting.
-    #[error(transparent)]
-    Env(#[from] EnvError),
-    /// The system gave no event queue: most likely the process has no descriptors left.
-    #[error("could not make the event queue: {0}")]
-    Queue(#[source] io::Error),
-    /// The scheduler did not start.
-    #[error(transparent)]
-    Scheduler(#[from] heist_scheduler::StartError),
-}
-
-/// Workers without a CPU do not get into each other's way in the kernel, and each further shard
-/// costs a listener that another one would have spared.
-fn shards_for(workers: usize, cpus: usize) -> usize {
-    workers.min(cpus).div_ceil(WORKERS_A_SHARD)
-}
-
-/// More threads than this that run at once get into each other's way in one kernel queue.
-const WORKERS_A_SHARD: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn environment_takes_precedence_over_the_program() {
-        let read = |variable: &'static str| match variable {
-            "HEIST_WORKERS" => env::parse(variable, Some("3".into())),
-            "HEIST_SHARDS" => env::parse(variable, Some("2".into())),
-            _ => Ok(None),
-        };
-        let builder = Builder::new().workers(1).shards(1).tuned(read).unwrap();
-        assert_eq!((builder.workers, builder.shards), (3, Some(2)));
-    }
-
-    /// With two shards 16 workers on 2 CPUs switched twice as often as with one.
-    #[test]
-    fn workers_without_a_cpu_get_no_shard_of_their_own() {
-        let shards = [(1, 2), (16, 2), (8, 64), (9, 64), (64, 64), (64, 9)];
-        assert_eq!(shards.map(|(workers, cpus)| shards_for(workers, cpus)), [1, 1, 1, 2, 8, 2]);
-    }
-
-    #[test]
-    fn unreadable_environment_is_an_error_not_a_default() {
-        let read = |variable| env::parse(variable, Some("many".into()));
-        let error = Builder::new().tuned(read).unwrap_err();
-        assert_eq!((error.variable, error.value.as_str()), ("HEIST_WORKERS", "many"));
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use heist_reactor::{Direction, Drain};
 use heist_scheduler::coop;
 
-use crate::runtime::driver;
+use crate::runtime::operation::{self, restore_if_pending};
 
 /// A file descriptor that is registered with a runtime's event queue; made by
 /// [`Driver::register`](crate::Driver::register).
@@ -66,7 +66,7 @@ impl<S: AsFd> Source<S> {
         op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         ready!(coop::poll_proceed(cx));
-        restoring(driver::open(self.0.poll_io(direction, cx, op)))
+        restore_if_pending(operation::until_shutdown(self.0.poll_io(direction, cx, op)))
     }
 
     /// Does one operation when the direction is ready: as [`poll_io`](Source::poll_io), for any number
@@ -85,7 +85,7 @@ impl<S: AsFd> Source<S> {
         let mut waiter = self.0.waiter(direction);
         poll_fn(|cx| {
             ready!(coop::poll_proceed(cx));
-            restoring(driver::open(waiter.poll_io(cx, &mut op)))
+            restore_if_pending(operation::until_shutdown(waiter.poll_io(cx, &mut op)))
         })
         .await
     }
@@ -96,7 +96,7 @@ impl<S: AsFd> Source<S> {
     /// As [`poll_io`](Source::poll_io).
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(coop::poll_proceed(cx));
-        restoring(driver::open(self.0.poll_ready(direction, cx)))
+        restore_if_pending(operation::until_shutdown(self.0.poll_ready(direction, cx)))
     }
 
     /// The right, and the duty, to drain the direction when it is ready; otherwise stores the task's
@@ -110,7 +110,7 @@ impl<S: AsFd> Source<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Drain<'_>>> {
         ready!(coop::poll_proceed(cx));
-        restoring(driver::open(self.0.poll_drain(direction, cx)))
+        restore_if_pending(operation::until_shutdown(self.0.poll_drain(direction, cx)))
     }
 
     /// As [`poll_drain`](Source::poll_drain) without a task: `None` when the direction is not ready
@@ -125,13 +125,4 @@ impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Gives back the operation that was spent on what turns out to be pending.
-#[inline]
-pub(crate) fn restoring<T>(polled: Poll<T>) -> Poll<T> {
-    if polled.is_pending() {
-        coop::restore();
-    }
-    polled
 }

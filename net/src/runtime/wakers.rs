@@ -1,56 +1,58 @@
-//! Wakers that are kept behind a lock.
+//! Wakers that are stored behind a lock.
 //!
-//! A waker is foreign code: to clone it, to call it and to drop it may run anything, such as code that
-//! takes the same lock. So a clone is made before the lock is taken, and what is displaced leaves it:
+//! A waker is foreign code: its clone, its call and its drop may run anything, such as code that takes
+//! the same lock. So a clone is made before the lock is taken, and a displaced waker is dropped after
+//! it:
 //!
 //! ```text
-//! let mut fresh = Fresh::of(cx);
+//! let mut waker = LazyWaker::of(cx);
 //! loop {
 //!     let mut state = lock();
-//!     if fresh.put_in(&mut state.waker) { return Pending }   // `state` is dropped before `fresh`
+//!     if waker.store_in(&mut state.waker) { return Pending }   // `state` is dropped before `waker`
 //!     drop(state);
-//!     fresh.make();
+//!     waker.prepare();
 //! }
 //! ```
 
 use std::task::{Context, Waker};
 
-/// The waker of a poll, cloned once it is known that a clone is needed.
-pub(crate) struct Fresh<'a> {
+/// The waker of a poll, cloned once a clone turns out to be needed.
+pub(crate) struct LazyWaker<'a> {
     waker: &'a Waker,
-    /// A clone to be stored; after that, what it displaced.
+    /// A clone to be stored; after that, the waker that it displaced.
     spare: Option<Waker>,
 }
 
-impl<'a> Fresh<'a> {
-    pub(crate) fn of(cx: &Context<'a>) -> Fresh<'a> {
-        Fresh { waker: cx.waker(), spare: None }
+impl<'a> LazyWaker<'a> {
+    pub(crate) fn of(cx: &Context<'a>) -> LazyWaker<'a> {
+        LazyWaker { waker: cx.waker(), spare: None }
     }
 
     /// Makes the clone. Not under a lock.
     #[cold]
-    pub(crate) fn make(&mut self) {
+    pub(crate) fn prepare(&mut self) {
         self.spare = Some(self.waker.clone());
     }
 
-    /// Whether `place` now wakes the task of this poll. If not, a clone is needed.
+    /// Whether `slot` now wakes the task of this poll. If not, a clone is needed.
     ///
-    /// What it displaces is dropped with this, which the caller declares before it takes the lock.
+    /// A displaced waker is dropped with this value, which the caller declares before it takes the
+    /// lock.
     #[must_use = "without a clone nothing was stored"]
-    pub(crate) fn put_in(&mut self, place: &mut Option<Waker>) -> bool {
-        if place.as_ref().is_some_and(|waker| waker.will_wake(self.waker)) {
+    pub(crate) fn store_in(&mut self, slot: &mut Option<Waker>) -> bool {
+        if slot.as_ref().is_some_and(|waker| waker.will_wake(self.waker)) {
             return true;
         }
         match self.spare.take() {
             Some(clone) => {
-                self.spare = place.replace(clone);
+                self.spare = slot.replace(clone);
                 true
             }
             None => false,
         }
     }
 
-    /// The clone, if it is there.
+    /// The clone, if it was made.
     pub(crate) fn take(&mut self) -> Option<Waker> {
         self.spare.take()
     }

@@ -29,15 +29,15 @@ use super::shared::Shared;
 use super::{Accepted, Serve};
 use crate::connection::place::Place;
 use crate::connection::refusal::Refusal;
-use crate::socket::accept::{AcceptErrorKind, accept_error_kind, accept_error_name};
-use crate::socket::accepting::Socket;
-use crate::socket::bound::Address;
+use crate::socket::accept_error::{AcceptErrorKind, accept_error_kind, accept_error_name};
+use crate::socket::address::Address;
 use crate::socket::peer::Peer;
+use crate::socket::registered_listener::RegisteredListener;
 use crate::socket::stream::Stream;
 use crate::socket::sys;
 
 pub(super) struct Acceptor<S> {
-    socket: Socket,
+    socket: RegisteredListener,
     address: Address,
     serve: Arc<S>,
     lost: Arc<ListenerLost>,
@@ -73,7 +73,7 @@ enum Next {
 
 impl<S: Serve> Acceptor<S> {
     pub(super) fn new(
-        socket: Socket,
+        socket: RegisteredListener,
         address: Address,
         serve: Arc<S>,
         server: &Arc<Shared>,

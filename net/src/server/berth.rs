@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use heist_scheduler::panics;
 use parking_lot::Mutex;
 
-use crate::runtime::wakers::Fresh;
+use crate::runtime::wakers::LazyWaker;
 
 pub(super) struct Berth<A>(Mutex<State<A>>);
 
@@ -36,17 +36,17 @@ impl<A> Berth<A> {
 
     /// Waits for the acceptor.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<A> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.0.lock();
             if let Some(acceptor) = state.acceptor.take() {
                 return Poll::Ready(acceptor);
             }
-            if fresh.put_in(&mut state.task) {
+            if fresh.store_in(&mut state.task) {
                 return Poll::Pending;
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 }

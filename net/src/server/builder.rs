@@ -16,9 +16,10 @@ use super::shared::{Overloaded, Shared};
 use super::{Accepted, Serve, Server};
 use crate::connection::close_reason::CloseReason;
 use crate::protocol::{self, Protocol};
-use crate::socket::accepting::Socket;
-use crate::socket::bound::{Address, Listener};
+use crate::socket::address::Address;
+use crate::socket::bound_listener::Listener;
 use crate::socket::peer::Peer;
+use crate::socket::registered_listener::RegisteredListener;
 use crate::socket::stream::Stream;
 
 /// Settings of a [`Server`]; made by [`Server::builder`]. `S` is what it serves.
@@ -176,7 +177,7 @@ impl<S: Serve> Builder<S> {
         let mut sockets = Vec::new();
         for listener in listeners {
             let (bound, address, file) = listener.into_parts();
-            let socket = Socket::new(runtime, bound, file)
+            let socket = RegisteredListener::new(runtime, bound, file)
                 .map_err(|source| StartError::Listen { address: address.clone(), source })?;
             sockets.push((socket, address));
         }
@@ -197,7 +198,7 @@ impl<S: Serve> Builder<S> {
 fn acceptor_tasks<S: Serve>(
     runtime: &Handle,
     server: &str,
-    sockets: &[(Socket, Address)],
+    sockets: &[(RegisteredListener, Address)],
 ) -> Result<Vec<Arc<Berth<Acceptor<S>>>>, StartError> {
     let name: Arc<str> = format!("{server} acceptor").into();
     let mut tasks: Vec<JoinHandle<()>> = Vec::new();

@@ -23,7 +23,7 @@ use super::limits::Limits;
 use crate::connection::close_reason::CloseKind;
 use crate::connection::refusal::Refusal;
 use crate::connection::visit::{Holder, Visit};
-use crate::runtime::wakers::Fresh;
+use crate::runtime::wakers::LazyWaker;
 use crate::socket::peer::Origin;
 
 /// All connections of a server.
@@ -154,7 +154,7 @@ impl Connections {
     /// Waits until there is room for a connection, or the server drains. The task is woken by the
     /// latter even after it was told that there is room.
     pub(crate) fn poll_room(&self, acceptor: usize, cx: &mut Context<'_>) -> Poll<Admission> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.draining {
@@ -166,7 +166,7 @@ impl Connections {
                 return if full { Poll::Pending } else { Poll::Ready(Admission::Open { ended }) };
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 
@@ -177,7 +177,7 @@ impl Connections {
         ended: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Waited> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.draining {
@@ -193,7 +193,7 @@ impl Connections {
                 return Poll::Pending;
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 
@@ -336,7 +336,7 @@ impl Connections {
 
     /// Waits until no connection and no acceptor is left.
     pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut fresh = Fresh::of(cx);
+        let mut fresh = LazyWaker::of(cx);
         loop {
             let mut state = self.state.lock();
             if state.is_gone() {
@@ -350,7 +350,7 @@ impl Connections {
                 return Poll::Pending;
             }
             drop(state);
-            fresh.make();
+            fresh.prepare();
         }
     }
 
@@ -467,9 +467,9 @@ impl Acceptor {
     /// It goes on waiting, also for the end of a connection if it `waits` for that. Returns whether its
     /// waker is stored.
     #[must_use = "without its waker it is not woken"]
-    fn stay(&mut self, waits: bool, fresh: &mut Fresh<'_>) -> bool {
+    fn stay(&mut self, waits: bool, fresh: &mut LazyWaker<'_>) -> bool {
         self.waits = waits;
-        fresh.put_in(&mut self.waker)
+        fresh.store_in(&mut self.waker)
     }
 
     /// Whom to wake now that a connection has ended. Woken, it stores its waker again.

@@ -1,20 +1,20 @@
-//! Sockets: the only place that makes or touches those of the operating system.
+//! Sockets; nothing else in the crate makes or touches those of the operating system.
 
-pub(crate) mod accept;
-pub(crate) mod accepting;
-pub(crate) mod bound;
-pub(crate) mod buffers;
+pub(crate) mod accept_error;
+pub(crate) mod address;
+pub(crate) mod bound_listener;
+pub(crate) mod connect;
 pub mod family;
-pub(crate) mod happy_eyeballs;
-pub(crate) mod io;
-pub(crate) mod link;
-pub(crate) mod listening;
+mod futures_io;
+pub(crate) mod inner;
+pub(crate) mod listener;
 pub(crate) mod meter;
 pub(crate) mod peer;
-pub(crate) mod resolve;
-pub(crate) mod socket_file;
+pub(crate) mod registered_listener;
+mod socket_file;
 pub mod split;
 pub(crate) mod stream;
 pub(crate) mod sys;
 pub(crate) mod tcp;
 pub(crate) mod unix;
+mod vectored;

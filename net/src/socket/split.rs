@@ -10,13 +10,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::socket::link::Link;
+use crate::socket::inner::SocketInner;
 
 /// The reading direction of a borrowed stream; made by `split`.
-pub type ReadHalf<'a> = Reading<&'a Link>;
+pub type ReadHalf<'a> = SocketReader<&'a SocketInner>;
 
 /// The writing direction of a borrowed stream; made by `split`. Dropping it ends nothing.
-pub type WriteHalf<'a> = Writing<&'a Link>;
+pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
 
 /// The reading direction of a stream that two tasks share; made by `into_split`.
 ///
@@ -40,36 +40,36 @@ pub type WriteHalf<'a> = Writing<&'a Link>;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type OwnedReadHalf = Reading<Arc<Link>>;
+pub type OwnedReadHalf = SocketReader<Arc<SocketInner>>;
 
 /// The writing direction of a stream that two tasks share; made by `into_split`.
 ///
 /// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other
 /// half lives on.
-pub type OwnedWriteHalf = Writing<SendingEnd>;
+pub type OwnedWriteHalf = SocketWriter<ShutdownOnDrop>;
 
-pub(crate) fn borrowed(link: &Link) -> (ReadHalf<'_>, WriteHalf<'_>) {
-    (Reading { link }, Writing { link })
+pub(crate) fn borrowed(inner: &SocketInner) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    (SocketReader { inner }, SocketWriter { inner })
 }
 
-pub(crate) fn owned(link: Link) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let link = Arc::new(link);
-    (Reading { link: Arc::clone(&link) }, Writing { link: SendingEnd(link) })
+pub(crate) fn owned(inner: SocketInner) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let inner = Arc::new(inner);
+    (SocketReader { inner: Arc::clone(&inner) }, SocketWriter { inner: ShutdownOnDrop(inner) })
 }
 
 /// The reading direction of a stream: a [`ReadHalf`] or an [`OwnedReadHalf`].
-pub struct Reading<S> {
-    link: S,
+pub struct SocketReader<S> {
+    inner: S,
 }
 
-impl<S: Deref<Target = Link>> Reading<S> {
+impl<S: Deref<Target = SocketInner>> SocketReader<S> {
     /// As [`TcpStream::read`](crate::TcpStream::read). Cancel-safe.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.link.read(buffer).await
+        self.inner.read(buffer).await
     }
 
     /// As [`TcpStream::read_exact`](crate::TcpStream::read_exact). Not cancel-safe.
@@ -78,7 +78,7 @@ impl<S: Deref<Target = Link>> Reading<S> {
     ///
     /// The same.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.link.read_exact(buffer).await
+        self.inner.read_exact(buffer).await
     }
 
     /// As [`TcpStream::read_to_end`](crate::TcpStream::read_to_end). Not cancel-safe.
@@ -87,7 +87,7 @@ impl<S: Deref<Target = Link>> Reading<S> {
     ///
     /// The same.
     pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        self.link.read_to_end(limit).await
+        self.inner.read_to_end(limit).await
     }
 
     /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
@@ -96,7 +96,7 @@ impl<S: Deref<Target = Link>> Reading<S> {
     ///
     /// The same.
     pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.link.peek(buffer).await
+        self.inner.peek(buffer).await
     }
 
     /// As [`TcpStream::poll_read`](crate::TcpStream::poll_read).
@@ -105,23 +105,23 @@ impl<S: Deref<Target = Link>> Reading<S> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.link.poll_read(cx, buffer)
+        self.inner.poll_read(cx, buffer)
     }
 }
 
 /// The writing direction of a stream: a [`WriteHalf`] or an [`OwnedWriteHalf`].
-pub struct Writing<S> {
-    link: S,
+pub struct SocketWriter<S> {
+    inner: S,
 }
 
-impl<S: Deref<Target = Link>> Writing<S> {
+impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
     /// As [`TcpStream::write`](crate::TcpStream::write). Cancel-safe.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.link.write(bytes).await
+        self.inner.write(bytes).await
     }
 
     /// As [`TcpStream::write_all`](crate::TcpStream::write_all). Not cancel-safe.
@@ -130,7 +130,7 @@ impl<S: Deref<Target = Link>> Writing<S> {
     ///
     /// The same.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.link.write_all(bytes).await
+        self.inner.write_all(bytes).await
     }
 
     /// As [`TcpStream::write_vectored`](crate::TcpStream::write_vectored). Cancel-safe.
@@ -139,12 +139,12 @@ impl<S: Deref<Target = Link>> Writing<S> {
     ///
     /// The same.
     pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.link.write_vectored(buffers).await
+        self.inner.write_vectored(buffers).await
     }
 
     /// As [`TcpStream::poll_write`](crate::TcpStream::poll_write).
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.link.poll_write(cx, bytes)
+        self.inner.poll_write(cx, bytes)
     }
 
     /// As [`TcpStream::poll_write_vectored`](crate::TcpStream::poll_write_vectored).
@@ -153,7 +153,7 @@ impl<S: Deref<Target = Link>> Writing<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link.poll_write_vectored(cx, buffers)
+        self.inner.poll_write_vectored(cx, buffers)
     }
 
     /// Ends this direction: the peer reads the end of the stream after what was written.
@@ -162,36 +162,36 @@ impl<S: Deref<Target = Link>> Writing<S> {
     ///
     /// What the system says. A connection that is gone already is shut down already.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        self.link.shutdown(Shutdown::Write)
+        self.inner.shutdown(Shutdown::Write)
     }
 }
 
 /// A share of a stream that, dropped, ends the sending; see [`OwnedWriteHalf`].
-pub struct SendingEnd(Arc<Link>);
+pub struct ShutdownOnDrop(Arc<SocketInner>);
 
-impl Deref for SendingEnd {
-    type Target = Link;
+impl Deref for ShutdownOnDrop {
+    type Target = SocketInner;
 
-    fn deref(&self) -> &Link {
+    fn deref(&self) -> &SocketInner {
         &self.0
     }
 }
 
-impl Drop for SendingEnd {
+impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
         // An error means that the connection has gone, and with it what this would end.
         let _ = self.0.shutdown(Shutdown::Write);
     }
 }
 
-impl<S> fmt::Debug for Reading<S> {
+impl<S> fmt::Debug for SocketReader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reading")
+        f.write_str("SocketReader")
     }
 }
 
-impl<S> fmt::Debug for Writing<S> {
+impl<S> fmt::Debug for SocketWriter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Writing")
+        f.write_str("SocketWriter")
     }
 }

@@ -1,7 +1,7 @@
 //! A connected socket: one type for all families.
 //!
 //! What differs from family to family (how to connect, addresses, options) is in `tcp` and `unix`;
-//! how bytes go through it, in `link`.
+//! how bytes go through it, in `inner`.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,8 +14,7 @@ use std::task::{Context, Poll};
 use heist_reactor::Source;
 
 use crate::socket::family::Any;
-use crate::socket::link::Link;
-pub(crate) use crate::socket::link::{accepted, uninterrupted};
+use crate::socket::inner::SocketInner;
 use crate::socket::meter::Meter;
 use crate::socket::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::socket::sys;
@@ -24,7 +23,7 @@ use crate::socket::sys;
 ///
 /// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with
 /// `into()`, so that what is said over a connection need not care how it came about.
-pub type Stream = Connected<Any>;
+pub type Stream = Socket<Any>;
 
 /// A connected socket: a [`TcpStream`](crate::TcpStream), a [`UnixStream`](crate::UnixStream), or
 /// a [`Stream`], which may be either.
@@ -53,12 +52,12 @@ pub type Stream = Connected<Any>;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Connected<F> {
-    link: Link,
+pub struct Socket<F> {
+    inner: SocketInner,
     family: PhantomData<F>,
 }
 
-impl<F> Connected<F> {
+impl<F> Socket<F> {
     /// Reads what is there into `buffer` and returns how many bytes that were; waits while there
     /// are none. 0 means that the peer has finished sending, or that `buffer` is empty.
     ///
@@ -69,7 +68,7 @@ impl<F> Connected<F> {
     /// What the system says (the connection was reset), and [`heist_reactor::Closed`] once the
     /// runtime shuts down.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.link.read(buffer).await
+        self.inner.read(buffer).await
     }
 
     /// Reads until `buffer` is full.
@@ -80,7 +79,7 @@ impl<F> Connected<F> {
     ///
     /// As [`read`](Self::read), and `UnexpectedEof` if the peer finished sending before.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.link.read_exact(buffer).await
+        self.inner.read_exact(buffer).await
     }
 
     /// Reads until the peer finishes sending, and returns all of it, if it is at most `limit` bytes.
@@ -107,7 +106,7 @@ impl<F> Connected<F> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        self.link.read_to_end(limit).await
+        self.inner.read_to_end(limit).await
     }
 
     /// Waits until bytes are there and copies them to `buffer`, but leaves them to be read.
@@ -118,7 +117,7 @@ impl<F> Connected<F> {
     ///
     /// As [`read`](Self::read).
     pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.link.peek(buffer).await
+        self.inner.peek(buffer).await
     }
 
     /// Writes as much of `bytes` as there is room for, at least one byte, and returns how much.
@@ -130,7 +129,7 @@ impl<F> Connected<F> {
     /// What the system says (the connection was reset), `WriteZero` if it takes nothing, and
     /// [`heist_reactor::Closed`] once the runtime shuts down.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.link.write(bytes).await
+        self.inner.write(bytes).await
     }
 
     /// Writes all of `bytes`.
@@ -141,7 +140,7 @@ impl<F> Connected<F> {
     ///
     /// As [`write`](Self::write).
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.link.write_all(bytes).await
+        self.inner.write_all(bytes).await
     }
 
     /// Writes from several buffers with one system call, as [`write`](Self::write) does from one. A list
@@ -153,7 +152,7 @@ impl<F> Connected<F> {
     ///
     /// As [`write`](Self::write).
     pub async fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.link.write_vectored(buffers).await
+        self.inner.write_vectored(buffers).await
     }
 
     /// As [`read`](Self::read), for futures written by hand. Only the task that polled last is
@@ -163,7 +162,7 @@ impl<F> Connected<F> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.link.poll_read(cx, buffer)
+        self.inner.poll_read(cx, buffer)
     }
 
     /// As [`poll_read`](Self::poll_read), into several buffers with one system call. 0 means that the
@@ -173,13 +172,13 @@ impl<F> Connected<F> {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link.poll_read_vectored(cx, buffers)
+        self.inner.poll_read_vectored(cx, buffers)
     }
 
     /// As [`write`](Self::write), for futures written by hand. Only the task that polled last is
     /// woken.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.link.poll_write(cx, bytes)
+        self.inner.poll_write(cx, bytes)
     }
 
     /// As [`poll_write`](Self::poll_write), from several buffers with one system call.
@@ -188,7 +187,7 @@ impl<F> Connected<F> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link.poll_write_vectored(cx, buffers)
+        self.inner.poll_write_vectored(cx, buffers)
     }
 
     /// Shuts down one direction or both. With [`Shutdown::Write`] the peer reads the end of the
@@ -198,43 +197,43 @@ impl<F> Connected<F> {
     ///
     /// What the system says. A connection that is gone already is shut down already.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.link.shutdown(how)
+        self.inner.shutdown(how)
     }
 
     /// The two directions, borrowed: to read and write at once in one task.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        split::borrowed(&self.link)
+        split::borrowed(&self.inner)
     }
 
     /// The two directions, each to be moved into a task of its own. They share one socket, which is
     /// closed when both are dropped.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split::owned(self.link)
+        split::owned(self.inner)
     }
 }
 
-impl<F> Connected<F> {
+impl<F> Socket<F> {
     /// Takes a connected socket under the current runtime's event queue. It is of this family.
-    pub(crate) fn new(socket: sys::Stream) -> io::Result<Connected<F>> {
-        Link::new(socket).map(Connected::over)
+    pub(crate) fn new(socket: sys::Stream) -> io::Result<Socket<F>> {
+        SocketInner::new(socket).map(Socket::over)
     }
 
     /// Waits until `socket`, which began to connect and is of this family, has a peer.
-    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Connected<F>> {
-        Link::connected(socket).await.map(Connected::over)
+    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Socket<F>> {
+        SocketInner::connected(socket).await.map(Socket::over)
     }
 
-    fn over(link: Link) -> Connected<F> {
-        Connected { link, family: PhantomData }
+    fn over(inner: SocketInner) -> Socket<F> {
+        Socket { inner, family: PhantomData }
     }
 
     /// The socket without its family.
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
+    pub(crate) fn inner(&self) -> &SocketInner {
+        &self.inner
     }
 
     pub(crate) fn socket(&self) -> &sys::Stream {
-        self.link.socket()
+        self.inner.socket()
     }
 }
 
@@ -242,34 +241,34 @@ impl<F> Connected<F> {
 impl Stream {
     /// The socket and who counts its bytes.
     pub(crate) fn into_parts(self) -> (Source<sys::Stream>, Option<Arc<Meter>>) {
-        self.link.into_parts()
+        self.inner.into_parts()
     }
 
     /// Has the stream's bytes counted by `meter`.
     pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
-        self.link.set_meter(meter);
+        self.inner.set_meter(meter);
     }
 
     /// The same socket, with its family forgotten.
-    pub(crate) fn of_any<F>(stream: Connected<F>) -> Stream {
-        Connected::over(stream.link)
+    pub(crate) fn of_any<F>(stream: Socket<F>) -> Stream {
+        Socket::over(stream.inner)
     }
 }
 
-impl<F> AsFd for Connected<F> {
+impl<F> AsFd for Socket<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket().lend()
     }
 }
 
-impl<F> AsRawFd for Connected<F> {
+impl<F> AsRawFd for Socket<F> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
 }
 
-impl<F> fmt::Debug for Connected<F> {
+impl<F> fmt::Debug for Socket<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Connected").field(&self.socket().family()).finish()
+        f.debug_tuple("Socket").field(&self.socket().family()).finish()
     }
 }

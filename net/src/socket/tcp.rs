@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::runtime::driver;
+use crate::runtime::operation;
+use crate::socket::connect::resolve;
+use crate::socket::connect::target::Target;
 use crate::socket::family::Tcp;
-use crate::socket::listening::Listening;
-use crate::socket::resolve::{self, Target};
-use crate::socket::stream::{Connected, Stream};
+use crate::socket::listener::SocketListener;
+use crate::socket::stream::{Socket, Stream};
 use crate::socket::sys;
 
 /// A TCP socket that accepts connections.
@@ -31,15 +32,15 @@ use crate::socket::sys;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type TcpListener = Listening<Tcp>;
+pub type TcpListener = SocketListener<Tcp>;
 
 /// A TCP connection.
 ///
 /// `TCP_NODELAY` is set: what is written is sent at once, so write whole messages. How to read and
-/// to write is told at [`Connected`].
-pub type TcpStream = Connected<Tcp>;
+/// to write is told at [`Socket`].
+pub type TcpStream = Socket<Tcp>;
 
-impl Listening<Tcp> {
+impl SocketListener<Tcp> {
     /// Listens on `address`; port 0 lets the system choose one.
     ///
     /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options,
@@ -64,7 +65,7 @@ impl Listening<Tcp> {
     }
 }
 
-impl Connected<Tcp> {
+impl Socket<Tcp> {
     /// Connects to `address`.
     ///
     /// There is no limit of time but the system's, which is minutes: put a
@@ -76,12 +77,12 @@ impl Connected<Tcp> {
     /// What the system says (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver)
     /// outside of a runtime.
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-        driver::proceed().await;
+        operation::proceed().await;
         let socket = sys::Stream::connect_tcp(address)?;
         TcpStream::connected(socket).await
     }
 
-    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::socket::resolve()) does,
+    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does,
     /// and tries them as RFC 8305 says, in the order in which the system wants them tried, but with the
     /// families in turn. The next attempt begins when the one before it has failed, or after 250 ms; the
     /// first that succeeds wins, and the others are dropped.

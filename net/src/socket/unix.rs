@@ -5,16 +5,16 @@ use std::io;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 
-use crate::runtime::driver;
+use crate::runtime::operation;
 use crate::socket::family::Unix;
-use crate::socket::listening::Listening;
-use crate::socket::stream::{Connected, Stream};
+use crate::socket::listener::SocketListener;
+use crate::socket::stream::{Socket, Stream};
 use crate::socket::sys;
 
 /// A Unix socket that accepts connections.
 ///
 /// Dropping it closes the socket and leaves its file, as the system does.
-pub type UnixListener = Listening<Unix>;
+pub type UnixListener = SocketListener<Unix>;
 
 /// A connection over a Unix socket.
 ///
@@ -33,9 +33,9 @@ pub type UnixListener = Listening<Unix>;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type UnixStream = Connected<Unix>;
+pub type UnixStream = Socket<Unix>;
 
-impl Listening<Unix> {
+impl SocketListener<Unix> {
     /// Listens on `path`, which must not exist.
     ///
     /// A path that begins with a NUL is a name of Linux's abstract namespace. 4,096 connections wait for
@@ -69,7 +69,7 @@ impl Listening<Unix> {
     }
 }
 
-impl Connected<Unix> {
+impl Socket<Unix> {
     /// Connects to the listener at `path`; one that begins with a NUL is a name of Linux's abstract
     /// namespace.
     ///
@@ -81,7 +81,7 @@ impl Connected<Unix> {
     /// whose backlog is full is `WouldBlock` on Linux, which gives no event when there is room: try
     /// again later.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
-        driver::proceed().await;
+        operation::proceed().await;
         UnixStream::connect_now(&sys::unix_address(path.as_ref())?).await
     }
 
@@ -111,7 +111,7 @@ impl Connected<Unix> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
-        driver::proceed().await;
+        operation::proceed().await;
         UnixStream::connect_now(address).await
     }
 

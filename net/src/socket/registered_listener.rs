@@ -3,19 +3,19 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use heist_reactor::{Direction, Interest, Kind, Source};
+use heist_reactor::{Direction, Interest, Kind, Source, uninterrupted};
 use heist_scheduler::Handle;
-use socket2::Socket as Bound;
+use socket2::Socket;
 
 use super::peer::Peer;
 use super::socket_file::SocketFile;
-use crate::runtime::driver::{self, Driver, NoDriver};
-use crate::socket::stream::uninterrupted;
+use crate::runtime::driver::{Driver, NoDriver};
+use crate::runtime::operation;
 use crate::socket::sys;
 
 /// A listening socket under a runtime. Dropping it takes it from the event queue and closes the
 /// descriptor, and does no more to the socket: somebody else may have another descriptor of it.
-pub(crate) struct Socket {
+pub(crate) struct RegisteredListener {
     // Before the socket: the file goes while the socket listens.
     file: Option<SocketFile>,
     source: Source<sys::Listener>,
@@ -23,16 +23,16 @@ pub(crate) struct Socket {
     crowded: bool,
 }
 
-impl Socket {
+impl RegisteredListener {
     pub(crate) fn new(
         runtime: &Handle,
-        bound: Bound,
+        bound: Socket,
         file: Option<SocketFile>,
-    ) -> io::Result<Socket> {
+    ) -> io::Result<RegisteredListener> {
         let driver = Driver::of(runtime).ok_or(NoDriver::NoQueue)?;
         let listener = sys::Listener::from_bound(bound)?;
         let source = driver.attach(listener, Interest::Read, Kind::Other)?;
-        Ok(Socket { file, source, crowded: false })
+        Ok(RegisteredListener { file, source, crowded: false })
     }
 
     /// Leaves the file where it is in the end.
@@ -51,7 +51,8 @@ impl Socket {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(sys::Stream, Peer)>> {
         loop {
-            let drain = ready!(driver::open(self.source.poll_drain(Direction::Read, cx)))?;
+            let drain =
+                ready!(operation::until_shutdown(self.source.poll_drain(Direction::Read, cx)))?;
             match uninterrupted(|| self.source.io().accept()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.crowded = false;
@@ -59,7 +60,7 @@ impl Socket {
                 }
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok((socket, address)) => {
-                    self.crowded = self.crowded || sys::somebody_waits(self.source.io());
+                    self.crowded = self.crowded || sys::has_pending_connection(self.source.io());
                     if !self.crowded {
                         drain.drained();
                     }
@@ -77,15 +78,15 @@ mod tests {
     use crate::socket::sys;
 
     #[test]
-    fn somebody_waits_until_the_last_is_taken() {
+    fn connection_is_pending_until_the_last_is_taken() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(!sys::somebody_waits(&listener));
+        assert!(!sys::has_pending_connection(&listener));
         let address = listener.local_addr().unwrap();
         let _clients = [(); 2].map(|()| TcpStream::connect(address).unwrap());
         for _ in 0..2 {
-            assert!(sys::somebody_waits(&listener));
+            assert!(sys::has_pending_connection(&listener));
             listener.accept().unwrap();
         }
-        assert!(!sys::somebody_waits(&listener));
+        assert!(!sys::has_pending_connection(&listener));
     }
 }

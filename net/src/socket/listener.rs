@@ -10,9 +10,9 @@ use heist_reactor::{Direction, Interest, Kind, Source};
 use heist_scheduler::coop;
 
 use crate::runtime::driver;
-use crate::runtime::source::restoring;
+use crate::runtime::operation::{self, restore_if_pending};
 use crate::socket::family::Family;
-use crate::socket::stream::Connected;
+use crate::socket::stream::Socket;
 use crate::socket::sys;
 use crate::socket::sys::Accept;
 
@@ -21,15 +21,15 @@ use crate::socket::sys::Accept;
 ///
 /// Options of the socket are set through [`AsFd`]: with the crate `socket2`,
 /// `SockRef::from(&listener)`. Accepted sockets inherit most of them.
-pub struct Listening<F: Family> {
+pub struct SocketListener<F: Family> {
     source: Source<F::Listener>,
 }
 
-impl<F: Family> Listening<F> {
+impl<F: Family> SocketListener<F> {
     /// Takes a listening socket under the current runtime's event queue.
-    pub(crate) fn new(listener: F::Listener) -> io::Result<Listening<F>> {
+    pub(crate) fn new(listener: F::Listener) -> io::Result<SocketListener<F>> {
         let source = driver::attach(listener, Interest::Read, Kind::Other)?;
-        Ok(Listening { source })
+        Ok(SocketListener { source })
     }
 
     /// Waits for the next connection, and takes it. Spends one unit of the poll's budget.
@@ -43,13 +43,15 @@ impl<F: Family> Listening<F> {
     ///
     /// The system's, as they are: [`accept_error_kind`](crate::accept_error_kind) tells those that
     /// concern one connection from those that concern the listener.
-    pub async fn accept(&self) -> io::Result<(Connected<F>, F::Address)> {
+    pub async fn accept(&self) -> io::Result<(Socket<F>, F::Address)> {
         let mut waiter = self.source.waiter(Direction::Read);
         let accepted = poll_fn(|cx| {
             ready!(coop::poll_proceed(cx));
-            restoring(driver::open(waiter.poll_io(cx, |listener| listener.accept())))
+            restore_if_pending(operation::until_shutdown(
+                waiter.poll_io(cx, |listener| listener.accept()),
+            ))
         });
-        driver::opened(connected(accepted.await)).await
+        operation::outcome_until_shutdown(connected(accepted.await)).await
     }
 
     /// Takes one connection, or stores the task's waker. Spends one unit of the poll's budget.
@@ -60,13 +62,10 @@ impl<F: Family> Listening<F> {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
-    pub fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Connected<F>, F::Address)>> {
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket<F>, F::Address)>> {
         ready!(coop::poll_proceed(cx));
         let accepted = self.source.poll_io(Direction::Read, cx, |listener| listener.accept());
-        restoring(driver::open(accepted.map(connected)))
+        restore_if_pending(operation::until_shutdown(accepted.map(connected)))
     }
 
     /// The address that it listens on.
@@ -81,25 +80,25 @@ impl<F: Family> Listening<F> {
 
 fn connected<F: Family>(
     accepted: io::Result<(sys::Stream, F::Address)>,
-) -> io::Result<(Connected<F>, F::Address)> {
+) -> io::Result<(Socket<F>, F::Address)> {
     let (socket, peer) = accepted?;
-    Ok((Connected::new(socket)?, peer))
+    Ok((Socket::new(socket)?, peer))
 }
 
-impl<F: Family> AsFd for Listening<F> {
+impl<F: Family> AsFd for SocketListener<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.source.io().lend()
     }
 }
 
-impl<F: Family> AsRawFd for Listening<F> {
+impl<F: Family> AsRawFd for SocketListener<F> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
 }
 
-impl<F: Family> fmt::Debug for Listening<F> {
+impl<F: Family> fmt::Debug for SocketListener<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listening").field("local", &self.local_addr().ok()).finish()
+        f.debug_struct("SocketListener").field("local", &self.local_addr().ok()).finish()
     }
 }

@@ -1,31 +1,16 @@
-//! From names to addresses, and from a name to a connection.
+//! From a name to its addresses, and from a name to a connection.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use heist_scheduler::Handle;
 use heist_scheduler::time::{Instant, timeout_at};
-use heist_scheduler::{AbortHandle, Handle, TaskBuilder};
 
-use crate::runtime::driver;
-use crate::socket::happy_eyeballs;
-
-/// A place to connect to, as people write it: a host and a port.
-///
-/// Made of `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
-/// address stands in brackets in the first form, and with or without them in the second. It may have a
-/// zone, as `fe80::1%eth0` has.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Target(Form);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Form {
-    Text(String),
-    Pair(String, u16),
-    Address(SocketAddr),
-}
+use super::happy_eyeballs;
+use super::target::Target;
+use crate::runtime::operation;
 
 /// Looks up the addresses of `target`, in the order in which the system wants them tried.
 ///
@@ -63,7 +48,7 @@ pub async fn resolve(target: impl Into<Target>) -> io::Result<Vec<SocketAddr>> {
 }
 
 async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
-    driver::proceed().await;
+    operation::proceed().await;
     match target.look_up().await? {
         none if none.is_empty() => {
             Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
@@ -143,114 +128,6 @@ where
     connected.map_err(|attempts| ConnectError::NotConnected { target, attempts }.into())
 }
 
-impl Target {
-    /// The address, if it says one and not a name.
-    fn address(&self) -> Option<SocketAddr> {
-        match &self.0 {
-            Form::Text(text) => text.parse().ok(),
-            Form::Pair(host, port) => match host.parse::<IpAddr>() {
-                Ok(ip) => Some(SocketAddr::new(ip, *port)),
-                // With a zone that is a number. The resolver knows the names of zones.
-                Err(_) if host.contains(':') => format!("[{host}]:{port}").parse().ok(),
-                Err(_) => None,
-            },
-            Form::Address(address) => Some(*address),
-        }
-    }
-
-    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Some(address) = self.address() {
-            return Ok(vec![address]);
-        }
-        let form = self.0.clone();
-        let work = move || match form {
-            Form::Text(text) => text.to_socket_addrs().map(Vec::from_iter),
-            Form::Pair(host, port) => (host, port).to_socket_addrs().map(Vec::from_iter),
-            Form::Address(address) => Ok(vec![address]),
-        };
-        let lookup = TaskBuilder::new().name("resolve").spawn_lookup(work);
-        let _given_up = lookup.abort_handle().map(AbortOnDrop);
-        lookup.await.map_err(|error| match error.is_refused() {
-            true => io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("the look-up was not begun: {error}"),
-            ),
-            false => io::Error::other(error.to_string()),
-        })?
-    }
-}
-
-/// Takes a look-up out of the queue when the future that awaits it is dropped.
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Form::Text(text) => f.write_str(text),
-            Form::Pair(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Form::Pair(host, port) => write!(f, "{host}:{port}"),
-            Form::Address(address) => address.fmt(f),
-        }
-    }
-}
-
-impl From<&str> for Target {
-    fn from(text: &str) -> Target {
-        text.to_owned().into()
-    }
-}
-
-impl From<String> for Target {
-    fn from(text: String) -> Target {
-        // The resolver takes an address with a zone only without its brackets.
-        let (host, port) = text.rsplit_once(':').unwrap_or_default();
-        match (unbracketed(host), port.parse()) {
-            (Some(address), Ok(port)) => Target(Form::Pair(address.to_owned(), port)),
-            _ => Target(Form::Text(text)),
-        }
-    }
-}
-
-impl From<&String> for Target {
-    fn from(text: &String) -> Target {
-        text.as_str().into()
-    }
-}
-
-impl From<(&str, u16)> for Target {
-    fn from((host, port): (&str, u16)) -> Target {
-        (host.to_owned(), port).into()
-    }
-}
-
-impl From<(String, u16)> for Target {
-    fn from((host, port): (String, u16)) -> Target {
-        let host = match unbracketed(&host) {
-            Some(address) => address.to_owned(),
-            None => host,
-        };
-        Target(Form::Pair(host, port))
-    }
-}
-
-impl From<SocketAddr> for Target {
-    fn from(address: SocketAddr) -> Target {
-        Target(Form::Address(address))
-    }
-}
-
-/// The IPv6 address that `host` has in brackets.
-fn unbracketed(host: &str) -> Option<&str> {
-    let inside = host.strip_prefix('[')?.strip_suffix(']')?;
-    inside.contains(':').then_some(inside)
-}
-
 fn each(attempts: &[(SocketAddr, io::Error)]) -> String {
     let one = |(address, error): &(SocketAddr, io::Error)| format!("{address}: {error}");
     attempts.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -263,26 +140,6 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-
-    #[test]
-    fn addresses_need_no_resolver() {
-        for (target, address) in [
-            (Target::from("127.0.0.1:80"), "127.0.0.1:80"),
-            (Target::from("[::1]:80"), "[::1]:80"),
-            (Target::from(("::1", 80)), "[::1]:80"),
-            (Target::from(("[::1]", 80)), "[::1]:80"),
-            (Target::from("[fe80::1%7]:80"), "[fe80::1%7]:80"),
-            (Target::from(("fe80::1%7", 80)), "[fe80::1%7]:80"),
-            (Target::from(("[fe80::1%7]", 80)), "[fe80::1%7]:80"),
-        ] {
-            assert_eq!(target.address(), address.parse().ok());
-            assert_eq!(target.to_string(), address);
-        }
-        for name in ["localhost:80", "localhost", "", "[localhost]:80", "[::1]", "[fe80::1%lo]:80"]
-        {
-            assert_eq!(Target::from(name).address(), None);
-        }
-    }
 
     /// Tries three addresses, of which only the one with this port takes us.
     fn try_three(taking: u16) -> Result<u16, Vec<(SocketAddr, io::Error)>> {

@@ -11,17 +11,17 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::socket::link::Link;
-use crate::socket::split::{Reading, Writing};
-use crate::socket::stream::Connected;
+use crate::socket::inner::SocketInner;
+use crate::socket::split::{SocketReader, SocketWriter};
+use crate::socket::stream::Socket;
 
-impl<F> AsyncRead for Connected<F> {
+impl<F> AsyncRead for Socket<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_read(cx, buffer)
+        self.inner().poll_read(cx, buffer)
     }
 
     fn poll_read_vectored(
@@ -29,17 +29,17 @@ impl<F> AsyncRead for Connected<F> {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_read_vectored(cx, buffers)
+        self.inner().poll_read_vectored(cx, buffers)
     }
 }
 
-impl<F> AsyncWrite for Connected<F> {
+impl<F> AsyncWrite for Socket<F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_write(cx, bytes)
+        self.inner().poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -47,7 +47,7 @@ impl<F> AsyncWrite for Connected<F> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.link().poll_write_vectored(cx, buffers)
+        self.inner().poll_write_vectored(cx, buffers)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -59,23 +59,23 @@ impl<F> AsyncWrite for Connected<F> {
     }
 }
 
-impl<S: Deref<Target = Link> + Unpin> AsyncRead for Reading<S> {
+impl<S: Deref<Target = SocketInner> + Unpin> AsyncRead for SocketReader<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Reading::poll_read(&mut self, cx, buffer)
+        SocketReader::poll_read(&mut self, cx, buffer)
     }
 }
 
-impl<S: Deref<Target = Link> + Unpin> AsyncWrite for Writing<S> {
+impl<S: Deref<Target = SocketInner> + Unpin> AsyncWrite for SocketWriter<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Writing::poll_write(&mut self, cx, bytes)
+        SocketWriter::poll_write(&mut self, cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -83,7 +83,7 @@ impl<S: Deref<Target = Link> + Unpin> AsyncWrite for Writing<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Writing::poll_write_vectored(&mut self, cx, buffers)
+        SocketWriter::poll_write_vectored(&mut self, cx, buffers)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,44 +11,46 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use heist_reactor::{Direction, Interest, Source};
+use heist_reactor::{Direction, Interest, Source, uninterrupted};
 use heist_scheduler::coop;
 
 use crate::runtime::driver;
-use crate::runtime::source::restoring;
-use crate::socket::buffers;
+use crate::runtime::operation::{self, restore_if_pending};
 use crate::socket::meter::Meter;
 use crate::socket::sys;
+use crate::socket::vectored;
 
-/// A connected socket, whatever its family: what [`Connected`](crate::Connected) and the halves of a
+/// A connected socket, whatever its family: what [`Socket`](crate::Socket) and the halves of a
 /// [split](crate::socket::split) stream have in common.
 ///
 /// All is done by shared reference here, and one task at a time waits in each direction: the streams and
 /// halves that show it to others give each direction one user.
-pub struct Link {
+pub struct SocketInner {
     source: Source<sys::Stream>,
     /// Counts the bytes, for the server that accepted it.
     meter: Option<Arc<Meter>>,
 }
 
-impl Link {
+impl SocketInner {
     /// Takes a connected socket under the current runtime's event queue.
-    pub(crate) fn new(socket: sys::Stream) -> io::Result<Link> {
-        Link::register(socket, Interest::None)
+    pub(crate) fn new(socket: sys::Stream) -> io::Result<SocketInner> {
+        SocketInner::register(socket, Interest::None)
     }
 
     /// Waits until `socket`, which began to connect, has a peer.
     ///
     /// Writable is only a hint to look: the outcome is what `SO_ERROR` and the peer's address say.
-    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Link> {
-        let stream = driver::opened(Link::register(socket, Interest::ReadWrite)).await?;
-        poll_fn(|cx| driver::open(stream.poll_connected(cx))).await?;
+    pub(crate) async fn connected(socket: sys::Stream) -> io::Result<SocketInner> {
+        let stream =
+            operation::outcome_until_shutdown(SocketInner::register(socket, Interest::ReadWrite))
+                .await?;
+        poll_fn(|cx| operation::until_shutdown(stream.poll_connected(cx))).await?;
         Ok(stream)
     }
 
-    fn register(socket: sys::Stream, interest: Interest) -> io::Result<Link> {
+    fn register(socket: sys::Stream, interest: Interest) -> io::Result<SocketInner> {
         let kind = socket.kind();
-        Ok(Link { source: driver::attach(socket, interest, kind)?, meter: None })
+        Ok(SocketInner { source: driver::attach(socket, interest, kind)?, meter: None })
     }
 
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -109,7 +111,7 @@ impl Link {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        buffers::to_read(buffers, |buffers| {
+        vectored::to_read(buffers, |buffers| {
             // The room of this one call: what fills it is no short read.
             let length = buffers.iter().map(|buffer| buffer.len()).sum();
             self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
@@ -128,7 +130,7 @@ impl Link {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        restoring(driver::open(self.poll_read_now(cx, length, read)))
+        restore_if_pending(operation::until_shutdown(self.poll_read_now(cx, length, read)))
     }
 
     #[inline]
@@ -166,7 +168,7 @@ impl Link {
         ready!(coop::poll_proceed(cx));
         let peeked =
             self.source.poll_io_exclusive(Direction::Read, cx, |socket| socket.peek(buffer));
-        restoring(driver::open(peeked))
+        restore_if_pending(operation::until_shutdown(peeked))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -178,7 +180,7 @@ impl Link {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let buffers = buffers::to_write(buffers);
+        let buffers = vectored::to_write(buffers);
         // The first of them is not empty.
         self.poll_write_with(cx, buffers.len(), |socket| socket.write_vectored(&buffers))
     }
@@ -195,9 +197,9 @@ impl Link {
         }
         ready!(coop::poll_proceed(cx));
         let written = self.source.poll_io_exclusive(Direction::Write, cx, write);
-        let count = ready!(restoring(driver::open(written)))?;
+        let count = ready!(restore_if_pending(operation::until_shutdown(written)))?;
         self.count_written(count);
-        Poll::Ready(accepted(count))
+        Poll::Ready(nonzero(count))
     }
 
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -261,7 +263,7 @@ impl Link {
 }
 
 /// The peer sent more than it was allowed to; see
-/// [`read_to_end`](crate::Connected::read_to_end).
+/// [`read_to_end`](crate::Socket::read_to_end).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the peer sends more than the {limit} bytes that were to be read")]
 pub struct TooLong {
@@ -269,26 +271,16 @@ pub struct TooLong {
     pub limit: usize,
 }
 
-/// Does `operation` until no signal interrupts it.
-pub(crate) fn uninterrupted<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
-    }
-}
-
 /// What a write of some bytes took. None at all is an error, or writing the rest would go on for
 /// ever.
-pub(crate) fn accepted(count: usize) -> io::Result<usize> {
+pub(crate) fn nonzero(count: usize) -> io::Result<usize> {
     match count {
         0 => Err(io::ErrorKind::WriteZero.into()),
         count => Ok(count),
     }
 }
 
-/// What [`Link::read_to_end`] begins with.
+/// What [`SocketInner::read_to_end`] begins with.
 const FIRST_LENGTH: usize = 4096;
 
 #[cfg(test)]
@@ -298,30 +290,17 @@ mod tests {
 
     #[test]
     fn write_of_nothing_is_an_error_and_no_endless_loop() {
-        assert_eq!(accepted(0).unwrap_err().kind(), io::ErrorKind::WriteZero);
-        assert_eq!(accepted(3).unwrap(), 3);
-    }
-
-    #[test]
-    fn signals_do_not_end_an_operation() {
-        let mut signals = 3;
-        let outcome = uninterrupted(|| match signals {
-            0 => Ok(7),
-            _ => {
-                signals -= 1;
-                Err(io::ErrorKind::Interrupted.into())
-            }
-        });
-        assert_eq!(outcome.unwrap(), 7);
+        assert_eq!(nonzero(0).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(nonzero(3).unwrap(), 3);
     }
 
     #[test]
     fn stream_is_small_enough_for_an_idle_connection() {
         // In debug builds mio adds to each socket.
         let debug = size_of::<sys::Stream>() - 8;
-        assert!(size_of::<Link>() <= 48 + debug, "{}", size_of::<Link>());
-        assert_eq!(size_of::<crate::TcpStream>(), size_of::<Link>());
-        assert_eq!(size_of::<crate::Stream>(), size_of::<Link>());
+        assert!(size_of::<SocketInner>() <= 48 + debug, "{}", size_of::<SocketInner>());
+        assert_eq!(size_of::<crate::TcpStream>(), size_of::<SocketInner>());
+        assert_eq!(size_of::<crate::Stream>(), size_of::<SocketInner>());
     }
 
     #[test]
@@ -338,7 +317,7 @@ mod tests {
             )
             .unwrap();
             let socket = sys::Stream::from_std_tcp(socket.into()).unwrap();
-            let stream = Link::register(socket, Interest::ReadWrite).unwrap();
+            let stream = SocketInner::register(socket, Interest::ReadWrite).unwrap();
             poll_fn(|cx| stream.source.poll_ready(Direction::Write, cx)).await.unwrap();
             let outcome = poll_fn(|cx| Poll::Ready(stream.poll_connected(cx))).await;
             assert!(outcome.is_pending(), "{outcome:?}");

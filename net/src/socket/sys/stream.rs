@@ -1,0 +1,212 @@
+//! A connected socket of the system.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix;
+
+use heist_reactor::Kind;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use socket2::SockRef;
+
+use super::options::{Exposed, clear_linger, set_tcp_options};
+
+/// A connected, or connecting, stream socket.
+pub enum Stream {
+    Tcp(mio::net::TcpStream, Exposed),
+    Unix(mio::net::UnixStream),
+}
+
+impl Stream {
+    /// Begins to connect to `address`; the socket becomes writable when that has an outcome.
+    pub(crate) fn connect_tcp(address: SocketAddr) -> io::Result<Stream> {
+        Stream::tcp(mio::net::TcpStream::connect(address)?, Exposed::no())
+    }
+
+    /// Takes over a socket that was made elsewhere.
+    pub(crate) fn from_std_tcp(stream: std::net::TcpStream) -> io::Result<Stream> {
+        stream.set_nonblocking(true)?;
+        Stream::tcp(mio::net::TcpStream::from_std(stream), Exposed::yes())
+    }
+
+    pub(crate) fn connect_unix(address: &unix::net::SocketAddr) -> io::Result<Stream> {
+        Ok(Stream::Unix(mio::net::UnixStream::connect_addr(address)?))
+    }
+
+    pub(crate) fn pair_unix() -> io::Result<(Stream, Stream)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        Ok((Stream::Unix(one), Stream::Unix(other)))
+    }
+
+    pub(crate) fn from_std_unix(stream: unix::net::UnixStream) -> io::Result<Stream> {
+        stream.set_nonblocking(true)?;
+        Ok(Stream::Unix(mio::net::UnixStream::from_std(stream)))
+    }
+
+    fn tcp(stream: mio::net::TcpStream, exposed: Exposed) -> io::Result<Stream> {
+        set_tcp_options(&stream)?;
+        Ok(Stream::Tcp(stream, exposed))
+    }
+
+    /// The descriptor, for code that may do anything to the socket.
+    pub(crate) fn lend(&self) -> BorrowedFd<'_> {
+        if let Stream::Tcp(_, exposed) = self {
+            exposed.note();
+        }
+        self.as_fd()
+    }
+
+    /// Which rule tells that the socket is drained.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Stream::Tcp(..) => Kind::Stream,
+            // Ancillary data ends a read of a Unix socket early, with bytes still behind it.
+            Stream::Unix(_) => Kind::Other,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (read, _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(read)
+    }
+
+    /// Reads into memory that was never written, and returns how much of its front now is.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code))]
+    pub(crate) fn read_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        let ((read, _), _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
+        Ok(read.len())
+    }
+
+    /// Reads into at most as many buffers as [`buffers`](crate::socket::buffers) says.
+    pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Ok(rustix::io::readv(self, buffers)?)
+    }
+
+    /// Looks at the next bytes and leaves them in the socket.
+    pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (peeked, _) = rustix::net::recv(self, buffer, RecvFlags::PEEK)?;
+        Ok(peeked)
+    }
+
+    #[inline]
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    /// Writes the last bytes: behind them the direction will be shut down or the socket closed at
+    /// once, so that the end travels in one packet with them.
+    pub(crate) fn write_last(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(self, bytes, LAST)?)
+    }
+
+    /// Writes from at most as many buffers as [`buffers`](crate::socket::buffers) says.
+    pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        // `writev` would raise SIGPIPE where the peer has gone.
+        let mut control = SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(self, buffers, &mut control, SendFlags::NOSIGNAL)?)
+    }
+
+    /// Shuts one or both directions down. A peer that is gone already is no error: there is nothing
+    /// left to shut.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let outcome = match self {
+            Stream::Tcp(stream, _) => stream.shutdown(how),
+            Stream::Unix(stream) => stream.shutdown(how),
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// The error that the kernel keeps for the socket (`SO_ERROR`), which this clears.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Stream::Tcp(stream, _) => stream.take_error(),
+            Stream::Unix(stream) => stream.take_error(),
+        }
+    }
+
+    /// Whether the socket has a peer. Readiness alone does not say so: a socket that has not begun
+    /// to connect reports itself writable.
+    pub(crate) fn is_connected(&self) -> io::Result<bool> {
+        match rustix::net::getpeername(self) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOTCONN) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Options of the socket that have no business of their own here.
+    pub(crate) fn options(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn family(&self) -> &'static str {
+        match self {
+            Stream::Tcp(..) => "Tcp",
+            Stream::Unix(_) => "Unix",
+        }
+    }
+
+    pub(crate) fn unix_peer(&self) -> io::Result<unix::net::SocketAddr> {
+        match self {
+            Stream::Unix(stream) => stream.peer_addr(),
+            Stream::Tcp(..) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn unix_local(&self) -> io::Result<unix::net::SocketAddr> {
+        match self {
+            Stream::Unix(stream) => stream.local_addr(),
+            Stream::Tcp(..) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn tcp_peer(&self) -> io::Result<SocketAddr> {
+        match self {
+            Stream::Tcp(stream, _) => stream.peer_addr(),
+            Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    pub(crate) fn tcp_local(&self) -> io::Result<SocketAddr> {
+        match self {
+            Stream::Tcp(stream, _) => stream.local_addr(),
+            Stream::Unix(_) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream, _) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// `SO_LINGER` with a time above zero does one thing: it has `close` wait for the peer, also on a
+/// non-blocking socket. A worker must not wait, so it takes the option back, and the kernel sends what is
+/// left behind the close as it does otherwise. A time of zero, which asks for a reset, stays.
+impl Drop for Stream {
+    #[inline]
+    fn drop(&mut self) {
+        if let Stream::Tcp(socket, exposed) = self
+            && exposed.is_noted()
+        {
+            clear_linger(socket);
+        }
+    }
+}
+
+/// More is to come: only the end, here. Where the system cannot be told, the end takes a packet.
+#[cfg(target_os = "linux")]
+const LAST: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
+#[cfg(not(target_os = "linux"))]
+const LAST: SendFlags = SendFlags::NOSIGNAL;
