@@ -1,6 +1,5 @@
 //! How many workers are idle, and whether a wake is under way, in one word.
 
-use super::policy::{Action, target};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// What the word said at one moment.
@@ -89,19 +88,19 @@ impl IdleWord {
         debug_assert!(before.parked() > 0, "no parked worker is counted: {before:?}");
     }
 
-    /// Takes the wake permit if it is not out and a worker is idle. Returns which idle worker to
-    /// wake, decided on the value that was changed: [`Action::None`] if the permit was not taken.
+    /// Takes the wake permit if `choose`, asked about the very value that is changed, names a worker
+    /// to wake. Returns what it names.
     #[must_use = "a permit that was taken has to be used or released"]
-    pub(super) fn take_permit(&self) -> Action {
+    pub(super) fn take_permit<T>(&self, choose: impl Fn(IdleCounts) -> Option<T>) -> Option<T> {
         let mut now = self.0.load(Ordering::Relaxed);
         loop {
-            let action = target(IdleCounts(now));
-            if action == Action::None {
-                return action;
-            }
+            let chosen = choose(IdleCounts(now))?;
             let (ok, failed) = (Ordering::AcqRel, Ordering::Relaxed);
             match self.0.compare_exchange_weak(now, now | PERMIT, ok, failed) {
-                Ok(_) => return action,
+                Ok(before) => {
+                    debug_assert!(before & PERMIT == 0, "the permit was out: {before:#x}");
+                    return Some(chosen);
+                }
                 Err(actual) => now = actual,
             }
         }

@@ -87,23 +87,23 @@ pub(crate) trait Snapshot {
 #[inline]
 pub(crate) fn decide(trigger: Trigger, snapshot: &impl Snapshot) -> Action {
     match trigger {
-        Trigger::ForeignSubmit => target(snapshot.idle()),
+        Trigger::ForeignSubmit => wake(snapshot.idle()),
         Trigger::SharedTimer { deadline } => {
-            target_if(snapshot, || deadline < snapshot.watched_deadline())
+            wake_if(snapshot, || deadline < snapshot.watched_deadline())
         }
         Trigger::OwnPush { queued, estimate } => match estimate.worth_a_wake(queued) {
-            true => target(snapshot.idle()),
+            true => wake(snapshot.idle()),
             false => Action::None,
         },
         Trigger::Batch { queued, estimate } => {
             behind_next(queued, snapshot, |behind| estimate.worth_a_wake(behind))
         }
         Trigger::LongPoll { queued } => behind_next(queued, snapshot, |behind| behind > 0),
-        Trigger::PermitReleased { now } => target_if(snapshot, || {
+        Trigger::PermitReleased { now } => wake_if(snapshot, || {
             has_unserved_work(snapshot, now)
                 || snapshot.is_in_long_poll_mode(now) && snapshot.uncovered_shard_is_ready()
         }),
-        Trigger::MonitorTick { now } => target_if(snapshot, || {
+        Trigger::MonitorTick { now } => wake_if(snapshot, || {
             has_unserved_work(snapshot, now) || snapshot.uncovered_shard_is_ready()
         }),
         Trigger::MonitorStandby { now } => standby(snapshot, now),
@@ -112,31 +112,45 @@ pub(crate) fn decide(trigger: Trigger, snapshot: &impl Snapshot) -> Action {
     }
 }
 
-/// Which idle worker to wake, if any may be woken.
+/// Which of the idle workers to wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Parked,
+    Listener,
+}
+
+/// Which idle worker to wake. `None` if no worker is idle, or the permit is out.
 #[inline]
-pub(crate) fn target(idle: IdleCounts) -> Action {
+pub(super) fn target(idle: IdleCounts) -> Option<Target> {
     if idle.permit_is_out() {
-        Action::None
+        None
     } else if idle.parked() > 0 {
-        Action::UnparkOne
+        Some(Target::Parked)
     } else if idle.listening() > 0 {
-        Action::NotifyListener
+        Some(Target::Listener)
     } else {
-        Action::None
+        None
     }
 }
 
-/// The target if the wake is `due`, which is asked only if there is one.
+/// Wakes an idle worker, if one may be woken.
 #[inline]
-fn target_if(snapshot: &impl Snapshot, due: impl FnOnce() -> bool) -> Action {
-    match target(snapshot.idle()) {
-        Action::None => Action::None,
-        action if due() => action,
-        _ => Action::None,
+fn wake(idle: IdleCounts) -> Action {
+    match target(idle) {
+        Some(Target::Parked) => Action::UnparkOne,
+        Some(Target::Listener) => Action::NotifyListener,
+        None => Action::None,
     }
 }
 
-/// The target if what is queued behind the task that runs next is `worth_it`. Where no worker
+/// As [`wake`], if the wake is `due`, which is asked only if a worker may be woken.
+#[inline]
+fn wake_if(snapshot: &impl Snapshot, due: impl FnOnce() -> bool) -> Action {
+    let action = wake(snapshot.idle());
+    if action != Action::None && due() { action } else { Action::None }
+}
+
+/// As [`wake`], if what is queued behind the task that runs next is `worth_it`. Where no worker
 /// listens the next task counts too: while it runs no worker sees an event.
 #[inline]
 fn behind_next(
@@ -149,7 +163,7 @@ fn behind_next(
     }
     let idle = snapshot.idle();
     let behind = if idle.listening() == 0 { queued } else { queued - 1 };
-    if worth_it(behind) { target(idle) } else { Action::None }
+    if worth_it(behind) { wake(idle) } else { Action::None }
 }
 
 /// Whether work waits that no awake worker is known to come to soon.
@@ -164,7 +178,7 @@ fn standby(snapshot: &impl Snapshot, now: Instant) -> Action {
     let idle = snapshot.idle();
     let is_missing = idle.listening() < 2 && idle.parked() > 0 && snapshot.max_waiters() > 1;
     match is_missing && snapshot.is_in_long_poll_mode(now) {
-        true => target(idle),
+        true => wake(idle),
         false => Action::None,
     }
 }

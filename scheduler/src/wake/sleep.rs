@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::counters::{IdleCounts, IdleWord};
-use super::policy::{Action, shard_to_join, shard_to_notify};
+use super::policy::{Target, shard_to_join, shard_to_notify, target};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, fence};
@@ -150,10 +150,9 @@ impl Sleep {
     /// that the caller decided by may be old.
     pub(crate) fn claim(&self) -> Option<Claim> {
         loop {
-            let claim = match self.idle.take_permit() {
-                Action::UnparkOne => self.take_parked().map(Claim::Parked),
-                Action::NotifyListener => self.notify_listener().map(Claim::Listener),
-                _ => return None,
+            let claim = match self.idle.take_permit(target)? {
+                Target::Parked => self.take_parked().map(Claim::Parked),
+                Target::Listener => self.notify_listener().map(Claim::Listener),
             };
             if claim.is_some() {
                 return claim;
