@@ -160,7 +160,7 @@ impl std::ops::Sub for Spent {
     }
 }
 
-/// A port of the loopback that nobody listens on.
+/// A port of the loopback that no socket listens on.
 pub(crate) fn free_address() -> Result<SocketAddr, Fault> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(Fault::of("looking for a port"))?;
     listener.local_addr().map_err(Fault::of("looking for a port"))

@@ -1,4 +1,4 @@
-//! `chat` with thousands, and with one who never reads.
+//! `chat` with thousands, and with one guest that never reads.
 
 use heist_tests::hang_guard;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

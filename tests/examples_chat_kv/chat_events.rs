@@ -29,7 +29,7 @@ fn events_that_bring_no_line_do_nothing() {
     guest.stream.set_nodelay(true).unwrap();
     for byte in "slow".bytes() {
         guest.stream.write_all(&[byte]).unwrap();
-        // The server has had its event by the time it answers somebody else.
+        // The server has had its event by the time it answers another guest.
         assert_eq!(other.ask("/who"), "In lobby: bob, alice");
     }
     // An event of another kind, in the middle of a line: the byte is data like any other.

@@ -102,7 +102,7 @@ fn others_are_heard_while_one_floods() {
             assert_ne!(said, "1999", "alice waits for the flood");
         }
     }
-    // Those who flood hear her, too.
+    // The flooding guests hear her, too.
     for flooder in &mut flooders {
         flooder.line_after("alice: three");
     }

@@ -57,7 +57,7 @@ impl Guest {
         line.trim_end().to_owned()
     }
 
-    /// The next line that somebody said or that answers, without who came and went.
+    /// The next line that a guest said or that answers; arrivals and departures are skipped.
     pub(crate) fn said(&mut self) -> String {
         loop {
             let line = self.line();

@@ -140,7 +140,7 @@ fn expired_keys_are_gone_when_asked_for_and_also_when_not() {
     let mut client = Client::connect(&program);
     assert_eq!(client.ask("SET asked x PX 1"), "OK");
     while client.ask("GET asked") != "nil" {}
-    // A thousand keys that nobody asks for, and one that stays.
+    // A thousand keys that no client asks for, and one that stays.
     for index in 0..1000 {
         client.send(format!("SET unasked:{index} x PX 1\r\n"));
     }

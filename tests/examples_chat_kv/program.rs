@@ -88,7 +88,7 @@ impl Drop for Program {
     }
 }
 
-/// The example, with an environment that does not depend on who runs the tests.
+/// The example, with an environment that does not depend on the user that runs the tests.
 pub(crate) fn command(name: &str) -> Command {
     let path = path(name);
     assert!(path.exists(), "no {}: run `cargo build --examples` before this test", path.display());
@@ -114,7 +114,7 @@ pub(crate) fn assert_refused(name: &str, options: &[&str], words: &[&str]) {
     assert!(words.iter().all(|word| complaint.contains(word)), "{complaint}");
 }
 
-/// Runs somebody else's program to its end, and returns what it printed.
+/// Runs another program to its end, and returns what it printed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> String {
     let outcome: Output = command.stdin(Stdio::null()).output().unwrap();

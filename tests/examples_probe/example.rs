@@ -37,7 +37,7 @@ pub(crate) fn finish(mut child: Child) -> Outcome {
     Outcome { code: end.status.code(), stdout, stderr, cpu_time }
 }
 
-/// The binary, with an environment that does not depend on who runs the tests.
+/// The binary, with an environment that does not depend on the user that runs the tests.
 ///
 /// `cargo test` builds the examples, beside the folder of the test binaries. `cargo test --test …`
 /// does not: it runs those that were built last.

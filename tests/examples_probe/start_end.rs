@@ -7,7 +7,7 @@ use crate::example::run;
 #[test]
 fn clients_wait_together_and_waiting_costs_no_cpu() {
     let _guard = hang_guard("start_end");
-    // Long enough that whoever looped while it waits would stand out.
+    // Long enough that a loop in place of a wait would stand out.
     let outcome = run("start_end", ["--clients", "10", "--pause", "3"]);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
 

@@ -82,7 +82,7 @@ fn stop_while_writing_to_a_slow_reader() {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let bytes = vec![0; 1 << 20];
             loop {
-                // Tells when it begins to wait for somebody who never reads.
+                // Tells when it begins to wait for a peer that never reads.
                 let waits = {
                     let mut write = std::pin::pin!(stream.write(&bytes));
                     std::future::poll_fn(|cx| {

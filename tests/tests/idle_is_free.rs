@@ -56,7 +56,7 @@ fn an_idle_runtime_with_idle_connections_and_far_timers_does_nothing() {
         client.read_exact(&mut [0]).unwrap();
     }
     assert!(switches() > 0);
-    // The monitor follows within one of its periods; then for a quarter of a second nobody moves.
+    // The monitor follows within one of its periods; then no thread runs for a quarter of a second.
     // Nothing is awaited here: that nothing comes is what is tested.
     let (_never, silence) = mpsc::channel::<()>();
     for attempt in 0.. {

@@ -1,5 +1,5 @@
-//! No worker sleeps while work waits: each test ends only if the waiting work was done by somebody
-//! else, and hangs otherwise.
+//! No worker sleeps while work waits: each test ends only if the waiting work was done by another
+//! worker, and hangs otherwise.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};

@@ -83,7 +83,7 @@ pub fn arguments() -> (usize, SocketAddr) {
     }
 }
 
-/// Lets as many connections wait at `listener` as at everybody else's: std's default is 128.
+/// Lets as many connections wait at `listener` as at the other servers': std's default is 128.
 pub fn deepen(listener: impl AsFd) -> std::io::Result<()> {
     Ok(rustix::net::listen(listener, 4096)?)
 }

@@ -19,10 +19,10 @@ pub trait Runtime: Send + Sync + 'static {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Spawns from a thread that is no worker, for nobody to wait for.
+    /// Spawns from a thread that is no worker, and detaches the task.
     fn detach<F: Future<Output = ()> + Send + 'static>(&self, future: F);
 
-    /// Spawns from a worker, for nobody to wait for.
+    /// Spawns from a worker, and detaches the task.
     fn detach_here<F: Future<Output = ()> + Send + 'static>(future: F);
 
     /// Runs `work` on a thread where it may block.

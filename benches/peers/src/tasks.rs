@@ -68,7 +68,7 @@ impl Countdown {
     fn one(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.over.store(true, Ordering::Relaxed);
-            let done = self.done.lock().expect("nobody panics holding it").take();
+            let done = self.done.lock().expect("no thread panics holding it").take();
             let _ = done.expect("only one task is the last").send(());
         }
     }

@@ -16,7 +16,7 @@ pub fn run<R: Runtime>(workers: usize, count: usize) {
         let (times, spawned) = (Arc::clone(times), Instant::now());
         runtime.detach(async move {
             let late = spawned.elapsed().as_nanos() as u64;
-            times.lock().expect("nobody panics holding it").push(late);
+            times.lock().expect("no thread panics holding it").push(late);
             let _ = done.send(());
         });
         ran
@@ -32,7 +32,7 @@ pub fn run<R: Runtime>(workers: usize, count: usize) {
     }
     std::thread::sleep(GAP);
     let switches = switches_of_others() - before;
-    let mut times = std::mem::take(&mut *times.lock().expect("nobody panics holding it"));
+    let mut times = std::mem::take(&mut *times.lock().expect("no thread panics holding it"));
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize] as f64 / 1_000.0;
     println!(

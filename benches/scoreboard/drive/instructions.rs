@@ -35,7 +35,7 @@ impl Drive for Instructions {
         output("callgrind_control", &["--dump", &process])?;
         let total = instructions(&dump)?;
         let requests = figures["requests"].max(1.0);
-        // Time under callgrind is nobody's.
+        // Time under callgrind is no measurement.
         figures.retain(|name, _| name == "requests");
         figures.insert("instructions".to_owned(), total / requests);
         Ok(figures)

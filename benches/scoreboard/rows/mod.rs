@@ -44,6 +44,6 @@ fn main_ones<T: Clone>(scale: Scale, all: &[T], few: usize) -> Vec<T> {
     }
 }
 
-/// Everybody one would use instead, those that are compared everywhere first.
+/// The servers to use instead of heist; those that every row compares come first.
 const PEERS: [Peer; 7] =
     [Peer::Epoll, Peer::Tokio, Peer::Smol, Peer::May, Peer::GoNet, Peer::Threads, Peer::TokioHyper];

@@ -70,7 +70,7 @@ fn each_flag_is_explained() {
     }
 }
 
-/// At night, somebody searches the page for the name of the alert.
+/// An operator searches the page for the name of the alert.
 #[test]
 fn each_alert_has_its_paragraph_and_each_paragraph_its_alert() {
     let rules = yaml("deploy/prometheus/alerts.yml");

@@ -72,7 +72,7 @@ fn probes_and_service_reach_the_ports_that_heist_listens_on() {
     assert!(flag(container, "--listen").ends_with(&format!(":{port}")));
 }
 
-/// Failure: the kubelet hangs up before the answer, and nobody reads that no worker runs.
+/// Failure: the kubelet hangs up before the answer, and the reason, that no worker runs, is not read.
 #[test]
 fn probe_of_life_waits_for_the_answer() {
     let deployment = deployment();
@@ -99,7 +99,7 @@ fn pod_is_given_longer_than_a_drain_takes() {
     assert!(seen < delay as i64);
 }
 
-/// Failure: the autoscaler asks for a metric that nobody makes.
+/// Failure: the autoscaler asks for a metric that does not exist.
 #[test]
 fn autoscaler_asks_for_what_the_adapter_makes() {
     let adapter = yaml("deploy/kubernetes/adapter.yaml");

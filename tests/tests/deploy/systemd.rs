@@ -45,7 +45,7 @@ fn systemd_has_nothing_to_say_about_the_units() {
 }
 
 /// Failure: an address that the socket unit does not hold is bound by the service, and closed with
-/// it; one that only the socket holds is served though nobody asked.
+/// it; one that only the socket holds is served although it was not asked for.
 #[test]
 fn socket_and_service_listen_on_the_same_addresses() {
     let mut held = values(&read(SOCKET), "ListenStream");

@@ -1,5 +1,5 @@
 //! A load for chats: so many people in the lobby, of whom one after the other says a line, at a
-//! fixed rate; everybody hears everything. Counts deliveries, and how long each took from the moment
+//! fixed rate; every guest hears every line. Counts deliveries, and how long each took from the moment
 //! its line was due.
 //!
 //! `chat_load PEOPLE RATE SECONDS ADDRESS PID`: PID is the server's, for its CPU time.

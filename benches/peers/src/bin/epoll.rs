@@ -104,7 +104,7 @@ fn drain(fd: libc::c_int, input: &mut [u8], output: &mut Vec<u8>) {
         if count <= 0 {
             let again = std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock;
             if count == 0 || !again {
-                // SAFETY: nobody uses the descriptor any more.
+                // SAFETY: the descriptor is not used any more.
                 unsafe { libc::close(fd) };
             }
             return;
@@ -114,7 +114,7 @@ fn drain(fd: libc::c_int, input: &mut [u8], output: &mut Vec<u8>) {
         unsafe { libc::write(fd, output.as_ptr().cast(), output.len()) };
         output.clear();
         if answered.close {
-            // SAFETY: nobody uses the descriptor any more.
+            // SAFETY: the descriptor is not used any more.
             unsafe { libc::close(fd) };
             return;
         }
