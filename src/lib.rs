@@ -1,13 +1,214 @@
-#![doc = include_str!("../README.md")]
+//! A server core for Rust: an async runtime, servers with limits, and sans-IO protocols, on one
+//! event queue that all workers share.
+//!
+//! # Map
+//!
+//! | To | begin at | example in the repository |
+//! |---|---|---|
+//! | [serve HTTP](#serve-http) | [`server::Builder::http`], [`http`] | `hyper_hello`, `http_upload` |
+//! | [serve a protocol of your own](#serve-a-protocol-of-your-own) | [`protocol::Protocol`], [`server::Builder::protocol`] | `plaintext`, `chat`, `kv` |
+//! | [serve with an async handler](#serve-with-an-async-handler) | [`server::Builder::handler`], [`net::Stream`] | `echo` |
+//! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::drain`] | `echo` |
+//! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
+//! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
+//! | [be a client](#be-a-client) | [`net::TcpStream::connect_to`], [`protocol::Connection`] | `peer_probe` |
+//! | [read metrics](#read-metrics) | [`export::Exporter`], [`Handle::metrics`], [`metrics`] | |
+//! | [test a protocol](#test-a-protocol) | [`protocol::Rehearsal`], [`time::Clock`] | |
+//! | use the event queue alone | [`reactor`] | `event_queue` |
+//!
+//! # Serve HTTP
+//!
+//! A service of hyper, unmodified (feature `hyper`). The server reads each head before hyper does,
+//! and bounds sizes, times and rates.
+//!
+//! ```no_run
+//! # #[cfg(feature = "hyper")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use heist::Server;
+//! use heist::server::Listener;
+//! use http_body_util::Full;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response, body::Bytes};
+//!
+//! let service = service_fn(async |_request: Request<heist::http::Body>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("hello\n"))))
+//! });
+//! let listener = Listener::tcp("127.0.0.1:8000".parse()?)?;
+//! heist::Runtime::new()?.block_on(async {
+//!     let _server = Server::builder().listen(listener).http(service).start()?;
+//!     std::future::pending().await
+//! })
+//! # }
+//! # #[cfg(not(feature = "hyper"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Serve a protocol of your own
+//!
+//! A state machine per connection: bytes in, bytes out, no socket and no clock. The engine calls it
+//! once for each message and sends all answers with one write.
+//!
+//! ```no_run
+//! use heist::Server;
+//! use heist::protocol::{Context, Error, Protocol};
+//! use heist::server::Listener;
+//!
+//! /// Sends each line back.
+//! struct Lines;
+//!
+//! impl Protocol for Lines {
+//!     type Message = std::convert::Infallible;
+//!
+//!     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+//!         let Some(end) = input.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
+//!         cx.write(&input[..=end]);
+//!         Ok(end + 1)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
+//! heist::Runtime::new()?.block_on(async {
+//!     let _server = Server::builder().listen(listener).protocol(|_peer| Lines).start()?;
+//!     std::future::pending().await
+//! })
+//! # }
+//! ```
+//!
+//! # Serve with an async handler
+//!
+//! One task per connection, which reads and writes its [`net::Stream`].
+//!
+//! ```no_run
+//! use heist::Server;
+//! use heist::net::Stream;
+//! use heist::server::Listener;
+//!
+//! async fn greet(mut stream: Stream) -> std::io::Result<()> {
+//!     stream.write_all(b"hello\n").await
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
+//! heist::Runtime::new()?.block_on(async {
+//!     let server = Server::builder().listen(listener).handler(|stream, _peer| greet(stream));
+//!     let _server = server.start()?;
+//!     std::future::pending().await
+//! })
+//! # }
+//! ```
+//!
+//! # Spawn tasks, and wait for time
+//!
+//! Tasks run on any worker. [`spawn_blocking`] is for work that blocks its thread.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use heist::{Runtime, spawn, spawn_blocking, time};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::new()?;
+//! let sum = runtime.block_on(async {
+//!     let one = spawn(async {
+//!         time::sleep(Duration::from_millis(1)).await;
+//!         1
+//!     });
+//!     let two = spawn_blocking(|| 2);
+//!     let sum = async { Ok::<_, heist::JoinError>(one.await? + two.await?) };
+//!     time::timeout(Duration::from_secs(60), sum).await
+//! })??;
+//! assert_eq!(sum, 3);
+//! let report = runtime.shutdown(Duration::from_secs(60));
+//! assert_eq!(report.threads_left, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Be a client
+//!
+//! [`net::TcpStream::connect_to`] takes a name and a port, and tries the addresses of the name by
+//! turns. A [`protocol::Connection`] runs a [`protocol::Protocol`] over a connected socket.
+//! [`net::HyperExecutor`] and [`net::HyperTimer`] carry hyper's client.
+//!
+//! ```
+//! use heist::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let answer = heist::Runtime::new()?.block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//!     let address = listener.local_addr()?;
+//!     let server = heist::spawn(async move {
+//!         let (mut stream, _peer) = listener.accept().await?;
+//!         stream.write_all(b"hello").await
+//!     });
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     let answer = stream.read_to_end(1024).await?;
+//!     server.await??;
+//!     Ok::<_, Box<dyn std::error::Error>>(answer)
+//! })?;
+//! assert_eq!(answer, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Read metrics
+//!
+//! Every runtime and server counts, unless the feature `metrics` is off. [`Handle::metrics`] and
+//! [`Server::metrics`] are snapshots; [`export::Exporter`] (feature `export`) renders them for
+//! Prometheus.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = heist::Runtime::new()?;
+//! # #[cfg(feature = "export")] {
+//! let exporter = heist::export::Exporter::new();
+//! exporter.runtime("main", runtime.handle());
+//! assert!(exporter.render().contains("heist_workers{runtime=\"main\"}"));
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Test a protocol
+//!
+//! [`protocol::Rehearsal`] drives a protocol without a socket, on a clock of its own.
+//!
+//! ```
+//! use heist::protocol::{Context, Error, Protocol, Rehearsal};
+//!
+//! /// Sends everything back.
+//! struct Echo;
+//!
+//! impl Protocol for Echo {
+//!     type Message = std::convert::Infallible;
+//!
+//!     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+//!         cx.write(input);
+//!         Ok(input.len())
+//!     }
+//! }
+//!
+//! let mut rehearsal = Rehearsal::new(Echo);
+//! rehearsal.receive(b"hello");
+//! assert_eq!(rehearsal.take_output(), b"hello");
+//! ```
 //!
 //! # Features
 //!
-//! - `export`: what runtimes and servers count, as Prometheus text and for recorders of `metrics`.
-//! - `metrics` (default): counters and histograms; without it every figure is 0.
+//! - `metrics` (default): counters and histograms; without it every metric is 0.
+//! - `export`: the metrics as Prometheus text, and for recorders of the `metrics` crate.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
 //!   and a timer.
+//!
+//! On Linux, `--cfg heist_portable` in `RUSTFLAGS` chooses the event queue of systems without epoll.
 
 #![forbid(unsafe_code)]
+// The map names modules that some features leave out.
+#![cfg_attr(
+    not(all(feature = "export", feature = "hyper")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 #[cfg(feature = "export")]
 pub use heist_net::export;
@@ -36,3 +237,8 @@ pub mod net {
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};
 }
+
+/// The examples of the README, which are tested like those of this page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
