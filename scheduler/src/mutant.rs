@@ -22,8 +22,8 @@ pub(crate) enum Mutant {
     UnparkUnsaid,
     /// The last worker to become idle does not have the monitor's timer put off.
     AllIdleUnsaid,
-    /// Who sets the alarm does not look whether it was to ring at once.
-    AlarmPutOff,
+    /// A thread that sets the monitor's timer does not look whether that was to fire at once.
+    MonitorTimerPutOff,
     /// An abort does not count itself as pending, so that nobody looks for its flag.
     AbortUncounted,
     /// A task that was flagged before it first waits waits nevertheless.

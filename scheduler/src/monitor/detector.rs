@@ -1,36 +1,36 @@
 //! Tells a poll that holds up its worker from a poll that is itself held up.
 //!
-//! A handler that blocks or computes for long needs others to stand by. A worker that the kernel took
-//! off its CPU looks the same by the clock, and is common where there are more busy threads than
+//! A handler that blocks or computes for long needs other workers to stand by. A worker that the kernel
+//! took off its CPU looks the same by the clock, and is common where there are more busy threads than
 //! CPUs; there a standby only adds to the crowd. Measured on 2 cores shared with the load (64
 //! connections): 6.4 µs CPU a request and 155 context switches per 1,000 when every long poll
 //! counted, 5.5 and 57 when none did.
 //!
-//! The monitor, which passes by every 10 ms, finds a few of the long polls while they are under way,
-//! and only of those does it ask the kernel. A thread that waits in the kernel is blocked. One that
-//! does not is looked at again: by then it has computed most of the time, or has been kept from it.
-//! So workers ask nothing. One that had a long poll which the monitor did not see has it pass by every
-//! 500 µs for a tenth of a second, with ever longer pauses between such times; so a server whose
-//! handlers have begun to block is mostly found out by the second of them.
+//! The monitor, which looks every 10 ms, finds a few of the long polls while they are under way, and
+//! asks the kernel only of those. A thread that waits in the kernel is blocked. One that does not is
+//! looked at again: by then it has computed most of the time, or has been kept from it. So workers ask
+//! nothing. A worker that had a long poll which the monitor did not see begins *probation*: the monitor
+//! looks every 500 µs for a tenth of a second, with ever longer pauses between such times. A server
+//! whose handlers have begun to block is mostly found out by the second of them.
 
 use std::time::Duration;
 
-use super::{LONG_POLL, MONITOR_PERIOD_MIN};
-use crate::clock::{Instant, nanos};
+use super::shared::LONG_POLL;
+use super::workers::Workers;
+use crate::clock::Instant;
 use crate::threads::Thread;
-use crate::worker::shared::Remote;
 
 /// What the monitor has seen of each worker.
 #[derive(Debug)]
-pub(crate) struct Suspects(Box<[Option<Suspect>]>);
+pub(crate) struct LongPollDetector(Box<[Option<Suspect>]>);
 
 /// A long poll that is to be looked at again.
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
-    /// When it began, in clock nanoseconds: its name.
+    /// When it began, in clock nanoseconds: that tells it from the worker's other polls.
     started: u64,
     seen: Instant,
-    /// What its thread had computed when it was seen.
+    /// How long its thread had computed when it was seen.
     cpu: Duration,
 }
 
@@ -39,31 +39,28 @@ struct Suspect {
 #[must_use]
 pub(crate) enum Finding {
     Nothing,
-    /// A poll is long and nobody knows why: look again soon.
-    Suspicion,
+    /// A poll is long and its cause is not known: look again soon.
+    Undecided,
     /// A poll holds up its worker.
-    Hold,
+    Blocking,
 }
 
-impl Suspects {
-    pub(crate) fn new(workers: usize) -> Suspects {
-        Suspects((0..workers).map(|_| None).collect())
+impl LongPollDetector {
+    pub(crate) fn new(workers: usize) -> LongPollDetector {
+        LongPollDetector((0..workers).map(|_| None).collect())
     }
 
     /// Looks at all workers.
-    pub(crate) fn look<'a>(
-        &mut self,
-        workers: impl Iterator<Item = &'a Remote>,
-        now: Instant,
-    ) -> Finding {
-        let looks = self.0.iter_mut().zip(workers).map(|(suspect, worker)| {
-            let Some(started) = worker.long_poll(now) else {
+    pub(crate) fn look(&mut self, workers: &impl Workers, now: Instant) -> Finding {
+        let looks = self.0.iter_mut().enumerate().map(|(worker, suspect)| {
+            let Some(started) = workers.long_poll(worker, now) else {
                 *suspect = None;
                 return Finding::Nothing;
             };
-            let finding = judge(suspect, started, now, worker.thread());
+            let finding = judge(suspect, started, now, workers.thread(worker));
             // What was seen of the thread is about that poll only if it is still under way.
-            if worker.long_poll(now) == Some(started) { finding } else { Finding::Nothing }
+            let goes_on = workers.long_poll(worker, now) == Some(started);
+            if goes_on { finding } else { Finding::Nothing }
         });
         looks.max().unwrap_or(Finding::Nothing)
     }
@@ -74,18 +71,18 @@ fn judge(
     suspect: &mut Option<Suspect>,
     started: u64,
     now: Instant,
-    thread: Option<impl Sight>,
+    thread: Option<impl ThreadState>,
 ) -> Finding {
-    let Some(thread) = thread else { return Finding::Hold };
+    let Some(thread) = thread else { return Finding::Blocking };
     if thread.is_blocked() != Some(false) {
-        return Finding::Hold;
+        return Finding::Blocking;
     }
-    let Some(cpu) = thread.cpu_time() else { return Finding::Hold };
+    let Some(cpu) = thread.cpu_time() else { return Finding::Blocking };
     match *suspect {
         Some(before) if before.started == started => before.finding(now, cpu),
         _ => {
             *suspect = Some(Suspect { started, seen: now, cpu });
-            Finding::Suspicion
+            Finding::Undecided
         }
     }
 }
@@ -94,37 +91,29 @@ impl Suspect {
     /// What it means that its thread has computed for `cpu` until `now`.
     fn finding(&self, now: Instant, cpu: Duration) -> Finding {
         let between = now - self.seen;
-        if between < MONITOR_PERIOD_MIN / 2 {
-            return Finding::Suspicion;
+        if between < LONG_POLL / 2 {
+            return Finding::Undecided;
         }
         match cpu.saturating_sub(self.cpu) > between / 2 {
-            true => Finding::Hold,
+            true => Finding::Blocking,
             false => Finding::Nothing,
         }
     }
 }
 
 /// What can be seen of a thread from outside.
-trait Sight {
+trait ThreadState {
     fn is_blocked(&self) -> Option<bool>;
     fn cpu_time(&self) -> Option<Duration>;
 }
 
-impl Sight for Thread {
+impl ThreadState for Thread {
     fn is_blocked(&self) -> Option<bool> {
         Thread::is_blocked(*self)
     }
 
     fn cpu_time(&self) -> Option<Duration> {
         Thread::cpu_time(*self)
-    }
-}
-
-impl Remote {
-    /// When the poll under way began, in clock nanoseconds, if that is long ago.
-    fn long_poll(&self, now: Instant) -> Option<u64> {
-        let (_, age) = self.current_poll(now)?;
-        (age > nanos(LONG_POLL)).then(|| now.as_nanos() - age)
     }
 }
 
@@ -138,7 +127,7 @@ mod tests {
     /// milliseconds.
     struct Seen(Option<bool>, u64);
 
-    impl Sight for Seen {
+    impl ThreadState for Seen {
         fn is_blocked(&self) -> Option<bool> {
             self.0
         }
@@ -156,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_blocked_is_found_at_once() {
-        assert_eq!(judge(&mut None, STARTED, at(1), Some(Seen(Some(true), 0))), Finding::Hold);
+        assert_eq!(judge(&mut None, STARTED, at(1), Some(Seen(Some(true), 0))), Finding::Blocking);
     }
 
     #[test]
@@ -164,9 +153,12 @@ mod tests {
         let mut suspect = None;
         assert_eq!(
             judge(&mut suspect, STARTED, at(1), Some(Seen(Some(false), 5))),
-            Finding::Suspicion
+            Finding::Undecided
         );
-        assert_eq!(judge(&mut suspect, STARTED, at(3), Some(Seen(Some(false), 7))), Finding::Hold);
+        assert_eq!(
+            judge(&mut suspect, STARTED, at(3), Some(Seen(Some(false), 7))),
+            Finding::Blocking
+        );
     }
 
     /// A standby for each preempted poll made two CPUs shared with the load a fifth slower.
@@ -175,7 +167,7 @@ mod tests {
         let mut suspect = None;
         assert_eq!(
             judge(&mut suspect, STARTED, at(1), Some(Seen(Some(false), 5))),
-            Finding::Suspicion
+            Finding::Undecided
         );
         assert_eq!(
             judge(&mut suspect, STARTED, at(9), Some(Seen(Some(false), 6))),
@@ -188,20 +180,20 @@ mod tests {
         let mut suspect = None;
         assert_eq!(
             judge(&mut suspect, STARTED, at(1), Some(Seen(Some(false), 1))),
-            Finding::Suspicion
+            Finding::Undecided
         );
         let next = STARTED + 1_000_000;
         assert_eq!(
             judge(&mut suspect, next, at(9), Some(Seen(Some(false), 9))),
-            Finding::Suspicion
+            Finding::Undecided
         );
     }
 
     #[test]
     fn where_the_system_tells_nothing_of_threads_the_clock_decides() {
         // Failure: without `/proc` a handler that blocks was taken for one that has no CPU.
-        assert_eq!(judge(&mut None, STARTED, at(1), Some(Seen(None, 0))), Finding::Hold);
-        assert_eq!(judge(&mut None, STARTED, at(1), None::<Seen>), Finding::Hold);
+        assert_eq!(judge(&mut None, STARTED, at(1), Some(Seen(None, 0))), Finding::Blocking);
+        assert_eq!(judge(&mut None, STARTED, at(1), None::<Seen>), Finding::Blocking);
     }
 
     #[test]

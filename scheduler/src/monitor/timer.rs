@@ -1,7 +1,7 @@
-//! What the monitor waits for: a time that others put off without waking it.
+//! What the monitor waits for: a time that workers put off without waking it.
 //!
 //! A thread that waits for a condition variable has to be woken to wait for longer. A timer of the
-//! kernel's is set anew by anybody, for one system call, while its reader sleeps on.
+//! kernel's is set anew by any thread, for one system call, while its reader sleeps on.
 
 use std::io;
 use std::time::Duration;
@@ -11,39 +11,39 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::fence;
 
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct MonitorTimer {
     timer: imp::Timer,
-    /// It is to ring at once, whatever others set it to meanwhile. Set before the timer is, and
-    /// looked at after; both have a SeqCst fence between, so the later of two who set the timer
-    /// does what was asked for.
+    /// It is to fire at once, whatever other threads set it to meanwhile. Stored before the timer is
+    /// set, and loaded after; both have a SeqCst fence between, so the later of two threads that set
+    /// the timer does what was asked for. That is why the accesses beside the fences are Relaxed.
     at_once: AtomicBool,
 }
 
-impl Alarm {
-    pub(crate) fn new() -> io::Result<Alarm> {
-        Ok(Alarm { timer: imp::Timer::new()?, at_once: AtomicBool::new(false) })
+impl MonitorTimer {
+    pub(crate) fn new() -> io::Result<MonitorTimer> {
+        Ok(MonitorTimer { timer: imp::Timer::new()?, at_once: AtomicBool::new(false) })
     }
 
-    /// It rings after so long, and no longer when it was to before.
+    /// It fires after so long, and no longer when it was to before.
     pub(crate) fn set(&self, delay: Duration) {
         self.timer.set(delay);
         fence(Ordering::SeqCst);
-        if self.at_once.load(Ordering::Relaxed) && !mutant::on(Mutant::AlarmPutOff) {
+        if self.at_once.load(Ordering::Relaxed) && !mutant::on(Mutant::MonitorTimerPutOff) {
             self.timer.set(Duration::ZERO);
         }
     }
 
-    /// It rings now.
-    pub(crate) fn ring(&self) {
+    /// It fires now.
+    pub(crate) fn fire(&self) {
         self.at_once.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.timer.set(Duration::ZERO);
     }
 
-    /// Waits until it rings; it is not set then. By one thread at a time. May return early.
+    /// Waits until it fires; it is not set then. By one thread at a time. May return early.
     pub(crate) fn wait(&self) {
         self.timer.wait();
-        // Acquire, with the fence in `ring`: who was rung for sees why.
+        // Acquire, with the fence in `fire`: the thread that waited sees why it is to look.
         self.at_once.swap(false, Ordering::Acquire);
     }
 }
@@ -85,7 +85,7 @@ mod imp {
         }
     }
 
-    /// Far beyond what anybody sets, and far within what the kernel takes.
+    /// Far beyond what is ever set, and far within what the kernel takes.
     const LONGEST: Duration = Duration::from_secs(1 << 30);
 }
 
@@ -96,7 +96,7 @@ mod imp {
 
     use crate::sync::{Condvar, Mutex};
 
-    /// Where there is no better one. Setting it wakes its reader, who then waits for longer.
+    /// Where there is no better one. Setting it wakes its reader, which then waits for longer.
     #[derive(Debug)]
     pub(super) struct Timer {
         due: Mutex<Option<Instant>>,
@@ -130,7 +130,7 @@ mod imp {
     }
 }
 
-/// The models' timer knows two times: now, and so late that nobody sees it.
+/// The models' timer knows two times: now, and so late that no model sees it.
 #[cfg(all(test, heist_loom))]
 mod loom {
     use std::time::Duration;
@@ -138,26 +138,26 @@ mod loom {
     use loom::sync::Arc;
     use loom::thread;
 
-    use super::Alarm;
+    use super::MonitorTimer;
     use crate::mutant::{Mutant, caught};
 
     const NEVER: Duration = Duration::from_secs(u64::MAX);
 
     #[test]
-    fn a_ring_is_not_put_off() {
-        for ring_first in [false, true] {
+    fn a_timer_that_is_to_fire_is_not_put_off() {
+        for fire_first in [false, true] {
             loom::model(move || {
-                let alarm = Arc::new(Alarm::new().unwrap());
-                let other = Arc::clone(&alarm);
-                let other = thread::spawn(move || match ring_first {
+                let timer = Arc::new(MonitorTimer::new().unwrap());
+                let other = Arc::clone(&timer);
+                let other = thread::spawn(move || match fire_first {
                     true => other.set(NEVER),
-                    false => other.ring(),
+                    false => other.fire(),
                 });
-                match ring_first {
-                    true => alarm.ring(),
-                    false => alarm.set(NEVER),
+                match fire_first {
+                    true => timer.fire(),
+                    false => timer.set(NEVER),
                 }
-                alarm.wait();
+                timer.wait();
                 other.join().unwrap();
             });
         }
@@ -165,7 +165,10 @@ mod loom {
 
     #[test]
     fn mutants_are_caught() {
-        caught(Mutant::AlarmPutOff, "monitor::timer::loom::a_ring_is_not_put_off");
+        caught(
+            Mutant::MonitorTimerPutOff,
+            "monitor::timer::loom::a_timer_that_is_to_fire_is_not_put_off",
+        );
     }
 }
 
@@ -179,26 +182,26 @@ mod tests {
     const LONG: Duration = Duration::from_secs(1 << 40);
 
     #[test]
-    fn it_rings_when_it_was_last_set_to() {
-        let alarm = Alarm::new().unwrap();
-        alarm.set(LONG);
-        alarm.set(Duration::ZERO);
-        alarm.wait();
-        alarm.set(LONG);
-        alarm.set(Duration::from_millis(1));
-        alarm.wait();
+    fn it_fires_when_it_was_last_set_to() {
+        let timer = MonitorTimer::new().unwrap();
+        timer.set(LONG);
+        timer.set(Duration::ZERO);
+        timer.wait();
+        timer.set(LONG);
+        timer.set(Duration::from_millis(1));
+        timer.wait();
     }
 
     #[test]
-    fn a_ring_ends_a_wait_and_is_no_time_to_be_put_off() {
-        let alarm = Arc::new(Alarm::new().unwrap());
-        alarm.ring();
-        alarm.set(LONG);
-        alarm.wait();
-        let other = Arc::clone(&alarm);
+    fn fire_ends_a_wait_and_is_no_time_to_be_put_off() {
+        let timer = Arc::new(MonitorTimer::new().unwrap());
+        timer.fire();
+        timer.set(LONG);
+        timer.wait();
+        let other = Arc::clone(&timer);
         let waiting = thread::spawn(move || other.wait());
-        alarm.set(LONG);
-        alarm.ring();
+        timer.set(LONG);
+        timer.fire();
         waiting.join().unwrap();
     }
 }

@@ -8,9 +8,7 @@ use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
 use crate::context::{self, Context, RuntimeContext};
 use crate::coop::BUDGET;
-use crate::monitor::overload::Rule;
-use crate::monitor::overload::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
-use crate::monitor::{Monitor, Watch};
+use crate::monitor::{CoDel, Monitor, MonitorShared, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::{self, LocalQueue};
@@ -42,7 +40,7 @@ pub struct Builder {
     max_tasks: usize,
     blocking: Bounds,
     lookups: Bounds,
-    overload: Rule,
+    overload: CoDel,
     hooks: Hooks,
     clock: Clock,
 }
@@ -103,7 +101,7 @@ impl Builder {
             max_tasks: 1 << 22,
             blocking: Bounds { threads: 64, queued: 4096 },
             lookups: Bounds { threads: 32, queued: 4096 },
-            overload: Rule::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
+            overload: CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
             hooks: Hooks::default(),
             clock: Clock::system(),
         }
@@ -210,7 +208,7 @@ impl Builder {
     pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
         self.check(&*park)?;
         let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
-        let watch = Watch::new().map_err(StartError::Timer)?;
+        let watch = MonitorShared::new().map_err(StartError::Timer)?;
         let core = self.core(park, shared_queues, watch);
         let runtime = Runtime::new(self.handle(&core));
         // From here on an early return drops the runtime, which ends what was started.
@@ -237,7 +235,7 @@ impl Builder {
         &self,
         park: Arc<dyn Park>,
         queues: Vec<queue::SharedQueue>,
-        watch: Watch,
+        watch: MonitorShared,
     ) -> Arc<Core> {
         Arc::new_cyclic(|core: &Weak<Core>| {
             let core = Weak::clone(core);

@@ -7,6 +7,7 @@ mod notify;
 pub(crate) mod schedule;
 pub(crate) mod shared;
 pub(crate) mod stats;
+mod watched;
 
 use std::io;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use crate::wake::estimate::{Estimate, HARVEST_MAX};
 use crate::wake::policy::{Action, Trigger, decide, listener_cap};
 use crate::worker::context::{Calling, Local};
 use crate::worker::shared::{Core, Remote, due};
-use crate::worker::stats::Lessons;
+use crate::worker::stats::PollStats;
 
 pub(crate) struct Worker {
     local: Rc<Local>,
@@ -43,7 +44,7 @@ pub(crate) struct Worker {
     /// It looks around after so many turns, and no later than then.
     turns_left: u32,
     look_by: Instant,
-    lessons: Lessons,
+    stats: PollStats,
 }
 
 /// What a worker is made of.
@@ -80,7 +81,7 @@ impl Worker {
             bed: None,
             watched: None,
             turns_left: TURNS_BETWEEN_LOOKS,
-            lessons: Lessons::default(),
+            stats: PollStats::default(),
         }
     }
 
@@ -261,14 +262,14 @@ impl Worker {
         remote.end_poll();
         let now = self.tick();
         let length = now.nanos_since(started);
-        if self.lessons.saw_poll(&self.core, remote, now, length) {
+        if self.stats.saw_poll(&self.core, remote, now, length) {
             self.core.notify_if_idle(Trigger::LongPoll { queued: self.local.queue.len() });
         }
     }
 
     /// Lets the estimate fall by what the polls since the last call took.
     fn end_batch(&mut self) {
-        self.lessons.end_batch(self.local.remote());
+        self.stats.end_batch(self.local.remote());
     }
 
     fn fire_timers(&mut self) {
@@ -329,8 +330,8 @@ impl Worker {
         }
         self.watched = core.watch_shared_timers();
         let deadline = [self.local.timers().next(), self.watched].into_iter().flatten().min();
-        if core.all_rest() {
-            core.watch.all_rest();
+        if core.all_idle() {
+            core.watch.on_all_idle();
         }
         self.wait(deadline);
         self.dispatch(Calling::Events);
@@ -344,7 +345,7 @@ impl Worker {
         if let Some(watched) = self.watched.take() {
             self.core.unwatch_shared_timers(watched);
         }
-        self.core.watch.got_up(self.now());
+        self.core.watch.on_unpark(self.now());
     }
 
     fn wait(&mut self, deadline: Option<Instant>) {
@@ -390,7 +391,7 @@ impl Worker {
             distributions.harvest.record(harvest.events as u64);
         }
         if harvest.woken
-            && let Some(waited) = self.core.overload.hear(lane, || self.core.clock.now())
+            && let Some(waited) = self.core.overload.record(lane, || self.core.clock.now())
         {
             distributions.probe.record(waited);
         }
@@ -401,7 +402,7 @@ impl Worker {
     }
 
     fn listener_cap(&self) -> usize {
-        let long_poll_mode = self.core.watch.alerted(self.now());
+        let long_poll_mode = self.core.watch.in_long_poll_mode(self.now());
         listener_cap(self.estimate(), self.core.workers.len(), long_poll_mode)
     }
 

@@ -105,7 +105,7 @@ impl Snapshot for Core {
     }
 
     fn is_in_long_poll_mode(&self, now: Instant) -> bool {
-        self.watch.alerted(now)
+        self.watch.in_long_poll_mode(now)
     }
 
     fn max_waiters(&self) -> usize {
@@ -136,7 +136,7 @@ mod tests {
         core.park.wake(0);
         assert!(!core.sleep.leave(0, listening));
         assert_eq!(decision(), Action::None, "a busy worker is back within a short poll");
-        core.watch.alert(NOW);
+        core.watch.begin_long_poll_mode(NOW);
         assert_eq!(decision(), Action::UnparkOne);
         let listening = core.sleep.announce(0, 1);
         assert_eq!(decision(), Action::None, "a listener sees them");

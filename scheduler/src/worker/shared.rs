@@ -7,8 +7,7 @@ use crossbeam_utils::CachePadded;
 use crate::clock::{Clock, Instant, nanos};
 use crate::context::{self, RuntimeContext};
 use crate::metrics::{Counters, Distributions};
-use crate::monitor::Watch;
-use crate::monitor::overload::Overload;
+use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
@@ -34,7 +33,7 @@ pub(crate) struct Core {
     /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
     /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
     pub(crate) timer_watch: AtomicU64,
-    pub(crate) watch: Watch,
+    pub(crate) watch: MonitorShared,
     pub(crate) overload: Overload,
     pub(crate) budget: u32,
 }
@@ -61,7 +60,7 @@ impl Core {
         runtime: Arc<RuntimeContext>,
         workers: Vec<SharedQueue>,
         budget: u32,
-        watch: Watch,
+        watch: MonitorShared,
     ) -> Self {
         let (lanes, places, now) = (park.lanes(), park.places(), runtime.clock.now());
         runtime.shared_timers.start_at(now);
@@ -267,6 +266,6 @@ pub(crate) mod tests {
         let queues = (0..workers).map(|_| crate::queue::queue().1).collect();
         let timers = Arc::new(TimerQueue::new(None));
         let runtime = Arc::new(RuntimeContext::new(clock, timers));
-        Core::new(Idle::new(), runtime, queues, 1, Watch::new().unwrap())
+        Core::new(Idle::new(), runtime, queues, 1, MonitorShared::new().unwrap())
     }
 }

@@ -3,17 +3,16 @@
 use crate::clock::{Instant, nanos};
 use crate::monitor::LONG_POLL;
 use crate::wake::estimate::WORTH_A_WAKE;
-use crate::worker::TURNS_BETWEEN_LOOKS;
 use crate::worker::shared::{Core, Remote};
 
 #[derive(Debug, Default)]
-pub(crate) struct Lessons {
+pub(crate) struct PollStats {
     /// Polls since the estimate last fell, and the time they took in nanoseconds.
     batch: (u32, u64),
-    recent: Recent,
+    history: LongPollHistory,
 }
 
-impl Lessons {
+impl PollStats {
     /// Takes note of a poll that took `length` and ended `now`. Returns whether it was so long that
     /// what waits behind it may be worth a wake.
     #[inline]
@@ -27,7 +26,7 @@ impl Lessons {
         remote.distributions.task_poll.record(length);
         self.batch.0 += 1;
         self.batch.1 += length;
-        self.recent.saw_poll(length);
+        self.history.saw_poll(length);
         if self.batch.0 >= BATCH_MAX {
             self.end_batch(remote);
         }
@@ -51,41 +50,41 @@ impl Lessons {
     /// Whether a poll longer than `T` says something about the next ones. While long polls are being
     /// seen each is one of those; otherwise one alone was presumably preempted.
     fn says_something(&self, core: &Core, remote: &Remote, now: Instant, length: u64) -> bool {
-        let alerted = core.watch.alerted(now);
+        let long_poll_mode = core.watch.in_long_poll_mode(now);
         if length > nanos(LONG_POLL) {
-            if alerted {
+            if long_poll_mode {
                 remote.counters.long_polls.add(1);
             } else {
                 remote.counters.preempted_polls.add(1);
-                core.watch.suspect(now);
+                core.watch.begin_probation(now);
             }
         }
-        alerted && length > nanos(LONG_POLL) || self.recent.repeats()
+        long_poll_mode && length > nanos(LONG_POLL) || self.history.repeats()
     }
 }
 
-/// Which of a worker's last 16 polls took longer than `T`, the newest in the lowest bit.
+/// Which of a worker's last 16 polls took longer than [`WORTH_A_WAKE`], the newest in the lowest bit.
 ///
 /// Where threads outnumber CPUs about one short poll in a hundred is preempted for longer than `T`
 /// (65 to 524 µs: 4,400 of 445,000 with 16 workers on 2 CPUs). An estimate that rose to each would
-/// wake others, who preempt more polls. Handlers that take as long do so again.
+/// wake other workers, which preempt more polls. Handlers that take as long do so again.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Recent(u16);
+struct LongPollHistory(u16);
 
-impl Recent {
+impl LongPollHistory {
     #[inline]
-    pub(crate) fn saw_poll(&mut self, length: u64) {
+    fn saw_poll(&mut self, length: u64) {
         self.0 = self.0 << 1 | u16::from(length > nanos(WORTH_A_WAKE));
     }
 
     /// Whether the poll seen last is not the only long one.
-    pub(crate) fn repeats(self) -> bool {
+    fn repeats(self) -> bool {
         self.0.count_ones() > 1
     }
 }
 
 /// Polls after which the estimate falls where neither an event nor a rest ends their batch before.
-pub(crate) const BATCH_MAX: u32 = TURNS_BETWEEN_LOOKS;
+const BATCH_MAX: u32 = 61;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
@@ -99,10 +98,10 @@ mod tests {
     #[test]
     fn short_polls_are_learnt_from_without_an_event_or_a_rest() {
         let core = of_one_worker(Clock::manual().0);
-        let (remote, mut lessons) = (&core.workers[0], Lessons::default());
+        let (remote, mut stats) = (&core.workers[0], PollStats::default());
         assert_eq!(remote.estimate(), Estimate::START);
         for _ in 0..10_000 {
-            assert!(!lessons.saw_poll(&core, remote, Instant::ZERO, 300));
+            assert!(!stats.saw_poll(&core, remote, Instant::ZERO, 300));
         }
         assert!(remote.estimate().as_nanos() < 400, "{:?}", remote.estimate());
     }
@@ -110,15 +109,15 @@ mod tests {
     /// Estimates that rose to each preempted poll kept 16 workers on 2 CPUs waking each other.
     #[test]
     fn one_long_poll_among_many_short_ones_is_noise_and_two_are_not() {
-        let mut recent = Recent::default();
+        let mut history = LongPollHistory::default();
         for _ in 0..1_000 {
-            recent.saw_poll(200_000);
-            assert!(!recent.repeats());
-            (0..15).for_each(|_| recent.saw_poll(3_000));
+            history.saw_poll(200_000);
+            assert!(!history.repeats());
+            (0..15).for_each(|_| history.saw_poll(3_000));
         }
-        recent.saw_poll(200_000);
-        (0..14).for_each(|_| recent.saw_poll(3_000));
-        recent.saw_poll(200_000);
-        assert!(recent.repeats());
+        history.saw_poll(200_000);
+        (0..14).for_each(|_| history.saw_poll(3_000));
+        history.saw_poll(200_000);
+        assert!(history.repeats());
     }
 }
