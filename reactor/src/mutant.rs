@@ -44,33 +44,45 @@ pub(crate) enum Mutant {
     KeyedBehindAnonymous,
 }
 
-/// Whether this fault is switched on; never outside the models.
 #[cfg(not(heist_loom))]
 pub(crate) const fn on(_: Mutant) -> bool {
     false
 }
 
 #[cfg(heist_loom)]
-pub(crate) fn on(mutant: Mutant) -> bool {
-    ON.get() == Some(mutant)
-}
-
-/// Switches one fault on for this thread, until the guard is dropped; loom runs all threads of a
-/// model on one.
-#[cfg(all(test, heist_loom))]
-#[must_use]
-pub(crate) fn switch_on(mutant: Mutant) -> impl Drop {
-    struct Guard;
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            ON.set(None);
-        }
-    }
-    ON.set(Some(mutant));
-    Guard
-}
+pub(crate) use switch::on;
 
 #[cfg(heist_loom)]
-std::thread_local! {
-    static ON: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+mod switch {
+    use super::Mutant;
+    use std::sync::OnceLock;
+
+    const VARIABLE: &str = "HEIST_MUTANT";
+
+    pub(crate) fn on(mutant: Mutant) -> bool {
+        static ON: OnceLock<Option<String>> = OnceLock::new();
+        let on = ON.get_or_init(|| std::env::var(VARIABLE).ok());
+        on.as_deref().is_some_and(|on| on == format!("{mutant:?}"))
+    }
+
+    /// Asserts that the model `test` of this binary fails with `mutant`; returns what it wrote to its
+    /// standard error.
+    ///
+    /// In a process of its own, since a deadlock that loom finds may end in an abort.
+    #[cfg(test)]
+    pub(crate) fn caught(mutant: Mutant, test: &str) -> String {
+        let output =
+            std::process::Command::new(std::env::current_exe().expect("a test has a path"))
+                .args(["--exact", "--nocapture", test])
+                .env(VARIABLE, format!("{mutant:?}"))
+                .output()
+                .expect("a test binary can be started");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("running 1 test"), "no model is called {test}: {text}");
+        assert!(!output.status.success(), "{mutant:?} was not caught by {test}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
 }
+
+#[cfg(all(test, heist_loom))]
+pub(crate) use switch::caught;

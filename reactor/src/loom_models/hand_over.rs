@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::thread;
 
 use super::{Simulated, armed, block_on, model};
-use crate::mutant::{Mutant, switch_on};
+use crate::mutant::{Mutant, caught};
 use crate::readiness::Direction;
 use crate::slot::WaitMode;
 
@@ -224,57 +224,65 @@ fn a_waker_that_another_future_needs_is_woken() {
 }
 
 #[test]
-#[should_panic(expected = "a waker stayed behind")]
 fn mutant_waker_left_behind_is_caught() {
-    let _fault = switch_on(Mutant::WakerLeftBehind);
-    racing_edge(drained);
+    let output = caught(
+        Mutant::WakerLeftBehind,
+        "loom_models::hand_over::a_task_that_goes_on_leaves_no_waker_behind",
+    );
+    assert!(output.contains("a waker stayed behind"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "a waker stayed behind")]
 fn mutant_waker_left_behind_is_caught_by_a_look() {
-    let _fault = switch_on(Mutant::WakerLeftBehind);
-    racing_edge(looked);
+    let output = caught(
+        Mutant::WakerLeftBehind,
+        "loom_models::hand_over::a_task_that_only_looks_leaves_no_waker_behind",
+    );
+    assert!(output.contains("a waker stayed behind"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "the first future is not polled again")]
 fn mutant_taken_waker_dropped_is_caught() {
-    let _fault = switch_on(Mutant::TakenWakerDropped);
-    two_futures_of_one_task();
+    let output = caught(
+        Mutant::TakenWakerDropped,
+        "loom_models::hand_over::a_waker_that_another_future_needs_is_woken",
+    );
+    assert!(output.contains("the first future is not polled again"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_clear_after_drain_is_caught() {
-    let _fault = switch_on(Mutant::ClearAfterDrain);
-    two_dispatchers();
+    let output =
+        caught(Mutant::ClearAfterDrain, "loom_models::hand_over::two_dispatchers_lose_no_edge");
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_clear_after_drain_is_caught_with_two_directions() {
-    let _fault = switch_on(Mutant::ClearAfterDrain);
-    two_directions();
+    let output = caught(
+        Mutant::ClearAfterDrain,
+        "loom_models::hand_over::two_directions_lose_no_edge_and_do_not_livelock",
+    );
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_no_second_look_is_caught() {
-    let _fault = switch_on(Mutant::NoSecondLook);
-    two_dispatchers();
+    let output =
+        caught(Mutant::NoSecondLook, "loom_models::hand_over::two_dispatchers_lose_no_edge");
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "must have been woken")]
 fn mutant_replaced_waker_dropped_is_caught() {
-    let _fault = switch_on(Mutant::ReplacedWakerDropped);
-    two_waiters();
+    let output =
+        caught(Mutant::ReplacedWakerDropped, "loom_models::hand_over::displaced_waiter_is_woken");
+    assert!(output.contains("must have been woken"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_early_end_unheard_is_caught() {
-    let _fault = switch_on(Mutant::EarlyEndUnheard);
-    early_end();
+    let output =
+        caught(Mutant::EarlyEndUnheard, "loom_models::hand_over::early_end_strands_no_task");
+    assert!(output.contains("deadlock"), "{output}");
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 
 use super::{Simulated, block_on, model};
-use crate::mutant::{Mutant, switch_on};
+use crate::mutant::{Mutant, caught};
 use crate::readiness::{Arming, Bits, Direction};
 use crate::slot::WaitMode;
 use crate::sources::Sources;
@@ -194,10 +194,12 @@ fn kernel_is_asked_for_one_direction_after_the_other() {
 }
 
 #[test]
-#[should_panic(expected = "asked out of turn")]
 fn mutant_armed_unlocked_is_caught() {
-    let _fault = switch_on(Mutant::ArmedUnlocked);
-    both_directions_are_asked_for();
+    let output = caught(
+        Mutant::ArmedUnlocked,
+        "loom_models::lifetime::kernel_is_asked_for_one_direction_after_the_other",
+    );
+    assert!(output.contains("asked out of turn"), "{output}");
 }
 
 #[test]
@@ -206,10 +208,12 @@ fn refused_arming_leaves_no_task_waiting() {
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_armed_too_early_is_caught() {
-    let _fault = switch_on(Mutant::ArmedTooEarly);
-    refused_arming();
+    let output = caught(
+        Mutant::ArmedTooEarly,
+        "loom_models::lifetime::refused_arming_leaves_no_task_waiting",
+    );
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
@@ -238,22 +242,22 @@ fn each_registration_gets_its_own_slot() {
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_no_second_look_is_caught_by_the_close() {
-    let _fault = switch_on(Mutant::NoSecondLook);
-    close_races_poll();
+    let output = caught(Mutant::NoSecondLook, "loom_models::lifetime::close_ends_every_poll");
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "readiness of the owner before")]
 fn mutant_generation_ignored_is_caught() {
-    let _fault = switch_on(Mutant::GenerationIgnored);
-    slot_reuse();
+    let output = caught(
+        Mutant::GenerationIgnored,
+        "loom_models::lifetime::stale_event_never_reaches_the_next_owner",
+    );
+    assert!(output.contains("readiness of the owner before"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_close_keeps_wakers_is_caught() {
-    let _fault = switch_on(Mutant::CloseKeepsWakers);
-    close_races_poll();
+    let output = caught(Mutant::CloseKeepsWakers, "loom_models::lifetime::close_ends_every_poll");
+    assert!(output.contains("deadlock"), "{output}");
 }

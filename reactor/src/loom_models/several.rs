@@ -10,7 +10,7 @@ use loom::thread;
 use super::hand_over::counting_waker;
 use super::{Simulated, armed, block_on, model};
 use crate::drain::Drain;
-use crate::mutant::{Mutant, switch_on};
+use crate::mutant::{Mutant, caught};
 use crate::readiness::{Bits, Delivery, Direction};
 use crate::slot::KeyedWaiter;
 
@@ -294,50 +294,58 @@ fn close_ends_all_of_several_waiters() {
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_leaves_silently_is_caught() {
-    let _fault = switch_on(Mutant::LeavesSilently);
-    woken_and_dropped(false);
+    let output =
+        caught(Mutant::LeavesSilently, "loom_models::several::dropped_waiter_passes_its_event_on");
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "its waiter sleeps")]
 fn mutant_waiting_not_restored_is_caught() {
-    let _fault = switch_on(Mutant::WaitingNotRestored);
-    two_events();
+    let output =
+        caught(Mutant::WaitingNotRestored, "loom_models::several::two_events_serve_two_waiters");
+    assert!(output.contains("its waiter sleeps"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_keyed_behind_anonymous_is_caught() {
-    let _fault = switch_on(Mutant::KeyedBehindAnonymous);
-    anonymous_lost_interest();
+    let output = caught(
+        Mutant::KeyedBehindAnonymous,
+        "loom_models::several::keyed_waiter_does_not_depend_on_an_anonymous_one",
+    );
+    assert!(output.contains("deadlock"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "its waiter sleeps")]
 fn mutant_withdraws_unlooked_is_caught() {
-    let _fault = switch_on(Mutant::WithdrawsUnlooked);
-    polled_unwoken_in_between();
+    let output = caught(
+        Mutant::WithdrawsUnlooked,
+        "loom_models::several::waiter_that_is_polled_before_its_wake_leaves_no_keyed_waker",
+    );
+    assert!(output.contains("its waiter sleeps"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "waiting tasks wake each other")]
 fn mutant_further_displaces_is_caught() {
-    let _fault = switch_on(Mutant::FurtherDisplaces);
-    no_event(keyed);
+    let output = caught(
+        Mutant::FurtherDisplaces,
+        "loom_models::several::keyed_waiters_do_not_wake_each_other",
+    );
+    assert!(output.contains("waiting tasks wake each other"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "waiting tasks wake each other")]
 fn mutant_further_displaces_is_caught_with_anonymous_waiters() {
-    let _fault = switch_on(Mutant::FurtherDisplaces);
-    no_event(anonymous);
+    let output = caught(
+        Mutant::FurtherDisplaces,
+        "loom_models::several::anonymous_waiters_do_not_wake_each_other",
+    );
+    assert!(output.contains("waiting tasks wake each other"), "{output}");
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
 fn mutant_close_keeps_listed_is_caught() {
-    let _fault = switch_on(Mutant::CloseKeepsListed);
-    close_races_waiters();
+    let output =
+        caught(Mutant::CloseKeepsListed, "loom_models::several::close_ends_all_of_several_waiters");
+    assert!(output.contains("deadlock"), "{output}");
 }
