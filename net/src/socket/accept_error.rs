@@ -1,24 +1,23 @@
-//! What an error of `accept` means for the listener.
+//! Errors of `accept`, by what they concern.
 
 use std::io;
 
 use heist_reactor::RegisterError;
 use rustix::io::Errno;
 
-/// What an error of `accept` concerns; see [`accept_error_kind`].
+/// The subject of an error of `accept`; see [`accept_error_kind`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AcceptErrorKind {
-    /// One connection, which failed before it could be taken. Count it and accept the next.
+    /// One connection, which failed before it was accepted. Count it and accept the next.
     Connection,
-    /// The process or the machine has no more descriptors, memory or places in the event queue.
-    /// Accepting again at once fails again: wait until something was closed.
+    /// The process or the machine has no more descriptors, memory or slots in the event queue.
+    /// Accepting again at once fails again: wait until a descriptor is closed.
     Exhausted,
-    /// The listener itself: it will not accept again.
+    /// The listener itself: it accepts no connection any more.
     Fatal,
 }
 
-/// Tells whether an error of `accept` concerns one connection, the machine's resources, or the
-/// listener.
+/// Whether an error of `accept` concerns one connection, the machine's resources, or the listener.
 ///
 /// ```
 /// use heist_net::{AcceptErrorKind, accept_error_kind};
@@ -38,7 +37,7 @@ pub fn accept_error_kind(error: &io::Error) -> AcceptErrorKind {
     }
 }
 
-/// The system's name for an error of `accept`, such as `EMFILE`, to count it by.
+/// The system's name of an error of `accept`, such as `EMFILE`: the label that it is counted under.
 pub(crate) fn accept_error_name(error: &io::Error) -> &'static str {
     match Errno::from_io_error(error) {
         Some(errno) => NAMES.iter().find(|(known, _)| *known == errno).map_or("other", |n| n.1),
@@ -52,7 +51,7 @@ fn is_queue_full(error: &io::Error) -> bool {
     matches!(inner, Some(RegisterError::Full { .. }))
 }
 
-/// Errors of the connection, which Linux passes on from its network; `PERM` is a firewall's word.
+/// Errors of the connection, which Linux passes on from its network; `PERM` comes from a firewall.
 const CONNECTION: &[Errno] = &[
     Errno::CONNABORTED,
     Errno::CONNRESET,
@@ -68,11 +67,11 @@ const CONNECTION: &[Errno] = &[
     Errno::INTR,
 ];
 
-/// `NOSPC` is the kernel's bound on watched descriptors, met by who watches what was accepted.
+/// `NOSPC` is the kernel's limit on watched descriptors, met when an accepted socket is registered.
 const EXHAUSTED: &[Errno] =
     &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::NOSPC];
 
-/// A label has to be one of a few.
+/// The labels of a metric must be few.
 const NAMES: &[(Errno, &str)] = &[
     (Errno::CONNABORTED, "ECONNABORTED"),
     (Errno::CONNRESET, "ECONNRESET"),
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn emfile_and_a_full_table_are_waited_out() {
+    fn emfile_and_a_full_table_are_exhaustion() {
         let descriptors = io::Error::from(Errno::MFILE);
         assert_eq!(accept_error_kind(&descriptors), AcceptErrorKind::Exhausted);
         let table = io::Error::from(RegisterError::Full { max: 1 });

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// What can be listened on.
+/// An address to listen on.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A TCP port of this machine.
@@ -44,7 +44,7 @@ impl FromStr for Address {
     }
 }
 
-/// A text names no address.
+/// The error for a text that is no [`Address`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME")]
 pub struct ParseAddressError;
@@ -57,7 +57,7 @@ impl fmt::Display for Address {
                 write!(f, "unix:./{}", path.display())
             }
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
-            // A NUL inside shows as the one in front does.
+            // A NUL inside is shown like the one in front.
             Address::Abstract(name) => {
                 write!(f, "unix:@{}", String::from_utf8_lossy(name).replace('\0', "@"))
             }

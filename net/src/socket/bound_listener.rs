@@ -1,4 +1,4 @@
-//! Addresses to listen on, and binding them, before any thread runs.
+//! A listening socket that is bound before any thread runs.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,15 +11,15 @@ use super::address::Address;
 use super::socket_file::{self, SocketFile};
 use crate::socket::sys;
 
-/// A socket that listens and is not yet under a runtime, so that it can be bound before any thread
-/// is started and before privileges are given up.
+/// A listening socket without a runtime: it can be bound before any thread starts and before privileges
+/// are given up.
 ///
-/// A server takes back `SO_LINGER` with a time when it starts, which its connections would inherit: to
-/// close one never waits.
+/// A server that starts takes back `SO_LINGER` with a time, which its connections would inherit: closing
+/// one never waits.
 ///
-/// To hand it to another process, duplicate its descriptor before the server takes it. A server
-/// that ends closes its own descriptor and nothing else: it never shuts the socket down, so whoever
-/// has another descriptor of it goes on accepting, and no connection in the backlog is lost.
+/// To hand it to another process, duplicate its descriptor before the server takes it. A server that
+/// ends closes its own descriptor and never shuts the socket down: a process that has another descriptor
+/// goes on accepting, and no connection in the backlog is lost.
 ///
 /// ```
 /// use heist_net::server::{Address, Listener};
@@ -35,7 +35,7 @@ use crate::socket::sys;
 /// ```
 #[derive(Debug)]
 pub struct Listener {
-    // Before the socket: the file goes while the socket listens.
+    // Before the socket, so that the file is removed while the socket listens.
     file: Option<SocketFile>,
     socket: Socket,
     address: Address,
@@ -49,27 +49,26 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`BindError`], with what the system says.
+    /// [`BindError`], with the system's error.
     pub fn tcp(address: SocketAddr) -> Result<Listener, BindError> {
         Listener::bind(&Address::Tcp(address))
     }
 
     /// Listens on a Unix socket at `path`.
     ///
-    /// The file of a socket that refuses connections is replaced: it was left by a process that was
-    /// killed. Of several processes that start at once, one listens and the others get an error; a
-    /// lock (`flock`) of the directory, held for the moment, sees to it.
-    /// The file is removed when the listener is dropped, unless another process has put its own in
-    /// the place since, or [`keep_file`](Listener::keep_file) says otherwise.
+    /// The file of a socket that refuses connections is replaced: a process that was killed left it. Of
+    /// several processes that start at once, one listens and the others get an error; a short lock
+    /// (`flock`) of the directory ensures that. The file is removed when the listener is dropped, unless
+    /// another process has put its own file there since, or after [`keep_file`](Listener::keep_file).
     ///
-    /// A path that begins with a NUL is a name of Linux's abstract namespace, as
-    /// [`Address::Abstract`] is; there is no file then.
+    /// A path that begins with a NUL is a name of Linux's abstract namespace, as [`Address::Abstract`]
+    /// has it; there is no file then.
     ///
     /// # Errors
     ///
-    /// [`BindError`], with what the system says: `AddrInUse` if another socket listens there, or if
-    /// the directory of an abandoned file cannot be locked; `ResourceBusy` if another program keeps that
-    /// lock for 10 s.
+    /// [`BindError`], with the system's error: `AddrInUse` if another socket listens there, or if the
+    /// directory of an abandoned file cannot be locked; `ResourceBusy` if another program holds that lock
+    /// for 10 s.
     pub fn unix(path: impl AsRef<Path>) -> Result<Listener, BindError> {
         Listener::bind(&Address::of_unix(path.as_ref()))
     }
@@ -79,7 +78,7 @@ impl Listener {
         Ok(Listener { file: Some(file), socket, address: Address::Unix(path.to_owned()) })
     }
 
-    /// Listens on `address`, of whichever family it is.
+    /// Listens on `address`, of either family.
     ///
     /// # Errors
     ///
@@ -93,13 +92,12 @@ impl Listener {
         bound.map_err(|source| BindError { address: address.clone(), source })
     }
 
-    /// Takes over a socket that listens already, of either family: inherited from the process that
-    /// ran before, or from a service manager. The file of a Unix socket is left where it is in the
-    /// end.
+    /// Takes over a socket that listens already, of either family: inherited from the previous process
+    /// or from a service manager. The file of a Unix socket is not removed.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the descriptor is no socket that listens; else what the system says.
+    /// `InvalidInput` if the descriptor is no listening socket; else the system's error.
     pub fn from_fd(fd: OwnedFd) -> io::Result<Listener> {
         let socket = Socket::from(fd);
         if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
@@ -119,7 +117,7 @@ impl Listener {
         Ok(Listener { file: None, socket, address })
     }
 
-    /// Leaves the file of a Unix socket where it is in the end, for a successor that has the same
+    /// Keeps the file of a Unix socket when the listener is dropped, for a successor that has the same
     /// socket.
     #[must_use = "the listener is consumed"]
     pub fn keep_file(mut self) -> Listener {
@@ -129,12 +127,12 @@ impl Listener {
         self
     }
 
-    /// Where it listens, with the port that the system chose.
+    /// The address that it listens on, with the port that the system chose.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The socket, and what removes its file.
+    /// The socket, its address, and the guard that removes its file.
     pub(crate) fn into_parts(self) -> (Socket, Address, Option<SocketFile>) {
         (self.socket, self.address, self.file)
     }
@@ -146,13 +144,13 @@ impl AsFd for Listener {
     }
 }
 
-/// Why an address cannot be listened on.
+/// The error of [`Listener::bind`]: the address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}{}", advice(.source))]
 pub struct BindError {
     /// The address.
     pub address: Address,
-    /// What the system says.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -176,7 +174,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The name in the abstract namespace, if there is one.
+/// The name in the abstract namespace, if the address has one.
 fn abstract_name(address: &SockAddr) -> Option<&[u8]> {
     #[cfg(target_os = "linux")]
     return address.as_abstract_namespace();
@@ -218,7 +216,7 @@ mod tests {
         drop(Listener::unix(&path).unwrap().keep_file());
         assert!(path.exists());
         let listener = Listener::unix(&path).unwrap();
-        // A living one is not replaced.
+        // A file of a socket that listens is not replaced.
         assert!(Listener::unix(&path).is_err());
         drop(listener);
         assert!(!path.exists());

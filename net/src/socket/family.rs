@@ -1,4 +1,4 @@
-//! The families of sockets, as the types that tell them apart.
+//! The families of sockets, as type parameters.
 
 use std::fmt::Debug;
 use std::os::unix;
@@ -13,13 +13,13 @@ pub enum Tcp {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unix {}
 
-/// Any of them; see [`Stream`](crate::Stream).
+/// Any family; see [`Stream`](crate::Stream).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Any {}
 
-/// A family that one can listen in: [`Tcp`] or [`Unix`].
+/// A family with listeners: [`Tcp`] or [`Unix`].
 pub trait Family: Sealed {
-    /// What its addresses are.
+    /// Its addresses.
     type Address: Debug;
 
     /// The system's socket.
@@ -37,7 +37,7 @@ impl Family for Unix {
     type Listener = sys::UnixListener;
 }
 
-/// The families are these.
+/// Keeps other crates from adding families.
 pub trait Sealed {}
 
 impl Sealed for Tcp {}

@@ -1,7 +1,6 @@
-//! The traits of `futures-io` for all that reads and writes.
+//! The traits of `futures-io` for sockets and their halves.
 //!
-//! Nothing is buffered here, so flushing has nothing to do, and closing shuts the writing direction
-//! down.
+//! No byte is buffered here: a flush does nothing, and a close shuts the writing direction down.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;

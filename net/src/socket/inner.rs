@@ -1,9 +1,9 @@
 //! The asynchronous part that all stream sockets share: readiness around one system call.
 //!
-//! Each read and write goes the same way. It spends one unit of the poll's budget, clears the
-//! direction's ready bit, and tries. `WouldBlock` leaves the bit clear and asks again, which stores
-//! the waker; everything else sets the bit again, since more may be there. A read that fills only
-//! part of its buffer has drained a TCP socket, and saves the read that would say so.
+//! Each read and write takes the same steps. It spends one unit of the poll's budget, clears the
+//! direction's ready bit, and makes the system call. `WouldBlock` leaves the bit clear, and the next poll
+//! of the source stores the waker; any other outcome sets the bit again, because more may be there. A
+//! read that fills only part of its buffer has drained a TCP socket, which saves a further read.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -20,26 +20,26 @@ use crate::socket::meter::Meter;
 use crate::socket::sys;
 use crate::socket::vectored;
 
-/// A connected socket, whatever its family: what [`Socket`](crate::Socket) and the halves of a
-/// [split](crate::socket::split) stream have in common.
+/// A connected socket of any family: the common part of [`Socket`](crate::Socket) and of the halves of a
+/// [split](crate::socket::split) stream.
 ///
-/// All is done by shared reference here, and one task at a time waits in each direction: the streams and
-/// halves that show it to others give each direction one user.
+/// Its methods take a shared reference, and one task at a time may wait in each direction: the public
+/// types around it give each direction one user.
 pub struct SocketInner {
     source: Source<sys::Stream>,
-    /// Counts the bytes, for the server that accepted it.
+    /// Counts the bytes, if a server accepted the socket.
     meter: Option<Arc<Meter>>,
 }
 
 impl SocketInner {
-    /// Takes a connected socket under the current runtime's event queue.
+    /// Registers a connected socket with the current runtime's event queue.
     pub(crate) fn new(socket: sys::Stream) -> io::Result<SocketInner> {
         SocketInner::register(socket, Interest::None)
     }
 
     /// Waits until `socket`, which began to connect, has a peer.
     ///
-    /// Writable is only a hint to look: the outcome is what `SO_ERROR` and the peer's address say.
+    /// Writable is only a hint: the outcome is in `SO_ERROR` and in the peer's address.
     pub(crate) async fn connected(socket: sys::Stream) -> io::Result<SocketInner> {
         let stream =
             operation::outcome_until_shutdown(SocketInner::register(socket, Interest::ReadWrite))
@@ -66,12 +66,12 @@ impl SocketInner {
         }
     }
 
-    /// Has the stream's bytes counted by `meter`.
+    /// Makes `meter` count the bytes of the socket.
     pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
         self.meter = Some(meter);
     }
 
-    /// Counts bytes that were read from the socket itself.
+    /// Counts bytes that were read from the socket.
     #[inline]
     fn count_read(&self, count: usize) {
         if let Some(meter) = &self.meter {
@@ -79,7 +79,7 @@ impl SocketInner {
         }
     }
 
-    /// Counts bytes that were written to the socket itself.
+    /// Counts bytes that were written to the socket.
     #[inline]
     fn count_written(&self, count: usize) {
         if let Some(meter) = &self.meter {
@@ -92,12 +92,12 @@ impl SocketInner {
         self.source.io()
     }
 
-    /// The socket and who counts its bytes, for those who drain it by themselves.
+    /// The source and its meter, for callers that drain the socket themselves.
     pub(crate) fn into_parts(self) -> (Source<sys::Stream>, Option<Arc<Meter>>) {
         (self.source, self.meter)
     }
 
-    /// Reads what is there into `buffer`; as `poll_read` of the sockets.
+    /// As [`Socket::poll_read`](crate::Socket::poll_read).
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,
@@ -112,14 +112,14 @@ impl SocketInner {
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         vectored::to_read(buffers, |buffers| {
-            // The room of this one call: what fills it is no short read.
+            // The room of this one call: a read that fills it is not short.
             let length = buffers.iter().map(|buffer| buffer.len()).sum();
             self.poll_read_with(cx, length, |socket| socket.read_vectored(buffers))
         })
     }
 
-    /// One read of at most `length` bytes by `read`. Asking for none is answered without a look at
-    /// the socket: its `0` must not be taken for the end of the stream.
+    /// One read of at most `length` bytes by `read`. A read of 0 bytes does not reach the socket: its `0`
+    /// must not be mistaken for the end of the stream.
     pub(crate) fn poll_read_with(
         &self,
         cx: &mut Context<'_>,
@@ -156,7 +156,7 @@ impl SocketInner {
         }
     }
 
-    /// As a read, but what was peeked at is still there: a short one drains nothing.
+    /// As a read, but the bytes stay in the socket: a short one drains nothing.
     pub(crate) fn poll_peek(
         &self,
         cx: &mut Context<'_>,
@@ -185,7 +185,7 @@ impl SocketInner {
         self.poll_write_with(cx, buffers.len(), |socket| socket.write_vectored(&buffers))
     }
 
-    /// One write by `write`; of none, that is 0 `items`, without a look at the socket.
+    /// One write by `write`. A write of 0 `items` does not reach the socket.
     fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
@@ -262,17 +262,17 @@ impl SocketInner {
     }
 }
 
-/// The peer sent more than it was allowed to; see
+/// The peer sent more than the limit; see
 /// [`read_to_end`](crate::Socket::read_to_end).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the peer sends more than the {limit} bytes that were to be read")]
+#[error("the peer sent more than the limit of {limit} bytes")]
 pub struct TooLong {
-    /// How many bytes it was allowed.
+    /// The limit, in bytes.
     pub limit: usize,
 }
 
-/// What a write of some bytes took. None at all is an error, or writing the rest would go on for
-/// ever.
+/// The number of bytes that a write accepted. None is an error, or a loop that writes the rest would
+/// never end.
 pub(crate) fn nonzero(count: usize) -> io::Result<usize> {
     match count {
         0 => Err(io::ErrorKind::WriteZero.into()),
@@ -280,7 +280,7 @@ pub(crate) fn nonzero(count: usize) -> io::Result<usize> {
     }
 }
 
-/// What [`SocketInner::read_to_end`] begins with.
+/// The first buffer of [`SocketInner::read_to_end`], in bytes.
 const FIRST_LENGTH: usize = 4096;
 
 #[cfg(test)]

@@ -26,23 +26,23 @@ pub struct SocketListener<F: Family> {
 }
 
 impl<F: Family> SocketListener<F> {
-    /// Takes a listening socket under the current runtime's event queue.
+    /// Registers a listening socket with the current runtime's event queue.
     pub(crate) fn new(listener: F::Listener) -> io::Result<SocketListener<F>> {
         let source = driver::attach(listener, Interest::Read, Kind::Other)?;
         Ok(SocketListener { source })
     }
 
-    /// Waits for the next connection, and takes it. Spends one unit of the poll's budget.
+    /// Waits for the next connection and takes it. Spends one unit of the poll's budget.
     ///
-    /// Any number of tasks may wait at once: a connection wakes one of them. A task that was woken and
-    /// drops the future instead wakes the next one.
+    /// Any number of tasks may wait at once: a connection wakes one of them. A woken task that drops the
+    /// future wakes the next one.
     ///
     /// Cancel-safe: a connection is taken only when the future completes.
     ///
     /// # Errors
     ///
-    /// The system's, as they are: [`accept_error_kind`](crate::accept_error_kind) tells those that
-    /// concern one connection from those that concern the listener.
+    /// The system's, unchanged: [`accept_error_kind`](crate::accept_error_kind) tells errors of one
+    /// connection from errors of the listener.
     pub async fn accept(&self) -> io::Result<(Socket<F>, F::Address)> {
         let mut waiter = self.source.waiter(Direction::Read);
         let accepted = poll_fn(|cx| {
@@ -56,8 +56,9 @@ impl<F: Family> SocketListener<F> {
 
     /// Takes one connection, or stores the task's waker. Spends one unit of the poll's budget.
     ///
-    /// To take all that wait, call it until it is pending. A connection wakes every task that waits by
-    /// this, also one that lost interest, and one of those that wait in [`accept`](Self::accept).
+    /// To take all pending connections, call it until it is pending. A connection wakes every task that
+    /// waits by this, even one that lost interest, and one of those that wait in
+    /// [`accept`](Self::accept).
     ///
     /// # Errors
     ///
@@ -72,7 +73,7 @@ impl<F: Family> SocketListener<F> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn local_addr(&self) -> io::Result<F::Address> {
         self.source.io().local()
     }

@@ -1,4 +1,4 @@
-//! Counting the bytes that pass through sockets.
+//! Counts of the bytes that pass through sockets.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use heist_scheduler::metrics::Counter;
 /// Counts the bytes that are read from and written to many sockets, each worker on cache lines of
 /// its own.
 ///
-/// The streams that a [`Server`](crate::Server) accepts carry its meter and count by themselves.
+/// The streams that a [`Server`](crate::Server) accepts have its meter and count themselves.
 pub struct Meter {
     bytes: PerWorker<Bytes>,
 }
@@ -32,7 +32,7 @@ impl Meter {
         self.bytes.sum(|bytes| bytes.read.get())
     }
 
-    /// Bytes that were written so far, as far as the system has taken them.
+    /// Bytes that were written so far: those that the system has accepted.
     pub fn bytes_written(&self) -> u64 {
         self.bytes.sum(|bytes| bytes.written.get())
     }

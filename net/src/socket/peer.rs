@@ -1,10 +1,10 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 
-/// Who is at the other end of an accepted connection.
+/// The other end of an accepted connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A TCP socket of this address.
@@ -32,11 +32,10 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Whose connections are counted together: those of one IPv4 address, or of one IPv6 network of 64
-/// bits, in which one subscriber can have any address.
+/// The unit of which connections are counted together: an IPv4 address, or an IPv6 network of 64 bits, in
+/// which one subscriber can have any address.
 ///
-/// IPv6 is told by its upper 64 bits as they are. IPv4 stands in `0:1::/32`, which belongs to
-/// nobody.
+/// IPv6 is represented by its upper 64 bits. IPv4 is in `0:1::/32`, which is not assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin(NonZeroU64);
 

@@ -1,4 +1,4 @@
-//! A listening socket under a runtime.
+//! A listening socket of a server, registered with the event queue of a runtime.
 
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -13,13 +13,13 @@ use crate::runtime::driver::{Driver, NoDriver};
 use crate::runtime::operation;
 use crate::socket::sys;
 
-/// A listening socket under a runtime. Dropping it takes it from the event queue and closes the
-/// descriptor, and does no more to the socket: somebody else may have another descriptor of it.
+/// A listening socket that is registered with an event queue. Dropping it deregisters it and closes the
+/// descriptor, and does no more to the socket: another process may have another descriptor of it.
 pub(crate) struct RegisteredListener {
-    // Before the socket: the file goes while the socket listens.
+    // Before the socket, so that the file is removed while the socket listens.
     file: Option<SocketFile>,
     source: Source<sys::Listener>,
-    /// Somebody waited behind the one that was accepted last.
+    /// A connection was pending behind the one that was accepted last.
     crowded: bool,
 }
 
@@ -35,7 +35,7 @@ impl RegisteredListener {
         Ok(RegisteredListener { file, source, crowded: false })
     }
 
-    /// Leaves the file where it is in the end.
+    /// Keeps the file when this is dropped.
     pub(crate) fn keep_file(&mut self) {
         if let Some(file) = &mut self.file {
             file.keep();
@@ -44,8 +44,8 @@ impl RegisteredListener {
 
     /// Takes one connection, or stores the task's waker.
     ///
-    /// Where one comes at a time, it looks for the next one rather than try to take it; in a crowd it
-    /// takes until nobody is left.
+    /// While connections come one at a time, it asks whether another is pending instead of trying to
+    /// accept; in a crowd it accepts until none is pending.
     pub(crate) fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

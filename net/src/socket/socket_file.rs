@@ -1,13 +1,13 @@
-//! The files of Unix sockets: made, replaced where their socket has gone, and removed in the end.
+//! The files of Unix sockets: created, replaced if abandoned, and removed at the end.
 //!
-//! Between `bind` and `listen` a socket refuses connections, as one does whose process was killed. And
-//! between the look at a file and its removal another process may put its own in the place. So a process
-//! that makes such a file holds a lock of its directory from before the look until the socket listens.
-//! The lock is the kernel's (`flock`), which ends with the process and leaves no file behind.
+//! Between `bind` and `listen` a socket refuses connections, like the socket of a process that was killed.
+//! And between the check of a file and its removal another process may create its own there. So a process
+//! that creates such a file holds a lock of the directory from before the check until the socket listens.
+//! The lock is the kernel's (`flock`): it ends with the process and leaves no file behind.
 //!
-//! To remove its own file a process needs no lock: it does so while its socket still listens, and what
-//! listens is not replaced. Until the socket is closed, the number of its file (inode) is not given to
-//! another, either.
+//! To remove its own file a process needs no lock: it removes the file while its socket still listens, and
+//! a listening socket is not replaced. Until the socket is closed, the inode number of its file is not
+//! reused, either.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,16 +22,16 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::socket::sys::BACKLOG;
 
-/// Listens at `path`, where no file is or that of a socket that has gone.
+/// Listens at `path`, where there is no file or an abandoned one.
 pub(crate) fn bind(path: &Path) -> io::Result<(Socket, SocketFile)> {
     if path.as_os_str().is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is empty"));
     }
-    let locked = lock(path, LOOKS)?;
+    let locked = lock(path, ATTEMPTS)?;
     bind_locked(path, locked.as_ref())
 }
 
-/// As [`bind`]; replaces nothing if `locked` is none.
+/// As [`bind`]; replaces no file if `locked` is `None`.
 fn bind_locked(path: &Path, locked: Option<&File>) -> io::Result<(Socket, SocketFile)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -50,33 +50,33 @@ fn bind_locked(path: &Path, locked: Option<&File>) -> io::Result<(Socket, Socket
     Ok((socket, file))
 }
 
-/// The right to make and replace sockets in the directory of `path`, until it is dropped; `None` where
-/// this process may not have it or the file system has no locks. Looks `looks` times whether it is free.
-fn lock(path: &Path, looks: usize) -> io::Result<Option<File>> {
+/// The right to create and replace sockets in the directory of `path`, until it is dropped; `None` if this
+/// process has no permission or the file system has no locks. Tries `attempts` times.
+fn lock(path: &Path, attempts: usize) -> io::Result<Option<File>> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // Only a directory: the opening of a pipe would wait for its other end.
+    // Only a directory: opening a pipe would wait for its other end.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = match rustix::fs::open(directory, flags, Mode::empty()) {
         Err(Errno::ACCESS) => return Ok(None),
         opened => File::from(opened?),
     };
-    for _ in 0..looks {
+    for _ in 0..attempts {
         match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(directory)),
-            // heist holds it for a few system calls. A program that is stopped, or locks directories
-            // for its own ends, must not hold up the start without a word.
-            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(BETWEEN_LOOKS),
+            // heist holds it for a few system calls. A program that is stopped, or that locks
+            // directories for other purposes, must not delay the start for ever.
+            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(BETWEEN_ATTEMPTS),
             Err(_) => return Ok(None),
         }
     }
     Err(io::Error::new(io::ErrorKind::ResourceBusy, HELD))
 }
 
-/// Whether `path` is a socket that refuses connections. Without blocking: a living listener with a
-/// full backlog would have this one wait, and says `WouldBlock` instead.
+/// Whether `path` is a socket that refuses connections. Non-blocking: a listener with a full backlog
+/// would make this call wait, and returns `WouldBlock` instead.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = || {
@@ -87,8 +87,8 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// The file of a Unix socket, removed when this is dropped; unless another process has put its own
-/// in the place since. The owner drops it before it closes the socket.
+/// The file of a Unix socket, removed when this is dropped, unless another process has put its own file
+/// there since. The owner drops it before it closes the socket.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -105,7 +105,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if !self.keep && identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // It is not needed any more; failing to remove it breaks nothing.
+            // A file that stays is replaced by the next bind.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -116,13 +116,13 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-const CANNOT_REPLACE: &str = "the file of a socket that has gone is in the place, and cannot be \
-                              replaced safely, as its directory cannot be locked: remove the file";
-const HELD: &str = "another process keeps the lock (flock) of the directory";
+const CANNOT_REPLACE: &str = "an abandoned socket file is there, and cannot be replaced safely, \
+                              because its directory cannot be locked: remove the file";
+const HELD: &str = "another process holds the lock (flock) of the directory";
 
 /// 10 s in all.
-const LOOKS: usize = 5_000;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+const ATTEMPTS: usize = 5_000;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
@@ -151,13 +151,13 @@ mod tests {
         }
     }
 
-    /// Leaves at `path` what a process that was killed leaves.
+    /// Leaves an abandoned file at `path`, as a process that was killed does.
     fn abandon(path: &Path) {
         let _ = fs::remove_file(path);
         drop(UnixListener::bind(path).unwrap());
     }
 
-    /// Whether a connection to `path` comes to `listener`.
+    /// Whether a connection to `path` reaches `listener`.
     fn is_reached(listener: &Listener, path: &Path) -> bool {
         let client = UnixStream::connect(path).unwrap();
         let socket = socket2::SockRef::from(listener);
@@ -167,8 +167,8 @@ mod tests {
         accepted
     }
 
-    /// Failure: of two that start at once, each takes the other's fresh file for an abandoned one and
-    /// removes it.
+    /// Failure: of two processes that start at once, each mistakes the other's new file for an abandoned
+    /// one and removes it.
     #[test]
     fn one_of_many_that_start_at_once_listens() {
         let path = SocketPath::new("start");
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Failure: what ends removes the file of what begins meanwhile.
+    /// Failure: a process that ends removes the file of one that starts meanwhile.
     #[test]
     fn end_of_one_does_not_remove_the_file_of_the_next() {
         let path = SocketPath::new("end");
@@ -224,7 +224,7 @@ mod tests {
         assert!(!path.0.exists());
     }
 
-    /// Failure: a program that keeps the lock of the directory holds up the start for ever.
+    /// Failure: a program that holds the lock of the directory delays the start for ever.
     #[test]
     fn lock_that_another_program_keeps_is_an_error() {
         let directory = SocketPath::new("held");
@@ -238,7 +238,7 @@ mod tests {
         fs::remove_dir(&directory.0).unwrap();
     }
 
-    /// Failure: where a directory cannot be locked, a file is replaced that may be another's fresh one.
+    /// Failure: in a directory that cannot be locked, another process's new file is replaced.
     #[test]
     fn nothing_is_replaced_without_the_lock() {
         let path = SocketPath::new("unlocked");
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains("remove the file"), "{error}");
         assert!(path.0.exists());
-        // With it, what was abandoned is replaced.
+        // With the lock, an abandoned file is replaced.
         assert!(is_reached(&Listener::unix(&path.0).unwrap(), &path.0));
     }
 }

@@ -1,7 +1,7 @@
-//! The two directions of a stream, apart.
+//! The two directions of a stream, as two values.
 //!
-//! Each direction has a waker of its own, so the halves need neither a lock nor a second
-//! descriptor.
+//! The event queue stores the wakers of each direction separately, so the halves need neither a lock nor
+//! a second descriptor.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -15,7 +15,7 @@ use crate::socket::inner::SocketInner;
 /// The reading direction of a borrowed stream; made by `split`.
 pub type ReadHalf<'a> = SocketReader<&'a SocketInner>;
 
-/// The writing direction of a borrowed stream; made by `split`. Dropping it ends nothing.
+/// The writing direction of a borrowed stream; made by `split`. Dropping it does not shut it down.
 pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
 
 /// The reading direction of a stream that two tasks share; made by `into_split`.
@@ -44,8 +44,8 @@ pub type OwnedReadHalf = SocketReader<Arc<SocketInner>>;
 
 /// The writing direction of a stream that two tasks share; made by `into_split`.
 ///
-/// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other
-/// half lives on.
+/// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other half
+/// is in use.
 pub type OwnedWriteHalf = SocketWriter<ShutdownOnDrop>;
 
 pub(crate) fn borrowed(inner: &SocketInner) -> (ReadHalf<'_>, WriteHalf<'_>) {
@@ -156,17 +156,17 @@ impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
         self.inner.poll_write_vectored(cx, buffers)
     }
 
-    /// Ends this direction: the peer reads the end of the stream after what was written.
+    /// Shuts this direction down: the peer reads the end of the stream after the bytes that were written.
     ///
     /// # Errors
     ///
-    /// What the system says. A connection that is gone already is shut down already.
+    /// The system's. To shut down a connection that has ended already is no error.
     pub fn shutdown(&mut self) -> io::Result<()> {
         self.inner.shutdown(Shutdown::Write)
     }
 }
 
-/// A share of a stream that, dropped, ends the sending; see [`OwnedWriteHalf`].
+/// A reference to a stream whose drop shuts the writing direction down; see [`OwnedWriteHalf`].
 pub struct ShutdownOnDrop(Arc<SocketInner>);
 
 impl Deref for ShutdownOnDrop {
@@ -179,7 +179,7 @@ impl Deref for ShutdownOnDrop {
 
 impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
-        // An error means that the connection has gone, and with it what this would end.
+        // An error means that the connection has ended already.
         let _ = self.0.shutdown(Shutdown::Write);
     }
 }

@@ -1,7 +1,7 @@
 //! A connected socket: one type for all families.
 //!
-//! What differs from family to family (how to connect, addresses, options) is in `tcp` and `unix`;
-//! how bytes go through it, in `inner`.
+//! The parts that differ by family (connecting, addresses, options) are in `tcp` and `unix`; reading and
+//! writing are in `inner`.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -21,22 +21,21 @@ use crate::socket::sys;
 
 /// A connected socket of any family.
 ///
-/// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with
-/// `into()`, so that what is said over a connection need not care how it came about.
+/// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with `into()`, so
+/// that a protocol need not depend on the family of its socket.
 pub type Stream = Socket<Any>;
 
 /// A connected socket: a [`TcpStream`](crate::TcpStream), a [`UnixStream`](crate::UnixStream), or
 /// a [`Stream`], which may be either.
 ///
-/// Reading and writing need `&mut`, since one task may wait in each direction; to do both at once,
+/// Reading and writing take `&mut`, because one task may wait in each direction; to do both at once,
 /// [`split`](Self::split) it. Dropping it closes the connection.
 ///
 /// It also implements the traits of `futures-io`, and with the feature `hyper` those of
 /// `hyper::rt`.
 ///
 /// Options of the socket that have no method here are set through [`AsFd`], with the crate
-/// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped, which never waits.
-///
+/// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped: the drop never waits.
 ///
 /// ```
 /// use heist_net::{Runtime, TcpListener, TcpStream};
@@ -58,22 +57,22 @@ pub struct Socket<F> {
 }
 
 impl<F> Socket<F> {
-    /// Reads what is there into `buffer` and returns how many bytes that were; waits while there
-    /// are none. 0 means that the peer has finished sending, or that `buffer` is empty.
+    /// Reads available bytes into `buffer` and returns their number; waits while there are none. 0 means
+    /// that the peer has finished sending, or that `buffer` is empty.
     ///
     /// Cancel-safe: nothing is read unless the future completes.
     ///
     /// # Errors
     ///
-    /// What the system says (the connection was reset), and [`heist_reactor::Closed`] once the
-    /// runtime shuts down.
+    /// The system's (the connection was reset), and [`heist_reactor::Closed`] after the runtime of the
+    /// socket has shut down.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer).await
     }
 
     /// Reads until `buffer` is full.
     ///
-    /// Not cancel-safe: what was read before the future was dropped is lost.
+    /// Not cancel-safe: bytes that were read before the future was dropped are lost.
     ///
     /// # Errors
     ///
@@ -82,15 +81,15 @@ impl<F> Socket<F> {
         self.inner.read_exact(buffer).await
     }
 
-    /// Reads until the peer finishes sending, and returns all of it, if it is at most `limit` bytes.
+    /// Reads until the peer finishes sending, and returns all bytes, at most `limit`.
     ///
-    /// There is no limit of time: put a [`timeout`](heist_scheduler::time::timeout) around it. Not
-    /// cancel-safe: what was read before the future was dropped is lost.
+    /// There is no time limit: put a [`timeout`](heist_scheduler::time::timeout) around it. Not
+    /// cancel-safe: bytes that were read before the future was dropped are lost.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read), and `InvalidData` with [`TooLong`](crate::TooLong) inside if the
-    /// peer sends more; what was read is lost then, and no more than one byte above the limit.
+    /// peer sends more; at most one byte above the limit is read then, and all that was read is lost.
     ///
     /// ```
     /// use heist_net::{Runtime, UnixStream};
@@ -109,7 +108,7 @@ impl<F> Socket<F> {
         self.inner.read_to_end(limit).await
     }
 
-    /// Waits until bytes are there and copies them to `buffer`, but leaves them to be read.
+    /// Waits until bytes are there and copies them to `buffer`; they stay in the socket.
     ///
     /// Cancel-safe.
     ///
@@ -120,14 +119,14 @@ impl<F> Socket<F> {
         self.inner.peek(buffer).await
     }
 
-    /// Writes as much of `bytes` as there is room for, at least one byte, and returns how much.
+    /// Writes as many of `bytes` as the system accepts, at least one, and returns their number.
     ///
     /// Cancel-safe: nothing is written unless the future completes.
     ///
     /// # Errors
     ///
-    /// What the system says (the connection was reset), `WriteZero` if it takes nothing, and
-    /// [`heist_reactor::Closed`] once the runtime shuts down.
+    /// The system's (the connection was reset), `WriteZero` if it accepts nothing, and
+    /// [`heist_reactor::Closed`] after the runtime of the socket has shut down.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.inner.write(bytes).await
     }
@@ -143,8 +142,8 @@ impl<F> Socket<F> {
         self.inner.write_all(bytes).await
     }
 
-    /// Writes from several buffers with one system call, as [`write`](Self::write) does from one. A list
-    /// of empty buffers gives 0 at once.
+    /// As [`write`](Self::write), from several buffers with one system call. Returns 0 at once if all
+    /// buffers are empty.
     ///
     /// Cancel-safe.
     ///
@@ -195,35 +194,35 @@ impl<F> Socket<F> {
     ///
     /// # Errors
     ///
-    /// What the system says. A connection that is gone already is shut down already.
+    /// The system's. To shut down a connection that has ended already is no error.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.inner.shutdown(how)
     }
 
-    /// The two directions, borrowed: to read and write at once in one task.
+    /// Lends the two directions, to read and write at once in one task.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::borrowed(&self.inner)
     }
 
-    /// The two directions, each to be moved into a task of its own. They share one socket, which is
-    /// closed when both are dropped.
+    /// Splits the socket into its two directions, each for a task of its own. They share one socket,
+    /// which is closed when both are dropped.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::owned(self.inner)
     }
 }
 
 impl<F> Socket<F> {
-    /// Takes a connected socket under the current runtime's event queue. It is of this family.
+    /// Registers a connected socket of this family with the current runtime's event queue.
     pub(crate) fn new(socket: sys::Stream) -> io::Result<Socket<F>> {
-        SocketInner::new(socket).map(Socket::over)
+        SocketInner::new(socket).map(Socket::from_inner)
     }
 
     /// Waits until `socket`, which began to connect and is of this family, has a peer.
     pub(crate) async fn connected(socket: sys::Stream) -> io::Result<Socket<F>> {
-        SocketInner::connected(socket).await.map(Socket::over)
+        SocketInner::connected(socket).await.map(Socket::from_inner)
     }
 
-    fn over(inner: SocketInner) -> Socket<F> {
+    fn from_inner(inner: SocketInner) -> Socket<F> {
         Socket { inner, family: PhantomData }
     }
 
@@ -237,21 +236,21 @@ impl<F> Socket<F> {
     }
 }
 
-/// For those of this crate that drain the socket by themselves.
+/// For the protocol engine, which drains the socket itself.
 impl Stream {
-    /// The socket and who counts its bytes.
+    /// The source and its meter.
     pub(crate) fn into_parts(self) -> (Source<sys::Stream>, Option<Arc<Meter>>) {
         self.inner.into_parts()
     }
 
-    /// Has the stream's bytes counted by `meter`.
+    /// Makes `meter` count the bytes of the stream.
     pub(crate) fn set_meter(&mut self, meter: Arc<Meter>) {
         self.inner.set_meter(meter);
     }
 
     /// The same socket, with its family forgotten.
     pub(crate) fn of_any<F>(stream: Socket<F>) -> Stream {
-        Socket::over(stream.inner)
+        Socket::from_inner(stream.inner)
     }
 }
 

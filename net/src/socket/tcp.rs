@@ -1,4 +1,5 @@
-//! TCP: listening and connecting. What a listener and a stream do then is in `listening` and `stream`.
+//! TCP: listening and connecting. Further methods of listeners and streams are in `listener` and
+//! `stream`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,20 +37,20 @@ pub type TcpListener = SocketListener<Tcp>;
 
 /// A TCP connection.
 ///
-/// `TCP_NODELAY` is set: what is written is sent at once, so write whole messages. How to read and
-/// to write is told at [`Socket`].
+/// `TCP_NODELAY` is set: each write is sent at once, so write whole messages. [`Socket`] has the methods
+/// that read and write.
 pub type TcpStream = Socket<Tcp>;
 
 impl SocketListener<Tcp> {
     /// Listens on `address`; port 0 lets the system choose one.
     ///
-    /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options,
-    /// set up a socket by other means and take it over with [`from_std`](TcpListener::from_std).
+    /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options, set up
+    /// a socket by other means and take it over with [`from_std`](TcpListener::from_std).
     ///
     /// # Errors
     ///
-    /// What the system says (the address is taken, or not allowed), and
-    /// [`NoDriver`](crate::NoDriver) outside of a runtime.
+    /// The system's (the address is in use, or not allowed), and [`NoDriver`](crate::NoDriver) outside of
+    /// a runtime.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::new(sys::TcpListener::bind(address)?)
     }
@@ -68,33 +69,33 @@ impl SocketListener<Tcp> {
 impl Socket<Tcp> {
     /// Connects to `address`.
     ///
-    /// There is no limit of time but the system's, which is minutes: put a
-    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
-    /// closes the socket.
+    /// There is no time limit but the system's, which is minutes: put a
+    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future closes the
+    /// socket.
     ///
     /// # Errors
     ///
-    /// What the system says (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver)
-    /// outside of a runtime.
+    /// The system's (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver) outside of a
+    /// runtime.
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         operation::proceed().await;
         let socket = sys::Stream::connect_tcp(address)?;
         TcpStream::connected(socket).await
     }
 
-    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does,
-    /// and tries them as RFC 8305 says, in the order in which the system wants them tried, but with the
-    /// families in turn. The next attempt begins when the one before it has failed, or after 250 ms; the
-    /// first that succeeds wins, and the others are dropped.
+    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does, and
+    /// tries them as RFC 8305 describes, in the order of the system's resolver but with the families in
+    /// turn. The next attempt begins when the one before it has failed, or after 250 ms. The first attempt
+    /// that succeeds wins, and the others are dropped.
     ///
-    /// All of it, with the look-up, takes 30 s at most; [`connect_timeout`](Self::connect_timeout) takes
-    /// another time. Cancel-safe: dropping the future closes the sockets, and takes a look-up that waits
-    /// for a thread out of its queue; a look-up under way keeps its thread until it is over.
+    /// It takes 30 s at most, look-up included; [`connect_timeout`](Self::connect_timeout) takes another
+    /// limit. Cancel-safe: dropping the future closes the sockets, and removes a look-up that waits for a
+    /// thread from its queue; a running look-up occupies its thread until it ends.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`](crate::ConnectError), as the inner error: there is no address, or none of
-    /// them could be connected to, with the reason of each.
+    /// [`ConnectError`](crate::ConnectError) as the inner error: there is no address, or each attempt
+    /// failed, with the error of each.
     ///
     /// # Panics
     ///
@@ -138,12 +139,12 @@ impl Socket<Tcp> {
     ///
     /// # Errors
     ///
-    /// What the system says, and [`NoDriver`](crate::NoDriver) outside of a runtime.
+    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         TcpStream::new(sys::Stream::from_std_tcp(stream)?)
     }
 
-    /// The address at the other end.
+    /// The address of the peer.
     ///
     /// # Errors
     ///
@@ -152,11 +153,11 @@ impl Socket<Tcp> {
         self.socket().tcp_peer()
     }
 
-    /// The address at this end.
+    /// The address of this end.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket().tcp_local()
     }
@@ -165,30 +166,29 @@ impl Socket<Tcp> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket().options().tcp_nodelay()
     }
 
-    /// Has the connection reset when it is closed, rather than ended behind what was written: what was
-    /// not sent by then is lost, and no port waits for stragglers (`SO_LINGER` with a time of zero).
+    /// Makes the close of the connection a reset: bytes that were not sent by then are lost, and the port
+    /// does not stay in TIME-WAIT (`SO_LINGER` with a time of zero).
     ///
-    /// `SO_LINGER` with a longer time, set by other means, has no effect: on its own it only has `close`
-    /// wait, and a socket is closed without, so that its worker need not. The system sends what was
-    /// written in either case.
+    /// `SO_LINGER` with a longer time, set by other means, has no effect: all it does is make `close` wait,
+    /// and it is taken back so that no worker waits. The system sends the written bytes in either case.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.socket().options().set_linger(Some(Duration::ZERO))
     }
 
-    /// Chooses whether small writes are sent at once (`TCP_NODELAY`); they are unless this says no.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`), which is the default.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket().options().set_tcp_nodelay(nodelay)
     }
@@ -200,5 +200,5 @@ impl From<TcpStream> for Stream {
     }
 }
 
-/// What all of [`TcpStream::connect_to`] may take.
+/// The time limit of [`TcpStream::connect_to`].
 const CONNECT_TIME: Duration = Duration::from_secs(30);

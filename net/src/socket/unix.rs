@@ -1,5 +1,5 @@
-//! Unix sockets: listening and connecting. What a listener and a stream do then is in `listening` and
-//! `stream`.
+//! Unix sockets: listening and connecting. Further methods of listeners and streams are in `listener`
+//! and `stream`.
 
 use std::io;
 use std::os::unix::net::SocketAddr;
@@ -18,7 +18,7 @@ pub type UnixListener = SocketListener<Unix>;
 
 /// A connection over a Unix socket.
 ///
-/// As [`TcpStream`](crate::TcpStream) in all but addresses and options.
+/// Like [`TcpStream`](crate::TcpStream), except for addresses and options.
 ///
 /// ```
 /// use heist_net::{Runtime, UnixStream};
@@ -38,19 +38,19 @@ pub type UnixStream = Socket<Unix>;
 impl SocketListener<Unix> {
     /// Listens on `path`, which must not exist.
     ///
-    /// A path that begins with a NUL is a name of Linux's abstract namespace. 4,096 connections wait for
-    /// an accept, or fewer if the system says so.
+    /// A path that begins with a NUL is a name of Linux's abstract namespace. Up to 4,096 connections wait
+    /// for an accept, fewer if the system's limit is lower.
     ///
     /// # Errors
     ///
-    /// What the system says (`AddrInUse` if the file exists), and [`NoDriver`](crate::NoDriver)
-    /// outside of a runtime.
+    /// The system's (`AddrInUse` if the file exists), and [`NoDriver`](crate::NoDriver) outside of a
+    /// runtime.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&sys::unix_address(path.as_ref())?)
     }
 
-    /// As [`bind`](UnixListener::bind), on an address as the standard library has it:
-    /// `SocketAddr::from_abstract_name` makes one of an abstract name.
+    /// As [`bind`](UnixListener::bind), on an address of the standard library;
+    /// `SocketAddr::from_abstract_name` makes one from an abstract name.
     ///
     /// # Errors
     ///
@@ -77,15 +77,14 @@ impl Socket<Unix> {
     ///
     /// # Errors
     ///
-    /// What the system says, and [`NoDriver`](crate::NoDriver) outside of a runtime. A listener
-    /// whose backlog is full is `WouldBlock` on Linux, which gives no event when there is room: try
-    /// again later.
+    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime. On Linux a listener whose
+    /// backlog is full is `WouldBlock`, and no event reports room: try again later.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         operation::proceed().await;
         UnixStream::connect_now(&sys::unix_address(path.as_ref())?).await
     }
 
-    /// As [`connect`](UnixStream::connect), to an address as the standard library has it.
+    /// As [`connect`](UnixStream::connect), to an address of the standard library.
     ///
     /// # Errors
     ///
@@ -119,11 +118,11 @@ impl Socket<Unix> {
         UnixStream::connected(sys::Stream::connect_unix(address)?).await
     }
 
-    /// Two connected ends.
+    /// Makes two connected sockets.
     ///
     /// # Errors
     ///
-    /// What the system says, and [`NoDriver`](crate::NoDriver) outside of a runtime.
+    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = sys::Stream::pair_unix()?;
         Ok((UnixStream::new(one)?, UnixStream::new(other)?))
@@ -133,25 +132,25 @@ impl Socket<Unix> {
     ///
     /// # Errors
     ///
-    /// What the system says, and [`NoDriver`](crate::NoDriver) outside of a runtime.
+    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime.
     pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
         UnixStream::new(sys::Stream::from_std_unix(stream)?)
     }
 
-    /// The address at the other end; mostly without a name.
+    /// The address of the peer; mostly without a name.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket().unix_peer()
     }
 
-    /// The address at this end; mostly without a name.
+    /// The address of this end; mostly without a name.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket().unix_local()
     }

@@ -1,14 +1,14 @@
-//! Lists of buffers, as one system call takes them.
+//! Lists of buffers, cut to what one system call takes.
 //!
-//! A call takes 1,024 buffers at most, and reads or writes no bytes where all of these are empty. That 0
-//! would be taken for the end of the stream, or for a socket that takes nothing. So empty buffers do not
-//! count towards the bound.
+//! A call takes 1,024 buffers at most, and returns 0 if all of them are empty. That 0 would be mistaken
+//! for the end of the stream, or for a socket that accepts no bytes. So empty buffers do not count
+//! towards the limit.
 
 use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
 
-/// What one call writes from: up to [`MOST`] buffers, of which the first is not empty; none if all of
-/// `buffers` are empty.
+/// The buffers of one write: up to [`MOST`], of which the first is not empty; none if all of `buffers`
+/// are empty.
 pub(crate) fn to_write<'b, 'a>(buffers: &'b [IoSlice<'a>]) -> Cow<'b, [IoSlice<'a>]> {
     let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
     let buffers = &buffers[empty..];
@@ -22,7 +22,7 @@ pub(crate) fn to_write<'b, 'a>(buffers: &'b [IoSlice<'a>]) -> Cow<'b, [IoSlice<'
     }
 }
 
-/// Has `read` fill what one call reads into: as [`to_write`].
+/// Calls `read` with the buffers of one read, chosen as by [`to_write`].
 pub(crate) fn to_read<R>(
     buffers: &mut [IoSliceMut<'_>],
     read: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
@@ -47,7 +47,7 @@ const MOST: usize = 1024;
 mod tests {
     use super::*;
 
-    /// Which of `empty` empty buffers and one full one after the other, over and over, are taken.
+    /// The buffers and bytes that are taken from a list that repeats `empty` empty buffers and a full one.
     fn taken(empty: usize, full: usize) -> (usize, usize) {
         let one = std::iter::repeat_n(IoSlice::new(b""), empty).chain([IoSlice::new(b"x")]);
         let all: Vec<_> = std::iter::repeat_n(one, full).flatten().collect();
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_chosen_as_what_is_written_is() {
+    fn buffers_to_read_are_chosen_as_those_to_write() {
         for (empty, full) in [(0, 0), (0, 1023), (0, 1025), (5000, 1), (5000, 2), (1, 5000)] {
             let mut room = vec![0; full];
             let mut none = vec![[0; 0]; empty * full];

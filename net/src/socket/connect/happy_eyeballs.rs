@@ -1,8 +1,8 @@
 //! Connecting to one of several addresses, without waiting long for one that does not answer (Happy
 //! Eyeballs, RFC 8305).
 //!
-//! A [`Race`] decides, and neither reads a clock nor opens a socket: it is told the time and which attempt
-//! has failed, and says which attempt is to begin or until when to wait. [`connect`] does what it says.
+//! A [`Race`] decides. It neither reads a clock nor opens a socket: its input is the time and the failed
+//! attempts, its output the attempt to begin or the time to wait for. [`connect`] carries the steps out.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,8 +14,8 @@ use std::time::Duration;
 use heist_scheduler::Handle;
 use heist_scheduler::time::{self, Instant, Sleep};
 
-/// Connects to one of `addresses` by `connect`: the first attempt that succeeds ends the others. An error
-/// has each address in the order of the attempts, and why it is not connected to.
+/// Connects to one of `addresses` with `connect`: the first attempt that succeeds ends the others. The
+/// error has each address in the order of the attempts, and the error of each.
 pub(crate) async fn connect<T, F>(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -26,7 +26,7 @@ where
 {
     let mut race = Race::new(addresses, deadline);
     let mut running = Vec::new();
-    let mut alarm = pin!(time::sleep_until(deadline));
+    let mut sleep = pin!(time::sleep_until(deadline));
     let connected = poll_fn(|cx| {
         loop {
             match race.step(now()) {
@@ -34,7 +34,7 @@ where
                 Step::Wait(until) => match poll_all(&mut running, cx) {
                     Some((_, Ok(connected))) => return Poll::Ready(Some(connected)),
                     Some((index, Err(error))) => race.failed(index, error),
-                    None if is_over(alarm.as_mut(), until, cx) => {}
+                    None if is_over(sleep.as_mut(), until, cx) => {}
                     None => return Poll::Pending,
                 },
                 Step::Over => return Poll::Ready(None),
@@ -47,7 +47,7 @@ where
     }
 }
 
-/// Takes an attempt that is over out of `running`.
+/// Removes an attempt that has ended from `running`.
 fn poll_all<T, F>(
     running: &mut Vec<(usize, Pin<Box<F>>)>,
     cx: &mut Context<'_>,
@@ -55,37 +55,37 @@ fn poll_all<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
-    for place in 0..running.len() {
-        let (index, attempt) = &mut running[place];
+    for position in 0..running.len() {
+        let (index, attempt) = &mut running[position];
         if let Poll::Ready(outcome) = attempt.as_mut().poll(cx) {
             let index = *index;
-            running.swap_remove(place);
+            running.swap_remove(position);
             return Some((index, outcome));
         }
     }
     None
 }
 
-fn is_over(mut alarm: Pin<&mut Sleep>, until: Instant, cx: &mut Context<'_>) -> bool {
-    if alarm.deadline() != until {
-        alarm.reset(until);
+fn is_over(mut sleep: Pin<&mut Sleep>, until: Instant, cx: &mut Context<'_>) -> bool {
+    if sleep.deadline() != until {
+        sleep.reset(until);
     }
-    alarm.poll(cx).is_ready()
+    sleep.poll(cx).is_ready()
 }
 
-/// Outside a runtime, where each attempt fails at once, no time passes.
+/// The runtime's time. Outside a runtime each attempt fails at once, and any time will do.
 fn now() -> Instant {
     Handle::try_current().map_or(Instant::ZERO, |runtime| runtime.clock().now())
 }
 
-/// Attempts to connect, of which the next begins when the one before it has failed or has had its time.
+/// Attempts to connect. The next one begins when the one before it has failed or its delay is over.
 #[derive(Debug)]
 struct Race {
     attempts: Vec<(SocketAddr, Attempt)>,
-    /// How many of them have begun.
+    /// The number of attempts that have begun.
     begun: usize,
     running: usize,
-    /// When the next one begins, if one is running.
+    /// The time at which the next one begins while one is running.
     next: Instant,
     deadline: Instant,
 }
@@ -97,20 +97,20 @@ enum Attempt {
     Failed(io::Error),
 }
 
-/// What is to be done.
+/// The next step.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 enum Step {
-    /// Begin the attempt of this number.
+    /// Begin the attempt with this number.
     Begin(usize, SocketAddr),
-    /// Wait until an attempt is over or this time has come.
+    /// Wait until an attempt ends or this time has come.
     Wait(Instant),
-    /// Drop what is running: none of them is connected to.
+    /// Drop the running attempts: no address is connected to.
     Over,
 }
 
 impl Race {
-    /// `addresses` are in the order in which the system wants them tried.
+    /// `addresses` are in the order of the system's resolver.
     fn new(addresses: &[SocketAddr], deadline: Instant) -> Race {
         let attempts = alternating(addresses).map(|address| (address, Attempt::Waiting));
         let attempts = attempts.collect();
@@ -134,7 +134,7 @@ impl Race {
         }
     }
 
-    /// The attempt of this number, which runs, has failed: the next one begins at once.
+    /// The running attempt with this number has failed: the next one begins at once.
     fn failed(&mut self, index: usize, error: io::Error) {
         debug_assert!(matches!(self.attempts[index].1, Attempt::Running), "{self:?}");
         self.attempts[index].1 = Attempt::Failed(error);
@@ -154,8 +154,8 @@ impl Race {
     }
 }
 
-/// One address of each family in turn, in their order and beginning with the family of the first; each
-/// address once.
+/// The addresses with the families in turn, otherwise in their order, beginning with the family of the
+/// first; each address once.
 fn alternating(addresses: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
     let is_first_family =
         |it: &&SocketAddr| addresses.first().is_some_and(|first| first.is_ipv6() == it.is_ipv6());
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(race.step(at(1249)), Step::Wait(at(1250)));
         assert_eq!(race.step(at(1250)), Step::Begin(1, three));
         assert_eq!(race.step(at(1250)), Step::Wait(at(1500)));
-        // Late, the next delay counts from then.
+        // After a late step the next delay counts from that step.
         assert_eq!(race.step(at(1700)), Step::Begin(2, two));
         assert_eq!(race.step(at(1700)), Step::Wait(at(1950)));
         assert_eq!(race.step(at(1950)), Step::Begin(3, four));
@@ -242,7 +242,7 @@ mod tests {
         race.failed(0, refused());
         assert_eq!(race.step(at(1)), Step::Begin(1, three));
         assert_eq!(race.step(at(251)), Step::Begin(2, two));
-        // An earlier one counts, too.
+        // The failure of an earlier attempt counts, too.
         race.failed(1, refused());
         assert_eq!(race.step(at(252)), Step::Begin(3, four));
         race.failed(2, refused());
@@ -254,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn deadline_ends_all_and_tells_what_became_of_each() {
+    fn deadline_ends_all_and_reports_each() {
         let [one, two, three, four] = addresses(FOUR);
         let mut race = Race::new(&[one, two, three, four], at(300));
         assert_eq!(race.step(at(0)), Step::Begin(0, one));
         race.failed(0, refused());
         assert_eq!(race.step(at(0)), Step::Begin(1, three));
         assert_eq!(race.step(at(250)), Step::Begin(2, two));
-        // The end of all comes before the next delay.
+        // The deadline comes before the next delay.
         assert_eq!(race.step(at(250)), Step::Wait(at(300)));
         assert_eq!(race.step(at(300)), Step::Over);
         let failures: Vec<_> =
@@ -277,8 +277,8 @@ mod tests {
         assert_eq!(Race::new(&addresses(FOUR), at(1)).step(at(1)), Step::Over);
     }
 
-    /// A socket that accepts nothing and whose backlog is full, so that a further connection gets no
-    /// answer; and what fills it.
+    /// A socket that does not accept and whose backlog is full, so that a further connection gets no
+    /// answer; and the sockets that fill it.
     fn silent() -> (SocketAddr, impl Sized) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
@@ -286,7 +286,7 @@ mod tests {
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         let crowd = [(); 3].map(|()| {
             let one = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
-            // It is under way, or gets no answer itself.
+            // It is connecting, or gets no answer either.
             let _ = one.connect(&address.into());
             one
         });
@@ -301,7 +301,7 @@ mod tests {
         Runtime::new().unwrap().block_on(guarded).expect("the test hangs")
     }
 
-    /// Failure: a first address that does not answer holds up a connection for minutes.
+    /// Failure: a first address that does not answer delays a connection for minutes.
     #[test]
     fn second_address_is_connected_to_while_the_first_is_silent() {
         let (silent, _crowd) = silent();

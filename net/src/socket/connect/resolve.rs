@@ -12,18 +12,17 @@ use super::happy_eyeballs;
 use super::target::Target;
 use crate::runtime::operation;
 
-/// Looks up the addresses of `target`, in the order in which the system wants them tried.
+/// Looks up the addresses of `target`, in the order of the system's resolver.
 ///
-/// A name is looked up by the system's resolver, on threads that wait for it: for seconds, if name
-/// servers do not answer. Put a [`timeout`](heist_scheduler::time::timeout) around it. An address is
-/// only read, at once.
+/// The system's resolver looks a name up, on threads that block: for seconds, if name servers do not
+/// answer. Put a [`timeout`](heist_scheduler::time::timeout) around it. An address is parsed at once.
 ///
-/// As many look-ups run at once as [`Builder::lookup_threads`](crate::Builder::lookup_threads) says,
-/// as many more wait as [`Builder::lookup_queue`](crate::Builder::lookup_queue) says, and beyond that
-/// they fail. Other blocking work has threads of its own.
+/// [`Builder::lookup_threads`](crate::Builder::lookup_threads) sets how many look-ups run at once,
+/// [`Builder::lookup_queue`](crate::Builder::lookup_queue) how many more may wait; further ones fail.
+/// Other blocking work has threads of its own.
 ///
-/// Cancel-safe: dropping the future gives the answer up. A look-up that waits for a thread leaves the
-/// queue at once; one under way keeps its thread until it is over.
+/// Cancel-safe: dropping the future abandons the look-up. One that waits for a thread leaves the queue at
+/// once; a running one occupies its thread until it ends.
 ///
 /// # Errors
 ///
@@ -57,34 +56,33 @@ async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// Why there is no connection to a [`Target`].
+/// The error of a connection to a [`Target`].
 ///
 /// It is the inner error of the [`io::Error`] that [`resolve`] and
-/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return. Its kind is
-/// [`TimedOut`](io::ErrorKind::TimedOut) if that is why an address was not connected to, and otherwise
-/// that of the last one.
+/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return. The kind of that error is
+/// [`TimedOut`](io::ErrorKind::TimedOut) if an attempt timed out, and otherwise that of the last attempt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// It makes no sense, does not exist or has no address; or it could not be looked up, since
-    /// name servers do not answer or as many look-ups wait already as may. A look-up that was not begun
-    /// has the kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), and one that the time of the
-    /// connection was too short for, [`TimedOut`](io::ErrorKind::TimedOut).
+    /// The target is malformed, does not exist or has no address; or the look-up failed, because name
+    /// servers do not answer or the queue of look-ups is full. The kind of a look-up that was not started
+    /// is [`ResourceBusy`](io::ErrorKind::ResourceBusy), that of one that outlasted the time limit
+    /// [`TimedOut`](io::ErrorKind::TimedOut).
     #[error("cannot find the address of {target}: {source}")]
     NotFound {
-        /// What was looked up.
+        /// The target of the look-up.
         target: Target,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// None of its addresses could be connected to.
+    /// The attempts to connect to all of its addresses failed.
     #[error("cannot connect to {target}: {}", each(.attempts))]
     NotConnected {
-        /// What was to be connected to.
+        /// The target of the attempts.
         target: Target,
-        /// Its addresses in the order of the attempts, and what the system said. Those that had not
-        /// answered or were not tried when the time was up have the kind
-        /// [`TimedOut`](io::ErrorKind::TimedOut).
+        /// Its addresses in the order of the attempts, and the error of each. The kind is
+        /// [`TimedOut`](io::ErrorKind::TimedOut) for an address that had not answered or was not tried
+        /// when the time was up.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
 }
@@ -103,7 +101,7 @@ impl From<ConnectError> for io::Error {
     }
 }
 
-/// Connects to one of the addresses of `target` by `connect`, within `time`.
+/// Connects to one of the addresses of `target` with `connect`, within `time`.
 pub(crate) async fn connect<T, F>(
     target: Target,
     time: Duration,
@@ -112,7 +110,7 @@ pub(crate) async fn connect<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
-    // Outside a runtime the first thing that is tried says so.
+    // Outside a runtime the first operation fails with `NoDriver`.
     let start = Handle::try_current().map_or(Instant::ZERO, |runtime| runtime.clock().now());
     let deadline = start + time;
     let addresses = match timeout_at(deadline, find(&target)).await {
@@ -141,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Tries three addresses, of which only the one with this port takes us.
+    /// Tries three addresses, of which only the one with the port `taking` accepts.
     fn try_three(taking: u16) -> Result<u16, Vec<(SocketAddr, io::Error)>> {
         let addresses = ["[::1]:1", "127.0.0.1:2", "127.0.0.1:3"].map(|it| it.parse().unwrap());
         let connect = |address: SocketAddr| {
@@ -152,7 +150,7 @@ mod tests {
         let mut future = pin!(connected);
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => outcome,
-            Poll::Pending => panic!("nothing here waits"),
+            Poll::Pending => panic!("no attempt waits"),
         }
     }
 
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn error_tells_of_every_address() {
+    fn error_lists_every_address() {
         let attempts = try_three(0).unwrap_err();
         let target = ("host", 80).into();
         let error = io::Error::from(ConnectError::NotConnected { target, attempts });

@@ -1,4 +1,4 @@
-//! The name of a place to connect to, and its look-up.
+//! A host and port to connect to, and the look-up of its addresses.
 
 use std::fmt;
 use std::io;
@@ -6,11 +6,11 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use heist_scheduler::{AbortHandle, TaskBuilder};
 
-/// A place to connect to, as people write it: a host and a port.
+/// A host and a port to connect to.
 ///
-/// Made of `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
-/// address stands in brackets in the first form, and with or without them in the second. It may have a
-/// zone, as `fe80::1%eth0` has.
+/// Made from `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6 address
+/// is in brackets in the first form, and with or without them in the second. It may have a zone, as in
+/// `fe80::1%eth0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target(Form);
 
@@ -22,13 +22,13 @@ enum Form {
 }
 
 impl Target {
-    /// The address, if it says one and not a name.
+    /// The address, if it is one and not a name.
     fn address(&self) -> Option<SocketAddr> {
         match &self.0 {
             Form::Text(text) => text.parse().ok(),
             Form::Pair(host, port) => match host.parse::<IpAddr>() {
                 Ok(ip) => Some(SocketAddr::new(ip, *port)),
-                // With a zone that is a number. The resolver knows the names of zones.
+                // With a numeric zone. The resolver looks up names of zones.
                 Err(_) if host.contains(':') => format!("[{host}]:{port}").parse().ok(),
                 Err(_) => None,
             },
@@ -51,14 +51,14 @@ impl Target {
         lookup.await.map_err(|error| match error.is_refused() {
             true => io::Error::new(
                 io::ErrorKind::ResourceBusy,
-                format!("the look-up was not begun: {error}"),
+                format!("the look-up was not started: {error}"),
             ),
             false => io::Error::other(error.to_string()),
         })?
     }
 }
 
-/// Takes a look-up out of the queue when the future that awaits it is dropped.
+/// Removes a look-up from the queue when the future that awaits it is dropped.
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -86,7 +86,7 @@ impl From<&str> for Target {
 
 impl From<String> for Target {
     fn from(text: String) -> Target {
-        // The resolver takes an address with a zone only without its brackets.
+        // The resolver takes an address with a zone only without brackets.
         let (host, port) = text.rsplit_once(':').unwrap_or_default();
         match (unbracketed(host), port.parse()) {
             (Some(address), Ok(port)) => Target(Form::Pair(address.to_owned(), port)),
@@ -123,7 +123,7 @@ impl From<SocketAddr> for Target {
     }
 }
 
-/// The IPv6 address that `host` has in brackets.
+/// The IPv6 address in the brackets of `host`.
 fn unbracketed(host: &str) -> Option<&str> {
     let inside = host.strip_prefix('[')?.strip_suffix(']')?;
     inside.contains(':').then_some(inside)

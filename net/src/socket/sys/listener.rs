@@ -14,13 +14,13 @@ use super::unix_address::unix_path;
 
 /// A socket that accepts.
 pub trait Accept: AsFd {
-    /// What the family's addresses are.
+    /// The addresses of the family.
     type Address;
 
-    /// Takes one connection, and says whose it is.
+    /// Takes one connection; returns it with the address of its peer.
     fn accept(&self) -> io::Result<(Stream, Self::Address)>;
 
-    /// Where it listens.
+    /// The address that it listens on.
     fn local(&self) -> io::Result<Self::Address>;
 
     /// The descriptor, for code that may do anything to the socket.
@@ -66,7 +66,7 @@ impl Accept for TcpListener {
     }
 
     fn lend(&self) -> BorrowedFd<'_> {
-        self.1.note();
+        self.1.set();
         self.as_fd()
     }
 }
@@ -121,19 +121,19 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Takes over a socket that listens. `SO_LINGER` with a time is taken back.
+    /// Takes over a listening socket. `SO_LINGER` with a time is taken back.
     pub(crate) fn from_bound(socket: socket2::Socket) -> io::Result<Listener> {
         match socket.domain()? {
             Domain::UNIX => UnixListener::from_std(socket.into()).map(Listener::Unix),
             _ => {
-                // Once, so that a server's connections need not be looked at one by one.
+                // Once here, so that no connection of a server needs it.
                 clear_linger(&socket);
                 TcpListener::new(socket.into(), Exposed::no()).map(Listener::Tcp)
             }
         }
     }
 
-    /// Takes one connection; the address of its peer, unless that is a process of this machine.
+    /// Takes one connection; returns it with the address of its peer, none for a Unix socket.
     pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Listener::Tcp(listener) => listener.accept().map(|(stream, peer)| (stream, Some(peer))),
@@ -159,14 +159,14 @@ pub(crate) fn bind_unix(address: &unix::net::SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether another connection waits at `listener`. This costs a fraction of an accept that finds
-/// none, for which Linux makes a socket first.
+/// Whether a connection is pending at `listener`. This costs a fraction of an accept that finds none,
+/// for which Linux makes a socket first.
 pub(crate) fn has_pending_connection(listener: &impl AsFd) -> bool {
     let mut listener = [PollFd::new(listener, PollFlags::IN)];
-    // After an error the accept that follows will say what is wrong.
+    // Yes after an error: the accept that follows returns it.
     rustix::event::poll(&mut listener, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
-/// How many connections wait for an accept. The kernel lowers it to its own bound
+/// The number of connections that may wait for an accept. The kernel lowers it to its own limit
 /// (`net.core.somaxconn`, 4,096 since Linux 5.4).
 pub(crate) const BACKLOG: i32 = 4096;

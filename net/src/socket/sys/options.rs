@@ -6,52 +6,59 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::SockRef;
 
+/// Sets the options that every TCP socket of this crate has.
 pub(super) fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)
 }
 
+/// Takes `SO_LINGER` back if it has a time above zero.
 #[cold]
 pub(super) fn clear_linger(socket: &impl AsFd) {
     let socket = SockRef::from(socket);
     if socket.linger().is_ok_and(|time| time.is_some_and(|time| !time.is_zero())) {
-        // If it fails, close waits: there is nothing better to do.
+        // If it fails, the close waits. There is no better way out.
         let _ = socket.set_linger(None);
     }
 }
 
-/// Whether code outside of this crate may have set options of a TCP socket, so that they must be looked
-/// at. No other socket costs a system call for it.
+/// Whether code outside of this crate may have set options of a TCP socket, so that `SO_LINGER` must be
+/// read before the socket is closed. Other sockets are spared the system call.
 ///
-/// Set by whatever lends the descriptor, or takes over a socket that was made elsewhere; never cleared;
-/// read when a stream is dropped and when a listener has accepted.
+/// | value | meaning | set by | cleared by |
+/// |---|---|---|---|
+/// | `true` | the descriptor was lent, or the socket was made elsewhere | `lend`, `from_std` | never |
 ///
-/// Relaxed: what drops a stream comes after all other uses of it, by the rules of ownership. What accepts
-/// a connection with a listener's option comes after the call that set it, by the kernel's lock of that
-/// socket, and that call after the descriptor was lent.
+/// Read when a stream is dropped and when a listener has accepted.
+///
+/// Relaxed everywhere, since other orders already hold: the drop of a stream comes after every other use
+/// of it, by ownership; the accept of a connection that inherits a listener's option comes after the call
+/// that set the option, by the kernel's lock of that socket, and that call after the descriptor was lent.
 #[derive(Debug)]
 pub struct Exposed(AtomicBool);
 
 impl Exposed {
+    /// No other code has had the socket.
     pub(super) const fn no() -> Exposed {
         Exposed(AtomicBool::new(false))
     }
 
+    /// The socket was made elsewhere.
     pub(super) const fn yes() -> Exposed {
         Exposed(AtomicBool::new(true))
     }
 
-    pub(super) fn note(&self) {
+    pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_noted(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What holds for a connection of a listener for which this does.
+    /// The flag for a connection that a listener with this flag has accepted.
     pub(super) fn inherited(&self) -> Exposed {
-        Exposed(AtomicBool::new(self.is_noted()))
+        Exposed(AtomicBool::new(self.is_set()))
     }
 }

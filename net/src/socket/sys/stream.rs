@@ -53,12 +53,12 @@ impl Stream {
     /// The descriptor, for code that may do anything to the socket.
     pub(crate) fn lend(&self) -> BorrowedFd<'_> {
         if let Stream::Tcp(_, exposed) = self {
-            exposed.note();
+            exposed.set();
         }
         self.as_fd()
     }
 
-    /// Which rule tells that the socket is drained.
+    /// The rule by which a read proves the socket drained.
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Stream::Tcp(..) => Kind::Stream,
@@ -73,19 +73,19 @@ impl Stream {
         Ok(read)
     }
 
-    /// Reads into memory that was never written, and returns how much of its front now is.
+    /// Reads into uninitialized memory; returns the length of the front that is initialized now.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code))]
     pub(crate) fn read_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         let ((read, _), _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
         Ok(read.len())
     }
 
-    /// Reads into at most as many buffers as [`buffers`](crate::socket::buffers) says.
+    /// Reads into several buffers, at most as many as [`vectored`](crate::socket::vectored) passes on.
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(rustix::io::readv(self, buffers)?)
     }
 
-    /// Looks at the next bytes and leaves them in the socket.
+    /// Copies the next bytes and leaves them in the socket.
     pub(crate) fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (peeked, _) = rustix::net::recv(self, buffer, RecvFlags::PEEK)?;
         Ok(peeked)
@@ -96,21 +96,20 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
     }
 
-    /// Writes the last bytes: behind them the direction will be shut down or the socket closed at
-    /// once, so that the end travels in one packet with them.
+    /// Writes the last bytes. The caller shuts the direction down or closes the socket at once, so that
+    /// the end goes out in one packet with them.
     pub(crate) fn write_last(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self, bytes, LAST)?)
     }
 
-    /// Writes from at most as many buffers as [`buffers`](crate::socket::buffers) says.
+    /// Writes from several buffers, at most as many as [`vectored`](crate::socket::vectored) passes on.
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         // `writev` would raise SIGPIPE where the peer has gone.
         let mut control = SendAncillaryBuffer::default();
         Ok(rustix::net::sendmsg(self, buffers, &mut control, SendFlags::NOSIGNAL)?)
     }
 
-    /// Shuts one or both directions down. A peer that is gone already is no error: there is nothing
-    /// left to shut.
+    /// Shuts one or both directions down. A connection that has ended already is no error.
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let outcome = match self {
             Stream::Tcp(stream, _) => stream.shutdown(how),
@@ -122,7 +121,7 @@ impl Stream {
         }
     }
 
-    /// The error that the kernel keeps for the socket (`SO_ERROR`), which this clears.
+    /// The socket's pending error (`SO_ERROR`), which this clears.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         match self {
             Stream::Tcp(stream, _) => stream.take_error(),
@@ -130,8 +129,8 @@ impl Stream {
         }
     }
 
-    /// Whether the socket has a peer. Readiness alone does not say so: a socket that has not begun
-    /// to connect reports itself writable.
+    /// Whether the socket has a peer. Readiness does not prove it: a socket that has not begun to
+    /// connect is reported as writable.
     pub(crate) fn is_connected(&self) -> io::Result<bool> {
         match rustix::net::getpeername(self) {
             Ok(_) => Ok(true),
@@ -140,12 +139,12 @@ impl Stream {
         }
     }
 
-    /// Options of the socket that have no business of their own here.
+    /// The options of the socket that have no method here.
     pub(crate) fn options(&self) -> SockRef<'_> {
         SockRef::from(self)
     }
 
-    /// What it is called in messages.
+    /// The name of the family in messages.
     pub(crate) fn family(&self) -> &'static str {
         match self {
             Stream::Tcp(..) => "Tcp",
@@ -191,21 +190,22 @@ impl AsFd for Stream {
     }
 }
 
-/// `SO_LINGER` with a time above zero does one thing: it has `close` wait for the peer, also on a
-/// non-blocking socket. A worker must not wait, so it takes the option back, and the kernel sends what is
-/// left behind the close as it does otherwise. A time of zero, which asks for a reset, stays.
+/// `SO_LINGER` with a time above zero makes `close` wait for the peer, also on a non-blocking socket. A
+/// worker must not wait, so the option is taken back, and the kernel sends the remaining bytes after the
+/// close as it does without it. A time of zero, which asks for a reset, stays.
 impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
         if let Stream::Tcp(socket, exposed) = self
-            && exposed.is_noted()
+            && exposed.is_set()
         {
             clear_linger(socket);
         }
     }
 }
 
-/// More is to come: only the end, here. Where the system cannot be told, the end takes a packet.
+/// Announces that more follows: here only the end. Where the system has no such flag, the end takes a
+/// packet of its own.
 #[cfg(target_os = "linux")]
 const LAST: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
 #[cfg(not(target_os = "linux"))]
