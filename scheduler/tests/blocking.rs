@@ -1,4 +1,4 @@
-//! Blocking work and look-ups: their bounds, and the places of what was given up.
+//! Blocking work and look-ups: their bounds, and the places of aborted work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -12,7 +12,7 @@ fn runtime() -> Runtime {
     builder.lookup_threads(1).lookup_queue(2).start(Idle::new()).unwrap()
 }
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
 /// Occupies a pool's only thread until the sender is dropped.
@@ -46,8 +46,8 @@ impl Drop for SetOnDrop {
     }
 }
 
-/// Failure: work that was aborted while it waited kept its place until a thread came to it, so that
-/// work that was given up filled the queue and all other was refused.
+/// Failure: work that was aborted while it waited kept its place until a thread took it, so aborted
+/// work filled the queue and all other work was refused.
 #[test]
 fn aborted_work_that_waits_frees_its_place_at_once() {
     let runtime = runtime();
@@ -104,10 +104,10 @@ fn work_that_runs_is_not_aborted() {
     runtime.block_on(running).unwrap();
 }
 
-/// Failure: look-ups of names ran on the threads of all blocking work and waited in its queue, so
-/// that name servers that do not answer had it refused.
+/// Failure: look-ups of names ran on the threads of all blocking work and waited in its queue, so name
+/// servers that do not answer had blocking work refused.
 #[test]
-fn lookups_and_other_blocking_work_use_up_nothing_of_each_other() {
+fn lookups_and_other_blocking_work_take_no_places_of_each_other() {
     let runtime = runtime();
     type Spawn = fn(&Runtime, Box<dyn FnOnce() + Send>) -> JoinHandle<()>;
     let pools: [Spawn; 2] =

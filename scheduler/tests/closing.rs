@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, spawn_blocking, time};
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -28,10 +28,10 @@ impl Drop for CountDrop {
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A name, and what waits anew each time.
+/// A name, and a future that waits anew each time.
 type Kind = (&'static str, fn() -> Wait);
 
-/// Each wait of this crate that could look as if it had ended.
+/// Each wait of this crate that could seem to have ended.
 fn waits() -> Vec<Kind> {
     vec![
         ("sleep", || Box::pin(time::sleep(HOUR))),
@@ -52,8 +52,8 @@ fn waits() -> Vec<Kind> {
     ]
 }
 
-/// Failure: a task in the middle of a poll, which tries again whatever comes of a wait, never ended;
-/// sleeps and ticks ended 127 times (asupersync 60, ttrpc-rust 271, tokio 4862).
+/// Failure: a task in the middle of a poll, which tries again after each result, never ended; sleeps and
+/// ticks ended 127 times (asupersync 60, ttrpc-rust 271, tokio 4862).
 #[test]
 fn no_wait_resumes_on_a_worker_once_the_runtime_closes() {
     for (kind, wait) in waits() {
@@ -64,7 +64,7 @@ fn no_wait_resumes_on_a_worker_once_the_runtime_closes() {
         drop(runtime.spawn(async move {
             let _guard = guard;
             inside.send(()).unwrap();
-            // In this poll the shutdown begins.
+            // The shutdown begins in this poll.
             while !Handle::current().is_shutting_down() {
                 std::thread::yield_now();
             }
@@ -107,15 +107,15 @@ fn block_on_panics_with_the_reason_when_the_runtime_closes() {
         let panic = thread.join().unwrap_err();
         let message = panic.downcast::<&str>().unwrap();
         assert!(message.contains("the runtime was shut down"), "{kind}: {message}");
-        // One may have ended just before.
+        // One wait may have ended just before.
         assert!(resumed.load(Ordering::SeqCst) <= 1, "{kind}");
     }
 }
 
-/// Failure: a `block_on` inside of the poll took the refusal of the outer one for its own, and that
-/// waited for ever.
+/// Failure: a `block_on` inside the poll took the refusal that was meant for the outer one, and the outer
+/// one waited for ever.
 #[test]
-fn block_on_panics_also_where_another_one_ran_inside_of_it() {
+fn block_on_panics_also_where_another_one_ran_inside_it() {
     let runtime = runtime(1);
     let handle = runtime.handle().clone();
     let (inside, entered) = mpsc::channel();
@@ -159,7 +159,7 @@ fn block_on_goes_on_when_another_runtime_closes() {
 }
 
 #[test]
-fn block_on_goes_on_with_what_is_none_of_the_runtime() {
+fn block_on_goes_on_with_what_is_not_of_the_runtime() {
     let runtime = runtime(1);
     let handle = runtime.handle().clone();
     let other = self::runtime(1);
@@ -174,7 +174,7 @@ fn block_on_goes_on_with_what_is_none_of_the_runtime() {
         handle.block_on(async move {
             inside.send(()).unwrap();
             let mut foreign = foreign;
-            // Not by way of this runtime: joined from a thread that is in none.
+            // Not through this runtime: joined from a thread that is in none.
             let (done, answer) = mpsc::channel();
             std::thread::spawn(move || {
                 let _ = done.send(other.block_on(&mut foreign).unwrap());
@@ -188,7 +188,7 @@ fn block_on_goes_on_with_what_is_none_of_the_runtime() {
     assert_eq!(thread.join().unwrap(), 7);
 }
 
-/// Failure: it returned at once, with everything still running.
+/// Failure: the shutdown returned at once, with all tasks still running.
 #[test]
 fn shutdown_under_an_enter_guard_waits_as_any_other() {
     let runtime = runtime(2);
@@ -212,7 +212,7 @@ fn shutdown_under_an_enter_guard_waits_as_any_other() {
     assert_eq!((report.tasks_left, report.threads_left, report.tasks_dropped), (0, 0, 0));
 }
 
-/// Failure: blocking work that ends when a task is dropped was waited for before the task was dropped.
+/// Failure: the shutdown waited for blocking work before it dropped the task on whose drop the work ends.
 #[test]
 fn waiting_tasks_are_dropped_before_threads_are_joined() {
     let runtime = runtime(2);
@@ -244,7 +244,7 @@ fn tasks_behind_a_stuck_poll_are_dropped_by_the_deadline() {
     let guards: Vec<_> = (0..10).map(|_| CountDrop(Arc::clone(&dropped))).collect();
     let stuck = runtime.spawn(async move {
         for guard in guards {
-            // The last one woken waits in the next slot, the others in the deque.
+            // The task woken last waits in the next slot, the others in the deque.
             drop(spawn(async move {
                 let _guard = guard;
                 pending::<()>().await;
@@ -261,7 +261,7 @@ fn tasks_behind_a_stuck_poll_are_dropped_by_the_deadline() {
     self::runtime(1).block_on(stuck).unwrap();
 }
 
-/// Failure: a `spawn` in a destructor panicked, for want of a runtime on the thread that shut down.
+/// Failure: a `spawn` in a destructor panicked, because the thread that shut down had no runtime.
 #[test]
 fn destructors_of_dropped_futures_run_inside_the_runtime() {
     struct Spawns(mpsc::Sender<bool>);
@@ -275,7 +275,7 @@ fn destructors_of_dropped_futures_run_inside_the_runtime() {
     }
     let (tell, told) = mpsc::channel();
     let runtime = runtime(2);
-    // One that waits, one that waits for time, one that is queued, and blocking work that is.
+    // A task that waits, one that waits for time, one that is queued, and queued blocking work.
     let (inside, entered) = mpsc::channel();
     let (release, hold) = mpsc::channel::<()>();
     let [a, b, c] = [0, 1, 2].map(|_| Spawns(tell.clone()));
@@ -309,7 +309,7 @@ fn destructors_of_dropped_futures_run_inside_the_runtime() {
     assert_eq!(told.iter().collect::<Vec<_>>(), [true; 3]);
 }
 
-/// Failure: what the workers dropped was missing.
+/// Failure: tasks that the workers dropped were missing.
 #[test]
 fn report_counts_each_unfinished_task_once() {
     for round in 0..50 {
@@ -341,7 +341,7 @@ fn report_counts_each_unfinished_task_once() {
     }
 }
 
-/// Failure: a runtime that was dropped inside a task of another one held up that one's worker.
+/// Failure: a runtime that was dropped inside a task of another runtime held up the other's worker.
 #[test]
 fn runtime_dropped_inside_a_task_of_another_is_not_waited_for() {
     let (outer, inner) = (runtime(1), runtime(1));
@@ -358,7 +358,7 @@ fn runtime_dropped_inside_a_task_of_another_is_not_waited_for() {
     outer.block_on(stuck).unwrap();
 }
 
-/// Failure 43, by way of a guard: the worker was not seen behind what it had entered.
+/// Failure: a worker that had entered another runtime by a guard did not count as a worker.
 #[test]
 fn block_on_panics_on_a_worker_that_has_entered_another_runtime() {
     let (one, other) = (runtime(1), runtime(1));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use heist_scheduler::time::{Clock, ManualClock};
 use heist_scheduler::{Builder, Harvest, Idle, Metrics, Park, Runtime, spawn};
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
 fn runtime(park: Arc<dyn Park>) -> (Runtime, ManualClock) {
@@ -51,13 +51,13 @@ fn a_wait_is_counted_from_the_wake_to_the_run_and_a_poll_to_its_end() {
     assert_eq!((metrics.task_wait.count(), metrics.task_wait.sum()), (2, 0.005));
     assert_eq!(metrics.task_poll.sum(), 0.005);
     assert_eq!((metrics.workers[0].polls, metrics.workers[0].busy.as_millis()), (2, 5));
-    assert_eq!(metrics.event_to_run.count(), 0, "no event woke anybody");
+    assert_eq!(metrics.event_to_run.count(), 0, "no event woke a task");
 }
 
-/// Failure: a worker that had just waited in the only lane looked into it again every 61 turns, a
-/// system call for each 30 requests of a single connection.
+/// Failure: a worker that had just waited on the only shard polled it again every 61 turns, a system
+/// call for each 30 requests of a single connection.
 #[test]
-fn who_waits_for_each_task_looks_into_the_only_lane_by_waiting_alone() {
+fn a_worker_that_waits_for_each_task_polls_the_only_shard_by_waiting_alone() {
     let (runtime, _hand) = runtime(Idle::new());
     for round in 1..=200 {
         let asleep = settled(&runtime, |metrics| metrics.workers[0].listens >= round);
@@ -117,7 +117,7 @@ fn blocking_work_waits_from_its_queueing_to_its_start() {
 #[test]
 fn the_oldest_runnable_task_is_found_in_injector_and_deque() {
     let (runtime, hand) = runtime(Idle::new());
-    // A worker that has run and slept before: what it did then is not what waits now.
+    // A worker that has run and waited before: what it did then is not what waits now.
     runtime.block_on(runtime.spawn(async {})).unwrap();
     hand.advance(Duration::from_secs(1));
     let (inside, entered) = mpsc::channel();
@@ -148,8 +148,8 @@ fn the_oldest_runnable_task_is_found_in_injector_and_deque() {
     settled(&runtime, |metrics| metrics.oldest_runnable == Duration::ZERO);
 }
 
-/// A next slot that somebody emptied counted as full until its owner came back, and the monitor
-/// woke somebody for it at every look.
+/// Failure: a next slot that a thief emptied counted as full until its owner came back, and the monitor
+/// woke a worker for it at every look.
 #[test]
 fn a_next_slot_that_was_stolen_waits_no_more() {
     let runtime = Builder::new().workers(2).start(Idle::new()).unwrap();
@@ -174,9 +174,9 @@ fn a_wake_by_the_monitor_is_a_rescue() {
     // rescue, and another round is run.
     while runtime.handle().metrics().rescues == 0 {
         assert!(began.elapsed() < HANG, "{:?}", runtime.handle().metrics());
-        // Ends the alert of the round before.
+        // Ends the long-poll mode of the round before.
         hand.advance(Duration::from_secs(1));
-        // The other worker is to find nothing by itself.
+        // The other worker finds nothing by itself.
         settled(&runtime, |metrics| metrics.listening + metrics.parked == 2);
         let hand = hand.clone();
         let (ran, saw) = mpsc::channel();
@@ -210,7 +210,7 @@ impl Lane {
         Arc::new(Lane { state: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Ends at the second poll: when the event came.
+    /// Ends at the second poll, when the event came.
     fn event(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let (lane, mut asked) = (Arc::clone(self), false);
         poll_fn(move |cx| {

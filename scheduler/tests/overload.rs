@@ -6,11 +6,11 @@ use std::time::Duration;
 use heist_scheduler::time::{Clock, Instant, ManualClock};
 use heist_scheduler::{Builder, Idle, JoinHandle, Runtime};
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 const WORKERS: usize = 2;
 
-/// Every worker in a poll that only the test ends.
+/// Every worker is in a poll that only the test ends.
 struct Stuck {
     runtime: Runtime,
     hand: ManualClock,
@@ -55,7 +55,7 @@ impl Stuck {
     }
 }
 
-/// Until the monitor has seen it. The clock stands still meanwhile: nothing but a look ends it.
+/// Waits until the monitor has seen it. The clock stands still meanwhile: only a look ends it.
 fn wait_until_relieved(runtime: &Runtime) {
     let started = std::time::Instant::now();
     while runtime.handle().is_overloaded() {
@@ -75,9 +75,9 @@ fn tasks_that_wait_behind_busy_workers_are_overload_until_they_have_run() {
     wait_until_relieved(&runtime);
 }
 
-/// With long polls all that waits, waits in the kernel: no queue of the scheduler shows it.
+/// Where polls are long all work waits in the kernel: no queue of the scheduler shows it.
 #[test]
-fn a_lane_that_nobody_looks_into_is_overload_with_every_queue_empty() {
+fn a_shard_that_no_worker_polls_is_overload_with_every_queue_empty() {
     let stuck = Stuck::new(Builder::new());
     stuck.wait_until_overloaded(Duration::from_millis(10));
     assert_eq!(stuck.runtime.handle().metrics().oldest_runnable, Duration::ZERO);

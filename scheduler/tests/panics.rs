@@ -41,7 +41,7 @@ impl Drop for Bad {
     }
 }
 
-/// Whether tasks are still run, timers fired and joins told.
+/// Whether tasks still run, timers fire and joins end.
 fn still_works(runtime: &Runtime) {
     let answer = runtime.block_on(async {
         spawn(async {
@@ -62,11 +62,11 @@ fn wait_until(reached: impl Fn() -> bool) {
     }
 }
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
 /// Failure: a waker that panics in a dispatched batch killed the worker, lost the rest of the batch and
-/// never gave back the right to wake.
+/// never released the wake permit.
 #[test]
 fn waker_that_panics_in_a_batch_keeps_the_rest_of_it() {
     let runtime = runtime(1);
@@ -106,7 +106,7 @@ impl Wake for Counts {
     }
 }
 
-/// Failure: it aborted the process.
+/// Failure: the panic aborted the process.
 #[test]
 fn waker_of_a_joiner_that_panics_does_not_abort() {
     let runtime = runtime(1);
@@ -125,7 +125,7 @@ fn waker_of_a_joiner_that_panics_does_not_abort() {
     still_works(&runtime);
 }
 
-/// As well where a task hands on another waker than its own.
+/// The same where a task passes on another waker than its own.
 #[test]
 fn waker_that_a_task_joins_with_and_that_panics_does_not_abort() {
     let runtime = runtime(1);
@@ -144,12 +144,12 @@ fn waker_that_a_task_joins_with_and_that_panics_does_not_abort() {
     still_works(&runtime);
 }
 
-/// Failure: the worker that let go of it died.
+/// Failure: the worker that dropped it died.
 #[test]
 fn waker_whose_drop_panics_ends_in_the_timers() {
     let runtime = runtime(1);
     for _ in 0..20 {
-        // It is let go of by the worker before it sleeps, or by another timer's arming.
+        // The worker drops it before it waits, or when another timer is armed.
         let task = runtime.spawn(async {
             let mut timer = Timer::new();
             timer.set(Some(time::Instant::now() + Duration::from_secs(3_600)));
@@ -195,7 +195,7 @@ fn payload_that_panics_when_dropped_ends_its_task_alone() {
     assert_eq!(runtime.handle().metrics().workers[0].recoveries, 0);
 }
 
-/// Failure: `start` said that it had worked, and no worker was there.
+/// Failure: `start` returned `Ok`, and there was no worker.
 #[test]
 fn start_hook_that_panics_is_an_error_of_start() {
     for failing in [1, 2] {
@@ -285,7 +285,7 @@ impl Park for Panics {
     }
 }
 
-/// Failure: a worker that died took its queue with it, and counted as asleep for ever.
+/// Failure: a worker that died took its queue with it, and counted as idle for ever.
 #[test]
 fn worker_whose_turn_panics_goes_on_and_is_counted() {
     let park = Panics::new();
@@ -296,12 +296,12 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
         let recoveries =
             || runtime.handle().metrics().workers.iter().map(|w| w.recoveries).sum::<u64>();
         wait_until(|| {
-            // Whichever worker listens is woken for it.
+            // A listening worker is woken for it.
             drop(runtime.spawn(async {}));
             recoveries() == round
         });
         still_works(&runtime);
-        // No worker counts as asleep that is not, or the other way round.
+        // A worker counts as idle if and only if it is.
         wait_until(|| {
             let metrics = runtime.handle().metrics();
             metrics.listening + metrics.parked == 2
@@ -309,8 +309,8 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
     }
     park.in_ready.store(true, Ordering::SeqCst);
     wait_until(|| {
-        // Both workers are busy for longer than the monitor's period, and nothing waits: so it asks
-        // whether the lane, where no worker listens, has something.
+        // Both workers are busy for longer than the monitor's period, and nothing waits: so the monitor
+        // asks whether the shard, where no worker listens, is ready.
         let busy = [(); 2].map(|()| {
             runtime.spawn(async {
                 let start = std::time::Instant::now();
@@ -324,7 +324,7 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
     assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
 }
 
-/// Failure: the right to wake was never given back, and nothing ran any more.
+/// Failure: the wake permit was never released, and nothing ran any more.
 #[test]
 fn a_wake_of_the_park_that_panics_is_tried_again() {
     let park = Panics::new();
@@ -339,14 +339,14 @@ fn a_wake_of_the_park_that_panics_is_tried_again() {
     still_works(&runtime);
 }
 
-/// Failure: it got out of the shutdown, which had not ended a thing.
+/// Failure: the panic left the shutdown, which had ended nothing.
 #[test]
 fn a_close_of_the_park_that_panics_leaves_the_shutdown_in_order() {
     let park = Panics::new();
     let runtime = Builder::new().workers(2).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
     park.in_close.store(true, Ordering::SeqCst);
     let handle = runtime.handle().clone();
-    // A worker that listens is not told by a `Park` that did not close: another thread wakes it.
+    // A `Park` that did not close does not wake its listener: another thread does.
     std::thread::spawn(move || {
         while !handle.is_shutting_down() {
             std::thread::yield_now();
@@ -360,7 +360,7 @@ fn a_close_of_the_park_that_panics_leaves_the_shutdown_in_order() {
     assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
 }
 
-/// Failure: the worker's own leave was taken for one out of order, and panicked.
+/// Failure: the worker's own leave counted as out of order, and panicked.
 #[test]
 fn a_guard_that_is_forgotten_in_a_task_does_not_keep_the_worker_from_ending() {
     let stopped = Arc::new(AtomicBool::new(false));
@@ -374,7 +374,7 @@ fn a_guard_that_is_forgotten_in_a_task_does_not_keep_the_worker_from_ending() {
     assert!(stopped.load(Ordering::SeqCst));
 }
 
-/// The joiner gets what the task panicked with, whatever caught it on the way.
+/// The joiner gets the task's panic payload, whatever caught it on the way.
 #[test]
 fn joiner_gets_the_payload() {
     let runtime = runtime(1);

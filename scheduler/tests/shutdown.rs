@@ -56,7 +56,7 @@ fn two_thousand_shutdowns_with_sleeping_and_running_workers() {
     }
 }
 
-/// tokio 5429: dropping a task wakes another, whose drop comes back to the scheduler.
+/// tokio 5429: dropping a task wakes another, whose drop calls the scheduler again.
 #[test]
 fn futures_whose_drop_wakes_and_spawns_end_too() {
     struct Wicked(heist_scheduler::Handle, Option<std::task::Waker>);
@@ -118,7 +118,7 @@ fn what_cannot_end_in_time_is_reported_and_ends_later() {
     let report = runtime.shutdown(Duration::ZERO);
     assert_eq!((report.tasks_left, report.threads_left >= 1), (1, true), "{report:?}");
     release.send(()).unwrap();
-    // The poll it was in ends it.
+    // The task ends with the poll that it was in.
     let outside = self::runtime(1);
     outside.block_on(stuck).unwrap();
 }

@@ -12,12 +12,12 @@ fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).start(Idle::new()).unwrap()
 }
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
-/// tokio 1768: everyone asleep with work queued.
+/// tokio 1768: all workers were idle with work queued.
 #[test]
-fn a_task_spawned_from_outside_while_all_sleep_runs() {
+fn a_task_spawned_from_outside_while_all_are_idle_runs() {
     let runtime = runtime(4);
     for round in 0..2_000 {
         let (done, finished) = mpsc::channel();
@@ -32,7 +32,7 @@ fn a_task_spawned_from_outside_while_the_only_awake_worker_is_in_a_long_poll_run
     for _ in 0..200 {
         let (stuck, entered) = mpsc::channel();
         let (ran, saw) = mpsc::channel();
-        // Ends only when the other task has run.
+        // This poll ends only when the other task has run.
         let hog = runtime.spawn(async move {
             stuck.send(()).unwrap();
             saw.recv_timeout(HANG).unwrap();
@@ -49,7 +49,7 @@ fn a_task_behind_a_hog_in_its_deque_is_stolen() {
     for _ in 0..50 {
         let (ran, saw) = mpsc::channel();
         let hog = runtime.spawn(async move {
-            // Into this worker's next slot, then pushed on into its deque by the second.
+            // The first goes to this worker's next slot, and the second pushes it on into the deque.
             drop(spawn(async move { ran.send(()).unwrap() }));
             drop(spawn(async {}));
             saw.recv_timeout(HANG).unwrap();
@@ -75,7 +75,7 @@ fn a_task_behind_a_hog_in_the_next_slot_is_stolen_when_it_has_aged() {
 fn as_many_hogs_as_workers_run_at_the_same_time() {
     let runtime = runtime(16);
     for _ in 0..20 {
-        // Each waits for all the others: ends only if sixteen run at once.
+        // Each waits for all the others: the test ends only if sixteen run at once.
         let all = Arc::new(Barrier::new(16));
         let hogs: Vec<_> = (0..16)
             .map(|_| {
@@ -115,7 +115,7 @@ fn hogs_spawned_by_one_worker_spread_to_all() {
     }
 }
 
-/// rayon 592, and the timers of a stuck worker: fired by somebody else.
+/// rayon 592, and the timers of a stuck worker: another worker fires them.
 #[test]
 fn a_timer_of_a_stuck_worker_is_fired_by_another() {
     let runtime = runtime(2);
@@ -124,7 +124,7 @@ fn a_timer_of_a_stuck_worker_is_fired_by_another() {
         let (armed, ready) = mpsc::channel();
         let task = runtime.spawn(async move {
             let mut sleep = Box::pin(time::sleep(Duration::from_millis(1)));
-            // Armed on this worker, which then sticks until the timer's task has run elsewhere.
+            // Armed on this worker, which is then stuck until the timer's task has run elsewhere.
             poll_fn(|cx| {
                 assert!(sleep.as_mut().poll(cx).is_pending());
                 Poll::Ready(())
@@ -144,7 +144,7 @@ fn a_timer_of_a_stuck_worker_is_fired_by_another() {
 
 /// tokio 3190, Go 42515.
 #[test]
-fn an_earlier_timer_armed_from_outside_wakes_the_sleeper() {
+fn an_earlier_timer_armed_from_outside_wakes_an_idle_worker() {
     let runtime = runtime(2);
     let mut lates = Vec::new();
     for _ in 0..20 {
@@ -152,7 +152,7 @@ fn an_earlier_timer_armed_from_outside_wakes_the_sleeper() {
             let handle = runtime.handle().clone();
             move || handle.block_on(async { time::timeout(HANG, pending::<()>()).await.is_err() })
         });
-        // Ends only if somebody wakes up for it although the other deadline is far away.
+        // Ends only if a worker wakes up for it although the other deadline is far away.
         runtime.block_on(async { time::sleep(Duration::from_millis(2)).await });
         lates.push(late);
     }
@@ -161,10 +161,11 @@ fn an_earlier_timer_armed_from_outside_wakes_the_sleeper() {
     lates.into_iter().for_each(|late| assert!(late.join().is_err()));
 }
 
-/// Failure: a worker that had looked for the last time dropped the waker of a cancelled timer, and that
-/// drop woke a task into its own queue. It slept with work to do, or late by what the drop took.
+/// Failure: a worker dropped the waker of a cancelled timer after its last look, and that drop woke a
+/// task into the worker's own queue. The worker waited with work to do, or became idle late by what the
+/// drop took.
 #[test]
-fn a_wake_by_what_a_worker_lets_go_of_before_it_sleeps_is_not_lost() {
+fn a_wake_by_what_a_worker_drops_before_it_waits_is_not_lost() {
     struct WakesOnDrop(std::sync::Mutex<Option<Waker>>);
     impl Wake for WakesOnDrop {
         fn wake(self: Arc<Self>) {}
@@ -198,13 +199,13 @@ fn a_wake_by_what_a_worker_lets_go_of_before_it_sleeps_is_not_lost() {
             let mut timer = time::Timer::new();
             timer.set(Some(time::Instant::now() + Duration::from_secs(3_600)));
             assert!(timer.poll_elapsed(&mut Context::from_waker(&waker)).is_pending());
-            // From here on the timers of this worker alone have the waker, and it sleeps next.
+            // From here on the timers of this worker alone have the waker, and it waits next.
         }));
         woken.recv_timeout(HANG).unwrap();
     }
 }
 
-/// A time-out in `block_on` must not depend on a worker having time for it.
+/// A time-out in `block_on` does not depend on a worker that has time for it.
 #[test]
 fn a_timeout_off_the_workers_fires_while_every_worker_is_stuck() {
     let runtime = runtime(1);
@@ -218,7 +219,7 @@ fn a_timeout_off_the_workers_fires_while_every_worker_is_stuck() {
     let waited =
         runtime.block_on(async { time::timeout(Duration::from_millis(1), pending::<()>()).await });
     assert!(waited.is_err());
-    // Only now: the time-out came while the worker was stuck.
+    // Only now: the time-out fired while the worker was stuck.
     release.send(()).unwrap();
     runtime.block_on(hog).unwrap();
 }
@@ -249,7 +250,7 @@ fn timers_fire_in_the_order_of_their_deadlines_on_a_manual_clock() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         hand.advance(Duration::from_secs(10) + Duration::from_millis(1));
-        // A manual clock wakes nobody: any task makes the worker look at it.
+        // A manual clock wakes no worker: any task makes the worker read it.
         runtime.block_on(runtime.spawn(yield_now())).unwrap();
         seen.push(order.recv_timeout(HANG).unwrap());
     }

@@ -17,7 +17,7 @@ fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).start(Idle::new()).unwrap()
 }
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any test here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
 struct SetOnDrop(Arc<AtomicBool>);
@@ -57,7 +57,7 @@ fn ten_thousand_tasks_each_run_once() {
 }
 
 #[test]
-fn a_panic_ends_its_task_alone_and_reaches_whoever_joins() {
+fn a_panic_ends_its_task_alone_and_reaches_the_joiner() {
     let runtime = runtime(1);
     let bad = TaskBuilder::new()
         .name("bad")
@@ -70,7 +70,7 @@ fn a_panic_ends_its_task_alone_and_reaches_whoever_joins() {
     assert_eq!(runtime.block_on(good).unwrap(), "alive");
 }
 
-/// A payload that is not `Sync` made the error unfit for `?` in most programs.
+/// Failure: a payload that is not `Sync` made the error unfit for `?` in most programs.
 #[test]
 fn a_join_error_converts_into_errors_that_threads_share() {
     let runtime = runtime(1);
@@ -103,7 +103,7 @@ fn a_panic_in_the_drop_of_a_future_or_an_output_does_not_abort() {
         }
     }
     let runtime = runtime(1);
-    // Output dropped because nobody joins.
+    // Output dropped because no task joins.
     drop(runtime.spawn(async { Bomb(true) }));
     // Future dropped by an abort while it is pending.
     let bomb = Bomb(true);
@@ -134,7 +134,7 @@ fn abort_drops_a_waiting_task_and_its_joiner_learns_it() {
 }
 
 /// Failure: a task's waker is known to its registry from its first wait on, so an abort that came
-/// before that and was not looked for again left the task waiting for ever.
+/// before that and was not checked for again left the task waiting for ever.
 #[test]
 fn abort_in_the_first_poll_ends_a_task_that_then_waits() {
     let runtime = runtime(1);
@@ -228,7 +228,7 @@ fn a_wake_from_a_dying_thread_arrives() {
     let handle = runtime.handle().clone();
     std::thread::spawn(move || {
         LAST.with(|last| *last.borrow_mut() = Some(OnDrop(waker)));
-        // Set after it, so destroyed before it.
+        // Initialized later, so destroyed earlier.
         let _guard = handle.enter();
         drop(handle.clone());
     })
@@ -278,7 +278,7 @@ fn at_the_bound_a_spawn_is_refused_and_says_so() {
     runtime.block_on(first).unwrap();
 }
 
-/// Failure: a task that was refused and detached was gone without a trace.
+/// Failure: a task that was refused and detached vanished without a count or a log line.
 #[test]
 fn a_refused_task_that_is_detached_is_counted_and_logged() {
     let log = Arc::new(Log::default());
@@ -288,13 +288,13 @@ fn a_refused_task_that_is_detached_is_counted_and_logged() {
     let first = runtime.spawn(released);
     let refused = TaskBuilder::new().name("joined").spawn_on(runtime.handle(), async {});
     assert!(runtime.block_on(refused).unwrap_err().is_refused());
-    assert_eq!(log.lines.lock().unwrap().len(), 0, "its error was told");
+    assert_eq!(log.lines.lock().unwrap().len(), 0, "its error was returned");
     for _ in 0..100 {
         drop(TaskBuilder::new().name("lost").spawn_on(runtime.handle(), async {}));
     }
     assert_eq!(runtime.handle().metrics().tasks_refused, 101);
     let lines = std::mem::take(&mut *log.lines.lock().unwrap());
-    // At each doubling of their number.
+    // One line at each doubling of the number.
     assert_eq!(lines.len(), 7, "{lines:?}");
     for part in ["lost", "tests/tasks.rs", "bound of 1", "count=64"] {
         assert!(lines[6].contains(part), "{part} is missing in {}", lines[6]);
@@ -343,15 +343,15 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// Tasks spawned from outside are kept in several places, which share the bound.
+/// Tasks spawned from outside are in several registries, which share the bound.
 #[test]
-fn bound_from_outside_is_reached_exactly_whoever_of_them_lives_on() {
+fn bound_from_outside_is_reached_exactly_whichever_tasks_live_on() {
     let runtime = Builder::new().workers(1).max_tasks(20).start(Idle::new()).unwrap();
     let mut living = Vec::new();
     while living.len() < 20 {
         let (release, released) = oneshot();
         living.push((release, runtime.spawn(released)));
-        // Every other one ends, so those that live on are not spread evenly by taking turns.
+        // Every second task ends, so the live ones are not spread evenly over the registries.
         if living.len() < 20 {
             runtime.block_on(runtime.spawn(async {})).unwrap();
         }
@@ -369,7 +369,7 @@ fn bound_from_outside_is_reached_exactly_whoever_of_them_lives_on() {
 
 /// tokio 4941, 5712: two tasks that wake each other for ever hold the next slot.
 #[test]
-fn a_conversation_in_the_next_slot_does_not_starve_the_deque() {
+fn two_tasks_that_share_the_next_slot_do_not_starve_the_deque() {
     let runtime = runtime(1);
     let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (talk, count) = (Arc::clone(&stop), Arc::clone(&rounds));
@@ -382,7 +382,7 @@ fn a_conversation_in_the_next_slot_does_not_starve_the_deque() {
             }
         });
         for _ in 0..100 {
-            // To the end of the deque, which no look at the injector takes from.
+            // To the end of the deque, from which a look at the injector takes nothing.
             yield_now().await;
             rounds.store(0, Ordering::SeqCst);
         }
@@ -428,7 +428,7 @@ fn the_budget_makes_an_always_ready_task_yield() {
             for _ in 0..1_000 {
                 poll_fn(heist_scheduler::coop::poll_proceed).await;
             }
-            // Nothing but the budget made room for the other task.
+            // Only the budget let the other task run.
             assert!(other_ran.load(Ordering::SeqCst));
             done.store(true, Ordering::SeqCst);
             other.await.unwrap();
@@ -441,8 +441,8 @@ fn the_budget_makes_an_always_ready_task_yield() {
     assert!(yields >= 100 || cfg!(not(feature = "metrics")), "{yields}");
 }
 
-/// Failures (tokio 4782, 2345): waits that are over already took as many rounds in one poll as there
-/// were.
+/// Failures (tokio 4782, 2345): waits that are over already took as many rounds in one poll as there were
+/// waits.
 #[test]
 fn each_wait_that_is_ready_at_once_spends_the_budget() {
     const BUDGET: usize = 16;
@@ -531,7 +531,7 @@ fn a_task_may_wait_for_more_than_its_budget() {
         if tasks.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
     }));
     is_waiting.recv_timeout(HANG).unwrap();
-    // The last one alone: it is found although 99 others before it are pending.
+    // Only the last one is ready: it is found although 99 others before it are pending.
     let mut releases = releases.into_iter().rev();
     releases.next().unwrap()();
     is_waiting.recv_timeout(HANG).unwrap();
@@ -604,7 +604,7 @@ fn the_current_poll_names_its_task_and_where_it_was_spawned() {
 }
 
 #[test]
-fn with_every_worker_stuck_a_foreign_thread_still_sees_in_what() {
+fn with_every_worker_stuck_a_foreign_thread_still_sees_the_tasks() {
     let runtime = runtime(2);
     let (inside, entered) = mpsc::channel();
     let gate = Arc::new(Barrier::new(3));
