@@ -12,7 +12,7 @@
 //! 4. The task waits for something that keeps its waker: a timer ([`time`]), another task, or a
 //!    source of events behind [`Park`]. Whoever calls the waker schedules the task again: step 2.
 //! 5. A worker that finds nothing announces that it sleeps, looks everywhere once more, and waits:
-//!    on a lane of the [`Park`], from which events come as batches of wakers, or parked.
+//!    on a shard of the [`Park`], from which events come as batches of wakers, or parked.
 //! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll, and says when what
 //!    arrives waits too long (`overload`).
 //!

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::sync::{Condvar, Mutex};
 
-/// What one look into a lane brought, besides the wakers.
+/// What one look into a shard brought, besides the wakers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Harvest {
     /// Events taken, stale and spurious ones included; wakes and closes are not events.
@@ -25,12 +25,12 @@ pub struct Harvest {
 
 /// Where workers wait for events from outside: the scheduler's whole view of what brings them.
 ///
-/// There are one or more *lanes*. Each lane is a place where events arrive and where workers that
+/// There are one or more *shards*. Each shard is a place where events arrive and where workers that
 /// have nothing to run may wait for them. What an implementation must do:
 ///
 /// 1. An event is handed to exactly one caller of [`Park::poll`] or [`Park::listen`], as the wakers
 ///    of the tasks that waited for it.
-/// 2. [`Park::wake`] makes one caller of `listen` on that lane return with `woken` set: one that is
+/// 2. [`Park::wake`] makes one caller of `listen` on that shard return with `woken` set: one that is
 ///    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while nobody takes
 ///    them; one is never lost. It should come after the events that were there before it: how long
 ///    it takes is how long events wait.
@@ -41,17 +41,17 @@ pub struct Harvest {
 ///
 /// The seam costs one indirect call a batch, beside the system call that the batch costs.
 pub trait Park: Any + Send + Sync {
-    /// How many lanes there are; at least one, and the same for ever.
-    fn lanes(&self) -> usize;
+    /// How many shards there are; at least one, and the same for ever.
+    fn shards(&self) -> usize;
 
-    /// How many workers may wait on one lane at once; at least one.
-    fn places(&self) -> usize;
+    /// How many workers may wait on one shard at once; at least one.
+    fn max_waiters(&self) -> usize;
 
     /// Takes up to `bound` ready events without waiting.
     ///
     /// # Errors
     /// What the system says; the worker logs it, counts it and goes on.
-    fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest>;
+    fn poll(&self, shard: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest>;
 
     /// Waits until there is an event, a wake, a close, or `timeout` has passed (rounded up, never
     /// down), and takes up to `bound` events. May return early with nothing.
@@ -60,17 +60,17 @@ pub trait Park: Any + Send + Sync {
     /// What the system says; the worker logs it, counts it and goes on.
     fn listen(
         &self,
-        lane: usize,
+        shard: usize,
         bound: usize,
         timeout: Option<Duration>,
         out: &mut Vec<Waker>,
     ) -> io::Result<Harvest>;
 
-    /// Makes one waiting worker of `lane`, or the next to come, return with `woken` set.
-    fn wake(&self, lane: usize);
+    /// Makes one waiting worker of `shard`, or the next to come, return with `woken` set.
+    fn wake(&self, shard: usize);
 
-    /// Whether `lane` has something to take.
-    fn ready(&self, lane: usize) -> bool;
+    /// Whether `shard` has something to take.
+    fn ready(&self, shard: usize) -> bool;
 
     /// Wakes everybody for ever; returns the wakers of all tasks that still waited.
     fn close(&self) -> Vec<Waker>;
@@ -96,7 +96,7 @@ struct IdleState {
 }
 
 impl Idle {
-    /// One lane that only ever carries wakes.
+    /// One shard that only ever carries wakes.
     #[must_use]
     #[allow(clippy::new_ret_no_self)]
     pub fn new() -> Arc<dyn Park> {
@@ -115,21 +115,21 @@ impl IdleState {
 }
 
 impl Park for Idle {
-    fn lanes(&self) -> usize {
+    fn shards(&self) -> usize {
         1
     }
 
-    fn places(&self) -> usize {
+    fn max_waiters(&self) -> usize {
         usize::MAX
     }
 
-    fn poll(&self, _lane: usize, _bound: usize, _out: &mut Vec<Waker>) -> io::Result<Harvest> {
+    fn poll(&self, _shard: usize, _bound: usize, _out: &mut Vec<Waker>) -> io::Result<Harvest> {
         Ok(self.state.lock().take())
     }
 
     fn listen(
         &self,
-        _lane: usize,
+        _shard: usize,
         _bound: usize,
         timeout: Option<Duration>,
         _out: &mut Vec<Waker>,
@@ -146,12 +146,12 @@ impl Park for Idle {
         Ok(state.take())
     }
 
-    fn wake(&self, _lane: usize) {
+    fn wake(&self, _shard: usize) {
         self.state.lock().woken = true;
         self.changed.notify_one();
     }
 
-    fn ready(&self, _lane: usize) -> bool {
+    fn ready(&self, _shard: usize) -> bool {
         let state = self.state.lock();
         state.woken || state.closed
     }

@@ -61,18 +61,18 @@ fn a_worker_that_waits_for_each_task_polls_the_only_shard_by_waiting_alone() {
     let (runtime, _hand) = runtime(Idle::new());
     for round in 1..=200 {
         let asleep = settled(&runtime, |metrics| metrics.workers[0].listens >= round);
-        assert_eq!(asleep.workers[0].lane_polls, 0, "round {round}");
+        assert_eq!(asleep.workers[0].shard_polls, 0, "round {round}");
         runtime.block_on(runtime.spawn(async {})).unwrap();
     }
 }
 
 #[test]
 fn an_events_wait_is_counted_apart_and_from_its_harvest() {
-    let lane = Lane::new();
-    let (runtime, hand) = runtime(Arc::clone(&lane) as _);
+    let shard = Shard::new();
+    let (runtime, hand) = runtime(Arc::clone(&shard) as _);
     let tasks: Vec<_> = (0..2)
         .map(|_| {
-            let (mut waiter, hand) = (Box::pin(lane.event()), hand.clone());
+            let (mut waiter, hand) = (Box::pin(shard.event()), hand.clone());
             runtime.spawn(poll_fn(move |cx| {
                 let poll = waiter.as_mut().poll(cx);
                 if poll.is_ready() {
@@ -82,7 +82,7 @@ fn an_events_wait_is_counted_apart_and_from_its_harvest() {
             }))
         })
         .collect();
-    lane.bring_when(2);
+    shard.bring_when(2);
     runtime.block_on(async {
         for task in tasks {
             task.await.unwrap();
@@ -191,8 +191,8 @@ fn a_wake_by_the_monitor_is_a_rescue() {
     }
 }
 
-/// A lane that brings the events of a batch at once, when enough tasks wait for one.
-struct Lane {
+/// A shard that brings the events of a batch at once, when enough tasks wait for one.
+struct Shard {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -205,20 +205,20 @@ struct State {
     closed: bool,
 }
 
-impl Lane {
-    fn new() -> Arc<Lane> {
-        Arc::new(Lane { state: Mutex::default(), changed: Condvar::new() })
+impl Shard {
+    fn new() -> Arc<Shard> {
+        Arc::new(Shard { state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Ends at the second poll, when the event came.
     fn event(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        let (lane, mut asked) = (Arc::clone(self), false);
+        let (shard, mut asked) = (Arc::clone(self), false);
         poll_fn(move |cx| {
             if std::mem::replace(&mut asked, true) {
                 return Poll::Ready(());
             }
-            lane.state.lock().unwrap().waiting.push_back(cx.waker().clone());
-            lane.changed.notify_all();
+            shard.state.lock().unwrap().waiting.push_back(cx.waker().clone());
+            shard.changed.notify_all();
             Poll::Pending
         })
     }
@@ -244,12 +244,12 @@ impl State {
     }
 }
 
-impl Park for Lane {
-    fn lanes(&self) -> usize {
+impl Park for Shard {
+    fn shards(&self) -> usize {
         1
     }
 
-    fn places(&self) -> usize {
+    fn max_waiters(&self) -> usize {
         usize::MAX
     }
 

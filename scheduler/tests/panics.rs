@@ -245,38 +245,38 @@ impl Panics {
 }
 
 impl Park for Panics {
-    fn lanes(&self) -> usize {
-        self.inner.lanes()
+    fn shards(&self) -> usize {
+        self.inner.shards()
     }
 
-    fn places(&self) -> usize {
-        self.inner.places()
+    fn max_waiters(&self) -> usize {
+        self.inner.max_waiters()
     }
 
-    fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
-        self.inner.poll(lane, bound, out)
+    fn poll(&self, shard: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
+        self.inner.poll(shard, bound, out)
     }
 
     fn listen(
         &self,
-        lane: usize,
+        shard: usize,
         bound: usize,
         timeout: Option<Duration>,
         out: &mut Vec<Waker>,
     ) -> io::Result<Harvest> {
-        let harvest = self.inner.listen(lane, bound, timeout, out);
+        let harvest = self.inner.listen(shard, bound, timeout, out);
         Panics::obey(&self.in_listen);
         harvest
     }
 
-    fn wake(&self, lane: usize) {
+    fn wake(&self, shard: usize) {
         Panics::obey(&self.in_wake);
-        self.inner.wake(lane);
+        self.inner.wake(shard);
     }
 
-    fn ready(&self, lane: usize) -> bool {
+    fn ready(&self, shard: usize) -> bool {
         Panics::obey(&self.in_ready);
-        self.inner.ready(lane)
+        self.inner.ready(shard)
     }
 
     fn close(&self) -> Vec<Waker> {

@@ -86,10 +86,10 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
     }),
     counter("heist_event_waits_total", "Looks into the event queue, by kind.", |r, s| {
         s.each(&[("kind", "blocking")], r.sum(|w| w.listens));
-        s.each(&[("kind", "polling")], r.sum(|w| w.lane_polls));
+        s.each(&[("kind", "polling")], r.sum(|w| w.shard_polls));
     }),
     counter("heist_event_wait_errors_total", "Looks into the event queue that failed.", |r, s| {
-        s.one(r.sum(|w| w.lane_errors));
+        s.one(r.sum(|w| w.shard_errors));
     }),
     counter("heist_events_total", EVENTS, |r, s| {
         let [all, stale, spurious] =

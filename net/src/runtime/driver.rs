@@ -117,38 +117,38 @@ impl From<NoDriver> for io::Error {
 }
 
 impl Park for Driver {
-    fn lanes(&self) -> usize {
+    fn shards(&self) -> usize {
         self.queue.shards()
     }
 
-    fn places(&self) -> usize {
+    fn max_waiters(&self) -> usize {
         self.queue.max_waiters()
     }
 
-    fn poll(&self, lane: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
-        self.queue.poll(lane, bound, out).map(harvest)
+    fn poll(&self, shard: usize, bound: usize, out: &mut Vec<Waker>) -> io::Result<Harvest> {
+        self.queue.poll(shard, bound, out).map(harvest)
     }
 
     fn listen(
         &self,
-        lane: usize,
+        shard: usize,
         bound: usize,
         timeout: Option<Duration>,
         out: &mut Vec<Waker>,
     ) -> io::Result<Harvest> {
-        self.queue.wait(lane, bound, timeout, out).map(harvest)
+        self.queue.wait(shard, bound, timeout, out).map(harvest)
     }
 
-    fn wake(&self, lane: usize) {
-        if let Err(error) = self.queue.wake(lane) {
+    fn wake(&self, shard: usize) {
+        if let Err(error) = self.queue.wake(shard) {
             // The wake goes through a descriptor of the queue's own, which is open as long as the
             // queue. An error here is a broken process, and there is nobody to return it to.
-            tracing::error!(lane, %error, "the event queue could not be woken");
+            tracing::error!(shard, %error, "the event queue could not be woken");
         }
     }
 
-    fn ready(&self, lane: usize) -> bool {
-        self.queue.ready(lane)
+    fn ready(&self, shard: usize) -> bool {
+        self.queue.ready(shard)
     }
 
     fn close(&self) -> Vec<Waker> {

@@ -19,7 +19,7 @@ use crate::clock::Instant;
 use crate::context::{self, RuntimeContext};
 use crate::metrics::Histogram;
 use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry, Withdraw};
-use crate::threads::tracker::Exits;
+use crate::threads::tracker::ThreadTracker;
 use pool::Pool;
 pub(crate) use pool::{Bounds, Load};
 
@@ -43,11 +43,11 @@ impl Blocking {
         work: Bounds,
         lookups: Bounds,
         thread_name: &str,
-        exits: &Arc<Exits>,
+        threads: &Arc<ThreadTracker>,
     ) -> Arc<Self> {
         let pool = |bounds, kind| {
             let thread_name = format!("{thread_name}-{kind}");
-            Pool::new(Arc::clone(runtime), bounds, thread_name, Arc::clone(exits))
+            Pool::new(Arc::clone(runtime), bounds, thread_name, Arc::clone(threads))
         };
         let (work, lookups) = (pool(work, "blocking"), pool(lookups, "lookup"));
         Arc::new(Blocking { work, lookups, runtime: Arc::clone(runtime) })

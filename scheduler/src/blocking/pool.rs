@@ -18,13 +18,13 @@ use crate::metrics::{Histogram, Scale};
 use crate::panics::{self, Place};
 use crate::task::{Refusal, Task, WakeStamp};
 use crate::threads;
-use crate::threads::tracker::{Exits, Presence};
+use crate::threads::tracker::{ThreadGuard, ThreadTracker};
 
 pub(super) struct Pool {
     runtime: Arc<RuntimeContext>,
     bounds: Bounds,
     thread_name: String,
-    exits: Arc<Exits>,
+    threads: Arc<ThreadTracker>,
     /// Holding this = the right to queue and take tasks, and to count threads.
     state: Mutex<State>,
     /// From queueing to the start. Written under the lock of `state`.
@@ -65,7 +65,7 @@ pub(crate) struct Load {
 #[must_use = "the thread is counted already"]
 struct NewThread {
     number: u64,
-    presence: Presence,
+    guard: ThreadGuard,
 }
 
 impl Pool {
@@ -73,7 +73,7 @@ impl Pool {
         runtime: Arc<RuntimeContext>,
         bounds: Bounds,
         thread_name: String,
-        exits: Arc<Exits>,
+        threads: Arc<ThreadTracker>,
     ) -> Arc<Self> {
         let state =
             State { line: Line::new(), idle: 0, threads: 0, started: 0, refused: 0, closed: false };
@@ -81,7 +81,7 @@ impl Pool {
             runtime,
             bounds,
             thread_name,
-            exits,
+            threads,
             state: Mutex::new(state),
             wait: Histogram::new(Scale::Time),
             changed: Condvar::new(),
@@ -128,7 +128,7 @@ impl Pool {
         // Each idle thread is awaited by one of those that wait before.
         let idle_for_it = state.idle > waiting;
         let starts = !idle_for_it && state.threads < self.bounds.threads;
-        let new = starts.then(|| state.count_thread(&self.exits));
+        let new = starts.then(|| state.count_thread(&self.threads));
         drop(state);
         if idle_for_it {
             self.changed.notify_one();
@@ -137,18 +137,18 @@ impl Pool {
     }
 
     fn start(self: &Arc<Self>, new: NewThread) -> io::Result<()> {
-        let NewThread { number, mut presence } = new;
+        let NewThread { number, mut guard } = new;
         // There is one: the caller, which queues work, has a handle.
         let (pool, runtime) = (Arc::clone(self), self.runtime.upgrade());
         let name = format!("{}-{number}", self.thread_name);
         let thread = threads::spawn(name, move || {
-            presence.begin();
+            guard.begin();
             let scope = runtime.map(|runtime| context::enter(Context::Entered(runtime)));
             pool.work();
             drop(scope);
-            drop(presence);
+            drop(guard);
         })?;
-        self.exits.keep(thread);
+        self.threads.keep(thread);
         Ok(())
     }
 
@@ -246,12 +246,12 @@ impl Pool {
 }
 
 impl State {
-    fn count_thread(&mut self, exits: &Arc<Exits>) -> NewThread {
+    fn count_thread(&mut self, threads: &Arc<ThreadTracker>) -> NewThread {
         let number = self.started;
         self.threads += 1;
         self.started += 1;
         // Under the lock: a shutdown that closes the pool later waits for this thread.
-        NewThread { number, presence: exits.enter() }
+        NewThread { number, guard: threads.enter() }
     }
 
     fn take_all(&mut self) -> Vec<Task> {

@@ -10,7 +10,7 @@ use crate::park::Harvest;
 pub(crate) struct Counters {
     pub(crate) listens: Counter,
     pub(crate) parks: Counter,
-    pub(crate) lane_polls: Counter,
+    pub(crate) shard_polls: Counter,
     pub(crate) events: Counter,
     pub(crate) stale_events: Counter,
     pub(crate) spurious_events: Counter,
@@ -22,7 +22,7 @@ pub(crate) struct Counters {
     /// Shared with the worker's `PollContext`, which counts them.
     pub(crate) budget_yields: Arc<Counter>,
     pub(crate) timers_fired: Counter,
-    pub(crate) lane_errors: Counter,
+    pub(crate) shard_errors: Counter,
     pub(crate) long_polls: Counter,
     pub(crate) preempted_polls: Counter,
     pub(crate) recoveries: Counter,

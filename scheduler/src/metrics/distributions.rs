@@ -15,9 +15,9 @@ pub(crate) struct Distributions {
     pub(crate) event_wait: Histogram,
     /// From the wake to the run, of all others: a run is recorded in one of the two.
     pub(crate) other_wait: Histogram,
-    /// Events that one look into a lane brought, where it brought any.
+    /// Events that one look into a shard brought, where it brought any.
     pub(crate) harvest: Histogram,
-    /// How long a probe waited in its lane until this worker heard it.
+    /// How long a probe waited in its shard until this worker heard it.
     pub(crate) probe: Histogram,
 }
 

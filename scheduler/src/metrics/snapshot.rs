@@ -15,7 +15,7 @@ use super::Snapshot;
 pub struct Metrics {
     /// Each worker's own figures.
     pub workers: Vec<WorkerMetrics>,
-    /// Workers that wait on a lane now.
+    /// Workers that wait on a shard now.
     pub listening: usize,
     /// Workers that are parked now.
     pub parked: usize,
@@ -72,11 +72,11 @@ pub struct Metrics {
     /// The same for tasks that an event woke, from the harvest on. What the event waited in the
     /// kernel before is not in it.
     pub event_to_run: Snapshot,
-    /// How long a probe waited behind the events of its lane. One is sent every 10 ms or so while
+    /// How long a probe waited behind the events of its shard. One is sent every 10 ms or so while
     /// every worker is busy, so this is what events wait in the kernel when that is long. With a
     /// [`Park`](crate::Park) that hands wakes out before events it is less than they wait.
     pub event_queue_delay: Snapshot,
-    /// How many events came with one look into a lane, where any came.
+    /// How many events came with one look into a shard, where any came.
     pub harvest_size: Snapshot,
     /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
     pub timer_lateness: Snapshot,
@@ -94,12 +94,12 @@ pub struct WorkerMetrics {
     pub polls: u64,
     /// Time spent in polls.
     pub busy: Duration,
-    /// Times it waited on a lane.
+    /// Times it waited on a shard.
     pub listens: u64,
     /// Times it was parked.
     pub parks: u64,
-    /// Looks into a lane without waiting.
-    pub lane_polls: u64,
+    /// Looks into a shard without waiting.
+    pub shard_polls: u64,
     /// Events taken, stale and spurious ones included.
     pub events: u64,
     /// Events whose source was gone.
@@ -121,7 +121,7 @@ pub struct WorkerMetrics {
     /// Timers fired.
     pub timers_fired: u64,
     /// Waits for events that failed.
-    pub lane_errors: u64,
+    pub shard_errors: u64,
     /// Polls longer than half a millisecond at times when such polls are found to hold up their
     /// workers: they block or compute. Asking the system about each would cost too much, so this
     /// counts all polls of the second after the monitor has found one.

@@ -148,18 +148,18 @@ mod tests {
 
     #[test]
     fn monitor_looks_while_a_worker_runs_and_dozes_when_it_sleeps() {
-        let core = Arc::new(of_one_worker(Clock::system()));
+        let shared = Arc::new(of_one_worker(Clock::system()));
         let codel = CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL);
-        let mut monitor = Monitor::new(Arc::clone(&core), codel);
-        let mut look = || monitor.look(core.clock.now());
+        let mut monitor = Monitor::new(Arc::clone(&shared), codel);
+        let mut look = || monitor.look(shared.clock.now());
         for _ in 0..2 {
             assert!(matches!(look(), Next::LookAgainIn(_)), "its worker runs");
-            let bed = core.sleep.announce(0, 1);
+            let park_kind = shared.sleep.announce(0, 1);
             assert_eq!(look(), Next::Doze);
-            assert!(!core.sleep.leave(0, bed));
+            assert!(!shared.sleep.leave(0, park_kind));
         }
-        let _bed = core.sleep.announce(0, 1);
-        core.watch.begin_long_poll_mode(core.clock.now());
+        let _bed = shared.sleep.announce(0, 1);
+        shared.monitor.begin_long_poll_mode(shared.clock.now());
         for _ in 1..LOOKS_AT_REST {
             assert_eq!(look(), Next::LookAgainIn(PERIOD_MIN), "there may be more of them");
         }

@@ -22,7 +22,7 @@ use crate::wake::estimate::WORTH_A_WAKE;
 pub(crate) struct LocalQueue {
     deque: Deque<Task>,
     /// Tasks taken from the next slot since one was taken from elsewhere.
-    row: Cell<u32>,
+    lifo_streak: Cell<u32>,
     /// The value of `next_since` that was stored last.
     since: Cell<u64>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn queue() -> (LocalQueue, SharedQueue) {
     let deque = Deque::new_fifo();
     let stealer = deque.stealer();
     (
-        LocalQueue { deque, row: Cell::new(0), since: Cell::new(0) },
+        LocalQueue { deque, lifo_streak: Cell::new(0), since: Cell::new(0) },
         SharedQueue {
             stealer,
             next: AtomicCell::new(None),
@@ -84,8 +84,8 @@ impl LocalQueue {
         }
         shared.next_since.store(0, Ordering::Relaxed);
         let task = shared.next.take()?;
-        if self.row.get() < NEXT_IN_A_ROW {
-            self.row.set(self.row.get() + 1);
+        if self.lifo_streak.get() < LIFO_STREAK_MAX {
+            self.lifo_streak.set(self.lifo_streak.get() + 1);
             return Some(task);
         }
         if self.deque.is_empty() {
@@ -98,7 +98,7 @@ impl LocalQueue {
 
     /// The oldest task of the deque.
     pub(crate) fn pop(&self, shared: &SharedQueue) -> Option<Task> {
-        self.row.set(0);
+        self.lifo_streak.set(0);
         let task = self.deque.pop()?;
         shared.nothing_before(task.metadata().woken().at());
         Some(task)
@@ -212,5 +212,5 @@ pub(super) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<
     }
 }
 
-/// Tasks taken from the next slot in a row, at most, while others wait in the deque.
-pub(crate) const NEXT_IN_A_ROW: u32 = 3;
+/// Tasks taken from the next slot in a lifo_streak, at most, while others wait in the deque.
+pub(crate) const LIFO_STREAK_MAX: u32 = 3;

@@ -15,10 +15,10 @@ use crate::queue::{self, LocalQueue};
 use crate::runtime::{Handle, Parts, Runtime};
 use crate::task::TaskRegistry;
 use crate::threads;
-use crate::threads::tracker::Exits;
+use crate::threads::tracker::ThreadTracker;
 use crate::wake::MAX_WORKERS;
 use crate::wheel::TimerQueue;
-use crate::worker::shared::Core;
+use crate::worker::shared::Shared;
 use crate::worker::{Worker, WorkerParts};
 
 /// Settings of a [`Runtime`].
@@ -208,9 +208,9 @@ impl Builder {
     pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
         self.check(&*park)?;
         let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
-        let watch = MonitorShared::new().map_err(StartError::Timer)?;
-        let core = self.core(park, shared_queues, watch);
-        let runtime = Runtime::new(self.handle(&core));
+        let monitor = MonitorShared::new().map_err(StartError::Timer)?;
+        let shared = self.shared(park, shared_queues, monitor);
+        let runtime = Runtime::new(self.handle(&shared));
         // From here on an early return drops the runtime, which ends what was started.
         self.start_threads(runtime.handle(), local_queues)?;
         Ok(runtime)
@@ -221,8 +221,8 @@ impl Builder {
             value if (min..=max).contains(&value) => Ok(()),
             value => Err(StartError::OutOfBounds { setting, value, min, max }),
         };
-        // Every lane needs a listener while nothing runs.
-        bounded("workers", self.workers, park.lanes(), MAX_WORKERS)?;
+        // Every shard needs a listener while nothing runs.
+        bounded("workers", self.workers, park.shards(), MAX_WORKERS)?;
         bounded("budget", self.budget as usize, 1, u32::MAX as usize)?;
         bounded("max_tasks", self.max_tasks, 1, u32::MAX as usize)?;
         bounded("blocking_threads", self.blocking.threads, 1, MAX_WORKERS)?;
@@ -231,40 +231,40 @@ impl Builder {
         bounded("lookup_queue", self.lookups.queued, 1, u32::MAX as usize)
     }
 
-    fn core(
+    fn shared(
         &self,
         park: Arc<dyn Park>,
         queues: Vec<queue::SharedQueue>,
-        watch: MonitorShared,
-    ) -> Arc<Core> {
-        Arc::new_cyclic(|core: &Weak<Core>| {
-            let core = Weak::clone(core);
+        monitor: MonitorShared,
+    ) -> Arc<Shared> {
+        Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let shared = Weak::clone(shared);
             let alarm = Box::new(move |deadline| {
-                if let Some(core) = core.upgrade() {
-                    core.shared_timer_armed(deadline);
+                if let Some(shared) = shared.upgrade() {
+                    shared.shared_timer_armed(deadline);
                 }
             });
             let shared_timers = Arc::new(TimerQueue::new(Some(alarm)));
             let runtime = Arc::new(RuntimeContext::new(self.clock.clone(), shared_timers));
-            Core::new(park, runtime, queues, self.budget, watch)
+            Shared::new(park, runtime, queues, self.budget, monitor)
         })
     }
 
-    fn handle(&self, core: &Arc<Core>) -> Handle {
-        let exits = Arc::new(Exits::default());
-        let (core, context) = (Arc::clone(core), Arc::clone(&core.runtime));
+    fn handle(&self, shared: &Arc<Shared>) -> Handle {
+        let threads = Arc::new(ThreadTracker::default());
+        let (shared, context) = (Arc::clone(shared), Arc::clone(&shared.context));
         let blocking =
-            Blocking::new(&context, self.blocking, self.lookups, &self.thread_name, &exits);
+            Blocking::new(&context, self.blocking, self.lookups, &self.thread_name, &threads);
         // One a worker; some for all other threads, which share a bound; then the blocking pool's.
         let foreign = FOREIGN_REGISTRIES.min(self.max_tasks);
         let shares = (0..foreign).map(|registry| (self.max_tasks + registry) / foreign);
         let registries: Box<[_]> = std::iter::repeat_n(self.max_tasks, self.workers)
             .chain(shares)
             .enumerate()
-            .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(&core) as _))
+            .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(&shared) as _))
             .collect();
         let blocking_registry = blocking.registry(registries.len() as u32);
-        Handle::new(Parts { context, core, registries, blocking, blocking_registry, exits })
+        Handle::new(Parts { context, shared, registries, blocking, blocking_registry, threads })
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
@@ -273,7 +273,7 @@ impl Builder {
             let (hooks, outcomes) = (self.hooks.clone(), outcomes.clone());
             let runtime = handle.to_ref();
             let parts = WorkerParts {
-                core: Arc::clone(handle.core()),
+                shared: Arc::clone(handle.shared()),
                 registry: Arc::clone(handle.worker_registry(index)),
                 index,
                 queue,
@@ -296,7 +296,7 @@ impl Builder {
                 hooks.run_stop();
             })?;
         }
-        let monitor = Monitor::new(Arc::clone(handle.core()), self.overload);
+        let monitor = Monitor::new(Arc::clone(handle.shared()), self.overload);
         handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())?;
         // Ends when each thread has dropped its sender.
         drop(outcomes);
@@ -328,14 +328,14 @@ impl Handle {
         name: String,
         body: impl FnOnce() + Send + 'static,
     ) -> Result<(), StartError> {
-        let exits = self.exits();
-        let mut presence = exits.enter();
+        let threads = self.threads();
+        let mut guard = threads.enter();
         let thread = threads::spawn(name.clone(), move || {
-            presence.begin();
+            guard.begin();
             body();
-            drop(presence);
+            drop(guard);
         });
-        exits.keep(thread.map_err(|source| StartError::Thread { name, source })?);
+        threads.keep(thread.map_err(|source| StartError::Thread { name, source })?);
         Ok(())
     }
 }

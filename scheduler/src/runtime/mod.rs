@@ -22,12 +22,12 @@ use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
-use crate::threads::tracker::{BlockedThreads, Exits};
+use crate::threads::tracker::{BlockedThreads, ThreadTracker};
 use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
 use crate::worker::current;
 use crate::worker::schedule::schedule;
-use crate::worker::shared::Core;
+use crate::worker::shared::Shared;
 
 /// A running scheduler with its threads; made by [`Builder`](crate::Builder).
 ///
@@ -45,11 +45,11 @@ pub struct Runtime {
 /// What a runtime is made of.
 pub(crate) struct Parts {
     pub(crate) context: Arc<RuntimeContext>,
-    pub(crate) core: Arc<Core>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) registries: Box<[Arc<TaskRegistry>]>,
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_registry: Arc<TaskRegistry>,
-    pub(crate) exits: Arc<Exits>,
+    pub(crate) threads: Arc<ThreadTracker>,
 }
 
 /// A reference to a runtime, to spawn onto it and to look into it. Cheap to clone; it does not keep
@@ -59,14 +59,14 @@ pub struct Handle(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) context: Arc<RuntimeContext>,
-    pub(crate) core: Arc<Core>,
+    pub(crate) shared: Arc<Shared>,
     /// One a worker, and the rest for tasks spawned off the workers.
     pub(crate) registries: Box<[Arc<TaskRegistry>]>,
     /// Goes up with each task that is spawned off the workers: whose turn it is among their registries.
     pub(crate) foreign_turn: CachePadded<AtomicUsize>,
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_registry: Arc<TaskRegistry>,
-    pub(crate) exits: Arc<Exits>,
+    pub(crate) threads: Arc<ThreadTracker>,
     /// Threads in `block_on`, which a shutdown wakes.
     blocked: BlockedThreads,
 }
@@ -141,7 +141,7 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        let elsewhere = context::on_worker() && !self.handle.0.exits.is_one_of_them();
+        let elsewhere = context::on_worker() && !self.handle.0.threads.contains_current();
         if elsewhere {
             panics::log(|| {
                 tracing::error!(
@@ -160,15 +160,15 @@ impl Drop for Runtime {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { context, core, registries, blocking, blocking_registry, exits } = parts;
+        let Parts { context, shared, registries, blocking, blocking_registry, threads } = parts;
         let inner = Arc::new(Inner {
             context,
-            core,
+            shared,
             registries,
             foreign_turn: CachePadded::new(AtomicUsize::new(0)),
             blocking,
             blocking_registry,
-            exits,
+            threads,
             blocked: BlockedThreads::default(),
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
@@ -293,7 +293,7 @@ impl Handle {
     /// The source of events this runtime was started with.
     #[must_use]
     pub fn park(&self) -> &Arc<dyn Park> {
-        &self.0.core.park
+        &self.0.shared.park
     }
 
     /// The clock this runtime goes by.
@@ -326,21 +326,21 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        self.0.core.is_overloaded()
+        self.0.shared.is_overloaded()
     }
 
     /// How many worker threads this runtime has.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.0.core.workers.len()
+        self.0.shared.workers.len()
     }
 
-    pub(crate) fn exits(&self) -> &Arc<Exits> {
-        &self.0.exits
+    pub(crate) fn threads(&self) -> &Arc<ThreadTracker> {
+        &self.0.threads
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.0.core
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
     }
 
     pub(crate) fn context(&self) -> &RuntimeContext {
@@ -395,7 +395,7 @@ impl Handle {
     }
 
     fn shutdown(&self, timeout: Duration) -> ShutdownReport {
-        let timeout = if self.0.exits.is_one_of_them() { Duration::ZERO } else { timeout };
+        let timeout = if self.0.threads.contains_current() { Duration::ZERO } else { timeout };
         let started = std::time::Instant::now();
         let left = || timeout.saturating_sub(started.elapsed());
         let _inside = (!context::is_inside(&self.0.context)).then(|| self.scope());
@@ -406,7 +406,7 @@ impl Handle {
         self.end_waits();
         // Before threads are waited for, since a thread may wait for what a task owns.
         self.drop_tasks();
-        let threads_left = self.0.exits.join(left());
+        let threads_left = self.0.threads.join(left());
         // A poll that was under way may have woken others since, or begun to wait.
         self.drop_tasks();
         for registry in self.all_registries() {
@@ -422,14 +422,14 @@ impl Handle {
 
     /// Makes every waiting thread return.
     fn end_waits(&self) {
-        let core = &self.0.core;
-        let mut wakers = panics::contain(Place::Park, || core.park.close()).unwrap_or_default();
-        for worker in &core.workers {
+        let shared = &self.0.shared;
+        let mut wakers = panics::contain(Place::Park, || shared.park.close()).unwrap_or_default();
+        for worker in &shared.workers {
             wakers.extend(worker.timers.close());
         }
-        wakers.extend(core.runtime.shared_timers.close());
-        core.notify_if_idle(Trigger::Shutdown);
-        core.watch.interrupt();
+        wakers.extend(shared.context.shared_timers.close());
+        shared.notify_if_idle(Trigger::Shutdown);
+        shared.monitor.interrupt();
         self.0.blocking.close();
         // These are woken though none of their waits resumes: a worker drops its task, a thread in
         // `block_on` panics, and a task of another runtime learns that the source is closed.
@@ -441,7 +441,7 @@ impl Handle {
     fn drop_tasks(&self) {
         // Each is queued by its wake, and what is queued is dropped.
         self.all_registries().for_each(|registry| registry.wake_all());
-        self.0.core.drop_queued();
+        self.0.shared.drop_queued();
     }
 }
 
@@ -450,7 +450,7 @@ impl Inner {
     /// who spawns would always meet at the lock of a single one the workers that end what was spawned
     /// before.
     fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
-        let registries = &self.registries[self.core.workers.len()..];
+        let registries = &self.registries[self.shared.workers.len()..];
         let turn = self.foreign_turn.fetch_add(1, Ordering::Relaxed);
         let (later, next) = registries.split_at(turn % registries.len());
         for registry in next.iter().chain(later) {

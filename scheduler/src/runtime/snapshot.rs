@@ -6,28 +6,28 @@ use crate::blocking::Kind;
 use crate::clock::Instant;
 use crate::metrics::{CurrentPoll, Histogram, Metrics, Scale, Snapshot, WorkerMetrics};
 use crate::runtime::Inner;
-use crate::worker::shared::Remote;
+use crate::worker::shared::WorkerShared;
 
 impl Metrics {
     pub(super) fn of(inner: &Inner) -> Self {
-        let core = &inner.core;
-        let now = core.clock.now();
-        let idle = core.sleep.idle();
+        let shared = &inner.shared;
+        let now = shared.clock.now();
+        let idle = shared.sleep.idle();
         let blocking = inner.blocking.load(Kind::Work, now);
         let lookups = inner.blocking.load(Kind::Lookup, now);
         let registries = || inner.registries.iter().chain([&inner.blocking_registry]);
         let queues = || {
-            core.workers.iter().map(|worker| &worker.timers).chain([&inner.context.shared_timers])
+            shared.workers.iter().map(|worker| &worker.timers).chain([&inner.context.shared_timers])
         };
-        let each = || core.workers.iter().map(|worker| &worker.distributions);
+        let each = || shared.workers.iter().map(|worker| &worker.distributions);
         Metrics {
-            workers: core.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
+            workers: shared.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
             listening: idle.listening(),
             parked: idle.parked(),
-            injector_depth: core.injector.len(),
-            oldest_runnable: Duration::from_nanos(core.oldest_runnable(now)),
-            rescues: core.watch.rescues.get(),
-            overloaded: core.is_overloaded(),
+            injector_depth: shared.injector.len(),
+            oldest_runnable: Duration::from_nanos(shared.oldest_runnable(now)),
+            rescues: shared.monitor.rescues.get(),
+            overloaded: shared.is_overloaded(),
             tasks_alive: registries().map(|registry| registry.alive()).sum(),
             tasks_spawned: registries().map(|registry| registry.spawned()).sum(),
             task_panics: registries().map(|registry| registry.panics()).sum(),
@@ -65,14 +65,14 @@ fn sum<'a>(scale: Scale, histograms: impl IntoIterator<Item = &'a Histogram>) ->
 }
 
 impl WorkerMetrics {
-    fn of(worker: &Remote, inner: &Inner, now: Instant) -> Self {
+    fn of(worker: &WorkerShared, inner: &Inner, now: Instant) -> Self {
         let counters = &worker.counters;
         WorkerMetrics {
             polls: worker.distributions.polls(),
             busy: worker.distributions.busy(),
             listens: counters.listens.get(),
             parks: counters.parks.get(),
-            lane_polls: counters.lane_polls.get(),
+            shard_polls: counters.shard_polls.get(),
             events: counters.events.get(),
             stale_events: counters.stale_events.get(),
             spurious_events: counters.spurious_events.get(),
@@ -83,7 +83,7 @@ impl WorkerMetrics {
             stolen_tasks: counters.stolen_tasks.get(),
             budget_yields: counters.budget_yields.get(),
             timers_fired: counters.timers_fired.get(),
-            lane_errors: counters.lane_errors.get(),
+            shard_errors: counters.shard_errors.get(),
             long_polls: counters.long_polls.get(),
             preempted_polls: counters.preempted_polls.get(),
             recoveries: counters.recoveries.get(),

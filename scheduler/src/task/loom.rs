@@ -15,7 +15,7 @@ use super::registration::{Admission, Registration};
 use super::spawn_info::SpawnInfo;
 use crate::mutant::{self, Mutant, caught};
 
-/// What runs tasks, in place of `Core`.
+/// What runs tasks, in place of `Shared`.
 struct Pool {
     queue: Mutex<Vec<Arc<Cell>>>,
     pushed: Condvar,
@@ -79,7 +79,7 @@ impl Pool {
         })
     }
 
-    /// `Core::inject`.
+    /// `Shared::inject`.
     fn schedule(&self, cell: Arc<Cell>) {
         self.queue.lock().unwrap().push(cell);
         self.pushed.notify_one();
@@ -89,7 +89,7 @@ impl Pool {
         }
     }
 
-    /// `Core::drop_injected`.
+    /// `Shared::drop_injected`.
     fn drop_queued(&self) {
         loop {
             let cell = self.queue.lock().unwrap().pop();

@@ -11,7 +11,7 @@ use crate::chunks::Chunks;
 use crate::threads::Parker;
 
 #[derive(Default)]
-pub(crate) struct Exits {
+pub(crate) struct ThreadTracker {
     /// Threads that have been entered and not left.
     running: Mutex<usize>,
     left: Condvar,
@@ -20,22 +20,22 @@ pub(crate) struct Exits {
     ids: Mutex<Vec<ThreadId>>,
 }
 
-/// One thread's presence; dropped as the last thing the thread does, or where it could not be
+/// One thread's guard; dropped as the last thing the thread does, or where it could not be
 /// started.
-pub(crate) struct Presence {
-    exits: Arc<Exits>,
+pub(crate) struct ThreadGuard {
+    threads: Arc<ThreadTracker>,
     /// Of the thread, once it has begun.
     id: Option<ThreadId>,
 }
 
-impl Exits {
-    pub(crate) fn enter(self: &Arc<Self>) -> Presence {
+impl ThreadTracker {
+    pub(crate) fn enter(self: &Arc<Self>) -> ThreadGuard {
         *self.running.lock() += 1;
-        Presence { exits: Arc::clone(self), id: None }
+        ThreadGuard { threads: Arc::clone(self), id: None }
     }
 
     /// Whether the current thread is one of them.
-    pub(crate) fn is_one_of_them(&self) -> bool {
+    pub(crate) fn contains_current(&self) -> bool {
         self.ids.lock().contains(&thread::current().id())
     }
 
@@ -113,21 +113,21 @@ impl Drop for BlockedThread<'_> {
     }
 }
 
-impl Presence {
+impl ThreadGuard {
     /// By the thread, as the first thing that it does.
     pub(crate) fn begin(&mut self) {
         let id = thread::current().id();
         self.id = Some(id);
-        self.exits.ids.lock().push(id);
+        self.threads.ids.lock().push(id);
     }
 }
 
-impl Drop for Presence {
+impl Drop for ThreadGuard {
     fn drop(&mut self) {
         if let Some(own) = self.id {
-            self.exits.ids.lock().retain(|id| *id != own);
+            self.threads.ids.lock().retain(|id| *id != own);
         }
-        *self.exits.running.lock() -= 1;
-        self.exits.left.notify_all();
+        *self.threads.running.lock() -= 1;
+        self.threads.left.notify_all();
     }
 }

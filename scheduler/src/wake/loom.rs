@@ -16,7 +16,7 @@ use crate::clock::Instant;
 use crate::monitor::timer::Alarm;
 use crate::mutant::{self, Mutant, caught};
 
-/// What the workers share, in place of `Core`.
+/// What the workers share, in place of `Shared`.
 struct World {
     sleep: Sleep,
     workers: usize,
@@ -82,7 +82,7 @@ impl World {
         self.notify_one(Trigger::ForeignSubmit);
     }
 
-    /// `Core::notify_one`.
+    /// `Shared::notify_one`.
     fn notify_one(&self, trigger: Trigger) {
         fence(Ordering::SeqCst);
         if decide(trigger, self) == Action::None {

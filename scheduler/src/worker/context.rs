@@ -11,22 +11,22 @@ use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry, WakeStamp};
 use crate::wake::policy::{Action, Trigger, decide};
 use crate::wheel::TimerQueue;
-use crate::worker::shared::{Core, Remote};
+use crate::worker::shared::{Shared, WorkerShared};
 
-pub(crate) struct Local {
+pub(crate) struct WorkerContext {
     /// What lower layers reach of this worker.
     pub(crate) poll: Rc<PollContext>,
-    core: Arc<Core>,
-    remote: Arc<CachePadded<Remote>>,
+    shared: Arc<Shared>,
+    own: Arc<CachePadded<WorkerShared>>,
     /// Where the tasks belong that are spawned here.
     registry: Arc<TaskRegistry>,
     pub(crate) queue: LocalQueue,
-    pub(crate) calling: Cell<Calling>,
+    pub(crate) wake_source: Cell<WakeSource>,
 }
 
 /// Whose wakers the worker calls at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Calling {
+pub(crate) enum WakeSource {
     /// What becomes runnable was woken by the running task.
     RunningTask,
     /// A batch of timers fired: their tasks go to the deque, and one decision about waking others
@@ -41,33 +41,33 @@ pub(crate) enum Calling {
 pub(crate) enum Pushed {
     Queued,
     /// It is queued, and what waits in the deque behind the poll under way is worth this action.
-    Wake(Arc<Core>, Action),
+    Wake(Arc<Shared>, Action),
     /// The runtime closes: it is to be dropped.
     Refused(Task),
 }
 
-impl Local {
+impl WorkerContext {
     pub(crate) fn new(
         runtime: RuntimeRef,
-        core: Arc<Core>,
+        shared: Arc<Shared>,
         registry: Arc<TaskRegistry>,
         index: usize,
         queue: LocalQueue,
     ) -> Self {
-        let remote = Arc::clone(&core.workers[index]);
+        let own = Arc::clone(&shared.workers[index]);
         let parts = PollParts {
             index,
-            budget: core.budget,
-            budget_yields: Arc::clone(&remote.counters.budget_yields),
-            timers: Arc::clone(&remote.timers),
+            budget: shared.budget,
+            budget_yields: Arc::clone(&own.counters.budget_yields),
+            timers: Arc::clone(&own.timers),
         };
-        Local {
+        WorkerContext {
             poll: Rc::new(PollContext::new(runtime, parts)),
-            core,
-            remote,
+            shared,
+            own,
             registry,
             queue,
-            calling: Cell::new(Calling::RunningTask),
+            wake_source: Cell::new(WakeSource::RunningTask),
         }
     }
 
@@ -79,16 +79,16 @@ impl Local {
         self.poll.index()
     }
 
-    pub(crate) fn core_address(&self) -> *const () {
-        Arc::as_ptr(&self.core).cast()
+    pub(crate) fn shared_address(&self) -> *const () {
+        Arc::as_ptr(&self.shared).cast()
     }
 
-    pub(crate) fn remote(&self) -> &Remote {
-        &self.remote
+    pub(crate) fn own(&self) -> &WorkerShared {
+        &self.own
     }
 
     pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
-        &self.remote().timers
+        &self.own().timers
     }
 
     /// Before a sleep: no timer that was given up shall wake this worker, or keep its task in memory.
@@ -105,9 +105,10 @@ impl Local {
         if self.poll.is_closing() {
             return Pushed::Refused(task);
         }
-        let calling = self.calling.get();
-        task.metadata().stamp_wake(WakeStamp::new(self.poll.now.get(), calling == Calling::Events));
-        if calling != Calling::RunningTask {
+        let wake_source = self.wake_source.get();
+        task.metadata()
+            .stamp_wake(WakeStamp::new(self.poll.now.get(), wake_source == WakeSource::Events));
+        if wake_source != WakeSource::RunningTask {
             self.queue.push(task);
             return Pushed::Queued;
         }
@@ -115,17 +116,17 @@ impl Local {
             // To the end of the queue: that is what yielding means.
             self.queue.push(task);
         } else {
-            self.queue.push_next(&self.remote().queue, task, self.poll.now.get());
+            self.queue.push_next(&self.own().queue, task, self.poll.now.get());
         }
-        let (queued, estimate) = (self.queue.len(), self.remote().estimate());
-        match decide(Trigger::OwnPush { queued, estimate }, &*self.core) {
+        let (queued, estimate) = (self.queue.len(), self.own().estimate());
+        match decide(Trigger::OwnPush { queued, estimate }, &*self.shared) {
             Action::None => Pushed::Queued,
-            action => Pushed::Wake(Arc::clone(&self.core), action),
+            action => Pushed::Wake(Arc::clone(&self.shared), action),
         }
     }
 
     /// Whether a task waits here: for the owner, which goes to sleep otherwise.
     pub(crate) fn has_work(&self) -> bool {
-        self.queue.len() > 0 || self.remote().queue.next_is_filled()
+        self.queue.len() > 0 || self.own().queue.next_is_filled()
     }
 }

@@ -5,23 +5,23 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use crate::context::{self, Context};
-use crate::worker::context::Local;
+use crate::worker::context::WorkerContext;
 
 thread_local! {
     // Never dropped, so that no look has to ask whether it was: each scope puts back what it replaced.
-    static WORKER: ManuallyDrop<RefCell<Option<Rc<Local>>>> =
+    static WORKER: ManuallyDrop<RefCell<Option<Rc<WorkerContext>>>> =
         const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// The current thread is a worker until this is dropped.
 #[must_use = "the worker is left when this is dropped"]
 pub(crate) struct WorkerScope {
-    outer: Option<Rc<Local>>,
+    outer: Option<Rc<WorkerContext>>,
     _context: context::Scope,
 }
 
 /// Makes the current thread a worker.
-pub(crate) fn enter(local: &Rc<Local>) -> WorkerScope {
+pub(crate) fn enter(local: &Rc<WorkerContext>) -> WorkerScope {
     let _context = context::enter(Context::Worker(Rc::clone(&local.poll)));
     let outer = WORKER.with(|worker| worker.replace(Some(Rc::clone(local))));
     WorkerScope { outer, _context }
@@ -32,7 +32,7 @@ pub(crate) fn enter(local: &Rc<Local>) -> WorkerScope {
 ///
 /// `look` runs no foreign code, which might enter or leave a runtime meanwhile.
 #[inline]
-pub(crate) fn with_worker<R>(look: impl FnOnce(&Local) -> R) -> Option<R> {
+pub(crate) fn with_worker<R>(look: impl FnOnce(&WorkerContext) -> R) -> Option<R> {
     if !context::is_worker() {
         return None;
     }

@@ -6,9 +6,9 @@ use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::wake::policy::{Action, Snapshot, Trigger, decide};
 use crate::wake::{Claim, IdleCounts};
-use crate::worker::shared::Core;
+use crate::worker::shared::Shared;
 
-impl Core {
+impl Shared {
     /// Wakes a worker for work that no awake worker is bound to come to, if `trigger` is worth it.
     /// The caller has made the work visible.
     pub(crate) fn notify_one(&self, trigger: Trigger) {
@@ -69,7 +69,7 @@ impl Core {
 }
 
 /// Live state: each answer is the loads that it takes and no more.
-impl Snapshot for Core {
+impl Snapshot for Shared {
     #[inline]
     fn idle(&self) -> IdleCounts {
         self.sleep.idle()
@@ -100,16 +100,16 @@ impl Snapshot for Core {
     }
 
     fn uncovered_shard_is_ready(&self) -> bool {
-        (0..self.park.lanes())
+        (0..self.park.shards())
             .any(|shard| !self.sleep.shard_is_covered(shard) && self.park.ready(shard))
     }
 
     fn is_in_long_poll_mode(&self, now: Instant) -> bool {
-        self.watch.in_long_poll_mode(now)
+        self.monitor.in_long_poll_mode(now)
     }
 
     fn max_waiters(&self) -> usize {
-        self.park.places()
+        self.park.max_waiters()
     }
 
     fn is_closing(&self) -> bool {
@@ -129,18 +129,18 @@ mod tests {
     /// one more each time the monitor looked: most of it waited in a shard without a listener.
     #[test]
     fn events_without_a_listener_are_worth_a_wake_in_long_poll_mode() {
-        let core = of_workers(Clock::manual().0, 2);
-        let decision = || decide(Trigger::PermitReleased { now: NOW }, &core);
-        let listening = core.sleep.announce(0, 1);
-        let parked = core.sleep.announce(1, 1);
-        core.park.wake(0);
-        assert!(!core.sleep.leave(0, listening));
+        let shared = of_workers(Clock::manual().0, 2);
+        let decision = || decide(Trigger::PermitReleased { now: NOW }, &shared);
+        let listening = shared.sleep.announce(0, 1);
+        let parked = shared.sleep.announce(1, 1);
+        shared.park.wake(0);
+        assert!(!shared.sleep.leave(0, listening));
         assert_eq!(decision(), Action::None, "a busy worker is back within a short poll");
-        core.watch.begin_long_poll_mode(NOW);
+        shared.monitor.begin_long_poll_mode(NOW);
         assert_eq!(decision(), Action::UnparkOne);
-        let listening = core.sleep.announce(0, 1);
+        let listening = shared.sleep.announce(0, 1);
         assert_eq!(decision(), Action::None, "a listener sees them");
-        assert!(!core.sleep.leave(0, listening));
-        assert!(!core.sleep.leave(1, parked));
+        assert!(!shared.sleep.leave(0, listening));
+        assert!(!shared.sleep.leave(1, parked));
     }
 }

@@ -20,14 +20,15 @@ pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
 fn push_here(task: Task, yielded: bool) -> Option<Task> {
     let mut task = Some(task);
     let pushed = current::with_worker(|local| {
-        let owned = |task: &mut Task| task.metadata().registry().is_owned_by(local.core_address());
+        let owned =
+            |task: &mut Task| task.metadata().registry().is_owned_by(local.shared_address());
         task.take_if(owned).map(|task| local.push(task, yielded))
     });
     // Foreign code, so not under the borrow.
     match pushed.flatten() {
         Some(Pushed::Refused(task)) => drop(task),
-        Some(Pushed::Wake(core, action)) => {
-            core.carry_out(action);
+        Some(Pushed::Wake(shared, action)) => {
+            shared.carry_out(action);
         }
         Some(Pushed::Queued) | None => {}
     }

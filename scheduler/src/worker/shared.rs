@@ -19,27 +19,27 @@ use crate::wake::estimate::{Estimate, WORTH_A_WAKE};
 use crate::wake::policy::Trigger;
 use crate::wheel::TimerQueue;
 
-pub(crate) struct Core {
+pub(crate) struct Shared {
     pub(crate) park: Arc<dyn Park>,
-    pub(crate) runtime: Arc<RuntimeContext>,
+    pub(crate) context: Arc<RuntimeContext>,
     /// That of the runtime, at hand.
     pub(crate) clock: Clock,
     pub(crate) injector: Injector,
     /// Each by itself, so that a worker holds its own and comes to it without looking it up.
-    pub(crate) workers: Box<[Arc<CachePadded<Remote>>]>,
+    pub(crate) workers: Box<[Arc<CachePadded<WorkerShared>>]>,
     pub(crate) sleep: Sleep,
     /// The deadline of the shared timers that some sleeper waits for, in nanoseconds.
     ///
     /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
     /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
     pub(crate) timer_watch: AtomicU64,
-    pub(crate) watch: MonitorShared,
+    pub(crate) monitor: MonitorShared,
     pub(crate) overload: Overload,
     pub(crate) budget: u32,
 }
 
 /// The part of a worker that others see; written by its owner alone unless it says otherwise.
-pub(crate) struct Remote {
+pub(crate) struct WorkerShared {
     pub(crate) queue: SharedQueue,
     pub(crate) timers: Arc<TimerQueue>,
     /// `h` in nanoseconds; the monitor raises it while the owner is stuck.
@@ -54,36 +54,36 @@ pub(crate) struct Remote {
     pub(crate) distributions: Distributions,
 }
 
-impl Core {
+impl Shared {
     pub(crate) fn new(
         park: Arc<dyn Park>,
-        runtime: Arc<RuntimeContext>,
+        context: Arc<RuntimeContext>,
         workers: Vec<SharedQueue>,
         budget: u32,
-        watch: MonitorShared,
+        monitor: MonitorShared,
     ) -> Self {
-        let (lanes, places, now) = (park.lanes(), park.places(), runtime.clock.now());
-        runtime.shared_timers.start_at(now);
-        Core {
-            sleep: Sleep::new(workers.len(), lanes, places),
+        let (shards, max_waiters, now) = (park.shards(), park.max_waiters(), context.clock.now());
+        context.shared_timers.start_at(now);
+        Shared {
+            sleep: Sleep::new(workers.len(), shards, max_waiters),
             park,
-            clock: runtime.clock.clone(),
-            runtime,
+            clock: context.clock.clone(),
+            context,
             injector: Injector::new(),
             workers: workers
                 .into_iter()
-                .map(|queue| Arc::new(CachePadded::new(Remote::new(queue, now))))
+                .map(|queue| Arc::new(CachePadded::new(WorkerShared::new(queue, now))))
                 .collect(),
             timer_watch: AtomicU64::new(u64::MAX),
-            watch,
-            overload: Overload::new(lanes),
+            monitor,
+            overload: Overload::new(shards),
             budget,
         }
     }
 
     #[inline]
     pub(crate) fn closing(&self) -> bool {
-        self.runtime.is_closing()
+        self.context.is_closing()
     }
 
     /// Takes a task from a thread that is none of this runtime's workers.
@@ -121,7 +121,7 @@ impl Core {
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
-        due(&self.runtime.shared_timers, now)
+        due(&self.context.shared_timers, now)
     }
 
     /// A timer was armed off the workers, earlier than any other there.
@@ -131,10 +131,10 @@ impl Core {
         self.notify_one(Trigger::SharedTimer { deadline });
     }
 
-    /// Makes the calling sleeper the one that waits for the shared timers, if nobody waits for a
+    /// Makes the calling worker the one that waits for the shared timers, if nobody waits for a
     /// deadline as early. Returns the deadline it has to wait for.
     pub(crate) fn watch_shared_timers(&self) -> Option<Instant> {
-        let next = self.runtime.shared_timers.next()?;
+        let next = self.context.shared_timers.next()?;
         let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::Relaxed);
         (next.as_nanos() < before).then_some(next)
     }
@@ -150,24 +150,24 @@ impl Core {
     }
 }
 
-impl Withdraw for Core {}
+impl Withdraw for Shared {}
 
-impl Owner for Core {
+impl Owner for Shared {
     fn schedule(&self, task: Task) {
         self.inject(task);
     }
 
     fn run_inside(&self, code: &mut dyn FnMut()) {
-        context::run_inside(&self.runtime, code);
+        context::run_inside(&self.context, code);
     }
 }
 
-impl Remote {
+impl WorkerShared {
     fn new(queue: SharedQueue, now: Instant) -> Self {
         let timers = Arc::new(TimerQueue::new(None));
         timers.start_at(now);
         queue.nothing_before(now);
-        Remote {
+        WorkerShared {
             queue,
             timers,
             estimate: AtomicU64::new(Estimate::START.as_nanos()),
@@ -256,16 +256,16 @@ pub(crate) mod tests {
     use super::*;
     use crate::park::Idle;
 
-    /// A core with one worker and one lane, on which nothing runs.
-    pub(crate) fn of_one_worker(clock: Clock) -> Core {
+    /// The shared part of a runtime with one worker and one shard, on which nothing runs.
+    pub(crate) fn of_one_worker(clock: Clock) -> Shared {
         of_workers(clock, 1)
     }
 
-    /// A core with one lane, on which nothing runs.
-    pub(crate) fn of_workers(clock: Clock, workers: usize) -> Core {
+    /// The shared part of a runtime with one shard, on which nothing runs.
+    pub(crate) fn of_workers(clock: Clock, workers: usize) -> Shared {
         let queues = (0..workers).map(|_| crate::queue::queue().1).collect();
         let timers = Arc::new(TimerQueue::new(None));
         let runtime = Arc::new(RuntimeContext::new(clock, timers));
-        Core::new(Idle::new(), runtime, queues, 1, MonitorShared::new().unwrap())
+        Shared::new(Idle::new(), runtime, queues, 1, MonitorShared::new().unwrap())
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::{Instant, nanos};
 use crate::monitor::LONG_POLL;
 use crate::wake::estimate::WORTH_A_WAKE;
-use crate::worker::shared::{Core, Remote};
+use crate::worker::shared::{Shared, WorkerShared};
 
 #[derive(Debug, Default)]
 pub(crate) struct PollStats {
@@ -18,45 +18,51 @@ impl PollStats {
     #[inline]
     pub(crate) fn saw_poll(
         &mut self,
-        core: &Core,
-        remote: &Remote,
+        shared: &Shared,
+        own: &WorkerShared,
         now: Instant,
         length: u64,
     ) -> bool {
-        remote.distributions.task_poll.record(length);
+        own.distributions.task_poll.record(length);
         self.batch.0 += 1;
         self.batch.1 += length;
         self.history.saw_poll(length);
         if self.batch.0 >= BATCH_MAX {
-            self.end_batch(remote);
+            self.end_batch(own);
         }
         if length <= nanos(WORTH_A_WAKE) {
             return false;
         }
-        if self.says_something(core, remote, now, length) {
-            remote.set_estimate(remote.estimate().saw_poll(length));
+        if self.says_something(shared, own, now, length) {
+            own.set_estimate(own.estimate().saw_poll(length));
         }
         true
     }
 
     /// Lets the estimate fall by what the polls since the last call took.
-    pub(crate) fn end_batch(&mut self, remote: &Remote) {
+    pub(crate) fn end_batch(&mut self, own: &WorkerShared) {
         let (polls, time) = std::mem::take(&mut self.batch);
         if polls > 0 {
-            remote.set_estimate(remote.estimate().saw_batch(polls, time));
+            own.set_estimate(own.estimate().saw_batch(polls, time));
         }
     }
 
     /// Whether a poll longer than `T` says something about the next ones. While long polls are being
     /// seen each is one of those; otherwise one alone was presumably preempted.
-    fn says_something(&self, core: &Core, remote: &Remote, now: Instant, length: u64) -> bool {
-        let long_poll_mode = core.watch.in_long_poll_mode(now);
+    fn says_something(
+        &self,
+        shared: &Shared,
+        own: &WorkerShared,
+        now: Instant,
+        length: u64,
+    ) -> bool {
+        let long_poll_mode = shared.monitor.in_long_poll_mode(now);
         if length > nanos(LONG_POLL) {
             if long_poll_mode {
-                remote.counters.long_polls.add(1);
+                own.counters.long_polls.add(1);
             } else {
-                remote.counters.preempted_polls.add(1);
-                core.watch.begin_probation(now);
+                own.counters.preempted_polls.add(1);
+                shared.monitor.begin_probation(now);
             }
         }
         long_poll_mode && length > nanos(LONG_POLL) || self.history.repeats()
@@ -97,13 +103,13 @@ mod tests {
     /// where it was, and tasks from outside were taken one by one between 61 of theirs.
     #[test]
     fn short_polls_are_learnt_from_without_an_event_or_a_rest() {
-        let core = of_one_worker(Clock::manual().0);
-        let (remote, mut stats) = (&core.workers[0], PollStats::default());
-        assert_eq!(remote.estimate(), Estimate::START);
+        let shared = of_one_worker(Clock::manual().0);
+        let (own, mut stats) = (&shared.workers[0], PollStats::default());
+        assert_eq!(own.estimate(), Estimate::START);
         for _ in 0..10_000 {
-            assert!(!stats.saw_poll(&core, remote, Instant::ZERO, 300));
+            assert!(!stats.saw_poll(&shared, own, Instant::ZERO, 300));
         }
-        assert!(remote.estimate().as_nanos() < 400, "{:?}", remote.estimate());
+        assert!(own.estimate().as_nanos() < 400, "{:?}", own.estimate());
     }
 
     /// Estimates that rose to each preempted poll kept 16 workers on 2 CPUs waking each other.

@@ -4,18 +4,18 @@ use crate::clock::{Instant, nanos};
 use crate::monitor::{LONG_POLL, MonitorShared, Overload, Workers};
 use crate::threads::Thread;
 use crate::wake::policy::Trigger;
-use crate::worker::shared::Core;
+use crate::worker::shared::Shared;
 
-impl Core {
+impl Shared {
     /// Whether every worker is idle.
     pub(crate) fn all_idle(&self) -> bool {
         self.sleep.idle().all() == self.workers.len()
     }
 }
 
-impl Workers for Core {
+impl Workers for Shared {
     fn monitor(&self) -> &MonitorShared {
-        &self.watch
+        &self.monitor
     }
 
     fn overload(&self) -> &Overload {
@@ -43,11 +43,11 @@ impl Workers for Core {
     fn any_is_idle(&self) -> bool {
         let workers = self.sleep.idle();
         let idle = |shard| self.sleep.shard_is_covered(shard) && !self.park.ready(shard);
-        workers.parked() > 0 || workers.listening() > 0 && (0..self.park.lanes()).any(idle)
+        workers.parked() > 0 || workers.listening() > 0 && (0..self.park.shards()).any(idle)
     }
 
     fn oldest_runnable(&self, now: Instant) -> u64 {
-        Core::oldest_runnable(self, now)
+        Shared::oldest_runnable(self, now)
     }
 
     fn raise_estimates(&self, now: Instant) {
@@ -70,6 +70,6 @@ impl Workers for Core {
     }
 
     fn wake_shard(&self, shard: usize) {
-        Core::wake_shard(self, shard);
+        Shared::wake_shard(self, shard);
     }
 }

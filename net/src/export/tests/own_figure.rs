@@ -62,10 +62,10 @@ fn numbered() -> RuntimeFigures {
     metrics.workers.truncate(1);
     let worker = &mut metrics.workers[0];
     (worker.polls, worker.busy, worker.listens, worker.parks) = (21, 22 * one, 23, 24);
-    (worker.lane_polls, worker.events, worker.stale_events) = (25, 100, 26);
+    (worker.shard_polls, worker.events, worker.stale_events) = (25, 100, 26);
     (worker.spurious_events, worker.useful_wakes, worker.empty_wakes) = (27, 28, 29);
     (worker.steal_hits, worker.steal_misses, worker.stolen_tasks) = (30, 31, 32);
-    (worker.budget_yields, worker.lane_errors, worker.queue_depth) = (33, 34, 35);
+    (worker.budget_yields, worker.shard_errors, worker.queue_depth) = (33, 34, 35);
     (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
     worker.recoveries = 47;
     figures
