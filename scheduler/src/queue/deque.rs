@@ -3,16 +3,17 @@
 //! FIFO, because the oldest task has waited longest; and because taking half of a FIFO deque is a
 //! single CAS (crossbeam-deque), where a LIFO one takes a CAS a task.
 //!
-//! The *next slot* holds the task that a running task woke last. Running it next keeps a
-//! conversation of two tasks in one cache. Nobody is woken for it and nobody steals it while it is
-//! young; when its worker is held up by a long poll it ages, and is stolen like any other.
+//! The *next slot* holds the task that a running task woke last. Running it next keeps two tasks that
+//! exchange messages in one cache. No worker is woken for it, and it is not stolen while it is young.
+//! When a long poll holds up its worker it ages, and is stolen like any other.
 
 use std::cell::Cell;
 
-use crossbeam_deque::{Steal, Stealer, Worker as Deque};
+use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
 use super::injector::Injector;
+use super::steal::until_decided;
 use crate::clock::{Instant, nanos};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::Task;
@@ -28,21 +29,25 @@ pub(crate) struct LocalQueue {
 }
 
 /// The side that other workers see.
+///
+/// | atomic | written by | ordering |
+/// |---|---|---|
+/// | `next_since` | the owner stores the time after it filled the slot, and 0 before it empties it; a thief exchanges the time that it read for 0 after it took the task | Release in `push_next`, Acquire in `steal_aged_next`; the owner's own accesses and all others are Relaxed |
+/// | `oldest` | the owner | Relaxed: a statistic, which may be out by what happens at the same moment |
+///
+/// `next_since` must not be 0 while the slot is full, as the owner would not look there. So a thief's 0
+/// may replace only the time of the filling that it took, or of an older one. That holds: the thief reads
+/// the time with Acquire, so it takes the task of that filling or of a later one. A later filling has
+/// another time, and the exchange fails.
 pub(crate) struct SharedQueue {
     stealer: Stealer<Task>,
+    /// The next slot.
     next: AtomicCell<Option<Task>>,
-    /// When the next slot was filled, in clock nanoseconds, which differ from one filling to the
-    /// next; 0 while it is empty.
-    ///
-    /// The owner stores the time after it filled the slot, and 0 before it empties it. A thief
-    /// changes to 0 the time that it read before it took the task. It must never be 0 while the slot
-    /// is full, as the owner would not look there: so a thief's 0 may only replace the time of the
-    /// filling that it took. That it has, as the store is Release and the thief's load Acquire: it
-    /// took what was filled then or later, and a later filling has another time.
+    /// When the next slot was filled, in clock nanoseconds; 0 while it is empty. No two fillings have
+    /// the same time.
     next_since: AtomicU64,
-    /// What is in the deque was woken no earlier, in clock nanoseconds: the wake of the task that
-    /// the owner took from it last, or the time when the owner saw it empty. Written by the owner
-    /// alone. Relaxed: a figure, which may be out by what happens at the same moment.
+    /// The task that waits longest in the deque was woken at this time or later, in clock nanoseconds:
+    /// the wake of the task that the owner took from it last, or the time when the owner saw it empty.
     oldest: AtomicU64,
 }
 
@@ -70,18 +75,20 @@ impl LocalQueue {
     pub(crate) fn push_next(&self, shared: &SharedQueue, task: Task, now: Instant) {
         let displaced = shared.next.swap(Some(task));
         self.since.set(now.as_nanos().max(self.since.get() + 1));
-        // Pairs with the Acquire in `steal_aged_next`.
+        // Release pairs with the Acquire in `steal_aged_next`.
         shared.next_since.store(self.since.get(), Ordering::Release);
         if let Some(displaced) = displaced {
             self.deque.push(displaced);
         }
     }
 
-    /// The next slot's task, unless it has been its turn too often while others wait.
+    /// The next slot's task, unless the slot had too many turns in a row while others wait.
     pub(crate) fn pop_next(&self, shared: &SharedQueue, now: Instant) -> Option<Task> {
+        // Relaxed: the owner reads its own store, or a thief's 0, which leaves it nothing to take.
         if shared.next_since.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        // Relaxed: publishes nothing; a thief that reads the old time may take the task all the same.
         shared.next_since.store(0, Ordering::Relaxed);
         let task = shared.next.take()?;
         if self.lifo_streak.get() < LIFO_STREAK_MAX {
@@ -89,7 +96,7 @@ impl LocalQueue {
             return Some(task);
         }
         if self.deque.is_empty() {
-            shared.nothing_before(now);
+            shared.set_oldest(now);
             return Some(task);
         }
         self.deque.push(task);
@@ -100,11 +107,11 @@ impl LocalQueue {
     pub(crate) fn pop(&self, shared: &SharedQueue) -> Option<Task> {
         self.lifo_streak.set(0);
         let task = self.deque.pop()?;
-        shared.nothing_before(task.metadata().woken().at());
+        shared.set_oldest(task.metadata().woken().at());
         Some(task)
     }
 
-    /// Tasks that others may steal.
+    /// Tasks in the deque, which other workers may steal.
     pub(crate) fn len(&self) -> usize {
         self.deque.len()
     }
@@ -119,14 +126,14 @@ impl LocalQueue {
         let empty = self.deque.is_empty();
         let task = injector.take(&self.deque, limit)?;
         if empty {
-            shared.nothing_before(task.metadata().woken().at());
+            shared.set_oldest(task.metadata().woken().at());
         }
         Some(task)
     }
 
     /// Takes one task of another worker and up to `limit - 1` more, at most half of what it has.
     ///
-    /// Its own deque is empty.
+    /// The own deque has to be empty.
     pub(crate) fn steal(
         &self,
         shared: &SharedQueue,
@@ -135,7 +142,7 @@ impl LocalQueue {
     ) -> Option<Task> {
         let attempt = || victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit);
         let task = until_decided(attempt)?;
-        shared.nothing_before(task.metadata().woken().at());
+        shared.set_oldest(task.metadata().woken().at());
         Some(task)
     }
 }
@@ -151,29 +158,32 @@ impl SharedQueue {
 
     /// Whether the next slot has a task; for the owner.
     pub(crate) fn next_is_filled(&self) -> bool {
+        // Relaxed: as in `pop_next`.
         self.next_since.load(Ordering::Relaxed) != 0
     }
 
     /// Whether the next slot's task has waited longer than a wake is worth.
     pub(crate) fn next_has_aged(&self, now: Instant) -> bool {
+        // Relaxed: a hint; the thief that follows it reads again.
         aged(self.next_since.load(Ordering::Relaxed), now)
     }
 
     /// Takes the next slot's task if it has aged.
     pub(crate) fn steal_aged_next(&self, now: Instant) -> Option<Task> {
-        // Pairs with the Release in `push_next`.
+        // Acquire pairs with the Release in `push_next`.
         let since = self.next_since.load(Ordering::Acquire);
         if !aged(since, now) {
             return None;
         }
         let task = self.next.take();
-        // Relaxed: nothing is published. It fails if the slot was emptied or filled meanwhile.
+        // Relaxed: publishes nothing. It fails if the slot was emptied or filled meanwhile.
         let _ = self.next_since.compare_exchange(since, 0, Ordering::Relaxed, Ordering::Relaxed);
         task
     }
 
     /// How long the oldest task here has waited, at most, in nanoseconds.
     pub(crate) fn age(&self, now: Instant) -> u64 {
+        // Relaxed here and below: statistics.
         let since = |nanos| now.as_nanos().saturating_sub(nanos);
         let next = match self.next_since.load(Ordering::Relaxed) {
             0 => 0,
@@ -185,8 +195,8 @@ impl SharedQueue {
         }
     }
 
-    /// Notes, as its owner, that nothing in the deque was woken before `instant`.
-    pub(crate) fn nothing_before(&self, instant: Instant) {
+    /// By the owner: no task in the deque was woken before `instant`.
+    pub(crate) fn set_oldest(&self, instant: Instant) {
         self.oldest.store(instant.as_nanos(), Ordering::Relaxed);
     }
 
@@ -196,21 +206,10 @@ impl SharedQueue {
     }
 }
 
-/// Whether a next slot that was filled at `since` has waited longer than a wake is worth.
+/// Whether a task that came into the next slot at `since` has waited longer than a wake is worth.
 fn aged(since: u64, now: Instant) -> bool {
     since != 0 && now.as_nanos().saturating_sub(since) > nanos(WORTH_A_WAKE)
 }
 
-pub(super) fn until_decided(mut attempt: impl FnMut() -> Steal<Task>) -> Option<Task> {
-    loop {
-        match attempt() {
-            Steal::Success(task) => return Some(task),
-            Steal::Empty => return None,
-            // Another thread won the race: it made progress, so this ends.
-            Steal::Retry => std::hint::spin_loop(),
-        }
-    }
-}
-
-/// Tasks taken from the next slot in a lifo_streak, at most, while others wait in the deque.
+/// Tasks taken from the next slot in a row, at most, while others wait in the deque.
 pub(crate) const LIFO_STREAK_MAX: u32 = 3;

@@ -1,8 +1,8 @@
-//! Where threads that are no workers put their tasks.
+//! The queue of tasks that were woken off the workers.
 
-use crossbeam_deque::{Steal, Worker as Deque};
+use crossbeam_deque::Worker as Deque;
 
-use super::deque::until_decided;
+use super::steal::until_decided;
 use crate::clock::Instant;
 use crate::sync::Injector as Tasks;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,10 @@ use crate::task::Task;
 /// A FIFO queue that any thread pushes to and any worker takes from.
 pub(crate) struct Injector {
     tasks: Tasks<Task>,
-    /// What is in the queue was woken no earlier, in clock nanoseconds. Written by who pushes to an
-    /// empty queue and by who takes from it; meaningful while the queue is not empty. Relaxed: a
-    /// figure, which may be out by what two threads do at the same moment.
+    /// The task that waits longest was woken at this time or later, in clock nanoseconds; meaningful
+    /// while the queue is not empty. A thread that pushes to an empty queue writes it, and one that
+    /// takes from the queue. Relaxed: a statistic, which may be out by what two threads do at the same
+    /// moment.
     oldest: AtomicU64,
 }
 
@@ -25,6 +26,7 @@ impl Injector {
     /// Queues a task that was woken `now`.
     pub(crate) fn push(&self, task: Task, now: Instant) {
         if self.tasks.is_empty() {
+            // Relaxed, as all accesses: see the field.
             self.oldest.store(now.as_nanos(), Ordering::Relaxed);
         }
         self.tasks.push(task);
@@ -53,14 +55,10 @@ impl Injector {
         Some(task)
     }
 
-    /// Drops all tasks; each drop may bring more.
+    /// Drops all tasks, also those that a drop pushes.
     pub(crate) fn drop_all(&self) {
-        loop {
-            match self.tasks.steal() {
-                Steal::Success(task) => drop(task),
-                Steal::Empty => return,
-                Steal::Retry => std::hint::spin_loop(),
-            }
+        while let Some(task) = until_decided(|| self.tasks.steal()) {
+            drop(task);
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Where runnable tasks wait: a deque for each worker, and the injector for all other threads.
+//! Where runnable tasks wait: a deque with a next slot for each worker, and the injector for tasks
+//! that other threads wake.
 
 mod deque;
 mod injector;
+mod steal;
 
 pub(crate) use deque::{LocalQueue, SharedQueue, queue};
 pub(crate) use injector::Injector;

@@ -96,7 +96,7 @@ impl WorkerContext {
         if let Some(entry) = self.poll.take_cached_timer() {
             entry.cancel();
         }
-        self.timers().tidy();
+        self.timers().purge();
     }
 
     /// Queues a task that became runnable on this worker. What is left to do is foreign code, before

@@ -377,7 +377,7 @@ impl Worker {
         let now = self.tick();
         self.unpark();
         self.look_by = now + TIME_BETWEEN_LOOKS;
-        self.own().queue.nothing_before(now);
+        self.own().queue.set_oldest(now);
     }
 
     fn took(&self, shard: usize, harvest: io::Result<Harvest>) {

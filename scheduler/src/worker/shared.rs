@@ -166,7 +166,7 @@ impl WorkerShared {
     fn new(queue: SharedQueue, now: Instant) -> Self {
         let timers = Arc::new(TimerQueue::new(None));
         timers.start_at(now);
-        queue.nothing_before(now);
+        queue.set_oldest(now);
         WorkerShared {
             queue,
             timers,
