@@ -136,7 +136,11 @@ impl PollContext {
     /// kept before, or this one if it is in another's queue.
     #[inline]
     pub(crate) fn cache_timer(&self, entry: CachedEntry) -> Option<CachedEntry> {
-        if entry.is_in(&self.timers) { self.cached_timer.replace(Some(entry)) } else { Some(entry) }
+        if self.timers.owns(&entry.chunk) {
+            self.cached_timer.replace(Some(entry))
+        } else {
+            Some(entry)
+        }
     }
 
     /// The entry that was kept.

@@ -182,13 +182,13 @@ impl Timer {
         let held = self.chunk.as_ref().map(|_| self.index);
         let filed = context::with_timers(|queue| {
             let (armed, earlier) = queue.file(held, &mut arming);
-            (armed, (earlier && queue.has_alarm()).then(|| Arc::clone(queue)))
+            (armed, (earlier && queue.has_hook()).then(|| Arc::clone(queue)))
         });
         let Some((armed, alarmed)) = filed else { no_runtime("a timer") };
         if let Some(queue) = alarmed {
-            queue.ring(&arming);
+            queue.call_hook(&arming);
         }
-        arming.let_go();
+        arming.finish();
         match armed {
             Armed::Waits(entry) => {
                 self.phase = Phase::Armed;

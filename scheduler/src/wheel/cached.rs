@@ -1,18 +1,18 @@
-//! A timer's entry between two timers.
+//! An entry between two timers.
 //!
 //! A task that gives each of its waits a time limit drops a timer and arms another in the same poll,
-//! over and over, with the same waker and a little later each time. So a worker keeps the entry that
-//! was given up last as its *spare*, for the timer that is armed there next. The wheel is told
-//! nothing: to it the entry is one that waits, as that of a timer whose deadline was
-//! [taken away](crate::time::Timer::set). If the next timer has the same waker, arming it is a plain store.
+//! over and over, with the same waker and a little later each time. So a worker caches the entry that
+//! was given up last, for the timer that is armed there next. The queue is told nothing: to it the
+//! entry is one that waits, as that of a timer whose deadline was
+//! [taken away](crate::time::Timer::set). If the next timer has the same waker, arming it is a plain
+//! store.
 //!
-//! Only the worker itself comes to its spare, and gives it back before it sleeps. Until then it may
-//! fire like any other, which wakes its task once for nothing.
+//! Only the worker itself touches its cached entry, and hands it back before it sleeps. Until then the
+//! entry may fire like any other, which wakes its task once for nothing.
 
 use std::sync::Arc;
 
 use super::entries::Chunk;
-use super::queue::TimerQueue;
 #[cfg(all(test, heist_loom))]
 use crate::clock::Instant;
 #[cfg(test)]
@@ -21,18 +21,13 @@ use {super::tick::Tick, std::task::Waker};
 /// An entry, to be used for a timer or [cancelled](CachedEntry::cancel).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
-#[must_use = "an entry that nobody cancels is lost to its queue"]
+#[must_use = "an entry that is not cancelled is lost to its queue"]
 pub(crate) struct CachedEntry {
     pub(crate) chunk: Arc<Chunk>,
     pub(crate) index: u32,
 }
 
 impl CachedEntry {
-    #[inline]
-    pub(crate) fn is_in(&self, queue: &TimerQueue) -> bool {
-        queue.owns(&self.chunk)
-    }
-
     /// Hands the entry back to its queue, without a lock.
     #[inline]
     pub(crate) fn cancel(self) {

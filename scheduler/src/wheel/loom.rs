@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use super::cached::CachedEntry;
-use super::queue::{Armed, TimerQueue};
 use super::tick::Tick;
+use super::{Armed, TimerQueue};
 use crate::clock::Instant;
 use crate::mutant::{Mutant, caught};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -383,7 +383,7 @@ fn cancels_race(order: Order) -> usize {
     let tidying = {
         let count = Arc::clone(&count);
         move |queue: &TimerQueue| {
-            queue.tidy();
+            queue.purge();
             let left = Arc::strong_count(&count) - 2;
             *set.lock().expect("no part of a race panics") = Some(left);
         }

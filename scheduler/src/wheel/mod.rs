@@ -5,10 +5,12 @@
 //! no lock, and postponing one is a plain store. The states of an entry are in `entry.rs`, the protocol
 //! and the argument that no wake-up is lost in `README.md` beside it.
 
+mod arming;
 mod cached;
 mod cancelled;
 mod entries;
 mod entry;
+mod filed;
 mod levels;
 #[cfg(all(test, heist_loom))]
 mod loom;
@@ -17,7 +19,8 @@ mod queue;
 pub(crate) mod tests;
 mod tick;
 
+pub(crate) use arming::{Armed, Arming};
 pub(crate) use cached::CachedEntry;
 pub(crate) use entries::Chunk;
-pub(crate) use queue::{Armed, Arming, TimerQueue};
+pub(crate) use queue::TimerQueue;
 pub(crate) use tick::Tick;

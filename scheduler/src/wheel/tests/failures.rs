@@ -8,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::super::cached::CachedEntry;
-use super::super::queue::{Armed, TimerQueue};
 use super::super::tick::Tick;
+use super::super::{Armed, TimerQueue};
 use super::{Bench, NO_LIMIT, Name, TICK, at, days};
 use crate::clock::{Clock, Instant};
 
@@ -100,7 +100,7 @@ fn failure_48_a_cancelled_timer_keeps_no_task_in_memory_once_the_worker_rests() 
         panic!("not due");
     };
     index.cancel();
-    bench.queue.tidy();
+    bench.queue.purge();
     assert_eq!(Arc::strong_count(&name), 1);
     assert_eq!(bench.queue.next(), None);
 }
@@ -251,7 +251,7 @@ fn wakers_are_dropped_outside_the_lock() {
         let _ = queue.arm(Some(&index), at(1 << 39), &nosy());
         index.cancel();
     }
-    queue.tidy();
+    queue.purge();
     let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 20), &nosy()) else {
         panic!("not due")
     };

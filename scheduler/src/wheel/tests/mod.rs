@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cached::CachedEntry;
-use super::queue::{Armed, TimerQueue};
+use super::{Armed, TimerQueue};
 use crate::clock::Instant;
 
 pub(crate) const NO_LIMIT: usize = usize::MAX;

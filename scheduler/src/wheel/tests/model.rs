@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::Armed;
 use super::super::cached::CachedEntry;
-use super::super::queue::Armed;
 use super::super::tick::Tick;
 use super::{Bench, NO_LIMIT, days};
 use crate::clock::Instant;
