@@ -1,21 +1,21 @@
-//! What a family of metrics is, and how its series come out of the figures.
+//! Families of metrics, and how their series are read.
 
 use std::time::Duration;
 
 use heist_scheduler::metrics::Snapshot;
 
-/// One name on the page: a row of a table, with how to read its series from figures of type `T`.
+/// One name on the page: a row of a table, with the function that reads its series from a `T`.
 pub(super) struct Family<T> {
-    pub(super) about: About,
+    pub(super) metadata: Metadata,
     read: fn(&T, &mut Series<'_>),
 }
 
-/// What there is to know about a name, whoever has the figures.
+/// A name, its kind and its description.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct About {
+pub(super) struct Metadata {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// A recorder can hold it: whole counters, and gauges whose series do not come and go.
+    /// Whether a recorder can hold it: whole counters, and gauges whose series do not come and go.
     pub(super) bridged: bool,
     pub(super) help: &'static str,
 }
@@ -27,29 +27,29 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// Figures, and the labels that tell them from others of their type.
+/// Metrics, and the labels that tell them from others of their type.
 pub(super) struct Labelled<'a, T> {
     pub(super) labels: Vec<Label>,
-    pub(super) figures: &'a T,
+    pub(super) metrics: &'a T,
 }
 
 pub(super) type Label = (&'static str, String);
 
-/// Takes what is read: a page, or a recorder.
+/// The destination of the series: a page, or a recorder.
 pub(super) trait Sink {
-    /// Whether it has a place for this family.
-    fn takes(&self, family: &About) -> bool;
+    /// Whether it can hold this family.
+    fn takes(&self, family: &Metadata) -> bool;
 
     /// The first series of `family` follows.
-    fn begin(&mut self, family: &About);
+    fn begin(&mut self, family: &Metadata);
 
     /// One series of the family begun last.
-    fn put(&mut self, family: &About, labels: &Labels<'_>, value: Value<'_>);
+    fn put(&mut self, family: &Metadata, labels: &Labels<'_>, value: Value<'_>);
 }
 
-/// The labels of one series: those of the figures, then those of the family.
+/// The labels of one series: those of the source, then those of the family.
 pub(super) struct Labels<'a> {
-    figures: &'a [Label],
+    metrics: &'a [Label],
     family: &'a [(&'static str, &'a str)],
 }
 
@@ -59,35 +59,35 @@ pub(super) enum Value<'a> {
     Distribution(&'a Snapshot),
 }
 
-/// Where a family puts its series.
+/// Passes the series of one family on to the sink.
 pub(super) struct Series<'a> {
-    family: &'a About,
+    family: &'a Metadata,
     sink: &'a mut dyn Sink,
     labels: &'a [Label],
     begun: bool,
 }
 
-/// Puts each family's series from all figures, so that one family's lines stay together.
-pub(super) fn write<T>(families: &[Family<T>], figures: &[Labelled<'_, T>], sink: &mut dyn Sink) {
+/// Writes the series of each family from all sources, so that the lines of one family stay together.
+pub(super) fn write<T>(families: &[Family<T>], metrics: &[Labelled<'_, T>], sink: &mut dyn Sink) {
     for family in families {
-        if !sink.takes(&family.about) {
+        if !sink.takes(&family.metadata) {
             continue;
         }
-        let mut series = Series { family: &family.about, sink, labels: &[], begun: false };
-        for one in figures {
+        let mut series = Series { family: &family.metadata, sink, labels: &[], begun: false };
+        for one in metrics {
             series.labels = &one.labels;
-            (family.read)(one.figures, &mut series);
+            (family.read)(one.metrics, &mut series);
         }
     }
 }
 
-/// A counter of whole things.
+/// A counter of whole numbers.
 pub(super) const fn counter<T>(
     name: &'static str,
     help: &'static str,
     read: fn(&T, &mut Series<'_>),
 ) -> Family<T> {
-    Family { about: About { name, kind: Kind::Counter, bridged: true, help }, read }
+    Family { metadata: Metadata { name, kind: Kind::Counter, bridged: true, help }, read }
 }
 
 /// A counter of seconds. A recorder's counters are whole numbers.
@@ -96,7 +96,7 @@ pub(super) const fn seconds<T>(
     help: &'static str,
     read: fn(&T, &mut Series<'_>),
 ) -> Family<T> {
-    Family { about: About { name, kind: Kind::Counter, bridged: false, help }, read }
+    Family { metadata: Metadata { name, kind: Kind::Counter, bridged: false, help }, read }
 }
 
 /// A number that rises and falls.
@@ -105,30 +105,30 @@ pub(super) const fn gauge<T>(
     help: &'static str,
     read: fn(&T, &mut Series<'_>),
 ) -> Family<T> {
-    Family { about: About { name, kind: Kind::Gauge, bridged: true, help }, read }
+    Family { metadata: Metadata { name, kind: Kind::Gauge, bridged: true, help }, read }
 }
 
-/// A gauge whose series come and go. A recorder would keep those that went, at their last value.
+/// A gauge whose series come and go. A recorder would keep removed series at their last value.
 pub(super) const fn passing_gauge<T>(
     name: &'static str,
     help: &'static str,
     read: fn(&T, &mut Series<'_>),
 ) -> Family<T> {
-    Family { about: About { name, kind: Kind::Gauge, bridged: false, help }, read }
+    Family { metadata: Metadata { name, kind: Kind::Gauge, bridged: false, help }, read }
 }
 
-/// A distribution. A recorder would have to be given every single value.
+/// A distribution. A recorder would need every single value.
 pub(super) const fn histogram<T>(
     name: &'static str,
     help: &'static str,
     read: fn(&T, &mut Series<'_>),
 ) -> Family<T> {
-    Family { about: About { name, kind: Kind::Histogram, bridged: false, help }, read }
+    Family { metadata: Metadata { name, kind: Kind::Histogram, bridged: false, help }, read }
 }
 
 impl<'a, T> Labelled<'a, T> {
-    pub(super) fn new(labels: &[Label], figures: &'a T) -> Labelled<'a, T> {
-        Labelled { labels: labels.to_vec(), figures }
+    pub(super) fn new(labels: &[Label], metrics: &'a T) -> Labelled<'a, T> {
+        Labelled { labels: labels.to_vec(), metrics }
     }
 
     /// With one more label.
@@ -139,19 +139,19 @@ impl<'a, T> Labelled<'a, T> {
 }
 
 impl Series<'_> {
-    /// The family's only series of these figures.
+    /// The family's only series of this source.
     pub(super) fn one<'v>(&mut self, value: impl Into<Value<'v>>) {
         self.each(&[], value);
     }
 
-    /// The family's only series of these figures, if there is one.
+    /// The family's only series of this source, if there is one.
     pub(super) fn some<'v>(&mut self, value: Option<impl Into<Value<'v>>>) {
         if let Some(value) = value {
             self.one(value);
         }
     }
 
-    /// One of several series, told apart by labels of the family's own.
+    /// One of several series, told apart by the family's own labels.
     pub(super) fn each<'v>(
         &mut self,
         labels: &[(&'static str, &str)],
@@ -160,21 +160,21 @@ impl Series<'_> {
         if !std::mem::replace(&mut self.begun, true) {
             self.sink.begin(self.family);
         }
-        let labels = Labels { figures: self.labels, family: labels };
+        let labels = Labels { metrics: self.labels, family: labels };
         self.sink.put(self.family, &labels, value.into());
     }
 }
 
 impl Labels<'_> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let figures = self.figures.iter().map(|(name, value)| (*name, value.as_str()));
-        figures.chain(self.family.iter().copied())
+        let metrics = self.metrics.iter().map(|(name, value)| (*name, value.as_str()));
+        metrics.chain(self.family.iter().copied())
     }
 }
 
 impl Kind {
-    /// The word after `# TYPE` and the name.
-    pub(super) fn word(self) -> &'static str {
+    /// As on the page, after `# TYPE` and the name.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",

@@ -1,7 +1,7 @@
-//! What the kernel counts of connections that no program saw.
+//! The kernel's counts of connections that no program saw.
 
-/// From `/proc/net/netstat`, of the whole network namespace. A count that the kernel does not have
-/// is `None`.
+/// Counts from `/proc/net/netstat`, of the whole network namespace. A count that the kernel lacks is
+/// `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Netstat {
     /// Connections dropped because the accept queue of their listener was full.
@@ -13,8 +13,8 @@ pub(super) struct Netstat {
 }
 
 impl Netstat {
-    /// Reads the file's text: pairs of lines, of names and of values, that begin with the name of
-    /// their group.
+    /// Parses the text of the file: pairs of lines, names and values, that begin with the name of their
+    /// group.
     pub(super) fn parse(text: &str) -> Netstat {
         let mut lines = text.lines().filter_map(|line| line.strip_prefix(GROUP));
         let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_found_by_name_not_by_place() {
+    fn values_are_found_by_name_not_by_position() {
         let text = "IpExt: ListenDrops\nIpExt: 9\n\
                     TcpExt: TW ListenDrops TCPBacklogDrop ListenOverflows TCPTimeouts\n\
                     TcpExt: 1 22 333 4444 5\n\
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_no_number_is_left_out() {
+    fn missing_counts_and_non_numbers_are_left_out() {
         for text in ["", "TcpExt: ListenDrops\n", "IpExt: ListenDrops\nIpExt: 1\n"] {
             assert_eq!(Netstat::parse(text), Netstat::default(), "{text:?}");
         }

@@ -1,22 +1,22 @@
-//! The text that Prometheus reads: format 0.0.4.
+//! The text format of Prometheus, version 0.0.4.
 
 use std::fmt::Write;
 
 use heist_scheduler::metrics::Snapshot;
 
-use super::family::{About, Labels, Sink, Value};
+use super::family::{Labels, Metadata, Sink, Value};
 
-/// A page that grows by one family after the other.
+/// A page, written family by family.
 pub(super) struct Page {
     text: String,
     part: Part,
 }
 
-/// Which families are on a page.
+/// The families that are on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     All,
-    /// Those that no recorder can hold.
+    /// The families that no recorder can hold.
     Unbridged,
 }
 
@@ -79,7 +79,7 @@ impl Page {
     }
 
     fn whole(&mut self, value: u64) {
-        writeln!(self.text, "{value}").expect("a string takes all that is written");
+        writeln!(self.text, "{value}").expect("a write to a string does not fail");
     }
 
     fn real(&mut self, value: f64) {
@@ -91,24 +91,23 @@ impl Page {
         if value == f64::INFINITY {
             return self.text.push_str("+Inf");
         }
-        write!(self.text, "{value}").expect("a string takes all that is written");
+        write!(self.text, "{value}").expect("a write to a string does not fail");
     }
 }
 
 impl Sink for Page {
-    fn takes(&self, family: &About) -> bool {
+    fn takes(&self, family: &Metadata) -> bool {
         self.part == Part::All || !family.bridged
     }
 
-    fn begin(&mut self, family: &About) {
-        let (name, kind) = (family.name, family.kind.word());
-        // A backslash or a line break in here would have to be escaped; a test sees that our own
-        // texts have none, and no recorder has to understand ours.
+    fn begin(&mut self, family: &Metadata) {
+        let (name, kind) = (family.name, family.kind.as_str());
+        // A backslash or a line break here would need an escape; a test ensures that no text has one.
         writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help)
-            .expect("a string takes all that is written");
+            .expect("a write to a string does not fail");
     }
 
-    fn put(&mut self, family: &About, labels: &Labels<'_>, value: Value<'_>) {
+    fn put(&mut self, family: &Metadata, labels: &Labels<'_>, value: Value<'_>) {
         match value {
             Value::Distribution(snapshot) => self.distribution(family.name, labels, snapshot),
             Value::Whole(value) => {

@@ -1,8 +1,7 @@
-//! What is true of the whole process, and of the kernel under it.
+//! Metrics of the whole process, and of the kernel's network stack.
 
 use std::fs;
 use std::path::Path;
-
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::family::{Family, Value, counter, gauge, seconds};
 use super::netstat::Netstat;
 
-/// Read when a page is asked for. What cannot be read is `None`, and not on the page.
+/// Read when a page is asked for. A value that cannot be read is `None`, and not on the page.
 pub(super) struct Process {
     fds: Option<u64>,
     fd_limit: Option<u64>,
@@ -26,7 +25,7 @@ impl Process {
         let stat = fs::read_to_string("/proc/self/stat").map(|text| Stat::parse(&text));
         let stat = stat.unwrap_or_default();
         Process {
-            // It never changes, and the kernel takes long for the file that says it.
+            // It never changes, and the kernel takes long to produce the file.
             start: *START.get_or_init(|| stat.started_after().and_then(start_time)),
             stat,
             fds: open_fds(Path::new("/proc/self/fd")),
@@ -38,13 +37,13 @@ impl Process {
     }
 }
 
-/// How many descriptors are open. Newer kernels (from 6.2 on) say it in the directory's size: that
-/// takes 2 µs instead of the 8 ms of counting 10,000, and no descriptor to ask, so there is an
-/// answer also when none is left.
+/// The number of open descriptors. Newer kernels (from 6.2 on) report it as the directory's size: that
+/// takes 2 µs instead of the 8 ms of counting 10,000, and no descriptor, so it also works when none is
+/// left.
 fn open_fds(directory: &Path) -> Option<u64> {
     match fs::metadata(directory).ok()?.len() {
         0 => {
-            // The one that reads the directory is listed there too.
+            // The descriptor that reads the directory is listed, too.
             let listed = fs::read_dir(directory).ok()?.count() as u64;
             Some(listed.saturating_sub(1))
         }
@@ -52,7 +51,7 @@ fn open_fds(directory: &Path) -> Option<u64> {
     }
 }
 
-/// When the process started, in seconds since 1970.
+/// The start of the process, in seconds since 1970.
 static START: OnceLock<Option<f64>> = OnceLock::new();
 
 /// The processor time of all threads, ended ones too.
@@ -62,7 +61,7 @@ pub(super) fn cpu_time() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
-/// When the process started, in seconds since 1970, if it did `after` the machine.
+/// The start of the process, in seconds since 1970, if it started `after` seconds after the machine.
 fn start_time(after: f64) -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let boot: u64 =
@@ -70,7 +69,7 @@ fn start_time(after: f64) -> Option<f64> {
     Some(boot as f64 + after)
 }
 
-/// What is read of `/proc/self/stat`.
+/// The fields of `/proc/self/stat` that are used.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Stat {
     threads: Option<u64>,
@@ -81,8 +80,8 @@ struct Stat {
 }
 
 impl Stat {
-    /// The name of the program is in brackets and may have spaces and brackets in it: what counts
-    /// comes after the last one.
+    /// The name of the program is in brackets and may contain spaces and brackets: the fields are counted
+    /// from behind the last bracket.
     fn parse(text: &str) -> Stat {
         let (_, rest) = text.rsplit_once(')').unwrap_or(("", ""));
         let fields: Vec<_> = rest.split_ascii_whitespace().collect();
@@ -106,8 +105,8 @@ impl Stat {
     }
 }
 
-/// Of the [`cpu_time`]. A table of its own: no recorder holds it, and the page without those that
-/// one holds must not pay for the files that the others are read from.
+/// The family of [`cpu_time`]. A table of its own: no recorder holds it, and the unbridged page must not
+/// pay for the files that the other families are read from.
 pub(super) const CPU: &[Family<Duration>] = &[seconds(
     "process_cpu_seconds_total",
     "Processor time of the process, in seconds.",
@@ -188,7 +187,7 @@ mod tests {
         assert!(process.stat.virtual_bytes.unwrap() >= resident);
         assert!(process.stat.threads.unwrap() >= 2);
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
-        // The kernel says when the machine started in whole seconds.
+        // The kernel reports the start of the machine in whole seconds.
         let start = process.start.unwrap();
         assert!(start < now + 2.0 && start > now - 86_400.0, "{start} {now}");
         let cpu = cpu_time();

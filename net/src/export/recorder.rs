@@ -1,18 +1,18 @@
-//! The installed recorder of the `metrics` crate, brought to what the figures say.
+//! The installed recorder of the `metrics` crate, set to the present values.
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 
-use super::family::{About, Kind, Labels, Sink, Value};
+use super::family::{Kind, Labels, Metadata, Sink, Value};
 
 /// Sets the recorder's counters and gauges.
 pub(super) struct Bridge;
 
 impl Sink for Bridge {
-    fn takes(&self, family: &About) -> bool {
+    fn takes(&self, family: &Metadata) -> bool {
         family.bridged
     }
 
-    fn begin(&mut self, family: &About) {
+    fn begin(&mut self, family: &Metadata) {
         match family.kind {
             Kind::Counter => describe_counter!(family.name, family.help),
             Kind::Gauge => describe_gauge!(family.name, family.help),
@@ -20,7 +20,7 @@ impl Sink for Bridge {
         }
     }
 
-    fn put(&mut self, family: &About, labels: &Labels<'_>, value: Value<'_>) {
+    fn put(&mut self, family: &Metadata, labels: &Labels<'_>, value: Value<'_>) {
         let labels: Vec<_> =
             labels.iter().map(|(label, value)| Label::new(label, value.to_owned())).collect();
         match (family.kind, value) {

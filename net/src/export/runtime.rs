@@ -7,23 +7,23 @@ use heist_scheduler::{CurrentPoll, Handle, Metrics, WorkerMetrics};
 use super::family::{Family, Series, counter, gauge, histogram, passing_gauge, seconds};
 use crate::runtime::driver::Driver;
 
-/// What a runtime and its event queue say.
-pub(super) struct RuntimeFigures {
-    pub(super) metrics: Metrics,
+/// The metrics of a runtime and its event queue.
+pub(super) struct RuntimeMetrics {
+    pub(super) scheduler: Metrics,
     /// `None` for a runtime without an event queue.
     sources: Option<usize>,
 }
 
-impl RuntimeFigures {
-    pub(super) fn of(runtime: &Handle) -> RuntimeFigures {
-        RuntimeFigures {
-            metrics: runtime.metrics(),
+impl RuntimeMetrics {
+    pub(super) fn of(runtime: &Handle) -> RuntimeMetrics {
+        RuntimeMetrics {
+            scheduler: runtime.metrics(),
             sources: Driver::of(runtime).map(|driver| driver.queue().sources()),
         }
     }
 
     fn sum(&self, value: impl Fn(&WorkerMetrics) -> u64) -> u64 {
-        self.metrics.workers.iter().map(value).sum()
+        self.scheduler.workers.iter().map(value).sum()
     }
 }
 
@@ -45,19 +45,19 @@ pub(super) const WORKER: &[Family<WorkerMetrics>] = &[
     passing_gauge("heist_worker_current_poll_seconds", CURRENT_POLL, current_poll),
 ];
 
-pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
-    gauge("heist_workers", "Worker threads.", |r, s| s.one(r.metrics.workers.len())),
+pub(super) const RUNTIME: &[Family<RuntimeMetrics>] = &[
+    gauge("heist_workers", "Worker threads.", |r, s| s.one(r.scheduler.workers.len())),
     gauge("heist_oldest_runnable_seconds", "Age of the oldest task that waits to run.", |r, s| {
-        s.one(r.metrics.oldest_runnable);
+        s.one(r.scheduler.oldest_runnable);
     }),
     gauge("heist_overloaded", "1 while what arrives waits too long for a worker.", |r, s| {
-        s.one(u64::from(r.metrics.overloaded));
+        s.one(u64::from(r.scheduler.overloaded));
     }),
     counter("heist_wakeups_total", "Wakes of a worker, by whether it found work.", |r, s| {
         s.each(&[("outcome", "useful")], r.sum(|w| w.useful_wakes));
         s.each(&[("outcome", "empty")], r.sum(|w| w.empty_wakes));
     }),
-    counter("heist_rescues_total", RESCUES, |r, s| s.one(r.metrics.rescues)),
+    counter("heist_rescues_total", RESCUES, |r, s| s.one(r.scheduler.rescues)),
     counter("heist_steals_total", "Attempts to steal from a worker with work.", |r, s| {
         s.each(&[("outcome", "hit")], r.sum(|w| w.steal_hits));
         s.each(&[("outcome", "miss")], r.sum(|w| w.steal_misses));
@@ -66,31 +66,35 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
         s.one(r.sum(|w| w.stolen_tasks));
     }),
     gauge("heist_injector_depth", "Tasks woken off the workers that wait to run.", |r, s| {
-        s.one(r.metrics.injector_depth);
+        s.one(r.scheduler.injector_depth);
     }),
-    gauge("heist_tasks_alive", "Tasks that have not ended.", |r, s| s.one(r.metrics.tasks_alive)),
-    counter("heist_tasks_spawned_total", "Tasks spawned.", |r, s| s.one(r.metrics.tasks_spawned)),
-    counter("heist_tasks_refused_total", TASKS_REFUSED, |r, s| s.one(r.metrics.tasks_refused)),
-    counter("heist_task_panics_total", "Panics of tasks.", |r, s| s.one(r.metrics.task_panics)),
-    counter("heist_caught_panics_total", CAUGHT_PANICS, |r, s| s.one(r.metrics.caught_panics)),
+    gauge("heist_tasks_alive", "Tasks that have not ended.", |r, s| s.one(r.scheduler.tasks_alive)),
+    counter("heist_tasks_spawned_total", "Tasks spawned.", |r, s| s.one(r.scheduler.tasks_spawned)),
+    counter("heist_tasks_refused_total", TASKS_REFUSED, |r, s| s.one(r.scheduler.tasks_refused)),
+    counter("heist_task_panics_total", "Panics of tasks.", |r, s| s.one(r.scheduler.task_panics)),
+    counter("heist_caught_panics_total", CAUGHT_PANICS, |r, s| s.one(r.scheduler.caught_panics)),
     counter("heist_budget_yields_total", "Polls ended because their budget was spent.", |r, s| {
         s.one(r.sum(|w| w.budget_yields));
     }),
-    histogram("heist_task_poll_seconds", "Length of a poll.", |r, s| s.one(&r.metrics.task_poll)),
+    histogram("heist_task_poll_seconds", "Length of a poll.", |r, s| s.one(&r.scheduler.task_poll)),
     histogram("heist_task_wait_seconds", "From the wake of a task to its poll.", |r, s| {
-        s.one(&r.metrics.task_wait);
+        s.one(&r.scheduler.task_wait);
     }),
-    histogram("heist_event_to_run_seconds", EVENT_TO_RUN, |r, s| s.one(&r.metrics.event_to_run)),
+    histogram("heist_event_to_run_seconds", EVENT_TO_RUN, |r, s| s.one(&r.scheduler.event_to_run)),
     histogram("heist_event_queue_delay_seconds", QUEUE_DELAY, |r, s| {
-        s.one(&r.metrics.event_queue_delay);
+        s.one(&r.scheduler.event_queue_delay);
     }),
-    counter("heist_event_waits_total", "Looks into the event queue, by kind.", |r, s| {
+    counter("heist_event_waits_total", "Waits and polls of the event queue, by kind.", |r, s| {
         s.each(&[("kind", "blocking")], r.sum(|w| w.listens));
         s.each(&[("kind", "polling")], r.sum(|w| w.shard_polls));
     }),
-    counter("heist_event_wait_errors_total", "Looks into the event queue that failed.", |r, s| {
-        s.one(r.sum(|w| w.shard_errors));
-    }),
+    counter(
+        "heist_event_wait_errors_total",
+        "Waits and polls of the event queue that failed.",
+        |r, s| {
+            s.one(r.sum(|w| w.shard_errors));
+        },
+    ),
     counter("heist_events_total", EVENTS, |r, s| {
         let [all, stale, spurious] =
             [r.sum(|w| w.events), r.sum(|w| w.stale_events), r.sum(|w| w.spurious_events)];
@@ -99,36 +103,38 @@ pub(super) const RUNTIME: &[Family<RuntimeFigures>] = &[
         s.each(&[("kind", "spurious")], spurious);
     }),
     histogram("heist_event_harvest_size", "Events taken at a time.", |r, s| {
-        s.one(&r.metrics.harvest_size);
+        s.one(&r.scheduler.harvest_size);
     }),
     gauge("heist_sources", "Sockets registered with the event queue.", |r, s| s.some(r.sources)),
-    gauge("heist_timers", "Timers that are armed.", |r, s| s.one(r.metrics.timers)),
-    counter("heist_timers_refused_total", TIMERS_REFUSED, |r, s| s.one(r.metrics.timers_refused)),
+    gauge("heist_timers", "Timers that are armed.", |r, s| s.one(r.scheduler.timers)),
+    counter("heist_timers_refused_total", TIMERS_REFUSED, |r, s| s.one(r.scheduler.timers_refused)),
     histogram("heist_timer_lateness_seconds", "From a deadline to its firing.", |r, s| {
-        s.one(&r.metrics.timer_lateness);
+        s.one(&r.scheduler.timer_lateness);
     }),
     gauge("heist_blocking_threads", "Threads for blocking work.", |r, s| {
-        s.one(r.metrics.blocking_threads);
+        s.one(r.scheduler.blocking_threads);
     }),
     gauge("heist_blocking_queue_depth", "Blocking work that waits for a thread.", |r, s| {
-        s.one(r.metrics.blocking_queue_depth);
+        s.one(r.scheduler.blocking_queue_depth);
     }),
     gauge("heist_blocking_oldest_seconds", BLOCKING_OLDEST, |r, s| {
-        s.one(r.metrics.blocking_oldest);
+        s.one(r.scheduler.blocking_oldest);
     }),
-    histogram("heist_blocking_wait_seconds", BLOCKING_WAIT, |r, s| s.one(&r.metrics.blocking_wait)),
+    histogram("heist_blocking_wait_seconds", BLOCKING_WAIT, |r, s| {
+        s.one(&r.scheduler.blocking_wait)
+    }),
     counter("heist_blocking_refused_total", BLOCKING_REFUSED, |r, s| {
-        s.one(r.metrics.blocking_refused);
+        s.one(r.scheduler.blocking_refused);
     }),
     gauge("heist_lookup_threads", "Threads for look-ups of names.", |r, s| {
-        s.one(r.metrics.lookup_threads);
+        s.one(r.scheduler.lookup_threads);
     }),
     gauge("heist_lookup_queue_depth", "Look-ups of names that wait for a thread.", |r, s| {
-        s.one(r.metrics.lookup_queue_depth);
+        s.one(r.scheduler.lookup_queue_depth);
     }),
-    gauge("heist_lookup_oldest_seconds", LOOKUP_OLDEST, |r, s| s.one(r.metrics.lookup_oldest)),
-    histogram("heist_lookup_wait_seconds", LOOKUP_WAIT, |r, s| s.one(&r.metrics.lookup_wait)),
-    counter("heist_lookup_refused_total", LOOKUP_REFUSED, |r, s| s.one(r.metrics.lookup_refused)),
+    gauge("heist_lookup_oldest_seconds", LOOKUP_OLDEST, |r, s| s.one(r.scheduler.lookup_oldest)),
+    histogram("heist_lookup_wait_seconds", LOOKUP_WAIT, |r, s| s.one(&r.scheduler.lookup_wait)),
+    counter("heist_lookup_refused_total", LOOKUP_REFUSED, |r, s| s.one(r.scheduler.lookup_refused)),
 ];
 
 fn current_poll(worker: &WorkerMetrics, series: &mut Series<'_>) {
@@ -150,7 +156,7 @@ fn long_poll(poll: &CurrentPoll, series: &mut Series<'_>) {
     }
 }
 
-/// A poll is named from here on: for less nobody needs to look for the task.
+/// A poll of this length or longer is named; a shorter one is not worth a look at its task.
 const LONG_POLL: Duration = Duration::from_millis(10);
 
 const CURRENT_POLL: &str = "Length so far of the poll under way; from 10 ms on with the task's name and where it was \
@@ -162,10 +168,10 @@ const PREEMPTED: &str =
 const RECOVERIES: &str = "Turns of the worker that panicked, after which it went on with the next.";
 const TASKS_REFUSED: &str = "Tasks refused because a bound on live tasks was reached.";
 const CAUGHT_PANICS: &str = "Panics of wakers, hooks and sources of events that were caught.";
-const RESCUES: &str = "Wakes sent by the monitor because work waited that nobody came to.";
+const RESCUES: &str = "Wakes sent by the monitor because work waited that no worker took.";
 const EVENT_TO_RUN: &str = "From the harvest of an event to the poll of the task that it woke.";
 const QUEUE_DELAY: &str = "How long a probe waited in the kernel's queue while no worker slept.";
-const EVENTS: &str = "Events from the kernel, by kind; stale ones are of sockets that were closed.";
+const EVENTS: &str = "Events from the kernel, by kind; stale ones are of closed sockets.";
 const TIMERS_REFUSED: &str = "Times a timer had to be armed again because the queue was full.";
 const BLOCKING_OLDEST: &str = "How long the oldest of the blocking work that waits has waited.";
 const BLOCKING_WAIT: &str = "How long blocking work waited for a thread.";

@@ -48,7 +48,7 @@ pub(super) const HTTP: &[Family<HttpMetrics>] = &[
     counter("heist_http_requests_total", "Requests answered, by status code.", |m, s| {
         for &(code, count) in &m.requests {
             match code {
-                // Nothing was answered, as the peer left or the service panicked.
+                // No answer: the peer left or the service panicked.
                 0 => s.each(&[("code", "none")], count),
                 code => s.each(&[("code", &code.to_string())], count),
             }

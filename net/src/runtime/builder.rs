@@ -15,10 +15,9 @@ use super::env::{self, EnvError};
 ///
 /// # Environment
 ///
-/// Set when the program starts, these take precedence over what the program says, so that a
-/// deployment can be tuned without a new build: `HEIST_WORKERS`, `HEIST_SHARDS`,
-/// `HEIST_BLOCKING_THREADS` and `HEIST_BUDGET`. Each is a whole number from 1 on; anything else is
-/// an error.
+/// These variables take precedence over the settings of the program, so that a deployment can be tuned
+/// without a new build: `HEIST_WORKERS`, `HEIST_SHARDS`, `HEIST_BLOCKING_THREADS` and `HEIST_BUDGET`.
+/// Each is a whole number from 1 on; any other value is an error of [`start`](Builder::start).
 ///
 /// ```
 /// use heist_net::Builder;
@@ -56,69 +55,69 @@ impl Builder {
         self
     }
 
-    /// Sets how many kernel queues share the sources; 1 is best for up to about 8 workers. There
-    /// can be no more than workers.
+    /// Sets the number of kernel queues that share the sources; 1 is best for up to about 8 workers.
+    /// There can be no more shards than workers.
     pub fn shards(mut self, shards: usize) -> Builder {
         self.shards = Some(shards);
         self
     }
 
-    /// Sets how many sockets may be open at once; 1,048,576 if not set.
+    /// Sets the number of sockets that may be open at once; 1,048,576 if not set.
     pub fn max_sources(mut self, sources: usize) -> Builder {
         self.max_sources = sources;
         self
     }
 
-    /// Sets what thread names begin with; `heist` if not set.
+    /// Sets the prefix of thread names; `heist` if not set.
     pub fn thread_name(self, name: impl Into<String>) -> Builder {
         self.map(|scheduler| scheduler.thread_name(name))
     }
 
-    /// Sets the seed of the scheduler's random choices, which is random if not set.
+    /// Sets the seed of the scheduler's random choices; a random one if not set.
     pub fn seed(self, seed: u64) -> Builder {
         self.map(|scheduler| scheduler.seed(seed))
     }
 
-    /// Sets after how many operations in one poll a task has to yield.
+    /// Sets the number of operations in one poll after which a task has to yield.
     pub fn budget(self, operations: u32) -> Builder {
         self.map(|scheduler| scheduler.budget(operations))
     }
 
-    /// Sets how many tasks spawned by one worker may be alive, and how many spawned by all other
-    /// threads together; more are refused.
+    /// Sets the number of live tasks that one worker may have spawned, and all other threads together;
+    /// further ones are refused.
     pub fn max_tasks(self, tasks: usize) -> Builder {
         self.map(|scheduler| scheduler.max_tasks(tasks))
     }
 
-    /// Sets how many threads there are for blocking work, at most.
+    /// Sets the greatest number of threads for blocking work.
     pub fn blocking_threads(self, threads: usize) -> Builder {
         self.map(|scheduler| scheduler.blocking_threads(threads))
     }
 
-    /// Sets how much blocking work may wait for a thread; more is refused.
+    /// Sets the length of the queue of blocking work; further work is refused.
     pub fn blocking_queue(self, length: usize) -> Builder {
         self.map(|scheduler| scheduler.blocking_queue(length))
     }
 
-    /// Sets how many threads look up names, at most, beside those for other blocking work; 32 if not
-    /// set.
+    /// Sets the greatest number of threads that look up names, besides those for other blocking work; 32
+    /// if not set.
     pub fn lookup_threads(self, threads: usize) -> Builder {
         self.map(|scheduler| scheduler.lookup_threads(threads))
     }
 
-    /// Sets how many look-ups of names may wait for a thread; 4,096 if not set. More fail with
+    /// Sets the length of the queue of look-ups of names; 4,096 if not set. Further ones fail with
     /// [`ConnectError::NotFound`](crate::ConnectError::NotFound).
     pub fn lookup_queue(self, length: usize) -> Builder {
         self.map(|scheduler| scheduler.lookup_queue(length))
     }
 
-    /// Sets the longest time that what arrives may wait for a worker before
-    /// [`Handle::is_overloaded`] says yes; 50 ms if not set. `Duration::MAX` turns it off.
+    /// Sets the longest time that arriving work may wait for a worker before [`Handle::is_overloaded`]
+    /// returns true; 50 ms if not set. `Duration::MAX` turns the check off.
     pub fn overload_target(self, target: Duration) -> Builder {
         self.map(|scheduler| scheduler.overload_target(target))
     }
 
-    /// Sets how long the wait has to stay above the [target](Builder::overload_target); 100 ms if
+    /// Sets the time that the wait has to stay above the [target](Builder::overload_target); 100 ms if
     /// not set.
     pub fn overload_interval(self, interval: Duration) -> Builder {
         self.map(|scheduler| scheduler.overload_interval(interval))
@@ -134,13 +133,13 @@ impl Builder {
         self.map(|scheduler| scheduler.on_thread_stop(hook))
     }
 
-    /// Sets the clock of the timers, for tests that move time by hand.
+    /// Sets the clock of the timers, for tests on virtual time.
     pub fn clock(self, clock: Clock) -> Builder {
         self.map(|scheduler| scheduler.clock(clock))
     }
 
-    /// Takes nothing from the environment: for a second runtime in a program, which is not the one
-    /// that people mean to tune.
+    /// Ignores the environment: for a second runtime in a program, which the variables are not meant
+    /// for.
     pub fn ignore_environment(mut self) -> Builder {
         self.ignores_environment = true;
         self
@@ -150,8 +149,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`]: an unreadable environment variable, no event queue from the system, a
-    /// setting out of its bounds, no thread.
+    /// [`StartError`]: an invalid environment variable, no event queue from the system, a setting out of
+    /// its bounds, no thread.
     pub fn start(self) -> Result<Runtime, StartError> {
         let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
         let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
@@ -161,7 +160,7 @@ impl Builder {
         Ok(Runtime { scheduler })
     }
 
-    /// Applies the environment, in which `read` looks a variable up.
+    /// Applies the environment, from which `read` reads a variable.
     fn tuned(mut self, read: impl Fn(&'static str) -> env::Value) -> Result<Builder, EnvError> {
         if let Some(workers) = read("HEIST_WORKERS")? {
             self.workers = env::size(workers);
@@ -203,14 +202,14 @@ impl Default for Builder {
     }
 }
 
-/// Why a runtime did not start.
+/// The error of a runtime that did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A variable of the environment is set to something that is no setting.
+    /// A variable of the environment has an invalid value.
     #[error(transparent)]
     Env(#[from] EnvError),
-    /// The system gave no event queue: most likely the process has no descriptors left.
+    /// The system refused an event queue: most likely the process has no descriptors left.
     #[error("could not make the event queue: {0}")]
     Queue(#[source] io::Error),
     /// The scheduler did not start.
@@ -218,13 +217,13 @@ pub enum StartError {
     Scheduler(#[from] heist_scheduler::StartError),
 }
 
-/// Workers without a CPU do not get into each other's way in the kernel, and each further shard
-/// costs a listener that another one would have spared.
+/// The number of shards if none is set. Only workers with a CPU contend in the kernel, and each further
+/// shard costs a listener that a shared one would spare.
 fn shards_for(workers: usize, cpus: usize) -> usize {
     workers.min(cpus).div_ceil(WORKERS_A_SHARD)
 }
 
-/// More threads than this that run at once get into each other's way in one kernel queue.
+/// More running threads than this contend in one kernel queue.
 const WORKERS_A_SHARD: usize = 8;
 
 #[cfg(test)]
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_environment_is_an_error_not_a_default() {
+    fn invalid_environment_is_an_error_not_a_default() {
         let read = |variable| env::parse(variable, Some("many".into()));
         let error = Builder::new().tuned(read).unwrap_err();
         assert_eq!((error.variable, error.value.as_str()), ("HEIST_WORKERS", "many"));

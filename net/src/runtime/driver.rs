@@ -1,8 +1,7 @@
 //! The only joint between the scheduler and the event queue.
 //!
-//! The scheduler waits through its [`Park`] and knows no file descriptors; the queue hands out
-//! wakers and knows no tasks. [`Driver`] is the one type that knows both, and does nothing but pass
-//! on.
+//! The scheduler waits through its [`Park`] and knows no sockets; the queue returns wakers and knows no
+//! tasks. [`Driver`] is the one type that knows both, and only passes calls on.
 
 use std::any::Any;
 use std::io;
@@ -16,32 +15,32 @@ use heist_scheduler::{Handle, Harvest, Park};
 
 use crate::runtime::source::Source;
 
-/// A runtime's event queue, as its scheduler sees it.
+/// A runtime's event queue, as the [`Park`] of its scheduler.
 ///
-/// [`Builder`](crate::Builder) makes one for each runtime. Sockets find it through the handle of
-/// the runtime whose task (or [`enter`](Handle::enter) guard) they are created in.
+/// [`Builder`](crate::Builder) makes one for each runtime. A socket finds it through the handle of the
+/// runtime whose task (or [`enter`](Handle::enter) guard) creates the socket.
 pub struct Driver {
     queue: Queue,
-    /// Counts registrations, to spread them over the shards. Relaxed: it decides balance only, and
-    /// a count that two threads see in a different order still sends one source to each shard in
-    /// turn.
+    /// The number of registrations, which spreads them over the shards. Any thread adds to it; it is
+    /// never reset. Relaxed: it publishes nothing, and each `fetch_add` returns another number, in
+    /// whatever order, so each shard gets a source in turn.
     registrations: AtomicUsize,
 }
 
 impl Driver {
-    /// Makes the queue `queue` usable by a scheduler and by this crate's sockets.
+    /// Makes `queue` usable by a scheduler and by this crate's sockets.
     pub fn new(queue: Queue) -> Driver {
         Driver { queue, registrations: AtomicUsize::new(0) }
     }
 
-    /// The driver of the runtime that `handle` belongs to, or `None` where that runtime was built
-    /// without this crate's [`Builder`](crate::Builder).
+    /// The driver of the runtime that `handle` belongs to; `None` if that runtime was built without this
+    /// crate's [`Builder`](crate::Builder).
     pub fn of(handle: &Handle) -> Option<&Driver> {
         let park: &dyn Any = &**handle.park();
         park.downcast_ref()
     }
 
-    /// The event queue, to watch its size or to register sources of one's own.
+    /// The event queue, to read its size or to register other sources.
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -50,7 +49,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What the queue says: it is closed, full, or the kernel refuses the descriptor.
+    /// The queue's: it is closed or full, or the kernel refuses the descriptor.
     pub fn register<S: AsFd>(
         &self,
         io: S,
@@ -60,8 +59,8 @@ impl Driver {
         self.attach(io, interest, kind).map(Source::new)
     }
 
-    /// As [`register`](Driver::register), for sockets of this crate's, which spend the budget and
-    /// end with the runtime by themselves.
+    /// As [`register`](Driver::register), for this crate's sockets, which follow the rules of
+    /// [`operation`](crate::runtime::operation) themselves.
     pub(crate) fn attach<S: AsFd>(
         &self,
         io: S,
@@ -74,7 +73,7 @@ impl Driver {
 
     fn next_shard(&self) -> usize {
         match self.queue.shards() {
-            // The usual case writes nothing that is shared.
+            // The usual case writes no shared memory.
             1 => 0,
             shards => self.registrations.fetch_add(1, Ordering::Relaxed) % shards,
         }
@@ -97,7 +96,7 @@ pub(crate) fn attach<S: AsFd>(
     driver.attach(io, interest, kind)
 }
 
-/// Why a socket could not be made: there is no event queue to register it with.
+/// The error of a socket that has no event queue to register with.
 ///
 /// It is the inner error of an [`io::Error`] of kind [`Unsupported`](io::ErrorKind::Unsupported).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -141,8 +140,8 @@ impl Park for Driver {
 
     fn wake(&self, shard: usize) {
         if let Err(error) = self.queue.wake(shard) {
-            // The wake goes through a descriptor of the queue's own, which is open as long as the
-            // queue. An error here is a broken process, and there is nobody to return it to.
+            // The wake goes through a descriptor that the queue owns and that is open as long as the
+            // queue. An error here means a broken process, and no caller can handle it.
             tracing::error!(shard, %error, "the event queue could not be woken");
         }
     }
@@ -156,7 +155,7 @@ impl Park for Driver {
     }
 }
 
-/// The two crates count the same things and share no types.
+/// The two crates have the same counts and share no types.
 fn harvest(harvest: heist_reactor::Harvest) -> Harvest {
     Harvest {
         events: harvest.events,

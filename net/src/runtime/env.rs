@@ -4,10 +4,10 @@ use std::env;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 
-/// What a variable says: nothing while it is unset.
+/// The value of a variable; `None` if it is not set.
 pub(crate) type Value = Result<Option<NonZeroU32>, EnvError>;
 
-/// A variable of the environment is set to something that is no setting.
+/// The error for a variable of the environment with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{variable} is {value:?}, which is not a whole number from 1 to 4294967295; correct or unset it"
@@ -15,11 +15,11 @@ pub(crate) type Value = Result<Option<NonZeroU32>, EnvError>;
 pub struct EnvError {
     /// The variable's name.
     pub variable: &'static str,
-    /// Its value, as far as it can be shown.
+    /// Its value; bytes that are not UTF-8 are replaced.
     pub value: String,
 }
 
-/// Looks `variable` up in the environment of the process.
+/// Reads `variable` from the environment of the process.
 pub(crate) fn read(variable: &'static str) -> Value {
     parse(variable, env::var_os(variable))
 }
@@ -35,7 +35,7 @@ pub(crate) fn parse(variable: &'static str, value: Option<OsString>) -> Value {
 
 /// A number from the environment as a size.
 pub(crate) fn size(number: NonZeroU32) -> usize {
-    usize::try_from(number.get()).expect("the event queue is for systems of 64 bits")
+    usize::try_from(number.get()).expect("the event queue requires a 64-bit system")
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_and_the_unset_is_left_alone() {
+    fn numbers_are_read_and_unset_variables_are_none() {
         assert_eq!(parse("HEIST_WORKERS", None), Ok(None));
         assert_eq!(parse("HEIST_WORKERS", Some(" 16 ".into())), Ok(NonZeroU32::new(16)));
     }

@@ -1,4 +1,4 @@
-//! A scheduler and an event queue, put together.
+//! A runtime: a scheduler joined with an event queue.
 
 pub(crate) mod builder;
 pub(crate) mod driver;
@@ -16,7 +16,7 @@ use self::driver::Driver;
 
 /// Worker threads that share one event queue and run tasks with sockets and timers.
 ///
-/// Dropping it shuts it down and waits up to ten seconds for what runs.
+/// Dropping it shuts it down and waits up to ten seconds for running polls and blocking work.
 ///
 /// ```
 /// use heist_net::Runtime;
@@ -35,7 +35,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The handle to give to others: to spawn, to measure, to [`enter`](Handle::enter) the runtime.
+    /// A handle of the runtime: to spawn, to read metrics, to [`enter`](Handle::enter) the runtime.
     pub fn handle(&self) -> &Handle {
         self.scheduler.handle()
     }
@@ -45,7 +45,7 @@ impl Runtime {
         Driver::of(self.handle()).expect("a runtime is only built with a driver as its park")
     }
 
-    /// Spawns a task, which runs by itself; the handle is to wait for its output.
+    /// Spawns a task; the handle waits for its output.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -55,7 +55,7 @@ impl Runtime {
         self.scheduler.spawn(future)
     }
 
-    /// Runs `work`, which may block, on a thread of its own kind; see [`Handle::spawn_blocking`].
+    /// Runs `work`, which may block, on a thread for blocking work; see [`Handle::spawn_blocking`].
     #[track_caller]
     pub fn spawn_blocking<T, W>(&self, work: W) -> JoinHandle<T>
     where
@@ -74,9 +74,9 @@ impl Runtime {
         self.scheduler.block_on(future)
     }
 
-    /// Ends the runtime: every wait returns, every future is dropped and every thread joined. What
-    /// is still being polled after `timeout` is reported and left to itself.
-    #[must_use = "the report says whether something was left"]
+    /// Ends the runtime: every wait returns, every future is dropped and every thread joined. Polls and
+    /// blocking work that still run after `timeout` are reported and left running.
+    #[must_use = "the report tells whether a thread was left running"]
     pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
         self.scheduler.shutdown(timeout)
     }

@@ -1,4 +1,4 @@
-//! A source of one's own under a runtime's event queue.
+//! A user's own source, registered with a runtime's event queue.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,10 +14,10 @@ use crate::runtime::operation::{self, restore_if_pending};
 /// A file descriptor that is registered with a runtime's event queue; made by
 /// [`Driver::register`](crate::Driver::register).
 ///
-/// It is a [`heist_reactor::Source`] that keeps the rules of a runtime: each operation spends one of
-/// the poll's budget, and is pending for ever once the runtime that waits has begun to shut down
-/// (see [`coop`]). In another runtime, or in none, it fails with
-/// [`Closed`](heist_reactor::Closed) then.
+/// It is a [`heist_reactor::Source`] that follows the rules of a runtime: each operation spends one unit
+/// of the poll's budget, and is pending for ever once the runtime that polls it shuts down (see
+/// [`coop`]). Polled in another runtime, or in none, it fails with [`Closed`](heist_reactor::Closed)
+/// then.
 ///
 /// ```
 /// use heist_net::{Driver, Runtime};
@@ -54,11 +54,11 @@ impl<S: AsFd> Source<S> {
         self.0.io()
     }
 
-    /// Does one operation when the direction is ready, as often as it takes until it neither would
-    /// block nor was interrupted; otherwise stores the task's waker.
+    /// Does one operation when the direction is ready, and repeats it until it neither would block nor
+    /// was interrupted; otherwise stores the task's waker.
     ///
     /// # Errors
-    /// What the operation says, and what the system says if it cannot watch the source.
+    /// Those of the operation, and the system's if it refuses to watch the source.
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -70,8 +70,7 @@ impl<S: AsFd> Source<S> {
     }
 
     /// Does one operation when the direction is ready: as [`poll_io`](Source::poll_io), for any number
-    /// of tasks at once. An event wakes one of them, and one that was woken and drops the future
-    /// instead wakes the next.
+    /// of tasks at once. An event wakes one of them; a woken task that drops the future wakes the next.
     ///
     /// Cancel-safe: the operation is done only when the future completes.
     ///

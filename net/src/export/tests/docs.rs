@@ -1,15 +1,15 @@
-//! What is promised in `docs/metrics.md` and what is there.
+//! `docs/metrics.md` against the families that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::family::{About, Family};
+use super::super::family::{Family, Metadata};
 use super::super::{process, runtime as tables, server};
 use super::{exporter, read, runtime};
 
 #[test]
 fn the_page_of_metrics_lists_every_family_and_no_other() {
     let there: BTreeMap<_, _> =
-        all().map(|family| (family.name.to_owned(), family.kind.word().to_owned())).collect();
+        all().map(|family| (family.name.to_owned(), family.kind.as_str().to_owned())).collect();
     let documented: BTreeMap<_, _> = rows().into_iter().map(|row| (row.name, row.kind)).collect();
     assert_eq!(documented, there);
 }
@@ -28,25 +28,25 @@ fn every_label_on_the_page_is_documented() {
 
 #[test]
 fn names_and_texts_follow_the_rules_of_prometheus() {
-    for About { name, kind, help, .. } in all() {
-        assert_eq!(kind.word() == "counter", name.ends_with("_total"), "{name}");
+    for Metadata { name, kind, help, .. } in all() {
+        assert_eq!(kind.as_str() == "counter", name.ends_with("_total"), "{name}");
         assert!(help.ends_with('.'), "{name}: {help}");
         assert!(!help.contains(['\\', '\n']), "{name} would need escapes: {help}");
     }
 }
 
-/// Every family that there is, whether or not it has a series.
-fn all() -> impl Iterator<Item = &'static About> {
-    about(process::PROCESS)
-        .chain(about(process::CPU))
-        .chain(about(tables::RUNTIME))
-        .chain(about(tables::WORKER))
-        .chain(about(server::SERVER))
-        .chain(about(server::HTTP))
+/// Every family, with or without a series.
+fn all() -> impl Iterator<Item = &'static Metadata> {
+    metadata(process::PROCESS)
+        .chain(metadata(process::CPU))
+        .chain(metadata(tables::RUNTIME))
+        .chain(metadata(tables::WORKER))
+        .chain(metadata(server::SERVER))
+        .chain(metadata(server::HTTP))
 }
 
-fn about<T>(families: &[Family<T>]) -> impl Iterator<Item = &About> {
-    families.iter().map(|family| &family.about)
+fn metadata<T>(families: &[Family<T>]) -> impl Iterator<Item = &Metadata> {
+    families.iter().map(|family| &family.metadata)
 }
 
 /// One row of a table.
@@ -56,8 +56,8 @@ struct Row {
     labels: BTreeSet<String>,
 }
 
-/// The rows of what the library shows; what only the program counts has a section of its own, which
-/// the program's tests compare.
+/// The rows of the library's families. The program's own have a section of their own, which the
+/// program's tests compare.
 fn rows() -> Vec<Row> {
     let (library, program) = PAGE.split_once("\n## The program\n").expect("a section of its own");
     assert!(!program.contains("\n## "), "the section of the program is the last one");

@@ -1,4 +1,4 @@
-//! What is on the page, read back by a strict parser, and what is in a recorder.
+//! The page, read back by a strict parser, and the contents of a recorder.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{Builder, Runtime};
 
 mod docs;
 #[cfg(feature = "metrics")]
-mod own_figure;
+mod own_value;
 mod page;
 mod promtool;
 mod recorder;
@@ -21,7 +21,7 @@ fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).start().unwrap()
 }
 
-/// `count` values, each of as many seconds as it takes.
+/// A distribution of `count` values of `each`.
 fn times(count: u64, each: Duration) -> Snapshot {
     let histogram = Histogram::new(Scale::Time);
     (0..count).for_each(|_| histogram.record_time(each));
@@ -30,7 +30,7 @@ fn times(count: u64, each: Duration) -> Snapshot {
     snapshot
 }
 
-fn server_figures() -> Metrics {
+fn server_metrics() -> Metrics {
     Metrics {
         connections_active: 3,
         connections_idle: 4,
@@ -59,9 +59,9 @@ fn exporter(one: &Runtime, two: &Runtime) -> Exporter {
     let exporter = Exporter::new();
     exporter.runtime("one", one.handle());
     exporter.runtime("two", two.handle());
-    exporter.server("one", "web", server_figures);
-    exporter.server("one", "chat", || Metrics { http: None, ..server_figures() });
-    exporter.server("two", "web", server_figures);
+    exporter.server("one", "web", server_metrics);
+    exporter.server("one", "chat", || Metrics { http: None, ..server_metrics() });
+    exporter.server("two", "web", server_metrics);
     exporter
 }
 

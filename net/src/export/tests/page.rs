@@ -9,13 +9,13 @@ use super::super::family::{Label, Labelled, write};
 use super::super::page::{Page, Part};
 #[cfg(feature = "metrics")]
 use super::super::server::HTTP;
-use super::{exporter, read, runtime, server_figures};
+use super::{exporter, read, runtime, server_metrics};
 use crate::server::Metrics;
 
 #[cfg(feature = "metrics")]
 #[test]
 fn a_histogram_is_cumulative_and_ends_with_its_count() {
-    let http = server_figures().http.unwrap();
+    let http = server_metrics().http.unwrap();
     let mut page = Page::new(Part::All);
     let labels: &[Label] = &[("server", "web".into())];
     write(HTTP, &[Labelled::new(labels, &http)], &mut page);
@@ -39,7 +39,7 @@ fn a_histogram_is_cumulative_and_ends_with_its_count() {
 fn two_runtimes_and_their_servers_share_families_and_keep_their_series() {
     let (one, two) = (runtime(1), runtime(1));
     let exporter = exporter(&one, &two);
-    exporter.server("two", "web", || Metrics { accepted: 99, ..server_figures() });
+    exporter.server("two", "web", || Metrics { accepted: 99, ..server_metrics() });
     let page = read(&exporter.render());
     let accepted = |runtime, server| {
         let labels = [("runtime", runtime), ("server", server)];
@@ -47,7 +47,7 @@ fn two_runtimes_and_their_servers_share_families_and_keep_their_series() {
     };
     assert_eq!(accepted("one", "web"), Some(50.0));
     assert_eq!(accepted("one", "chat"), Some(50.0));
-    assert_eq!(accepted("two", "web"), Some(99.0), "the later one takes the earlier one's place");
+    assert_eq!(accepted("two", "web"), Some(99.0), "the later server replaces the earlier one");
     for (name, handle) in [("one", one.handle()), ("two", two.handle())] {
         let workers = value(&page, "heist_workers", &[("runtime", name)]);
         assert_eq!(workers, Some(handle.workers() as f64));

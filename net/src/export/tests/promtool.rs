@@ -1,12 +1,12 @@
-//! What Prometheus' own checker says.
+//! The page, checked by Prometheus' own tool.
 
 use heist_tests::{has_tool, promtool};
 
 use super::{exporter, runtime};
 
 #[test]
-fn promtool_has_nothing_to_say_about_the_page() {
-    if !has_tool("promtool_has_nothing_to_say_about_the_page", "promtool", "prometheus") {
+fn promtool_accepts_the_page() {
+    if !has_tool("promtool_accepts_the_page", "promtool", "prometheus") {
         return;
     }
     let (one, two) = (runtime(2), runtime(1));

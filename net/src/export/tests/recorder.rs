@@ -1,4 +1,4 @@
-//! What a recorder is told, and what is left for the page.
+//! The families in a recorder, and those that are left for the page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::super::Exporter;
-use super::{exporter, read, runtime, server_figures};
+use super::{exporter, read, runtime, server_metrics};
 use crate::server::Metrics;
 
 #[test]
@@ -52,7 +52,7 @@ fn a_second_publication_moves_the_recorder_to_the_new_values() {
     let exporter = Exporter::new();
     let recorder = DebuggingRecorder::new();
     for accepted in [5, 7] {
-        exporter.server("one", "web", move || Metrics { accepted, ..server_figures() });
+        exporter.server("one", "web", move || Metrics { accepted, ..server_metrics() });
         metrics::with_local_recorder(&recorder, || exporter.publish());
     }
     let snapshot = recorder.snapshotter().snapshot().into_vec();

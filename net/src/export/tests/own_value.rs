@@ -1,4 +1,4 @@
-//! No figure under another's name.
+//! Each value under its own name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,27 +7,27 @@ use heist_tests::exposition::{Family, value};
 
 use super::super::family::{Labelled, write};
 use super::super::page::{Page, Part};
-use super::super::runtime::{RUNTIME, RuntimeFigures, WORKER};
+use super::super::runtime::{RUNTIME, RuntimeMetrics, WORKER};
 use super::super::server::{HTTP, SERVER};
-use super::{read, runtime, server_figures, times};
+use super::{read, runtime, server_metrics, times};
 
 #[test]
-fn each_family_of_a_runtime_shows_its_own_figure() {
-    let figures = numbered();
+fn each_family_of_a_runtime_shows_its_own_value() {
+    let metrics = numbered();
     let mut page = Page::new(Part::All);
-    write(RUNTIME, &[Labelled::new(&[], &figures)], &mut page);
-    write(WORKER, &[Labelled::new(&[], &figures.metrics.workers[0])], &mut page);
+    write(RUNTIME, &[Labelled::new(&[], &metrics)], &mut page);
+    write(WORKER, &[Labelled::new(&[], &metrics.scheduler.workers[0])], &mut page);
     let mut expected = OF_A_RUNTIME.to_vec();
     expected.push(("heist_sources", None, 0));
     compare(&read(&page.into_text()), &expected);
 }
 
 #[test]
-fn each_family_of_a_server_shows_its_own_figure() {
-    let figures = server_figures();
+fn each_family_of_a_server_shows_its_own_value() {
+    let metrics = server_metrics();
     let mut page = Page::new(Part::All);
-    write(SERVER, &[Labelled::new(&[], &figures)], &mut page);
-    write(HTTP, &[Labelled::new(&[], figures.http.as_ref().unwrap())], &mut page);
+    write(SERVER, &[Labelled::new(&[], &metrics)], &mut page);
+    write(HTTP, &[Labelled::new(&[], metrics.http.as_ref().unwrap())], &mut page);
     compare(&read(&page.into_text()), OF_A_SERVER);
 }
 
@@ -41,26 +41,29 @@ fn compare(page: &[Family], expected: &[Expected]) {
     assert_eq!(shown, tested.collect(), "a family that this test forgot");
 }
 
-/// Figures of one worker, each a number of its own, so that none can be shown under another's name.
-fn numbered() -> RuntimeFigures {
+/// Metrics of one worker, each with a number of its own, so that a mix-up is found.
+fn numbered() -> RuntimeMetrics {
     let runtime = runtime(1);
-    let mut figures = RuntimeFigures::of(runtime.handle());
-    let metrics = &mut figures.metrics;
+    let mut metrics = RuntimeMetrics::of(runtime.handle());
+    let scheduler = &mut metrics.scheduler;
     let one = Duration::from_secs(1);
-    (metrics.injector_depth, metrics.tasks_alive, metrics.tasks_spawned) = (1, 2, 3);
-    (metrics.task_panics, metrics.timers, metrics.timers_refused) = (4, 5, 6);
-    (metrics.blocking_threads, metrics.blocking_queue_depth, metrics.blocking_refused) = (7, 8, 9);
-    (metrics.blocking_oldest, metrics.oldest_runnable) = (10 * one, 11 * one);
-    (metrics.rescues, metrics.task_poll, metrics.task_wait) = (12, times(13, one), times(14, one));
-    (metrics.event_to_run, metrics.harvest_size) = (times(15, one), times(16, one));
-    (metrics.timer_lateness, metrics.blocking_wait) = (times(17, one), times(18, one));
-    metrics.event_queue_delay = times(19, one);
-    (metrics.tasks_refused, metrics.caught_panics) = (45, 46);
-    (metrics.lookup_threads, metrics.lookup_queue_depth, metrics.lookup_refused) = (38, 39, 40);
-    (metrics.lookup_oldest, metrics.lookup_wait) = (41 * one, times(42, one));
-    metrics.overloaded = true;
-    metrics.workers.truncate(1);
-    let worker = &mut metrics.workers[0];
+    (scheduler.injector_depth, scheduler.tasks_alive, scheduler.tasks_spawned) = (1, 2, 3);
+    (scheduler.task_panics, scheduler.timers, scheduler.timers_refused) = (4, 5, 6);
+    (scheduler.blocking_threads, scheduler.blocking_queue_depth, scheduler.blocking_refused) =
+        (7, 8, 9);
+    (scheduler.blocking_oldest, scheduler.oldest_runnable) = (10 * one, 11 * one);
+    (scheduler.rescues, scheduler.task_poll, scheduler.task_wait) =
+        (12, times(13, one), times(14, one));
+    (scheduler.event_to_run, scheduler.harvest_size) = (times(15, one), times(16, one));
+    (scheduler.timer_lateness, scheduler.blocking_wait) = (times(17, one), times(18, one));
+    scheduler.event_queue_delay = times(19, one);
+    (scheduler.tasks_refused, scheduler.caught_panics) = (45, 46);
+    (scheduler.lookup_threads, scheduler.lookup_queue_depth, scheduler.lookup_refused) =
+        (38, 39, 40);
+    (scheduler.lookup_oldest, scheduler.lookup_wait) = (41 * one, times(42, one));
+    scheduler.overloaded = true;
+    scheduler.workers.truncate(1);
+    let worker = &mut scheduler.workers[0];
     (worker.polls, worker.busy, worker.listens, worker.parks) = (21, 22 * one, 23, 24);
     (worker.shard_polls, worker.events, worker.stale_events) = (25, 100, 26);
     (worker.spurious_events, worker.useful_wakes, worker.empty_wakes) = (27, 28, 29);
@@ -68,13 +71,13 @@ fn numbered() -> RuntimeFigures {
     (worker.budget_yields, worker.shard_errors, worker.queue_depth) = (33, 34, 35);
     (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
     worker.recoveries = 47;
-    figures
+    metrics
 }
 
 /// Name, label of the family's own, and the number it was given.
 type Expected = (&'static str, Option<(&'static str, &'static str)>, u64);
 
-/// As [`numbered`] says.
+/// The values of [`numbered`].
 const OF_A_RUNTIME: &[Expected] = &[
     ("heist_workers", None, 1),
     ("heist_overloaded", None, 1),
@@ -127,7 +130,7 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_worker_current_poll_seconds", None, 0),
 ];
 
-/// As [`server_figures`] says.
+/// The values of [`server_metrics`].
 const OF_A_SERVER: &[Expected] = &[
     ("heist_connections", Some(("state", "active")), 3),
     ("heist_connections", Some(("state", "idle")), 4),
