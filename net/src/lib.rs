@@ -1,37 +1,36 @@
-//! Runtime, sockets and the protocol engine of heist.
+//! Runtime, sockets, the protocol engine and servers of heist.
 //!
 //! # The way of a connection
 //!
-//! 1. A [`TcpListener`] is registered with the event queue of the runtime it was bound in. The
-//!    kernel reports that connections wait, and wakes one worker.
+//! 1. A [`TcpListener`] is registered with the event queue of the runtime that it was bound in. The
+//!    kernel reports pending connections and wakes one worker.
 //! 2. That worker runs the task that accepts. One system call (`accept4`) takes a connection as a
-//!    non-blocking socket, which inherits its options from the listener. It becomes a
-//!    [`TcpStream`].
-//! 3. The stream is driven by a task: an `async fn` that reads and writes, or a [`Connection`] that
-//!    calls a [`Protocol`]. Any worker may run it, one at a time. It reads at once, since the first
-//!    bytes are often there; where they are not, and it has to wait, one system call (`epoll_ctl`)
-//!    tells the kernel of it.
-//! 4. Bytes arrive: the kernel reports an edge to one worker, the queue (`heist-reactor`) marks the
-//!    source readable and returns the task's waker, and the [`Driver`] hands it to the scheduler
+//!    non-blocking socket, which inherits its options from the listener. It becomes a [`TcpStream`].
+//! 3. A task drives the stream: an `async fn` that reads and writes, or a [`Connection`] that calls a
+//!    [`Protocol`]. Any worker may run the task, one at a time. It reads at once, because the first
+//!    bytes are often there. When it first has to wait, one system call (`epoll_ctl`) registers the
+//!    socket with the kernel.
+//! 4. Bytes arrive: the kernel reports an edge to one worker. The queue (`heist-reactor`) marks the
+//!    source readable and returns the task's waker, and the [`Driver`] passes it to the scheduler
 //!    (`heist-scheduler`). No worker owns the connection.
-//! 5. The task reads until the socket is drained, so that the next edge will be seen, into a buffer
-//!    that belongs to the worker. The protocol takes one message after the other out of it and
-//!    writes its answers into another; what is left of a message moves to a buffer of the
-//!    connection.
-//! 6. The answers go out with one write. If the socket takes only part of them, the rest stays with
-//!    the connection, which waits to write; above the high watermark it reads no more until they
-//!    are out.
-//! 7. At the end the output is flushed, the writing direction shut down, the peer given time to
-//!    read, and the socket closed, by dropping the stream. Where the protocol says that the peer has
-//!    nothing more to say, the socket is closed behind the output.
+//! 5. The task reads until the socket is drained, so that the next edge is reported, into a buffer of
+//!    the worker. The protocol takes one message after the other out of that buffer and writes its
+//!    answers into another. The rest, a partial message, moves to a buffer of the connection.
+//! 6. The answers are sent with one write. If the socket accepts only part of them, the rest stays with
+//!    the connection, which waits to write. Above the high watermark it reads no more until they are
+//!    sent.
+//! 7. At the end the output is flushed, the writing direction shut down, the peer given time to read,
+//!    and the socket closed by the drop of the stream. If the protocol states that the peer sends
+//!    nothing more, the socket is closed right behind the output.
 //!
 //! An idle connection owns no buffer and costs no CPU.
 //!
-//! A [`Server`] does all of this for many connections, bounds them, and ends them in good order.
+//! A [`Server`] does all of this for many connections, enforces limits, and drains them in order. The
+//! README of the crate lists its layers and what to change where.
 //!
 //! # Example
 //!
-//! An echo server, and a client, with `async` sockets. For the other face, see [`protocol`].
+//! An echo server and a client with `async` sockets. [`protocol`] has the other interface.
 //!
 //! ```
 //! use heist_net::{Runtime, TcpListener, TcpStream};
@@ -72,8 +71,10 @@
 //!
 //! # Features
 //!
-//! - `export`: the figures of runtimes and servers as Prometheus text, and for recorders of the
-//!   `metrics` crate.
+//! - `metrics` (on by default): counters and histograms; without it nothing is counted and every value
+//!   is 0.
+//! - `export`: the metrics of runtimes and servers as Prometheus text, and for recorders of the `metrics`
+//!   crate.
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
 //!   hyper services on a [`Server`] ([`http`]).
 
