@@ -58,8 +58,8 @@ mod worker;
 pub use coop::{YieldNow, yield_now};
 pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};
-pub use runtime::builder::{Builder, StartError};
-pub use runtime::per_worker::PerWorker;
-pub use runtime::spawn::{TaskBuilder, spawn, spawn_blocking};
-pub use runtime::{EnterGuard, Handle, Runtime, ShutdownReport};
+pub use runtime::{
+    Builder, EnterGuard, Handle, PerWorker, Runtime, ShutdownReport, StartError, TaskBuilder,
+    spawn, spawn_blocking,
+};
 pub use task::{AbortHandle, JoinError, JoinHandle};

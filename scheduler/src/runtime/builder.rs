@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
+use super::Runtime;
+use super::handle::{Handle, Parts};
 use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
 use crate::context::{self, Context, RuntimeContext};
@@ -12,7 +14,6 @@ use crate::monitor::{CoDel, Monitor, MonitorShared, OVERLOAD_INTERVAL, OVERLOAD_
 use crate::panics::{self, Place};
 use crate::park::Park;
 use crate::queue::{self, LocalQueue};
-use crate::runtime::{Handle, Parts, Runtime};
 use crate::task::TaskRegistry;
 use crate::threads;
 use crate::threads::tracker::ThreadTracker;

@@ -3,9 +3,9 @@
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::handle::Handle;
 use crate::context;
 use crate::coop::PollInfo;
-use crate::runtime::Handle;
 
 /// Figures of one kind: a set for each worker of a runtime, on cache lines of its own, and one for
 /// all other threads.

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
+use super::handle::{Handle, Inner};
 use crate::blocking::Kind;
 use crate::clock::Instant;
 use crate::metrics::{CurrentPoll, Histogram, Metrics, Scale, Snapshot, WorkerMetrics};
-use crate::runtime::Inner;
 use crate::worker::shared::WorkerShared;
+
+impl Handle {
+    /// What the runtime does now and has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.0)
+    }
+}
 
 impl Metrics {
     pub(super) fn of(inner: &Inner) -> Self {

@@ -4,9 +4,12 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::handle::{Handle, Inner, outside_of_a_runtime};
 use crate::blocking::Kind;
-use crate::runtime::{self, Handle};
-use crate::task::{JoinHandle, SpawnInfo};
+use crate::context;
+use crate::task::{self, Admission, JoinHandle, Refused, SpawnInfo, TaskRegistry};
+use crate::worker::current;
+use crate::worker::schedule::schedule;
 
 /// Spawns a task onto the current runtime.
 ///
@@ -22,7 +25,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    runtime::launch_here(SpawnInfo { name: None, location: Location::caller() }, future)
+    launch_here(SpawnInfo { name: None, location: Location::caller() }, future)
 }
 
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
@@ -91,7 +94,7 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        runtime::launch_here(self.info(), future)
+        launch_here(self.info(), future)
     }
 
     /// Spawns onto the runtime of `handle`.
@@ -140,4 +143,27 @@ impl TaskBuilder {
     fn info(self) -> SpawnInfo {
         SpawnInfo { name: self.name, location: Location::caller() }
     }
+}
+
+/// Launches a task on the current runtime.
+#[track_caller]
+fn launch_here<F>(info: SpawnInfo, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let Some(admission) = admit_here(&info) else { outside_of_a_runtime() };
+    task::launch(admission, future, schedule)
+}
+
+/// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
+/// count all workers share.
+#[inline]
+fn admit_here(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
+    current::with_worker(|worker| TaskRegistry::admit(worker.registry(), info)).or_else(|| {
+        context::with_runtime(|runtime| {
+            runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info))
+        })
+        .flatten()
+    })
 }

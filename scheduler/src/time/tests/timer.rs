@@ -47,7 +47,7 @@ impl Bench {
     }
 
     fn waiting(&self) -> usize {
-        self.handle().shared_timers().len()
+        self.handle().context().shared_timers.len()
     }
 
     /// Moves the clock, and does what a worker that looks now would do.
@@ -55,7 +55,7 @@ impl Bench {
         self.hand.advance(duration);
         let mut wakers = Vec::new();
         let now = self.handle().clock().now();
-        self.handle().shared_timers().advance(now, NO_LIMIT, &mut wakers);
+        self.handle().context().shared_timers.advance(now, NO_LIMIT, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -245,7 +245,7 @@ fn no_wait_resumes_once_its_runtime_shuts_down() {
     late.set(Some(Instant::ZERO));
     assert!(!task.polls(&mut timer) && !task.polls(&mut late));
     assert_eq!(task.woken(), 1);
-    assert_eq!(handle.shared_timers().len(), 0);
+    assert_eq!(handle.context().shared_timers.len(), 0);
 }
 
 #[test]

@@ -1,0 +1,273 @@
+//! The handle to a runtime, and what it refers to.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
+
+use crossbeam_utils::CachePadded;
+
+use crate::blocking::{Blocking, Kind};
+use crate::clock::Clock;
+use crate::context::{self, Context, Opaque, RuntimeContext, RuntimeRef};
+use crate::park::Park;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
+use crate::threads::tracker::{BlockedThreads, ThreadTracker};
+use crate::worker::schedule::schedule;
+use crate::worker::shared::Shared;
+
+/// What a runtime is made of.
+pub(crate) struct Parts {
+    pub(crate) context: Arc<RuntimeContext>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) registries: Box<[Arc<TaskRegistry>]>,
+    pub(crate) blocking: Arc<Blocking>,
+    pub(crate) blocking_registry: Arc<TaskRegistry>,
+    pub(crate) threads: Arc<ThreadTracker>,
+}
+
+/// A reference to a runtime, to spawn onto it and to look into it. Cheap to clone; it does not keep
+/// the runtime from shutting down, after which what it spawns is refused.
+#[derive(Clone)]
+pub struct Handle(pub(super) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) context: Arc<RuntimeContext>,
+    pub(crate) shared: Arc<Shared>,
+    /// One a worker, and the rest for tasks spawned off the workers.
+    pub(crate) registries: Box<[Arc<TaskRegistry>]>,
+    /// Goes up with each task that is spawned off the workers: whose turn it is among their registries.
+    pub(crate) foreign_turn: CachePadded<AtomicUsize>,
+    pub(crate) blocking: Arc<Blocking>,
+    pub(crate) blocking_registry: Arc<TaskRegistry>,
+    pub(crate) threads: Arc<ThreadTracker>,
+    /// Threads in `block_on`, which a shutdown wakes.
+    pub(super) blocked: BlockedThreads,
+}
+
+/// The current thread is inside a runtime until this is dropped; see [`Handle::enter`].
+#[must_use = "the runtime is left when this is dropped"]
+pub struct EnterGuard {
+    _scope: context::Scope,
+}
+
+impl Handle {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { context, shared, registries, blocking, blocking_registry, threads } = parts;
+        let inner = Arc::new(Inner {
+            context,
+            shared,
+            registries,
+            foreign_turn: CachePadded::new(AtomicUsize::new(0)),
+            blocking,
+            blocking_registry,
+            threads,
+            blocked: BlockedThreads::default(),
+        });
+        let weak: Weak<Inner> = Arc::downgrade(&inner);
+        inner.context.set_runtime(weak);
+        Handle(inner)
+    }
+
+    /// The runtime that the current thread is inside: in a task, in blocking work, in
+    /// [`block_on`](Handle::block_on), or under an [`enter`](Handle::enter) guard.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Some(handle) => handle,
+            None => outside_of_a_runtime(),
+        }
+    }
+
+    /// Like [`current`](Handle::current), but `None` outside a runtime.
+    #[must_use]
+    pub fn try_current() -> Option<Handle> {
+        let inner = context::with_runtime(Arc::clone)?.downcast::<Inner>().ok()?;
+        Some(Handle(inner))
+    }
+
+    /// Puts the current thread inside this runtime until the guard is dropped.
+    ///
+    /// Once the runtime has begun to shut down, what waits there for one of its timers, sockets or
+    /// tasks is pending for ever. `block_on` turns that into a panic; an executor of a user's does
+    /// not.
+    ///
+    /// # Panics
+    /// The guard's drop, if a younger guard is still alive: drop them in the reverse order of their
+    /// making.
+    pub fn enter(&self) -> EnterGuard {
+        EnterGuard { _scope: context::enter_guarded(Context::Entered(self.to_ref())) }
+    }
+
+    /// Enters the runtime for code of heist's own.
+    pub(super) fn scope(&self) -> context::Scope {
+        context::enter(Context::Entered(self.to_ref()))
+    }
+
+    /// Spawns a task onto this runtime; see [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.launch(SpawnInfo { name: None, location: Location::caller() }, future)
+    }
+
+    /// Runs `work` on this runtime's blocking pool; see [`spawn_blocking`](crate::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<T, W>(&self, work: W) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let info = SpawnInfo { name: None, location: Location::caller() };
+        self.launch_blocking(Kind::Work, &info, work)
+    }
+
+    /// The source of events this runtime was started with.
+    #[must_use]
+    pub fn park(&self) -> &Arc<dyn Park> {
+        &self.0.shared.park
+    }
+
+    /// The clock this runtime goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.context.clock
+    }
+
+    /// Whether the runtime has begun to shut down.
+    #[must_use]
+    #[inline]
+    pub fn is_shutting_down(&self) -> bool {
+        self.0.context.is_closing()
+    }
+
+    /// Whether new work had better be refused: every worker is busy, and what arrives has waited
+    /// longer than the target for a whole interval, see
+    /// [`Builder::overload_target`](crate::Builder::overload_target).
+    ///
+    /// False again when the monitor, which looks every 10 ms or more often, finds a delay within
+    /// the target, and whenever a worker has nothing to do. It costs a load, or two where the
+    /// answer is yes, so it may be asked for every request.
+    ///
+    /// ```
+    /// # let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+    /// let handle = runtime.handle();
+    /// let answer = if handle.is_overloaded() { "503 Service Unavailable" } else { "200 OK" };
+    /// assert_eq!(answer, "200 OK");
+    /// # Ok::<(), heist_scheduler::StartError>(())
+    /// ```
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.0.shared.is_overloaded()
+    }
+
+    /// How many worker threads this runtime has.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.shared.workers.len()
+    }
+
+    pub(crate) fn threads(&self) -> &Arc<ThreadTracker> {
+        &self.0.threads
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(crate) fn context(&self) -> &RuntimeContext {
+        &self.0.context
+    }
+
+    /// What the lower layers hold of the runtime.
+    pub(crate) fn to_ref(&self) -> RuntimeRef {
+        let runtime: Arc<Opaque> = Arc::clone(&self.0) as _;
+        RuntimeRef::new(Arc::clone(&self.0.context), runtime)
+    }
+
+    pub(crate) fn launch<F>(&self, info: SpawnInfo, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::launch(self.admit(&info), future, schedule)
+    }
+
+    pub(crate) fn launch_blocking<T, W>(
+        &self,
+        kind: Kind,
+        info: &SpawnInfo,
+        work: W,
+    ) -> JoinHandle<T>
+    where
+        W: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.0.blocking.launch(kind, &self.0.blocking_registry, info, work)
+    }
+
+    /// Whether the calling thread is one that the runtime started.
+    pub(super) fn is_on_own_thread(&self) -> bool {
+        self.0.threads.contains_current()
+    }
+
+    /// Takes a place for a task that the current thread spawns.
+    fn admit(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+        match context::worker_index_in(&self.0.context) {
+            Some(worker) => TaskRegistry::admit(self.worker_registry(worker), info),
+            None => self.0.admit_foreign(info),
+        }
+    }
+
+    pub(crate) fn worker_registry(&self, worker: usize) -> &Arc<TaskRegistry> {
+        &self.0.registries[worker]
+    }
+}
+
+impl Inner {
+    /// Takes a place for a task that is spawned off the workers: in one registry after the other. At the
+    /// lock of a single one the spawning threads would meet the workers that end the tasks spawned
+    /// before.
+    pub(super) fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+        let registries = &self.registries[self.shared.workers.len()..];
+        let turn = self.foreign_turn.fetch_add(1, Ordering::Relaxed);
+        let (later, next) = registries.split_at(turn % registries.len());
+        for registry in next.iter().chain(later) {
+            match TaskRegistry::try_admit(registry, info) {
+                Ok(admission) => return Ok(admission),
+                Err(Refusal::Full { .. }) => {}
+                Err(refusal) => return Err(Refused::new(registry, info, refusal)),
+            }
+        }
+        let bound = registries.iter().map(|registry| registry.bound()).sum();
+        Err(Refused::new(&registries[0], info, Refusal::Full { bound }))
+    }
+}
+
+#[cold]
+#[track_caller]
+pub(super) fn outside_of_a_runtime() -> ! {
+    panic!(
+        "this needs a heist runtime: call it in a task, inside `block_on`, or while a guard of \
+         `Handle::enter` lives"
+    )
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for EnterGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EnterGuard")
+    }
+}
