@@ -1,6 +1,6 @@
-//! The admin listener: what operators and their programs ask, on a runtime of its own.
+//! The admin listener: metrics and health for operators and their programs, on a runtime of its own.
 //!
-//! It answers when every worker of the server is stuck and when the server takes no more
+//! It answers while every worker of the server is stuck and while the server takes no more
 //! connections, and it closes last.
 
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use crate::app::App;
 use crate::respond::{not_allowed, options, respond, text};
 
-/// The admin listener, while it answers.
+/// The running admin listener.
 #[derive(Debug)]
 pub(crate) struct Admin {
     server: Server,
@@ -26,14 +26,14 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Starts to answer on `listener`.
+    /// Starts on `listener`.
     pub(crate) fn start(listener: Listener, app: &Arc<App>) -> Result<Admin, AdminError> {
-        // One thread whatever the environment says of workers, which means the server's.
+        // One worker: the environment's HEIST_WORKERS is for the server.
         let builder = Builder::new().ignore_environment().workers(1).thread_name("heist-admin");
         let runtime = builder.start()?;
         let app = Arc::clone(app);
         let service = service_fn(move |request| answer(Arc::clone(&app), request));
-        // On a busy machine its own thread waits for a CPU, too, and that is when it is asked most.
+        // Its thread waits for a CPU too when the machine is busy, and must answer then.
         let limits = Limits { shed: false, ..Limits::default() };
         let server = Server::builder().name("admin").limits(limits).listen(listener).http(service);
         let server = server.start_on(runtime.handle())?;
@@ -45,20 +45,20 @@ impl Admin {
         crate::program::url(&self.server.addresses()[0])
     }
 
-    /// Keeps the file of a Unix socket, for the process that took the socket over.
+    /// Keeps the file of a Unix socket, for the successor.
     pub(crate) fn keep_files(&self) {
         self.server.keep_files();
     }
 
-    /// Closes the listener, and ends when what was asked is answered.
+    /// Closes the listener, and ends after the requests under way.
     pub(crate) fn end(self) {
-        // Neither what is left nor how it went is worth a word any more.
+        // The process ends: neither report is of use.
         let _ = self.server.drain_blocking(GRACE);
         let _ = self.runtime.shutdown(GRACE);
     }
 }
 
-/// Why there is no admin listener.
+/// Why the admin listener could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdminError {
     #[error(transparent)]
@@ -74,7 +74,7 @@ async fn answer(
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     Ok(match request.uri().path() {
         "/" | "/metrics" | "/healthz" | "/readyz" if !reads => not_allowed("GET, HEAD"),
-        // Only `OPTIONS` gets here with it.
+        // The server lets only `OPTIONS` use this target.
         "*" => options("GET, HEAD, OPTIONS"),
         "/" => text(StatusCode::OK, INDEX),
         "/metrics" => respond(StatusCode::OK, heist::export::CONTENT_TYPE, app.metrics()),
@@ -85,26 +85,26 @@ async fn answer(
     })
 }
 
-/// Whether a worker of the server runs a task that is given to it.
+/// Whether a worker of the server runs a new task.
 async fn health(app: &App) -> Response<Full<Bytes>> {
     let task = heist::task::Builder::new().name("health").spawn_on(&app.runtime, async {});
     match time::timeout(PATIENCE, task).await {
-        // At the very end the runtime takes no tasks; that is no illness.
+        // An error of the task means that the runtime shuts down, which is healthy.
         Ok(_) => text(StatusCode::OK, "ok\n"),
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "no worker has answered for 2 s\n"),
     }
 }
 
 const INDEX: &str = "\
-GET  /metrics  figures for Prometheus
+GET  /metrics  metrics for Prometheus
 GET  /healthz  ok, or 503 when no worker answers
 GET  /readyz   ready, or 503 while the server ends
 ";
 
-/// A handler that holds up every worker for as long is beyond what anybody should wait for.
+/// Every worker blocked for this long counts as unhealthy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Pages are short; who does not take one by then does not get it.
+/// Pages are short; a client that is slower loses the answer.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
 
     const WORKERS: usize = 2;
 
-    /// Failure: at the moment when nothing is served, nobody can be asked why.
+    /// Failure: while nothing is served, the admin listener does not tell why.
     #[test]
     fn every_worker_stuck_is_answered_with_the_tasks_that_hold_them() {
         let _guard = hang_guard("every_worker_stuck_is_answered_with_the_tasks_that_hold_them");
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(get(address, "/healthz").0, 200);
 
         let releases: Vec<_> = (0..WORKERS).map(|_| hog(&runtime)).collect();
-        // The polls have to become long first.
+        // The page shows polls once they are long.
         let held = loop {
             let held = held(address);
             if held.len() == WORKERS {
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
     }
 
-    /// Failure: the admin listener answers 503 in the overload that it is to explain.
+    /// Failure: the admin listener answers 503 in the overload that its metrics explain.
     #[test]
     fn admin_listener_sheds_nothing() {
         let runtime = Builder::new().ignore_environment().workers(1).start().unwrap();
@@ -167,7 +167,7 @@ mod tests {
         admin.end();
     }
 
-    /// Blocks a worker until what this returns is dropped.
+    /// Blocks a worker until the returned sender is dropped.
     fn hog(runtime: &Runtime) -> Sender<()> {
         let (started, has_started) = channel();
         let (release, released) = channel();

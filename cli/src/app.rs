@@ -1,4 +1,4 @@
-//! What the routes and the admin listener share: the state of the program, and its figures.
+//! What the routes and the admin listener share: the state of the program, and its metrics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,11 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::access::{self, Writer};
 
-/// The program, as those who ask it see it.
+/// State and metrics of the program.
 pub(crate) struct App {
     pub(crate) runtime: Handle,
-    /// Set when the program is told to end. Relaxed: whoever sees it late answers as a moment ago.
+    /// Set when the program begins to end. Relaxed: it publishes nothing else, and a request that
+    /// reads it late gets the answer of a moment before.
     ending: AtomicBool,
     exporter: Exporter,
     recorder: PrometheusHandle,
@@ -28,10 +29,10 @@ impl App {
     pub(crate) fn new(runtime: Handle, dropped_lines: ErrorCounter) -> Arc<App> {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        // It fails if there is one: then the page shows what is ours, and not what goes there.
+        // It fails if there is one already; the page then lacks what that one records.
         let _ = metrics::set_global_recorder(recorder);
         describe_counter!(DROPPED_LINES, "Log lines dropped because they came too fast.");
-        access::describe_figures();
+        access::describe_metrics();
         let exporter = Exporter::new();
         exporter.runtime(RUNTIME, &runtime);
         Arc::new(App {
@@ -44,29 +45,30 @@ impl App {
         })
     }
 
-    /// Shows how many lines the access log dropped.
+    /// Adds the count of lines that the access log dropped.
     pub(crate) fn show_access_log(&self, writer: &Writer) {
-        // There is one at most.
+        // At most one access log is started.
         let _ = self.dropped_requests.set(writer.dropped_lines());
     }
 
-    /// Shows the figures of `server`, too.
+    /// Adds the metrics of `server`.
     pub(crate) fn show(&self, server: &Arc<Server>) {
         let shown = Arc::clone(server);
         self.exporter.server(RUNTIME, server.shared().name(), move || shown.metrics());
     }
 
-    /// From now on the program is not ready for new work.
+    /// Makes [`is_ready`](App::is_ready) false.
     pub(crate) fn begin_ending(&self) {
         self.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the program wants new connections.
+    /// Whether load balancers should send new connections.
     pub(crate) fn is_ready(&self) -> bool {
         !self.ending.load(Ordering::Relaxed)
     }
 
-    /// The page for Prometheus: heist's figures, and whatever else was counted through `metrics`.
+    /// The page for Prometheus: the metrics of runtime and server, and those recorded through
+    /// `metrics`.
     pub(crate) fn metrics(&self) -> String {
         counter!(DROPPED_LINES).absolute(self.dropped_lines.dropped_lines() as u64);
         if let Some(dropped) = self.dropped_requests.get() {

@@ -1,6 +1,6 @@
 //! Lines of the program's log about requests that were refused or failed.
 //!
-//! A flood of them must not fill the disk: of each minute, only the first [`LINES`] are logged, the
+//! A flood of failures must not fill the disk: only the first [`LINES`] of each minute are logged, the
 //! others are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,12 +12,12 @@ use metrics::{Counter, counter, describe_counter};
 
 use crate::access::{Entry, Head};
 
-/// Logs failures, as many as there may be.
+/// Logs failures, up to the bound.
 pub(crate) struct Failures {
-    /// Holding this = the right to say whether there is a line left. No thread waits for it: a
-    /// failure that finds it taken is counted as one too many.
+    /// Holding this = the right to admit a line. No thread waits for it: a failure that finds it taken
+    /// is counted and not logged.
     minute: Mutex<Minute>,
-    /// Not logged since the last line. Relaxed: a number that publishes nothing else.
+    /// Failures not logged since the last line. Relaxed: a number that publishes nothing else.
     unlogged: AtomicU64,
     all_unlogged: Counter,
 }
@@ -50,14 +50,15 @@ impl Failures {
         }
     }
 
-    /// Logs a connection that ended badly outside of a request.
+    /// Logs a connection that failed outside of a request.
     pub(crate) fn connection(&self, peer: &Peer, outcome: &'static str) {
         if let Some(unlogged) = self.admit(Instant::now()) {
             tracing::info!(%peer, outcome, unlogged, "a connection failed");
         }
     }
 
-    /// Whether there is a line left, and how many failures were not logged since the last one.
+    /// Admits a line or counts the failure. Returns how many failures were not logged since the last
+    /// line, if there is one now.
     fn admit(&self, now: Instant) -> Option<u64> {
         let admitted = match self.minute.try_lock() {
             Ok(mut minute) => minute.admit(now),

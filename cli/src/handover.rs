@@ -1,11 +1,11 @@
 //! Restarting without a lost connection: listening sockets that were open before this process.
 //!
-//! A socket that listens has a queue of connections that nobody has accepted yet, and closing the
-//! last copy of it resets them all. So at least one process has a copy at any time:
+//! A listening socket has a queue of connections that are not accepted yet, and closing its last
+//! copy resets them all. So at least one process has a copy at any time:
 //!
-//! - **The service manager** keeps them, and starts us with copies (socket activation: LISTEN_FDS,
-//!   LISTEN_PID). While nobody runs, the queue waits.
-//! - **The process before this one** passes them on, when it is told to by SIGUSR2:
+//! - **The service manager** keeps them, and starts the program with copies (socket activation:
+//!   LISTEN_FDS, LISTEN_PID). While the program is down, the queue waits.
+//! - **The process before this one** passes them on at SIGUSR2:
 //!
 //! ```text
 //! old  Successor::start       starts the same program with the same arguments; its standard input
@@ -15,8 +15,8 @@
 //! old  Successor::wait_ready  only now drains, and ends
 //! ```
 //!
-//! If the new process ends, or says nothing for long, the old one ends it and serves on as if
-//! nothing had been asked. Both accept for a moment; a connection goes to either, whole.
+//! If the new process ends, or is not ready in time, the old one ends it and keeps serving. For a
+//! moment both processes accept; each connection belongs to one of them.
 
 mod passing;
 mod successor;
@@ -34,10 +34,10 @@ use passing::READY;
 
 pub(crate) use successor::Successor;
 
-/// Takes the listening sockets that somebody passed to this process; `None` if nobody did.
+/// Takes the listening sockets that were passed to this process; `None` if there are none.
 ///
-/// To be called before the first thread is started: it takes LISTEN_FDS out of the environment, so
-/// that no child of ours thinks the sockets are its own.
+/// To be called before the first thread is started: it removes LISTEN_FDS from the environment, so
+/// that no child process takes the sockets for its own.
 pub(crate) fn inherited() -> Result<Option<Inherited>, HandoverError> {
     match passing::receive().map_err(HandoverError::Passed)? {
         Some((sockets, channel)) => {
@@ -61,11 +61,11 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Finds a socket for each of `addresses`, to be used instead of binding it; `None` for those
-    /// that nobody passed.
+    /// Finds a socket for each of `addresses`, to be used instead of binding it; `None` for addresses
+    /// without one.
     ///
-    /// Port 0 stands for any port: it gets what is left of its IP address when all others have
-    /// chosen. So a program that let the system choose goes on at the port chosen then.
+    /// Port 0 stands for any port: it gets a socket of its IP address that no other address claims.
+    /// So a program whose port the system chose keeps that port.
     pub(crate) fn claim(&mut self, addresses: &[Address]) -> Vec<Option<Listener>> {
         let exact = addresses.iter().map(|address| self.take(|bound| bound == address));
         let mut claimed: Vec<_> = exact.collect();
@@ -77,14 +77,13 @@ impl Inherited {
         claimed
     }
 
-    /// The sockets that no address claimed: to be served as well, since the one who passed them
-    /// wants that.
+    /// The sockets that no address claimed. They were passed to be served, so they are, too.
     pub(crate) fn unclaimed(&mut self) -> Vec<Listener> {
         std::mem::take(&mut self.listeners)
     }
 
-    /// The process that serves until this one is ready; `None` if the sockets are the service
-    /// manager's, or if it was asked before.
+    /// The process that serves until this one is ready; `None` if the service manager passed the
+    /// sockets, or at the second call.
     pub(crate) fn predecessor(&mut self) -> Option<Predecessor> {
         self.predecessor.take()
     }
@@ -95,17 +94,18 @@ impl Inherited {
     }
 }
 
-/// The process that passed the sockets on, and serves until this one does.
+/// The process that passed the sockets on, and serves until this one is ready.
 #[derive(Debug)]
 pub(crate) struct Predecessor {
     channel: UnixStream,
 }
 
 impl Predecessor {
-    /// Says that this process serves: the other one drains from now on.
+    /// Reports that this process serves: the other one drains from now on.
     ///
-    /// An error says that it is gone without having waited: it was stopped or killed meanwhile. As
-    /// nobody else knows of this process then, it should end, too.
+    /// # Errors
+    /// If the other process has ended meanwhile. This one should end then, too: a stop was meant for
+    /// the service, and the service manager does not know this process.
     pub(crate) fn announce_ready(self) -> io::Result<()> {
         io::Write::write_all(&mut &self.channel, &[READY])
     }
@@ -117,7 +117,7 @@ pub(crate) enum HandoverError {
     #[error("cannot take the sockets of the process before this one: {0}")]
     Passed(#[source] io::Error),
     #[error(
-        "cannot take the sockets that LISTEN_FDS promises: {0}; a service manager passes them from \
+        "cannot take the sockets that LISTEN_FDS announces: {0}; a service manager passes them from \
          descriptor 3 on: unset LISTEN_FDS and LISTEN_PID if there is none"
     )]
     Activated(#[source] io::Error),
@@ -138,7 +138,7 @@ fn activated() -> io::Result<Vec<Listener>> {
 }
 
 fn take(passed: &mut ListenFd, index: usize) -> io::Result<OwnedFd> {
-    // What is no TCP socket is refused, and stays to be taken.
+    // A socket that is no TCP listener is refused, and can still be taken.
     let taken = match passed.take_tcp_listener(index) {
         Ok(listener) => listener.map(OwnedFd::from),
         Err(_) => passed.take_unix_listener(index)?.map(OwnedFd::from),
@@ -146,7 +146,7 @@ fn take(passed: &mut ListenFd, index: usize) -> io::Result<OwnedFd> {
     taken.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }
 
-/// Whether `address` leaves the port open, and `bound` is otherwise like it.
+/// Whether `address` has port 0, and `bound` the same IP address.
 fn is_any_port_of(address: &Address, bound: &Address) -> bool {
     match (address, bound) {
         (Address::Tcp(address), Address::Tcp(bound)) => {

@@ -11,21 +11,21 @@ use crate::units;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitOptions {
-    /// Connections at once; at this many nobody is accepted until one ends. 10000, or half the
+    /// Open connections; at this many none is accepted until one ends. 10000, or half the
     /// descriptors if that is less, when not given
     #[arg(long, value_name = "NUMBER", value_parser = units::positive)]
     max_connections: Option<usize>,
 
-    /// Connections at once from one IPv4 address or IPv6 /64 network; more are closed. Raise it
+    /// Open connections from one IPv4 address or IPv6 /64 network; more are closed. Raise it
     /// behind a proxy
     #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = units::positive)]
     max_connections_per_address: usize,
 
-    /// Bound this machine's own addresses, too
+    /// Apply --max-connections-per-address to this machine's own addresses, too
     #[arg(long)]
     limit_loopback: bool,
 
-    /// From the first byte of a request's head to its last
+    /// Longest time from the first byte of a request's head to its last
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::patience)]
     header_timeout: Duration,
 
@@ -33,54 +33,54 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = units::room)]
     max_header_bytes: usize,
 
-    /// Most header lines of a request
+    /// Highest number of header lines in a request
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = units::header_lines)]
     max_headers: usize,
 
-    /// Longest request body that is accepted, such as 64KiB, 10MB or 1GiB; with 0 only empty ones
+    /// Longest request body, such as 64KiB, 10MB or 1GiB; with 0 only empty ones are accepted
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
     max_body: u64,
 
-    /// How long a request body may stand still
+    /// Longest time without a byte of a request body that is awaited
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     body_timeout: Duration,
 
-    /// How long a peer may take nothing of its answer
+    /// Longest time in which a client takes no byte of its answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     write_timeout: Duration,
 
-    /// How long a connection may do nothing
+    /// Longest time between two requests of a connection
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::patience)]
     idle_timeout: Duration,
 
-    /// Fewest bytes a second, each way, of a peer that sends or is sent something; 0 for no bound
+    /// Lowest transfer rate in bytes a second, for bodies and for answers; 0 for no bound
     #[arg(long, value_name = "BYTES", default_value = "500", value_parser = units::rate)]
     min_rate: u32,
 
-    /// How long a peer may be slower than --min-rate, to begin with
+    /// How long a transfer may be slower than --min-rate at its start
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
     rate_grace: Duration,
 
-    /// How long a closing connection waits for its peer, so that the last answer arrives; 0s for not
-    /// at all
+    /// How long a closing connection waits for its client to close, so that the last answer arrives;
+    /// 0s to close at once
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     linger_timeout: Duration,
 
-    /// How much of what the peer still sends is thrown away meanwhile
+    /// How much input is read and discarded meanwhile
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::length)]
     linger_bytes: usize,
 
-    /// Bytes that all connections together may buffer; who would exceed it is closed
+    /// Bytes that all connections together may buffer; a connection that would exceed it is closed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::room)]
     max_buffered: usize,
 
-    /// Let everybody wait when overloaded, instead of answering some with 503
+    /// When overloaded, let all requests wait instead of answering some with 503
     #[arg(long)]
     no_shed: bool,
 }
 
 impl LimitOptions {
-    /// As the server takes them. Looks up how many descriptors the process may have.
+    /// The limits for the server. Reads the process's limit on descriptors.
     pub(crate) fn to_limits(&self) -> Limits {
         let defaults = Limits::default();
         Limits {
@@ -116,7 +116,7 @@ mod tests {
         limits: LimitOptions,
     }
 
-    /// What --help shows as defaults is what the library does by default, but for the longest body.
+    /// Failure: --help shows other defaults than those of the library, except for the longest body.
     #[test]
     fn defaults_are_those_of_the_library() {
         let options: Only = clap::Parser::try_parse_from(["heist"]).unwrap();

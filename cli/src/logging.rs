@@ -1,19 +1,19 @@
-//! Log lines: which, how they look, and how they reach standard error without anybody waiting.
+//! The log: its filter, its format, and the queue between workers and standard error.
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 use crate::options::LogFormat;
 
-/// The log, while it runs: a bounded queue, and a thread that writes what is in it.
+/// The running log: a bounded queue, and a thread that writes the queued lines.
 ///
-/// Whoever logs never waits: a line that finds the queue full is dropped and counted.
+/// Logging never waits: a line that finds the queue full is dropped and counted.
 pub(crate) struct Logging {
     writer: WorkerGuard,
     dropped: ErrorCounter,
 }
 
-/// RUST_LOG is set to something that is no filter.
+/// RUST_LOG has a value that is no filter.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot use RUST_LOG={value:?}: {reason}; write a level such as debug, or heist_net=debug,info"
@@ -23,7 +23,7 @@ pub(crate) struct FilterError {
     reason: String,
 }
 
-/// Reads RUST_LOG; without it, or if it is empty, what is worth knowing is logged.
+/// Reads RUST_LOG; without it, or if it is empty, the level is info.
 pub(crate) fn filter() -> Result<EnvFilter, FilterError> {
     match std::env::var_os("RUST_LOG") {
         None => read(DEFAULT_FILTER),
@@ -43,20 +43,20 @@ fn read(value: &str) -> Result<EnvFilter, FilterError> {
     }
     let refuse = |reason| FilterError { value: value.to_owned(), reason };
     if let Some(word) = unknown_word(value) {
-        return Err(refuse(format!("{word:?} is no level, and no part of this program")));
+        return Err(refuse(format!("{word:?} is neither a level nor a crate of this program")));
     }
     EnvFilter::try_new(value).map_err(|error| refuse(error.to_string()))
 }
 
-/// A word that stands alone, and is neither a level nor a crate that logs. As a filter it is valid,
-/// but it would silence the log: `infoo` means all lines of a crate of that name, and no others.
+/// A directive without `=` that is neither a level nor a crate that logs. It is a valid filter, but
+/// it would silence the log: `infoo` means all lines of a crate of that name, and no others.
 fn unknown_word(value: &str) -> Option<&str> {
     let known = |word: &str| {
         let krate = word.split("::").next().unwrap_or(word);
         word.parse::<LevelFilter>().is_ok() || CRATES.contains(&krate)
     };
     let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
-    // What has a bracket is about spans, whose fields may contain commas.
+    // Brackets mean spans, whose fields may contain commas.
     let mut plain = words.filter(|_| !value.contains('[')).filter(|word| !word.contains('='));
     plain.find(|word| !known(word))
 }
@@ -83,7 +83,7 @@ impl Logging {
         self.dropped.clone()
     }
 
-    /// Writes what waits, and returns how many lines were dropped.
+    /// Writes the queued lines, and returns how many lines were dropped.
     pub(crate) fn end(self) -> usize {
         drop(self.writer);
         self.dropped.dropped_lines()

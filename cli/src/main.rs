@@ -18,11 +18,11 @@ mod notices;
 mod notify;
 mod options;
 mod program;
-mod relay;
+mod recording;
 mod reload;
 mod respond;
+mod restarter;
 mod routes;
-mod served;
 mod signals;
 mod sockets;
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Memory that a crowd left behind.
+//! Memory that stays allocated after a crowd of connections has left.
 //!
-//! The C library keeps what was freed for the next time, in pieces that lie between what is still in
-//! use: after 2,000 connections had come and gone a dozen times, the program held 57 MB, of which it
-//! used 6. So when most of a crowd has left, the library is told to give back what it can.
+//! The C library keeps freed memory for later, in pieces between those still in use: after 2,000
+//! connections had come and gone a dozen times, the program held 57 MB, of which it used 6. So when
+//! most of a crowd has left, the library is asked to return what it can to the system.
 //!
 //! # The way of a crowd
 //!
-//! 1. Each connection enters and leaves the [`Crowd`], which keeps how many are there and the most
-//!    that there were. Nothing is sampled, so no crowd is too short to be seen.
-//! 2. The connection that leaves when half of a crowd has gone tells the trimmer, a thread.
-//! 3. The trimmer waits for [`SETTLE`], in which the rest of the crowd may leave, too, and gives
-//!    memory back. So it does that at most once in that time, however the connections come and go,
-//!    and each crowd that is told of is followed by a look that begins after it.
+//! 1. Each connection enters and leaves the [`Crowd`], which keeps the number of connections and its
+//!    maximum. Nothing is sampled, so no crowd is too short to be seen.
+//! 2. The connection whose leaving makes it half of the maximum notifies the trimmer, a thread.
+//! 3. The trimmer waits for [`SETTLE`], in which the rest of the crowd may leave, too, and trims. So it
+//!    trims at most once in that time, however the connections come and go, and each notification is
+//!    followed by a trim that begins after it.
 
 use std::io;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter};
 
-/// The connections that are there, and the most that there were since memory was last given back.
+/// The number of connections, and its maximum since the last trim.
 ///
 /// | word | set by | meaning |
 /// |---|---|---|
 /// | `present` | each connection: +1 at its begin, -1 at its end | connections now |
-/// | `most` | a connection at its begin: raised; the trimmer: lowered to `present` | the most since |
-/// | `rest` | the trimmer | those of a crowd who were left and are no crowd themselves, or 0 |
+/// | `most` | a connection at its begin: raised; the trimmer: lowered to `present` | the maximum |
+/// | `rest` | the trimmer | what was left of a crowd at the last trim, if below [`CROWD`], or 0 |
 ///
 /// All Relaxed: they are numbers that publish nothing else. A connection that enters while the
 /// trimmer lowers `most` may be missing in it until the next one enters, which is one of hundreds.
@@ -37,35 +37,38 @@ pub(crate) struct Crowd {
     present: AtomicU64,
     most: AtomicU64,
     rest: AtomicU64,
-    /// Holds at most one message: a crowd has left, and the trimmer has not begun to look.
+    /// Holds at most one message: a crowd has left, and the trimmer has not begun.
     bell: SyncSender<()>,
 }
 
-/// One connection of a crowd; dropping it ends it.
+/// One connection, until dropped.
 #[derive(Debug)]
 pub(crate) struct Present(Arc<Crowd>);
 
 impl Crowd {
-    /// An empty crowd, and where it rings when most of it has left.
+    /// An empty crowd, and the receiver of its notifications.
     fn new() -> (Arc<Crowd>, Receiver<()>) {
         let (bell, rung) = sync_channel(1);
         let [present, most, rest] = [0; 3].map(AtomicU64::new);
         (Arc::new(Crowd { present, most, rest, bell }), rung)
     }
 
-    /// Starts a thread that gives memory back whenever a crowd has left. It ends with the process.
-    pub(crate) fn look_after() -> io::Result<Arc<Crowd>> {
-        describe_counter!(TRIMS, "Times that memory was given back, as a crowd had left.");
+    /// Starts the trimmer. Its thread ends with the process.
+    pub(crate) fn start() -> io::Result<Arc<Crowd>> {
+        describe_counter!(
+            TRIMS,
+            "Times that memory was returned to the system after a crowd had left."
+        );
         counter!(TRIMS).increment(0);
         let (crowd, rung) = Crowd::new();
         let trimmed = Arc::clone(&crowd);
         let run = move || {
             while rung.recv().is_ok() {
                 thread::sleep(SETTLE);
-                // What rings from here on is of a later crowd, or of one that this look may miss.
+                // A notification from here on is about a later crowd, or one that this trim may miss.
                 let _ = rung.try_recv();
-                trimmed.forget();
-                give_back();
+                trimmed.reset();
+                trim();
                 counter!(TRIMS).increment(1);
             }
         };
@@ -87,16 +90,16 @@ impl Crowd {
         let present = self.present.fetch_sub(1, Relaxed) - 1;
         let (most, rest) = (self.most.load(Relaxed), self.rest.load(Relaxed));
         let crowd_left = most >= CROWD && present <= most / 2;
-        // A crowd that leaves slowly ends in a rest, which holds what the look before left to it.
+        // Of a crowd that leaves slowly a rest stays, whose memory the trim before could not return.
         let rest_left = rest >= REST && present <= rest / 2;
         if crowd_left || rest_left {
-            // A full bell rings already.
+            // Full: the trimmer is notified already.
             let _ = self.bell.try_send(());
         }
     }
 
-    /// Those who are there are all that there were.
-    fn forget(&self) {
+    /// Makes the number of connections the maximum.
+    fn reset(&self) {
         let present = self.present.load(Relaxed);
         self.most.store(present, Relaxed);
         self.rest.store(if present < CROWD { present } else { 0 }, Relaxed);
@@ -110,25 +113,25 @@ impl Drop for Present {
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[allow(unsafe_code, reason = "the only way to tell the C library")]
-fn give_back() {
-    // SAFETY: it takes no pointer, and may be called at any time on any thread; it locks what it
-    // looks at.
+#[allow(unsafe_code, reason = "a call into the C library")]
+fn trim() {
+    // SAFETY: `malloc_trim` takes no pointer, and may be called at any time on any thread; it locks
+    // the arenas it works on.
     let _ = unsafe { libc::malloc_trim(0) };
 }
 
-/// Other C libraries give back by themselves.
+/// Other C libraries return memory by themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back() {}
+fn trim() {}
 
-/// Fewer hold little.
+/// Fewer connections leave little memory behind.
 const CROWD: u64 = 256;
 
-/// Fewer of a crowd hold next to nothing. Each rest is at most half of the one before, so a crowd has
-/// a few of them, however those who are left come and go.
+/// A smaller rest holds next to nothing. Each rest is at most half of the one before, so a crowd has
+/// few of them, however the connections left come and go.
 const REST: u64 = 16;
 
-/// From the bell to the look.
+/// From the notification to the trim.
 const SETTLE: Duration = Duration::from_secs(1);
 
 const TRIMS: &str = "heist_memory_trims_total";
@@ -150,7 +153,7 @@ mod tests {
         assert!(!rings(&rung));
         there.pop();
         assert!(rings(&rung));
-        // Until the trimmer has looked, each that leaves rings again, and all are one.
+        // Before the trim, each connection that leaves notifies again, and all count as one.
         there.clear();
         assert!(rings(&rung) && !rings(&rung));
     }
@@ -161,15 +164,15 @@ mod tests {
         let mut there: Vec<_> = (0..4 * CROWD).map(|_| crowd.enter()).collect();
         there.truncate(2 * CROWD as usize);
         assert!(rings(&rung));
-        crowd.forget();
+        crowd.reset();
         there.pop();
-        assert!(!rings(&rung), "half of those who were left are still there");
+        assert!(!rings(&rung), "half of the rest is still there");
         there.truncate(CROWD as usize);
         assert!(rings(&rung), "the rest of it is a crowd, too");
-        crowd.forget();
+        crowd.reset();
         there.truncate(1);
         assert!(rings(&rung));
-        crowd.forget();
+        crowd.reset();
         there.clear();
         drop((0..CROWD - 1).map(|_| crowd.enter()).collect::<Vec<_>>());
         assert!(!rings(&rung), "a few are none");
@@ -184,9 +187,9 @@ mod tests {
         while there.pop().is_some() {
             if rings(&rung) {
                 left.push(there.len());
-                crowd.forget();
+                crowd.reset();
             }
-            // Those that come and go are no part of it.
+            // Short connections meanwhile are no part of the crowd.
             come_and_go.extend((0..4).map(|_| crowd.enter()));
             come_and_go.truncate(4);
         }

@@ -1,11 +1,11 @@
-//! The signals that do not end the program: those that reload, and those that are only noted.
+//! The signals that do not end the program: those that reload, and those that are only logged.
 //!
-//! Each signal whose default action is to kill the process is taken over here, in
-//! [`signals`](crate::signals) or in [`relay`](crate::relay). Left to the default action are:
+//! Each signal whose default action kills the process is handled here, in
+//! [`signals`](crate::signals) or in [`restarter`](crate::restarter). Left to the default action are:
 //!
-//! - SIGKILL and SIGSTOP, which cannot be taken over;
-//! - SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS and SIGTRAP: a fault, or a watchdog that wants
-//!   a core dump of the process as it is;
+//! - SIGKILL and SIGSTOP, which cannot be handled;
+//! - SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS and SIGTRAP: a fault, or a watchdog that
+//!   asks for a core dump;
 //! - those that stop the process, and those that do nothing.
 //!
 //! SIGPIPE is ignored by Rust's start-up code; a write to a closed pipe is an error instead.
@@ -21,26 +21,26 @@ use signal_hook::low_level::signal_name;
 
 use crate::reload::Reloads;
 
-/// The signals, taken over. They wait for [`start`](Notices::start).
+/// The handled signals. They are queued until [`start`](Notices::start).
 pub(crate) struct Notices {
     signals: Signals,
 }
 
 impl Notices {
-    /// Takes the signals over.
+    /// Handles the signals from now on, instead of their default actions.
     pub(crate) fn install() -> io::Result<Notices> {
         let signals = [SIGHUP, SIGUSR1].iter().chain(TIMERS).chain(NOTED);
         let signals = Signals::new(signals)?;
         for signal in realtime() {
-            // What the process runs under may keep some for itself, as valgrind does with the last
-            // one. Such a signal does not get here either way.
+            // A tool around the process may reserve one, as valgrind does with the last. Such a
+            // signal does not arrive here either way.
             let _ = signals.add_signal(signal);
         }
         Ok(Notices { signals })
     }
 
-    /// Begins to act on them, on a thread that ends with the process: a file that is slow to open
-    /// holds up no other signal than these.
+    /// Starts the thread that acts on them and ends with the process: a file that is slow to open
+    /// delays these signals alone.
     pub(crate) fn start(mut self, reloads: Reloads) -> io::Result<()> {
         let run = move || self.signals.forever().for_each(|signal| act(signal, &reloads));
         thread::Builder::new().name("heist-signals".to_owned()).spawn(run).map(drop)
@@ -52,11 +52,13 @@ fn act(signal: i32, reloads: &Reloads) {
         SIGHUP => reloads.run_all(),
         SIGUSR1 => reloads.run_log_files(),
         timer if TIMERS.contains(&timer) => {}
-        _ => tracing::warn!(signal = %name(signal), "a signal without a meaning here: serving on"),
+        _ => {
+            tracing::warn!(signal = %name(signal), "this signal has no meaning here and is ignored")
+        }
     }
 }
 
-/// What the signal is called, or its number.
+/// The name of the signal, or its number.
 fn name(signal: i32) -> String {
     let extra = EXTRA_NAMES.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name);
     match signal_name(signal).or(extra) {
@@ -68,12 +70,12 @@ fn name(signal: i32) -> String {
     }
 }
 
-/// Expired timers of a library or a profiler, which may come a thousand times a second. Nothing is
-/// said of them: there is nothing to do, and the log would be full of it.
+/// Expired timers of a library or a profiler, up to a thousand a second. They are not logged: there is
+/// nothing to do, and they would fill the log.
 const TIMERS: &[i32] = &[SIGALRM, SIGPROF, SIGVTALRM];
 
-/// What the kernel or an operator says, and the program has no use for. SIGXCPU and SIGXFSZ announce
-/// that a limit of the process is reached: the write beyond the longest file fails with an error of
+/// Signals that mean nothing to the program. SIGXCPU and SIGXFSZ announce that a limit of the process
+/// is reached: the write beyond the longest file fails with an error of
 /// its own, and the hard limit on processor time kills as before.
 #[cfg(target_os = "linux")]
 const NOTED: &[i32] = &[SIGIO, SIGXCPU, SIGXFSZ, libc::SIGPWR, libc::SIGSTKFLT];
@@ -86,7 +88,7 @@ const EXTRA_NAMES: &[(i32, &str)] =
 #[cfg(not(target_os = "linux"))]
 const EXTRA_NAMES: &[(i32, &str)] = &[(signal::SIGIO, "SIGIO")];
 
-/// The realtime signals, but for those that the C library keeps for itself.
+/// The realtime signals, without those that the C library reserves.
 #[cfg(target_os = "linux")]
 fn realtime() -> std::ops::RangeInclusive<i32> {
     libc::SIGRTMIN()..=libc::SIGRTMAX()

@@ -1,4 +1,4 @@
-//! The options, and what is said about those that cannot be used.
+//! The options, and the messages about invalid ones.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -14,48 +14,48 @@ use crate::access;
 use crate::limits::LimitOptions;
 use crate::units;
 
-/// How to serve.
+/// The options of `serve`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Listen on IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME; may be given more than once. Port 0 lets the
-    /// system choose one, which is then printed
+    /// Listen on IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME; may be given more than once. For port
+    /// 0 the system chooses one, which is printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(crate) listen: Vec<Address>,
 
     /// Worker threads, at most 1024; as many as CPUs if not given. HEIST_WORKERS in the environment
-    /// wins
+    /// takes precedence
     #[arg(long, value_name = "NUMBER", value_parser = units::workers)]
     pub(crate) workers: Option<usize>,
 
-    /// Answer /metrics, /healthz and /readyz on this address, from a thread of their own; `none`
-    /// for nowhere
+    /// Answer /metrics, /healthz and /readyz on this address, from a thread of their own; `none` to
+    /// switch this off
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = admin)]
     admin: Admin,
 
-    /// Answer /metrics on the addresses of --listen, too, where every client can read it
+    /// Answer /metrics on the addresses of --listen, too, for every client
     #[arg(long)]
     pub(crate) public_metrics: bool,
 
-    /// How long requests in flight may take to end after a signal, such as 500ms, 30s or 2m; with
-    /// 0s they are cut at once
+    /// How long requests in flight may take after a signal to end, such as 500ms, 30s or 2m; with 0s
+    /// they are cut off at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 
-    /// How long to go on serving after a signal while /readyz says no already, for load balancers
-    /// that hear of it late
+    /// How long to keep serving after a signal to end while /readyz answers 503, so that load
+    /// balancers notice first
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
     pub(crate) drain_delay: Duration,
 
-    /// How log lines look; RUST_LOG chooses which ones there are
+    /// Format of log lines; RUST_LOG sets the level
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
 
     /// Append one line for each request to this file; `-` for standard output, none if not given.
-    /// SIGUSR1 opens it again
+    /// SIGUSR1 reopens it
     #[arg(long, value_name = "FILE")]
     pub(crate) access_log: Option<PathBuf>,
 
-    /// How the lines of --access-log look
+    /// Format of the lines of --access-log
     #[arg(long, value_name = "FORMAT", default_value = "common")]
     pub(crate) access_log_format: access::Format,
 
@@ -63,7 +63,7 @@ pub(crate) struct Options {
     pub(crate) limits: LimitOptions,
 }
 
-/// Where the admin listener is, if there is one.
+/// The address of the admin listener, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Admin(Option<Address>);
 
@@ -77,12 +77,12 @@ fn admin(text: &str) -> Result<Admin, String> {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object a line.
     Json,
 }
 
@@ -98,15 +98,15 @@ struct Command {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// Serve (what heist does without a command)
+    /// Serve; the default without a command
     Serve(Options),
 }
 
 impl Command {
     /// Reads arguments, the first of which is the program's name.
     ///
-    /// A value may begin with a hyphen: `-1` is then refused as a value, with what was expected, and
-    /// not as an unknown option. That of a path is taken as it is.
+    /// A value may begin with a hyphen: `-1` is refused as a value, with what was expected, and not as
+    /// an unknown option. For the path of the access log `-` is a value.
     fn read<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Command, clap::Error> {
@@ -121,7 +121,7 @@ impl Command {
 }
 
 impl Options {
-    /// The address of the admin listener, if there is to be one.
+    /// The address of the admin listener; `None` if it is switched off.
     pub(crate) fn admin(&self) -> Option<&Address> {
         self.admin.0.as_ref()
     }
@@ -136,12 +136,12 @@ impl Options {
     }
 }
 
-/// The arguments say something else than to serve: to print help, or nothing that makes sense.
+/// The arguments ask for help or the version, or are invalid.
 #[derive(Debug)]
 pub(crate) struct Refusal(clap::Error);
 
 impl Refusal {
-    /// Prints help to standard output, or one line about what is wrong to standard error.
+    /// Prints help to standard output, or a one-line error to standard error.
     pub(crate) fn print(&self) -> ExitCode {
         let text = self.0.to_string();
         match self.0.kind() {
@@ -158,8 +158,8 @@ impl Refusal {
     }
 }
 
-/// What clap says of an error, on one line: also the possible values and the option that was
-/// probably meant, and not how the program is used in general.
+/// clap's message on one line: with the possible values and the most similar option, without the
+/// general usage.
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<_> = lines.take_while(|line| !line.starts_with("Usage:")).collect();
@@ -182,8 +182,8 @@ mod tests {
         let bare = parse(&["--max-body", "1KiB", "--listen", "[::1]:1", "--listen", "unix:/x"]);
         assert_eq!(bare.options.limits.to_limits().max_body, 1024);
         assert_eq!(bare.options.listen.len(), 2);
-        let spoken = parse(&["serve", "--max-body", "2KiB"]);
-        let Some(Verb::Serve(options)) = spoken.verb else { panic!("no command") };
+        let explicit = parse(&["serve", "--max-body", "2KiB"]);
+        let Some(Verb::Serve(options)) = explicit.verb else { panic!("no command") };
         assert_eq!(options.limits.to_limits().max_body, 2048);
         assert_eq!(parse(&["--admin", "none"]).options.admin(), None);
     }
@@ -192,7 +192,7 @@ mod tests {
         one_line(&Command::read([&["heist"], arguments].concat()).unwrap_err().to_string())
     }
 
-    /// Failure: the line that is printed leaves out what could be put right, and how.
+    /// Failure: the error does not say what is wrong or what was expected.
     #[test]
     fn refusals_say_on_one_line_what_was_expected() {
         for (arguments, words) in [

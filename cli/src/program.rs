@@ -1,4 +1,4 @@
-//! The program from its start to its end.
+//! The program from start to end: what is started in which order, and ended in which.
 
 use std::error::Error;
 use std::io;
@@ -18,25 +18,25 @@ use crate::admin::{Admin, AdminError};
 use crate::app::App;
 use crate::console::{eprint, print};
 use crate::failures::Failures;
-use crate::handover::{self, HandoverError};
+use crate::handover::{self, HandoverError, Inherited};
 use crate::logging::{self, FilterError, Logging};
 use crate::memory::Crowd;
 use crate::notices::Notices;
 use crate::notify::{self, Watchdog};
 use crate::options::Options;
-use crate::relay::Relay;
+use crate::recording::{self, Recorded, Recorder, Watched};
 use crate::reload::Reloads;
+use crate::restarter::Restarter;
 use crate::routes::Routes;
-use crate::served::{self, Recorded, Recorder, Watched};
 use crate::signals::{Signals, Stop, Stopper};
 use crate::sockets::{SocketError, Sockets};
 use crate::units;
 
-/// The program while it serves.
+/// The running program.
 pub(crate) struct Program {
     options: Options,
     signals: Signals,
-    relay: Relay,
+    restarter: Restarter,
     logging: Logging,
     access: Option<Writer>,
     runtime: Runtime,
@@ -49,18 +49,18 @@ pub(crate) struct Program {
 impl Program {
     /// Starts to serve.
     ///
-    /// Nothing that can fail for a reason of the user's comes after the first thread.
+    /// Everything that depends on options, environment and files comes before the first thread.
     pub(crate) fn start(options: Options) -> Result<Program, StartError> {
         let filter = logging::filter()?;
         check_environment()?;
         raise_descriptor_limit();
-        // Before this process opens a descriptor: a promise of LISTEN_FDS that was not kept
-        // would be one of its own.
+        // Before this process opens a descriptor: LISTEN_FDS may count descriptors that were not
+        // passed, and would then include one of this process.
         let mut inherited = handover::inherited()?;
-        // Before anything that takes time: until then the default actions are in force, which kill.
+        // Before anything that takes time: until then the signals' default actions kill the process.
         let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
         let stopper = Arc::new(stopper);
-        let relay = Relay::install(&stopper).map_err(StartError::Signals)?;
+        let restarter = Restarter::install(&stopper).map_err(StartError::Signals)?;
         let notices = Notices::install().map_err(StartError::Signals)?;
         let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
         let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
@@ -74,29 +74,21 @@ impl Program {
         let mut reloads = Reloads::default();
         let (lines, access) = access.map(|access| access.start(&mut reloads)).unzip();
         access.iter().for_each(|writer| app.show_access_log(writer));
-        let crowd = Crowd::look_after().map_err(StartError::Thread)?;
+        let crowd = Crowd::start().map_err(StartError::Thread)?;
         let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
-        let service = {
-            let routes = Routes::new(&app, options.public_metrics);
-            let service = service_fn(move |request| routes.decide(request).answer());
-            let http = Http::new(Recorded::new(service, &recorder)).on_refused(served::refused);
-            Watched::new(http, &recorder, crowd)
-        };
+        let service = service(Routes::new(&app, options.public_metrics), &recorder, crowd);
         let server = serve(&options, sockets.public, &runtime, service, &stopper)?;
         app.show(&server);
         let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
         announce(&server, admin.as_ref(), &runtime);
-        relay.start(duplicates).map_err(StartError::Thread)?;
+        restarter.start(duplicates).map_err(StartError::Thread)?;
         notices.start(reloads).map_err(StartError::Thread)?;
         let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
-        match inherited.and_then(|mut inherited| inherited.predecessor()) {
-            Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned)?,
-            None => notify::ready(),
-        }
+        announce_ready(inherited)?;
         Ok(Program {
             options,
             signals,
-            relay,
+            restarter,
             logging,
             access,
             runtime,
@@ -107,20 +99,20 @@ impl Program {
         })
     }
 
-    /// Serves until there is a reason to stop, and ends.
+    /// Serves until there is a reason to stop, then ends in order.
     pub(crate) fn run(mut self) -> Stop {
         let stop = self.signals.wait();
-        self.relay.end();
+        self.restarter.end();
         match stop {
             Stop::HandedOver => self.leave_to_successor(),
-            Stop::Signal | Stop::ListenerFailed => self.go_on_for_a_while(),
+            Stop::Signal | Stop::ListenerFailed => self.delay_drain(),
         }
         self.end();
         stop
     }
 
-    /// The sockets are the other process's, also that of the admin. Nobody is told that we end, for
-    /// the service does not.
+    /// Leaves all sockets, that of the admin listener too, to the new process. The service manager
+    /// is not notified: this process ends, the service does not.
     fn leave_to_successor(&mut self) {
         self.server.keep_files();
         if let Some(admin) = self.admin.take() {
@@ -129,13 +121,13 @@ impl Program {
         }
     }
 
-    /// Load balancers may not know yet that we end.
-    fn go_on_for_a_while(&self) {
+    /// Keeps serving for `--drain-delay`, so that load balancers see `/readyz` fail first.
+    fn delay_drain(&self) {
         self.app.begin_ending();
         notify::stopping();
         let delay = self.options.drain_delay;
         if !delay.is_zero() {
-            tracing::info!(?delay, "serving on until it is known that we end");
+            tracing::info!(?delay, "not ready any more; serving until the drain delay is over");
             thread::sleep(delay);
         }
     }
@@ -145,12 +137,12 @@ impl Program {
         tracing::info!(?grace, "draining");
         let report = self.server.drain_blocking(grace);
         let left = self.runtime.shutdown(CUT_TIME);
-        // Before that, a drain that takes long would have been taken for death.
+        // Not earlier: during a long drain the watchdog still reports that the process is alive.
         drop(self.watchdog);
         if let Some(admin) = self.admin {
             admin.end();
         }
-        // After the last request, and before the log that its errors go to.
+        // After the last request, and before the log that takes its errors.
         drop(self.access);
         let dropped_lines = self.logging.end();
         print(format_args!("heist stopped: {report}; {dropped_lines} log lines dropped"));
@@ -168,13 +160,20 @@ fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
     }
 }
 
-/// Refuses more workers than `--workers` may ask for. What is no number at all, the runtime refuses.
+/// Applies the bound of `--workers` to HEIST_WORKERS. The runtime refuses a value that is no number.
 fn check_environment() -> Result<(), StartError> {
     let workers = std::env::var("HEIST_WORKERS").ok().and_then(|text| text.trim().parse().ok());
     match workers {
         Some(workers) if workers > units::MOST_WORKERS => Err(StartError::Workers(workers)),
         _ => Ok(()),
     }
+}
+
+/// The service of a connection: the routes, recorded, behind hyper.
+fn service(routes: Routes, recorder: &Recorder, crowd: Arc<Crowd>) -> impl Serve {
+    let service = service_fn(move |request| routes.decide(request).answer());
+    let http = Http::new(Recorded::new(service, recorder)).on_refused(recording::refused);
+    Watched::new(http, recorder, crowd)
 }
 
 /// Starts the server on `listeners`.
@@ -198,14 +197,25 @@ fn serve(
 /// Raises the soft limit on descriptors to the hard one.
 ///
 /// Every connection is a descriptor, and the soft limit is low for the sake of programs that use
-/// `select`. Where it cannot be raised, what there is has to do.
+/// `select`. If it cannot be raised, the program runs with the soft one.
 fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// Says what to open.
+/// Tells the predecessor, or else the service manager, that this process serves.
+fn announce_ready(inherited: Option<Inherited>) -> Result<(), StartError> {
+    match inherited.and_then(|mut inherited| inherited.predecessor()) {
+        Some(predecessor) => predecessor.announce_ready().map_err(StartError::Orphaned),
+        None => {
+            notify::ready();
+            Ok(())
+        }
+    }
+}
+
+/// Prints the addresses, and a command to try.
 fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
     let urls: Vec<_> = server.addresses().iter().map(url).collect();
     let workers = match runtime.handle().workers() {
@@ -228,7 +238,7 @@ fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
     }
 }
 
-/// What to open in a browser; a Unix socket has no such thing, so it is named as it was given.
+/// The URL of a TCP address; a Unix socket has none and is shown as it was given.
 pub(super) fn url(address: &Address) -> String {
     match address {
         Address::Tcp(address) => format!("http://{address}/"),
@@ -236,7 +246,7 @@ pub(super) fn url(address: &Address) -> String {
     }
 }
 
-/// A command that shows that the server is there.
+/// A command that sends a request to `address`.
 fn curl(address: &Address) -> String {
     match address {
         Address::Tcp(_) => format!("curl {}", url(address)),
@@ -248,7 +258,7 @@ fn curl(address: &Address) -> String {
     }
 }
 
-/// Why serving did not begin.
+/// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
@@ -259,9 +269,9 @@ pub(crate) enum StartError {
     Bind(#[from] SocketError),
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
-    #[error("HEIST_WORKERS is {0}, and there may be at most {most}; correct or unset it", most = units::MOST_WORKERS)]
+    #[error("HEIST_WORKERS is {0}, but at most {most} workers are allowed; correct or unset it", most = units::MOST_WORKERS)]
     Workers(usize),
-    #[error("cannot keep a second descriptor of the listening sockets: {0}")]
+    #[error("cannot duplicate the descriptors of the listening sockets: {0}")]
     Duplicates(#[source] io::Error),
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
@@ -273,12 +283,12 @@ pub(crate) enum StartError {
     Admin(#[from] AdminError),
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
-    #[error("the process that was to be replaced is gone: {0}")]
+    #[error("the process to be replaced has ended: {0}")]
     Orphaned(#[source] io::Error),
 }
 
 impl StartError {
-    /// What to do about it, if its own words do not say.
+    /// What to do about it, if the error itself does not say; empty otherwise.
     pub(crate) fn cure(&self) -> String {
         match self.errno() {
             Some(libc::EMFILE) => {
@@ -293,7 +303,7 @@ impl StartError {
         }
     }
 
-    /// The number of the system's error that is behind it.
+    /// The errno of the system call that failed, if one did.
     fn errno(&self) -> Option<i32> {
         let first: &(dyn Error + 'static) = self;
         let mut chain = iter::successors(Some(first), |&error| error.source());
@@ -301,5 +311,5 @@ impl StartError {
     }
 }
 
-/// How long the threads may take to drop what was cut.
+/// How long the threads may take to end, once the drain is over.
 const CUT_TIME: Duration = Duration::from_secs(5);

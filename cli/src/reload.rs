@@ -1,4 +1,4 @@
-//! What is read or opened again while the program serves: one list, for every signal that asks.
+//! What is reopened or reread while the program serves: one list for all signals.
 
 use std::io;
 
@@ -20,20 +20,20 @@ struct Reload {
 /// Which signals reload a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A file that lines are appended to: SIGUSR1, and SIGHUP.
+    /// A file that lines are appended to: SIGUSR1 and SIGHUP.
     LogFile,
 }
 
 impl Reloads {
-    /// Adds a thing, by the name that log and figures call it. `run` is called on the thread of the
-    /// signals, and leaves the thing as it was when it fails.
+    /// Adds a thing, with its name in log and metrics. `run` is called on the thread of the signals;
+    /// when it fails, the thing stays as it was.
     pub(crate) fn add(
         &mut self,
         what: &'static str,
         kind: Kind,
         run: impl Fn() -> io::Result<()> + Send + 'static,
     ) {
-        describe_counter!(RELOADS, "Reloads, by what was reloaded and how that ended.");
+        describe_counter!(RELOADS, "Reloads, by what was reloaded and the outcome.");
         for outcome in [DONE, FAILED] {
             counter!(RELOADS, "what" => what, "outcome" => outcome).increment(0);
         }
@@ -53,7 +53,7 @@ impl Reloads {
     fn run(&self, wanted: impl Fn(Kind) -> bool) {
         let wanted: Vec<_> = self.all.iter().filter(|reload| wanted(reload.kind)).collect();
         if wanted.is_empty() {
-            tracing::info!("asked to reload, and there is nothing to reload");
+            tracing::info!("nothing to reload");
         }
         for Reload { what, run, .. } in wanted {
             let outcome = match run() {

@@ -1,4 +1,4 @@
-//! Responses of a known body.
+//! Responses whose body is known.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,13 +10,13 @@ pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<
     respond(status, TEXT, text)
 }
 
-/// The response to a method that is not for a path, of which `allowed` are.
+/// The response to a method that a path does not support; `allowed` lists those it does.
 pub(crate) fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
-    let response = text(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this path\n");
+    let response = text(StatusCode::METHOD_NOT_ALLOWED, "this path does not support the method\n");
     allowing(allowed, response)
 }
 
-/// The response to `OPTIONS *`: what methods there are on this server.
+/// The response to `OPTIONS *`: the methods of this server.
 pub(crate) fn options(allowed: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;

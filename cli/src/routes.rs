@@ -1,4 +1,4 @@
-//! From a request to a response: which route, and what it answers.
+//! The routes, and their responses.
 
 use std::sync::Arc;
 
@@ -12,33 +12,33 @@ use crate::app::App;
 use crate::respond::{not_allowed, options, respond, text};
 use crate::upload;
 
-/// All routes. A clone of them serves one connection.
+/// All routes. Each connection has a clone.
 #[derive(Clone)]
 pub(crate) struct Routes {
     app: Arc<App>,
     public_metrics: bool,
 }
 
-/// What was decided about a request.
+/// The route of a request, with what it needs.
 ///
-/// It has no part in what all connections share: to count references there for each request would
-/// have every core write to one cache line.
+/// It shares nothing with other connections: a reference count that each request changes would have
+/// every core write to one cache line.
 pub(crate) enum Decision {
     Page(Response<Full<Bytes>>),
     Echo(Request<Body>),
     Upload(Body),
 }
 
-/// A response's body: known, or the request's own coming back.
+/// A response's body: a known one, or that of the request.
 pub(crate) type Reply = Either<Full<Bytes>, Body>;
 
 impl Routes {
-    /// With `public_metrics`, the figures are a page, too.
+    /// With `public_metrics`, the metrics are a page, too.
     pub(crate) fn new(app: &Arc<App>, public_metrics: bool) -> Routes {
         Routes { app: Arc::clone(app), public_metrics }
     }
 
-    /// Decides what is to be done with a request.
+    /// Finds the route of a request.
     pub(crate) fn decide(&self, request: Request<Body>) -> Decision {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let sends = request.method() == Method::POST;
@@ -46,7 +46,7 @@ impl Routes {
             "/echo" if sends => Decision::Echo(request),
             "/upload" if sends => Decision::Upload(request.into_body()),
             "/echo" | "/upload" => Decision::Page(not_allowed("POST")),
-            // Only `OPTIONS` gets here with it.
+            // The server lets only `OPTIONS` use this target.
             "*" => Decision::Page(options("GET, HEAD, POST, OPTIONS")),
             path => Decision::Page(match self.page(path) {
                 Some(page) if reads => page,
@@ -75,7 +75,7 @@ impl Routes {
 }
 
 impl Decision {
-    /// Answers the request. A body that cannot be read to its end is the server's to answer.
+    /// Answers the request. To a body that cannot be read to its end, the server answers.
     pub(crate) async fn answer(self) -> Result<Response<Reply>, BodyError> {
         match self {
             Decision::Page(page) => Ok(page.map(Either::Left)),
@@ -85,8 +85,8 @@ impl Decision {
     }
 }
 
-/// Sends the body back while it comes. One that does not say its length is cut off where it becomes
-/// too long, since the response has begun by then.
+/// Sends the body back while it arrives. A body without a length is cut off where it becomes too
+/// long, since the response has begun by then.
 fn echo(mut request: Request<Body>) -> Response<Reply> {
     let content_type = request.headers_mut().remove(header::CONTENT_TYPE);
     let content_type = content_type.unwrap_or(HeaderValue::from_static(BYTES));
@@ -95,7 +95,7 @@ fn echo(mut request: Request<Body>) -> Response<Reply> {
     response
 }
 
-/// Takes the body in and answers with what it was.
+/// Reads the body and answers with its length and hash.
 async fn upload(body: Body) -> Result<Response<Reply>, BodyError> {
     let receipt = upload::receive(body).await?;
     let json = serde_json::json!({
@@ -110,13 +110,13 @@ const INDEX: &str = "\
 This is heist, a work-stealing, edge-triggered server core, serving HTTP with hyper.
 
 GET  /         this page
-POST /echo     sends the body back as it comes
-POST /upload   takes the body in; answers with its length and SHA-256 as JSON
+POST /echo     sends the body back as it arrives
+POST /upload   reads the body; answers with its length and SHA-256 as JSON
 GET  /healthz  ok, or 503 while the server stops
 ";
 
 const INDEX_METRICS: &str = "\
-GET  /metrics  figures for Prometheus
+GET  /metrics  metrics for Prometheus
 ";
 
 const BYTES: &str = "application/octet-stream";

@@ -1,8 +1,8 @@
-//! The signals that end the program: the first one asks the server to end, the second one ends it.
+//! The signals that end the program: the first one drains the server, the second one ends the process.
 //!
-//! The main thread does nothing else than wait for them, in a plain `read`. So a signal is seen
-//! even when every worker is stuck, and needs no thread of its own. The signals that do not end the
-//! program are in [`notices`](crate::notices) and [`relay`](crate::relay).
+//! The main thread only waits for them, in a plain `read`. So a signal takes effect even while every
+//! worker is stuck, without a thread of its own. The signals that do not end the
+//! program are in [`notices`](crate::notices) and [`restarter`](crate::restarter).
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ pub(crate) struct Signals {
     inbox: UnixStream,
 }
 
-/// Makes the server stop from inside.
+/// Stops the server from inside the program.
 #[derive(Debug)]
 pub(crate) struct Stopper {
     outbox: UnixStream,
@@ -26,17 +26,18 @@ pub(crate) struct Stopper {
 /// Why the server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Somebody asked for it.
+    /// One of the signals arrived.
     Signal,
     /// A listener can no longer accept.
     ListenerFailed,
-    /// Another process serves in our place.
+    /// Another process has taken over.
     HandedOver,
 }
 
 impl Signals {
-    /// Takes over SIGINT, SIGQUIT and SIGTERM. The second of them, whichever, ends the process at
-    /// once from inside its handler, with the exit code that a shell gives to a process killed by it.
+    /// Handles SIGINT, SIGQUIT and SIGTERM from now on. The second signal, of whichever kind, ends
+    /// the process at once from inside its handler, with the exit code that a shell gives to a process
+    /// killed by it.
     pub(crate) fn install() -> io::Result<(Signals, Stopper)> {
         let (inbox, outbox) = UnixStream::pair()?;
         let asked = Arc::new(AtomicBool::new(false));
@@ -58,7 +59,7 @@ impl Signals {
                 Ok(1) if byte[0] == HANDED_OVER => return Stop::HandedOver,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The pipe cannot end or fail while the handlers hold its other end; if it does,
-                // serving on without a way to stop would be worse.
+                // serving without a way to stop would be worse.
                 Ok(_) | Err(_) => return Stop::Signal,
             }
         }
@@ -68,20 +69,20 @@ impl Signals {
 impl Stopper {
     /// Stops the server because a listener failed.
     pub(crate) fn listener_failed(&self) {
-        self.tell(LISTENER_FAILED);
+        self.send(LISTENER_FAILED);
     }
 
     /// Stops the server because another process serves in its place.
     pub(crate) fn handed_over(&self) {
-        self.tell(HANDED_OVER);
+        self.send(HANDED_OVER);
     }
 
-    fn tell(&self, why: u8) {
+    fn send(&self, why: u8) {
         // A full pipe holds a reason to stop already.
         let _ = (&self.outbox).write(&[why]);
     }
 }
 
-/// Unlike the `X` that the signal handlers write.
+/// Both differ from the `X` that the signal handlers write.
 const LISTENER_FAILED: u8 = b'L';
 const HANDED_OVER: u8 = b'H';

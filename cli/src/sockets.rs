@@ -1,4 +1,4 @@
-//! The listening sockets: taken over or bound, before any thread runs.
+//! The listening sockets: inherited or bound, before any thread runs.
 
 use std::fs;
 use std::io;
@@ -18,8 +18,8 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Listens on all addresses, or on none. What was inherited is used where it fits, and what is
-    /// left of it is served as well.
+    /// Listens on all addresses, or on none. Inherited sockets are used for the addresses they fit;
+    /// the others are served, too.
     pub(crate) fn open(
         public: &[Address],
         admin: Option<&Address>,
@@ -31,7 +31,7 @@ impl Sockets {
             let admin = admin.map(bind).transpose()?;
             return Ok(Sockets { public, admin });
         };
-        // All at once: each address gets its own before one that would take any port does.
+        // All together: exact addresses claim their sockets before those with port 0 do.
         let mut all: Vec<_> = public.to_vec();
         all.extend(admin.cloned());
         let mut public = claim_or_bind(&all, inherited)?;
@@ -40,7 +40,7 @@ impl Sockets {
         Ok(Sockets { public, admin })
     }
 
-    /// Second descriptors of all of them, to hand over later; in the order in which
+    /// Second descriptors of all sockets, for a successor, in the order in which
     /// [`open`](Sockets::open) claims them.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
         let all = self.public.iter().chain(&self.admin);
@@ -48,7 +48,7 @@ impl Sockets {
     }
 }
 
-/// Why the program does not listen.
+/// Why the program cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
     #[error("cannot listen on {address}: {obstacle} (--listen and --admin say where)")]
@@ -59,8 +59,8 @@ pub(crate) enum SocketError {
     Bind(#[from] BindError),
 }
 
-/// Refuses an address that comes twice, before the program finds it in use by itself. Port 0 is
-/// another one each time.
+/// Refuses an address that is given twice: binding the second would report it as in use. Port 0 is a
+/// different port each time.
 fn refuse_twice(public: &[Address], admin: Option<&Address>) -> Result<(), SocketError> {
     let mut seen = Vec::new();
     for address in public.iter().chain(admin) {
@@ -92,7 +92,7 @@ fn bind(address: &Address) -> Result<Listener, SocketError> {
     })
 }
 
-/// What is in the way of a socket's file at `path`, and what to do about it.
+/// Why there can be no socket at `path`, and what to do about it.
 fn obstacle(path: &Path, error: &io::Error) -> Option<String> {
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.display(),

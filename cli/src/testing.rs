@@ -1,27 +1,27 @@
-//! Tests that need a second process: the same binary, running the same test in another part.
+//! Tests that need a second process: the same binary, running the same test in another role.
 
 use std::env;
 use std::process::{Command, Stdio};
 
-/// The part that this process is to play in its test; `None` if it is the one that runs the test.
-pub(crate) fn part() -> Option<String> {
-    env::var(PART).ok()
+/// The role of this process in its test; `None` for the process that runs the test.
+pub(crate) fn role() -> Option<String> {
+    env::var(ROLE).ok()
 }
 
-/// A process that plays `part` in the test called `test`, by its full name.
-pub(crate) fn child(test: &str, part: &str) -> Command {
+/// A process with the role `role` in the test with the full name `test`.
+pub(crate) fn child(test: &str, role: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("a test knows its binary"));
-    command.args(["--exact", test, "--nocapture"]).env(PART, part).stdout(Stdio::null());
+    command.args(["--exact", test, "--nocapture"]).env(ROLE, role).stdout(Stdio::null());
     command
 }
 
-/// Ends this process as one that has played its part. A process that found no test of the name it
-/// was given ends with another code.
-pub(crate) fn played() -> ! {
-    std::process::exit(PLAYED)
+/// Ends this process, whose role is done. A process that finds no test of its name ends with another
+/// code.
+pub(crate) fn done() -> ! {
+    std::process::exit(DONE)
 }
 
-/// The exit code of a process that has played its part.
-pub(crate) const PLAYED: i32 = 7;
+/// The exit code of a process whose role is done.
+pub(crate) const DONE: i32 = 7;
 
-const PART: &str = "HEIST_TEST_PART";
+const ROLE: &str = "HEIST_TEST_ROLE";

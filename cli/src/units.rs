@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them.
+//! Sizes, durations and numbers in options.
 
 use std::time::Duration;
 
@@ -22,26 +22,26 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| "this is more than 16 EiB".to_owned())
 }
 
-/// Reads a size that is to fit into memory.
+/// Reads a size that fits into memory.
 pub(crate) fn length(text: &str) -> Result<usize, String> {
-    usize::try_from(size(text)?).map_err(|_| "this is more than there can be".to_owned())
+    usize::try_from(size(text)?).map_err(|_| "this is more than an address space".to_owned())
 }
 
-/// Reads a number of things of which there has to be one.
+/// Reads a number of at least 1.
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("expected a whole number from 1 on".to_owned()),
+        Ok(0) | Err(_) => Err("expected a whole number, at least 1".to_owned()),
         Ok(number) => Ok(number),
     }
 }
 
-/// Reads how many threads there are to be: each is a stack and a queue, so a number that no machine
-/// has a use for is a mistake.
+/// Reads a number of worker threads. Each is a stack and a queue, so a number beyond any machine is
+/// refused.
 pub(crate) fn workers(text: &str) -> Result<usize, String> {
     up_to(MOST_WORKERS, text)
 }
 
-/// Reads how many header lines a request may have: the parser has no room for more.
+/// Reads a number of header lines, at most as many as the parser has room for.
 pub(crate) fn header_lines(text: &str) -> Result<usize, String> {
     up_to(heist::server::Limits::MOST_HEADERS, text)
 }
@@ -61,12 +61,12 @@ pub(crate) fn rate(text: &str) -> Result<u32, String> {
 /// Reads a size that is not 0 and fits into memory.
 pub(crate) fn room(text: &str) -> Result<usize, String> {
     match length(text)? {
-        0 => Err("there would be no room for any request".to_owned()),
+        0 => Err("0 would leave no room for any request".to_owned()),
         length => Ok(length),
     }
 }
 
-/// Reads a time that has to be there: without it, each connection would end as it begins.
+/// Reads a duration that is not 0: with 0, each connection would end as it begins.
 pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => {
@@ -76,7 +76,7 @@ pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a duration: whole numbers with `ms`, `s`, `m` or `h`, one after the other.
+/// Reads a duration: one or more whole numbers, each with `ms`, `s`, `m` or `h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || DURATION_EXPECTED.to_owned();
     let (mut total, mut rest) = (Duration::ZERO, text);
@@ -98,7 +98,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if text.is_empty() { Err(expected()) } else { Ok(total) }
 }
 
-/// The digits in front, and what follows them.
+/// Splits the leading digits from the rest.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -106,7 +106,7 @@ fn split(text: &str) -> (&str, &str) {
     (number, unit.trim_start())
 }
 
-/// Most worker threads that may be asked for.
+/// The highest number of worker threads.
 pub(crate) const MOST_WORKERS: usize = 1024;
 
 const SIZE_EXPECTED: &str = "expected a size such as 512, 64KiB, 10MB or 1GiB";

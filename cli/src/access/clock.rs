@@ -1,12 +1,12 @@
-//! A moment as the formats write it, in UTC.
+//! Points in time as the formats write them, in UTC.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A moment, taken apart.
+/// A point in time by date and time of day.
 pub(super) struct Moment {
     year: u64,
-    /// From 1 on, as the day.
+    /// From 1, like the day.
     month: u64,
     day: u64,
     second: u64,
@@ -14,7 +14,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// A clock before 1970 is taken for its beginning.
+    /// A time before 1970 counts as its begin.
     pub(super) fn of(time: SystemTime) -> Moment {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (days, second) = (since.as_secs() / DAY, since.as_secs() % DAY);
@@ -28,7 +28,7 @@ impl Moment {
         let name = MONTHS[*month as usize - 1];
         let (hours, minutes, seconds) = self.clock();
         write!(out, "{day:02}/{name}/{year}:{hours:02}:{minutes:02}:{seconds:02} +0000")
-            .expect("a string takes all that is written");
+            .expect("writing to a string does not fail");
     }
 
     /// `2000-10-10T13:55:36.123Z`
@@ -45,8 +45,8 @@ impl Moment {
 
 /// The date of a number of days after the first of January 1970.
 ///
-/// Counted in years that begin with March: so the day that may be missing is the last one of a year,
-/// and the months before it follow a rule (Hinnant, "chrono-compatible low-level date algorithms").
+/// Years are counted from March: so the leap day is the last one of a year, and the lengths of the
+/// months before it follow a formula (Hinnant, "chrono-compatible low-level date algorithms").
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + DAYS_FROM_MARCH_OF_0;
     let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);

@@ -1,8 +1,8 @@
 //! One request as a line.
 //!
-//! All that a client chose is escaped: what is no printable ASCII, quotes and backslashes become
-//! `\xHH`, `\"` and `\\`, and each text has an end. So a line is one line and its fields are where
-//! they belong, whatever was sent, and a terminal that shows it is not told to do anything.
+//! All text from a client is escaped: bytes outside of printable ASCII become `\xHH`, quotes and
+//! backslashes `\"` and `\\`, and each text has a maximal length. So whatever was sent, an entry is
+//! one line with its fields in order, and contains no control sequences for a terminal.
 
 use std::fmt::{Display, Write};
 use std::time::{Duration, SystemTime};
@@ -15,10 +15,10 @@ use hyper::{HeaderMap, Method, Uri, Version};
 use super::clock::Moment;
 use super::ids;
 
-/// How the lines of the access log look.
+/// The format of lines of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// The Common Log Format, and behind it seconds, outcome, request id and traceparent.
+    /// The Common Log Format, followed by seconds, outcome, request id and traceparent.
     Common,
     /// One JSON object a line.
     Json,
@@ -28,17 +28,17 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) peer: Peer,
-    /// `None` if the request had no head that could be read.
+    /// `None` if the request had no readable head.
     pub(crate) head: Option<Head>,
-    /// `None` if it was not answered.
+    /// `None` without an answer.
     pub(crate) status: Option<u16>,
-    /// Of the answer's body, as they were given to the connection.
+    /// Length of the part of the answer's body that was given to the connection.
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
     pub(crate) outcome: &'static str,
 }
 
-/// What a request says of itself.
+/// The fields of a request that are recorded.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) method: Method,
@@ -51,7 +51,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// With nothing of its headers.
+    /// Without fields from headers.
     pub(crate) fn new(method: &Method, uri: &Uri, version: Version) -> Head {
         Head {
             method: method.clone(),
@@ -64,7 +64,7 @@ impl Head {
         }
     }
 
-    /// Adds what the formats show of the headers, and a request id in any case.
+    /// Adds the fields from `headers`, and a generated request id if they have none.
     pub(crate) fn with_headers(self, headers: &HeaderMap) -> Head {
         Head {
             request_id: Some(ids::request_id(headers)),
@@ -75,7 +75,7 @@ impl Head {
         }
     }
 
-    /// The first line of the request: escaped.
+    /// The first line of the request, escaped.
     pub(crate) fn request_line(&self) -> String {
         format!("{} {} {:?}", self.method(), self.target(), self.version)
     }
@@ -86,7 +86,7 @@ impl Head {
 
     fn target(&self) -> String {
         match self.uri.path_and_query() {
-            // The usual one, without a copy of it.
+            // The common case, without a copy.
             Some(target) if self.uri.authority().is_none() => {
                 clean(target.as_str().as_bytes(), MOST_OF_A_TARGET)
             }
@@ -96,9 +96,9 @@ impl Head {
 }
 
 impl Entry {
-    /// The line, with its end.
+    /// The line, with its line feed.
     pub(super) fn line(&self, format: Format) -> String {
-        // The answer ends now, and the formats want to know when the request came.
+        // The answer ends now; the formats show when the request arrived.
         let time = SystemTime::now().checked_sub(self.took).unwrap_or(SystemTime::UNIX_EPOCH);
         match format {
             Format::Common => self.common(&Moment::of(time)),
@@ -160,8 +160,7 @@ impl Entry {
     }
 }
 
-/// `bytes` as printable ASCII without a quote that could end it, in at most `most` characters and an
-/// ellipsis.
+/// `bytes` as printable ASCII with quotes escaped, in at most `most` characters and an ellipsis.
 fn clean(bytes: &[u8], most: usize) -> String {
     let mut text = String::with_capacity(bytes.len().min(most));
     for &byte in bytes {
@@ -181,7 +180,7 @@ fn clean(bytes: &[u8], most: usize) -> String {
 }
 
 fn put(text: &mut String, what: impl Display) {
-    write!(text, "{what}").expect("a string takes all that is written");
+    write!(text, "{what}").expect("writing to a string does not fail");
 }
 
 const MOST_OF_A_METHOD: usize = 32;

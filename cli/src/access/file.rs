@@ -11,15 +11,15 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::WRITE_ERRORS;
 
-/// A file by its path, and what is written to.
+/// A path, and the open file.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    /// Holding this = the right to write to it, or to put another file in its place.
+    /// Holding this = the right to write to the file, or to replace it.
     file: Arc<Mutex<File>>,
 }
 
-/// Where a writer writes to. It counts errors, and logs when they begin and end.
+/// The destination of a writer. It counts errors, and logs when they begin and end.
 #[derive(Debug)]
 pub(super) struct Output {
     to: To,
@@ -33,13 +33,15 @@ enum To {
 }
 
 impl LogFile {
-    /// Opens `path` to append to it, and makes it if it is not there.
+    /// Opens `path` to append to it, and creates it if it is missing.
     pub(super) fn open(path: &Path) -> io::Result<LogFile> {
         Ok(LogFile { path: path.to_owned(), file: Arc::new(Mutex::new(open(path)?)) })
     }
 
-    /// Opens the path again. The next line goes to what is there now; the old file is closed. An
-    /// error leaves the old file in use.
+    /// Opens the path again. The next line goes to the file there now; the old file is closed.
+    ///
+    /// # Errors
+    /// If the path cannot be opened. The old file stays in use.
     pub(super) fn reopen(&self) -> io::Result<()> {
         let new = open(&self.path)?;
         let old = std::mem::replace(&mut *lock(&self.file), new);
@@ -93,13 +95,13 @@ impl Write for Output {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Addresses and request targets are for few to read. A pipe that nothing reads from is an error
-    // here, and would otherwise hold up the start without a word.
+    // Mode: addresses and request targets are not for every user. Flags: a pipe without a reader is
+    // an error here, where a blocking open would wait without a message.
     let flags = OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o640).custom_flags(flags.bits().cast_signed());
     let file = options.open(path)?;
-    // The writer waits for a reader that is slow.
+    // Writes block: the writer waits for a slow reader.
     fcntl_setfl(&file, fcntl_getfl(&file)? - flags)?;
     Ok(file)
 }

@@ -1,20 +1,20 @@
-//! What a request is called: by its client, by a trace, or by the program.
+//! Ids of a request: from its client, from a trace, or generated.
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
-/// The name of a request, from a client or to it.
+/// The header with the id of a request, in requests and answers.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The name of the request: its client's, or one that is made.
+/// The id of the request: the client's, or a generated one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     well_formed_id(headers).unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)))
 }
 
-/// The name that the client gave the request, if it gave one that is short and has nothing in it
-/// that a log or a shell could take for more than a word.
+/// The client's id of the request, if there is one that is short and has only characters that are
+/// part of a word for logs and shells.
 pub(crate) fn well_formed_id(headers: &HeaderMap) -> Option<String> {
     let id = only(headers, &REQUEST_ID)?.to_str().ok()?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:/+=@".contains(&byte);
@@ -22,8 +22,8 @@ pub(crate) fn well_formed_id(headers: &HeaderMap) -> Option<String> {
     well_formed.then(|| id.to_owned())
 }
 
-/// The place of the request in a trace, if it is one by the Trace Context of the W3C. Of a version
-/// later than 00, what follows the four fields is left out.
+/// The position of the request in a trace, if it is valid by the W3C's Trace Context. Fields after the
+/// four of version 00 are dropped.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = only(headers, &TRACEPARENT)?.to_str().ok()?;
     let (known, rest) = text.split_at_checked(55)?;
@@ -35,12 +35,12 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     };
     let shape = hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
     let all_zero = |field: &str| field.bytes().all(|byte| byte == b'0');
-    let says_something = version != "ff" && !all_zero(trace) && !all_zero(parent);
+    let is_valid = version != "ff" && !all_zero(trace) && !all_zero(parent);
     let ends = rest.is_empty() || version != "00" && rest.starts_with('-');
-    (shape && says_something && ends).then(|| known.to_owned())
+    (shape && is_valid && ends).then(|| known.to_owned())
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

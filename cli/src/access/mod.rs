@@ -2,11 +2,11 @@
 //!
 //! # The way of a line
 //!
-//! 1. [`served`](crate::served) makes an [`Entry`] of a request when its answer has ended.
+//! 1. [`recording`](crate::recording) makes an [`Entry`] of a request when its answer has ended.
 //! 2. [`Lines`] formats it on the worker and puts it into a bounded queue. It never waits: a line
 //!    that finds the queue full is dropped and counted.
-//! 3. A thread writes what is in the queue, to a file that may be opened again meanwhile, or to
-//!    standard output.
+//! 3. A thread writes the queued lines to standard output, or to a file, which can be opened again
+//!    meanwhile.
 
 mod clock;
 mod entry;
@@ -25,7 +25,7 @@ pub(crate) use ids::{REQUEST_ID, well_formed_id};
 use crate::reload::{Kind, Reloads};
 use file::{LogFile, Output};
 
-/// Where the lines go, opened.
+/// The opened destination of the lines.
 pub(crate) struct AccessLog {
     output: Output,
     file: Option<LogFile>,
@@ -39,7 +39,7 @@ pub(crate) struct Lines {
     format: Format,
 }
 
-/// The thread that writes. Dropping it writes what is in the queue, for as long as a second.
+/// The thread that writes. Dropping it writes what is queued, for at most a second.
 pub(crate) struct Writer {
     _thread: WorkerGuard,
     dropped: ErrorCounter,
@@ -56,7 +56,7 @@ impl AccessLog {
         Ok(AccessLog { output: Output::file(&file), file: Some(file), format })
     }
 
-    /// Starts the thread, and has the file reloaded with the others.
+    /// Starts the thread, and adds the file to those that signals reload.
     pub(crate) fn start(self, reloads: &mut Reloads) -> (Lines, Writer) {
         let (queue, thread) = NonBlockingBuilder::default()
             .lossy(true)
@@ -75,7 +75,7 @@ impl Lines {
     /// Writes a line, unless the queue is full.
     pub(crate) fn write(&self, entry: &Entry) {
         let line = entry.line(self.format);
-        // A queue that drops what it cannot take does not fail.
+        // A lossy queue never fails.
         let _ = self.queue.clone().write_all(line.as_bytes());
     }
 }
@@ -87,8 +87,8 @@ impl Writer {
     }
 }
 
-/// Shows the counters of the access log, also if there is none.
-pub(crate) fn describe_figures() {
+/// Registers the counters of the access log, also if there is none.
+pub(crate) fn describe_metrics() {
     describe_counter!(DROPPED, "Lines of the access log dropped as they came too fast.");
     describe_counter!(WRITE_ERRORS, "Writes to the access log that failed.");
     counter!(DROPPED).increment(0);
@@ -106,5 +106,5 @@ pub(crate) struct AccessLogError {
 pub(crate) const DROPPED: &str = "heist_access_log_dropped_total";
 const WRITE_ERRORS: &str = "heist_access_log_write_errors_total";
 
-/// 25 MB if each line is as long as one can be; a few at most otherwise.
+/// 25 MB if each line has the maximal length; typically a few.
 const QUEUED_LINES: usize = 8192;

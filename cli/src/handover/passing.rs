@@ -38,7 +38,8 @@ pub(super) fn send(sockets: &[BorrowedFd<'_>], command: &mut Command) -> io::Res
     Ok(ours)
 }
 
-/// Takes what the process before this one sent, if it did, and this process's end of the channel.
+/// Receives the sockets from the process before this one, if there is one, and this process's end of
+/// the channel.
 ///
 /// Standard input is empty from then on.
 pub(super) fn receive() -> io::Result<Option<(Vec<OwnedFd>, UnixStream)>> {
@@ -58,8 +59,11 @@ pub(super) fn receive() -> io::Result<Option<(Vec<OwnedFd>, UnixStream)>> {
         }
     }
     if received.bytes == 0 || sockets.len() != usize::from(count[0]) {
-        let came =
-            format!("{} of {} came; is the limit on descriptors reached?", sockets.len(), count[0]);
+        let came = format!(
+            "{} of {} arrived; is the limit on descriptors reached?",
+            sockets.len(),
+            count[0]
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, came));
     }
     for socket in &sockets {
@@ -68,21 +72,21 @@ pub(super) fn receive() -> io::Result<Option<(Vec<OwnedFd>, UnixStream)>> {
     Ok(Some((sockets, channel)))
 }
 
-/// Whether the process that started this one said so. The variable alone proves nothing: children
-/// of children inherit it.
+/// Whether the parent process passes sockets. The variable must name the parent: other descendants
+/// inherit it.
 fn has_predecessor() -> bool {
-    let said = env::var(PREDECESSOR).ok().and_then(|pid| pid.parse::<i32>().ok());
+    let predecessor = env::var(PREDECESSOR).ok().and_then(|pid| pid.parse::<i32>().ok());
     let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
-    said.is_some() && said == parent
+    predecessor.is_some() && predecessor == parent
 }
 
-/// Says that a process serves.
+/// The byte that reports: this process serves.
 pub(super) const READY: u8 = b'R';
 
 /// In the environment of the new process: the process id of the old one.
 const PREDECESSOR: &str = "HEIST_PREDECESSOR";
 
-/// The kernel passes no more in one message.
+/// The most that the kernel passes in one message.
 const MOST: u8 = 253;
 
 const SPACE: usize = rustix::cmsg_space!(ScmRights(MOST as usize));

@@ -1,4 +1,4 @@
-//! The process that takes over.
+//! The new process, as the old one sees it.
 
 use std::env;
 use std::io::{self, Read};
@@ -14,7 +14,7 @@ use super::passing::{self, READY};
 
 /// A process that was started to take over, and has not done so yet.
 ///
-/// Dropping it ends that process, and waits for its end.
+/// Dropping this kills the process and waits for its end.
 #[derive(Debug)]
 pub(crate) struct Successor {
     /// `None` once it has taken over.
@@ -25,7 +25,8 @@ pub(crate) struct Successor {
 impl Successor {
     /// Starts the program of this process again, with the same arguments and copies of `listeners`.
     ///
-    /// It is looked for where this one was started from, so that it may be another version by now.
+    /// The file is looked up by the path that this process was started from, so it may be a newer
+    /// version.
     pub(crate) fn start(listeners: &[BorrowedFd<'_>]) -> io::Result<Successor> {
         let mut command = Command::new(program(env::current_exe()?));
         command.args(env::args_os().skip(1));
@@ -37,48 +38,50 @@ impl Successor {
         listeners: &[BorrowedFd<'_>],
     ) -> io::Result<Successor> {
         let channel = passing::send(listeners, &mut command)?;
-        // The watchdog of the service manager is told this process's id, and counts for whichever
-        // process is the main one.
+        // It names this process. The manager's watchdog counts for the main process, which will be
+        // the new one.
         command.env_remove("WATCHDOG_PID");
         let child = command.spawn()?;
-        // With it goes our copy of the other end: from now on, the end of the process is the end
-        // of the channel.
+        // This drops this process's copy of the other end: from now on the channel ends with the
+        // new process.
         drop(command);
         Ok(Successor { child: Some(child), channel })
     }
 
-    /// Blocks until it serves, for as long as `patience`, and returns its process id. An error says
-    /// that it does not, and that it has ended: go on serving.
-    #[allow(clippy::zombie_processes, reason = "one that took over outlives this process")]
+    /// Blocks until the new process serves, for at most `patience`, and returns its process id.
+    ///
+    /// # Errors
+    /// If the new process does not serve; it has ended then.
+    #[allow(clippy::zombie_processes, reason = "a successor outlives this process")]
     pub(crate) fn wait_ready(mut self, patience: Duration) -> Result<u32, HandoverError> {
-        let heard = self.listen(patience).map_err(HandoverError::Wait)?;
-        let mut child = self.child.take().expect("only this takes it, and takes self with it");
-        if heard == Heard::Ready {
+        let report = self.listen(patience).map_err(HandoverError::Wait)?;
+        let mut child = self.child.take().expect("the child is taken here alone, and self with it");
+        if report == Report::Ready {
             return Ok(child.id());
         }
-        // If it has ended by itself, that changes nothing.
+        // An error means that it has ended already.
         let _ = child.kill();
         let status = child.wait().map_err(HandoverError::Wait)?;
-        Err(match heard {
-            Heard::Nothing => HandoverError::Late(patience),
-            Heard::End | Heard::Ready => HandoverError::Ended(status),
+        Err(match report {
+            Report::Nothing => HandoverError::Late(patience),
+            Report::End | Report::Ready => HandoverError::Ended(status),
         })
     }
 
-    fn listen(&self, patience: Duration) -> io::Result<Heard> {
+    fn listen(&self, patience: Duration) -> io::Result<Report> {
         let start = Instant::now();
         let mut word = [0];
         loop {
             let left = patience.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Ok(Heard::Nothing);
+                return Ok(Report::Nothing);
             }
             self.channel.set_read_timeout(Some(left))?;
             match (&self.channel).read(&mut word) {
-                Ok(1) if word[0] == READY => return Ok(Heard::Ready),
-                Ok(_) => return Ok(Heard::End),
+                Ok(1) if word[0] == READY => return Ok(Report::Ready),
+                Ok(_) => return Ok(Report::End),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Ok(Heard::End);
+                    return Ok(Report::End);
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(error),
@@ -96,11 +99,11 @@ impl Drop for Successor {
     }
 }
 
-/// What a successor let us hear.
+/// What came through the channel.
 #[derive(PartialEq, Eq)]
-enum Heard {
+enum Report {
     Ready,
-    /// It closed the channel, which means that it ended.
+    /// The channel closed: the process ended.
     End,
     Nothing,
 }
@@ -109,8 +112,8 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
-/// The file to start, given what the system says that this process was started from. Where that was
-/// replaced since, by a newer version, Linux says that it is deleted and not that it is there again.
+/// The file to start, given the path that the system reports for this process. If a newer version
+/// has replaced the file, Linux marks the path as deleted, though there is a file again.
 fn program(started_from: PathBuf) -> PathBuf {
     match started_from.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) if !started_from.exists() => {
@@ -124,8 +127,8 @@ fn program(started_from: PathBuf) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// An upgrade puts the new file in the place of the old one; looked for by the old one's name
-    /// as the system gives it, it would not be found.
+    /// Failure: after an upgrade the new file is not found, as the system reports the old path with a
+    /// mark.
     #[test]
     fn program_that_was_replaced_is_found() {
         let replaced = PathBuf::from("/usr/bin/heist (deleted)");

@@ -1,4 +1,4 @@
-//! The new process is this test's own binary, told by the environment to play that part.
+//! The new process is this test's own binary; the environment gives it that role.
 
 use std::env;
 use std::io::{ErrorKind, Read, Write};
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::testing::{self, PLAYED, part, played};
+use crate::testing::{self, DONE, done, role};
 
 const FOREVER: Duration = Duration::from_secs(60);
 
@@ -58,7 +58,7 @@ fn answer(mut stream: impl Read) -> String {
 /// Failure: connections that wait to be accepted are reset by a restart.
 #[test]
 fn connections_in_the_backlog_are_served_by_the_new_process() {
-    if part().is_some() {
+    if role().is_some() {
         let mut inherited = inherited().unwrap().unwrap();
         let listeners = inherited.unclaimed();
         assert_eq!(listeners.len(), 2);
@@ -80,25 +80,25 @@ fn connections_in_the_backlog_are_served_by_the_new_process() {
     assert_eq!(answer(&waiting_unix), "new");
 }
 
-/// Failure: the old process drains for a new one that never comes, and nobody serves.
+/// Failure: the old process drains though the new one has ended, and no process serves.
 #[test]
 fn successor_that_ends_before_it_is_ready_is_reported() {
-    if part().is_some() {
+    if role().is_some() {
         drop(inherited().unwrap().unwrap());
         std::process::exit(3);
     }
     let name = "handover::tests::successor_that_ends_before_it_is_ready_is_reported";
     let successor = Successor::spawn(testing::child(name, "ends"), &[tcp().as_fd()]).unwrap();
     let error = successor.wait_ready(FOREVER).unwrap_err();
-    // It closed the channel before it ended, and may have been ended in between.
+    // It closed the channel before it ended, and may have been killed in between.
     assert!(matches!(error, HandoverError::Ended(_)), "{error}");
     assert!(Successor::spawn(Command::new("/nowhere/heist"), &[]).is_err());
 }
 
-/// Failure: the new process starts to serve after the old one gave up on it, and both do.
+/// Failure: the new process starts to serve after the old one gave up on it, and both serve.
 #[test]
 fn successor_that_says_nothing_is_ended() {
-    if part().is_some() {
+    if role().is_some() {
         loop {
             thread::park();
         }
@@ -114,15 +114,15 @@ fn successor_that_says_nothing_is_ended() {
 
 /// Failure: a program that a server starts takes itself for its successor.
 #[test]
-fn process_that_nobody_passed_sockets_to_has_none() {
-    if part().is_some() {
+fn process_without_passed_sockets_has_none() {
+    if role().is_some() {
         assert!(inherited().unwrap().is_none());
-        played();
+        done();
     }
-    let name = "handover::tests::process_that_nobody_passed_sockets_to_has_none";
+    let name = "handover::tests::process_without_passed_sockets_has_none";
     let mut child = testing::child(name, "stranger");
     let status = child.env("HEIST_PREDECESSOR", "1").env("LISTEN_PID", "1").env("LISTEN_FDS", "1");
-    assert_eq!(status.status().unwrap().code(), Some(PLAYED));
+    assert_eq!(status.status().unwrap().code(), Some(DONE));
 }
 
 /// A shell puts its standard input where the service manager puts the first socket.
@@ -137,7 +137,7 @@ fn activate(name: &str, socket: OwnedFd) -> std::process::Child {
 
 #[test]
 fn socket_of_the_service_manager_is_served_and_not_leaked() {
-    if part().is_some() {
+    if role().is_some() {
         let mut inherited = inherited().unwrap().unwrap();
         assert!(inherited.predecessor().is_none());
         assert!(env::var_os("LISTEN_FDS").is_none());
@@ -145,7 +145,7 @@ fn socket_of_the_service_manager_is_served_and_not_leaked() {
         let flags = rustix::io::fcntl_getfd(&listener).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         serve_once(&listener, b"new");
-        played();
+        done();
     }
     let listener = tcp();
     let waiting = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -153,20 +153,20 @@ fn socket_of_the_service_manager_is_served_and_not_leaked() {
     let mut child = activate(name, listener.into());
     assert_eq!(answer(&waiting), "new");
     drop(waiting);
-    assert_eq!(child.wait().unwrap().code(), Some(PLAYED));
+    assert_eq!(child.wait().unwrap().code(), Some(DONE));
 }
 
 #[test]
 fn socket_that_does_not_listen_is_refused() {
-    if part().is_some() {
+    if role().is_some() {
         let error = inherited().unwrap_err().to_string();
         assert!(error.contains("LISTEN_FDS") && error.contains("does not listen"), "{error}");
-        played();
+        done();
     }
     let listener = tcp();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let name = "handover::tests::socket_that_does_not_listen_is_refused";
-    assert_eq!(activate(name, stream.into()).wait().unwrap().code(), Some(PLAYED));
+    assert_eq!(activate(name, stream.into()).wait().unwrap().code(), Some(DONE));
 }
 
 /// Failure: the socket of a fixed port goes to the address that would take any.

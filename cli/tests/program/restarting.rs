@@ -1,4 +1,4 @@
-//! Restarts in which nobody loses anything.
+//! Restarts that lose no request.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::child::Program;
 use heist_tests::http_client::Client;
 
-/// Has the program `old` hand over; returns the process that greets.
+/// Makes the program `old` hand over, and returns the new process once it has greeted.
 fn restart(program: &mut Program, old: Pid) -> Pid {
     kill_process(old, Signal::USR2).unwrap();
     loop {
@@ -25,7 +25,7 @@ fn restart(program: &mut Program, old: Pid) -> Pid {
             assert_eq!(line, program.greeting, "it listens elsewhere");
             break;
         }
-        // An earlier one.
+        // The line of an earlier process.
         assert_stopped_well(&line);
     }
     let line = program.error_line_with("a new process has taken over");
@@ -38,7 +38,7 @@ fn assert_stopped_well(line: &str) {
     assert!(line.starts_with("heist stopped: ") && line.contains(", 0 cut, "), "{line}");
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed when dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -48,14 +48,14 @@ impl Drop for Killed {
     }
 }
 
-/// A connection with a request that nobody has answered yet.
+/// A connection with a request that is not answered yet.
 fn asking(program: &Program) -> Client {
     let mut client = program.connect();
     client.send("GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
     client
 }
 
-/// Failure: connections in the backlog, or requests on their way, are lost by a restart.
+/// Failure: a restart loses connections in the backlog, or requests under way.
 #[test]
 fn twenty_restarts_under_load_lose_no_request() {
     let _guard = hang_guard("restarts");
@@ -69,7 +69,7 @@ fn twenty_restarts_under_load_lose_no_request() {
     let mut wrk = Killed(wrk.stdin(Stdio::null()).spawn().unwrap());
     let mut process = program.pid();
     for _ in 0..20 {
-        // Connections of one request each, beside those that stay.
+        // Connections of one request each, beside persistent ones.
         let mut waiting: Vec<_> = (0..8).map(|_| asking(&program)).collect();
         process = restart(&mut program, process);
         for client in &mut waiting {
@@ -87,26 +87,26 @@ fn twenty_restarts_under_load_lose_no_request() {
     outcome.stdout.lines().for_each(assert_stopped_well);
 }
 
-/// Failure: the service is gone because the new version does not start.
+/// Failure: a new version that does not start ends the service.
 #[test]
 fn program_that_cannot_be_replaced_serves_on() {
     let _guard = hang_guard("failed restart");
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    // Linked, not written: what a process has open for writing cannot be started, and each child
-    // that another test starts at that moment has it open for a while.
+    // Linked, not written: a file that is open for writing cannot be executed, and each child that
+    // another test starts at that moment keeps it open for a while.
     let installed = directory.join(format!("heist-replaced-{}", std::process::id()));
     fs::hard_link(env!("CARGO_BIN_EXE_heist"), &installed).unwrap();
     let mut command = Command::new(&installed);
     crate::child::prepare(&mut command);
     command.args(["--listen", "127.0.0.1:0", "--admin", "none"]);
     let mut program = Program::spawn(&mut command);
-    // The new version is no good.
+    // The new version fails.
     fs::remove_file(&installed).unwrap();
     symlink("/bin/false", &installed).unwrap();
     program.signal(Signal::USR2);
-    assert!(program.error_line_with("serving on").contains("exit status: 1"));
+    assert!(program.error_line_with("keeps serving").contains("exit status: 1"));
     assert_eq!(program.connect().get("/").status, 200);
-    // Mended, it takes over.
+    // The repaired version takes over.
     fs::remove_file(&installed).unwrap();
     fs::hard_link(env!("CARGO_BIN_EXE_heist"), &installed).unwrap();
     let old = program.pid();
@@ -117,7 +117,7 @@ fn program_that_cannot_be_replaced_serves_on() {
     fs::remove_file(&installed).unwrap();
 }
 
-/// Failure: the file of a Unix socket goes with the old process, and nobody finds the new one.
+/// Failure: the old process removes the file of the Unix socket that the new one serves.
 #[test]
 fn unix_socket_is_handed_over_with_its_file() {
     let _guard = hang_guard("unix restart");
@@ -127,7 +127,7 @@ fn unix_socket_is_handed_over_with_its_file() {
     let mut program = Program::spawn(command.args(["--listen", &address, "--admin", "none"]));
     let old = program.pid();
     let new = restart(&mut program, old);
-    // The old one has ended when it says so.
+    // This line comes when the old one has ended.
     assert_stopped_well(&program.line());
     assert_eq!(Client::connect_unix(&path).get("/").status, 200);
     kill_process(new, Signal::TERM).unwrap();
@@ -135,10 +135,10 @@ fn unix_socket_is_handed_over_with_its_file() {
     let _ = fs::remove_file(&path);
 }
 
-/// A client that counts what it asked for and what it got, until it is told to stop.
+/// A client that counts its requests and answers, until it is stopped.
 ///
-/// It keeps its connection while the server does. A close between two answers is lawful only if an
-/// answer said so; any other end of a connection, at whatever moment, is a lost request.
+/// It keeps its connection while the server does. A close between two answers is allowed only after
+/// `Connection: close`; any other end of a connection, at whatever moment, is a lost request.
 fn count(address: SocketAddr, stop: &AtomicBool) -> Counted {
     let mut counted = Counted::default();
     while !stop.load(Ordering::Relaxed) {
@@ -170,7 +170,7 @@ struct Counted {
     errors: Vec<io::Error>,
 }
 
-/// Sends a request and reads its answer; says whether the connection stays.
+/// Sends a request and reads its answer. Returns whether the connection stays open.
 fn ask(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
     stream.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")?;
     let (mut keeps, mut length, mut line) = (true, 0, String::new());
@@ -193,7 +193,7 @@ fn ask(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
     Ok(keeps)
 }
 
-/// Starts a heist that serves on a socket which stays open when it ends, as a service manager does.
+/// Starts a heist on a socket that stays open when it ends, like a service manager.
 fn start_on(listener: &TcpListener) -> Program {
     let mut shell = Command::new("sh");
     let script = "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null";
@@ -204,7 +204,7 @@ fn start_on(listener: &TcpListener) -> Program {
     Program::spawn(&mut shell)
 }
 
-/// Failure: a stop loses requests that are on their way, or wait for the next process.
+/// Failure: a stop loses requests under way, or those that wait for the next process.
 #[test]
 fn twenty_stops_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("stops");
@@ -214,7 +214,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| count(address, &stop))).collect();
         for round in 0..20 {
             let program = start_on(&listener);
-            // Under way: this one was asked behind those that wait already.
+            // The queue of the socket is in order: the requests before this one are under way.
             assert_eq!(program.connect().get("/healthz").status, 200);
             let signal = [Signal::TERM, Signal::INT, Signal::QUIT][round % 3];
             program.signal(signal);
@@ -222,7 +222,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
             assert_eq!(outcome.code, Some(0), "{outcome:?}");
             outcome.stdout.lines().for_each(assert_stopped_well);
         }
-        // For those that wait now.
+        // For the requests that wait now.
         let last = start_on(&listener);
         stop.store(true, Ordering::Relaxed);
         let counted: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
@@ -232,7 +232,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
     assert_nothing_lost(&counted);
 }
 
-/// Failure of hand-overs: with a client that takes any lost answer for a failure.
+/// The same for restarts by SIGUSR2.
 #[test]
 fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("counted hand-overs");

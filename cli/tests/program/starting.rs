@@ -1,4 +1,4 @@
-//! What is said and done before the first connection.
+//! The start: errors, the greeting, and what happens before the first connection.
 
 use std::io::Read;
 use std::net::{Ipv6Addr, TcpListener};
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::child::{Program, command, prepare, run};
 use heist_tests::http_client::Client;
 
-/// A path for a socket that is nobody else's.
+/// A path for a socket of one test.
 pub(crate) fn socket_path(name: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let path = directory.join(format!("{name}-{}.sock", std::process::id()));
@@ -70,17 +70,16 @@ fn with_descriptors(limit: u32, admin: &str) -> Command {
     shell
 }
 
-/// Failure: the program ends at its start with a code that is not documented, or without a word on
-/// what to do.
+/// Failure: the program fails to start with an undocumented exit code, or without advice.
 #[test]
 fn too_few_descriptors_are_named_with_the_limit_and_exit_code_2() {
     let _guard = hang_guard("few descriptors");
-    // Wherever it runs out: each limit reaches another step of the start.
+    // Each limit makes another step of the start fail.
     let mut limit = 4;
     loop {
         let mut child = with_descriptors(limit, "127.0.0.1:0").spawn().unwrap();
         let mut greeting = [0];
-        // The first byte is there once it serves.
+        // The first byte arrives once it serves.
         if child.stdout.take().unwrap().read(&mut greeting).unwrap() == 1 {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -89,7 +88,7 @@ fn too_few_descriptors_are_named_with_the_limit_and_exit_code_2() {
         let outcome = child.wait_with_output().unwrap();
         let line = String::from_utf8(outcome.stderr).unwrap();
         assert_eq!(outcome.status.code(), Some(2), "{limit}: {line}");
-        // Below that, the loader or the standard library may be the one that complains.
+        // Below that, the loader or the standard library may fail first.
         if limit >= 6 {
             let words = format!("may open {limit} files");
             assert!(line.contains(&words) && line.contains("ulimit -n"), "{limit}: {line}");
@@ -99,7 +98,7 @@ fn too_few_descriptors_are_named_with_the_limit_and_exit_code_2() {
     assert!(limit > 12, "served with {limit} descriptors: nothing was tested");
 }
 
-/// Failure: a message about ports and addresses when a file is in the way.
+/// Failure: the message speaks of ports and addresses where a file is in the way.
 #[test]
 fn what_is_in_the_way_of_a_unix_socket_is_named() {
     let _guard = hang_guard("in the way");
@@ -137,7 +136,7 @@ fn directory_without_permission_is_named() {
     let address = format!("unix:{}/socket", directory.display());
     let probe = std::fs::write(directory.join("probe"), "");
     if probe.is_ok() {
-        skipped("directory_without_permission_is_named", "a user who is not root");
+        skipped("directory_without_permission_is_named", "a user other than root");
     } else {
         let mut command = command();
         command.args(["--listen", &address, "--admin", "none"]);
@@ -154,7 +153,7 @@ fn address_given_twice_is_named() {
 }
 
 #[test]
-fn sockets_that_nobody_passed_are_exit_code_2() {
+fn missing_passed_sockets_are_exit_code_2() {
     let _guard = hang_guard("no sockets passed");
     let mut shell = Command::new("sh");
     let script = "export LISTEN_FDS=3 LISTEN_PID=$$; exec \"$0\" --admin none 3<&- 4<&- 5<&-";
@@ -163,7 +162,7 @@ fn sockets_that_nobody_passed_are_exit_code_2() {
     assert_refused(&mut shell, &["LISTEN_FDS", "unset"]);
 }
 
-/// Failure: an empty RUST_LOG, which a unit file easily sets, silences the log.
+/// Failure: an empty RUST_LOG, as a unit file may set it, silences the log.
 #[test]
 fn empty_filter_is_that_of_an_unset_one() {
     let _guard = hang_guard("empty RUST_LOG");

@@ -1,7 +1,7 @@
 //! SIGUSR2: hands the listening sockets over to a new process of the same program.
 //!
-//! It has a thread of its own, so that the signals that end the program are heard while a new
-//! process is being waited for.
+//! This has a thread of its own, so that the signals that end the program are handled while a new
+//! process starts.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,56 +18,56 @@ use crate::handover::{HandoverError, Successor};
 use crate::notify;
 use crate::signals::Stopper;
 
-/// Hands over when it is told to, until it succeeds or the program ends.
-pub(crate) struct Relay {
+/// Starts a successor on each SIGUSR2, until one has taken over or the program ends.
+pub(crate) struct Restarter {
     inbox: UnixStream,
-    baton: Arc<Mutex<Baton>>,
+    handover: Arc<Mutex<Handover>>,
     stopper: Arc<Stopper>,
 }
 
-/// What is handed over.
-struct Baton {
+/// What a successor gets.
+struct Handover {
     /// Second descriptors of all listening sockets.
     listeners: Vec<OwnedFd>,
     /// The program ends: nothing is handed over any more.
     ending: bool,
 }
 
-impl Relay {
-    /// Takes over the signal, which would end the process otherwise.
-    pub(crate) fn install(stopper: &Arc<Stopper>) -> io::Result<Relay> {
+impl Restarter {
+    /// Handles the signal from now on; its default action ends the process.
+    pub(crate) fn install(stopper: &Arc<Stopper>) -> io::Result<Restarter> {
         let (inbox, outbox) = UnixStream::pair()?;
         low_level::pipe::register(SIGUSR2, outbox)?;
-        let baton = Arc::new(Mutex::new(Baton { listeners: Vec::new(), ending: false }));
-        Ok(Relay { inbox, baton, stopper: Arc::clone(stopper) })
+        let handover = Arc::new(Mutex::new(Handover { listeners: Vec::new(), ending: false }));
+        Ok(Restarter { inbox, handover, stopper: Arc::clone(stopper) })
     }
 
-    /// Begins to wait for the signal, to hand `listeners` over: second descriptors of all listening
-    /// sockets. The thread ends with the process.
+    /// Starts the thread that waits for the signal and hands `listeners` over: second descriptors of
+    /// all listening sockets. The thread ends with the process.
     pub(crate) fn start(&self, listeners: Vec<OwnedFd>) -> io::Result<()> {
-        lock(&self.baton).listeners = listeners;
+        lock(&self.handover).listeners = listeners;
         let mut inbox = self.inbox.try_clone()?;
-        let (baton, stopper) = (Arc::clone(&self.baton), Arc::clone(&self.stopper));
+        let (handover, stopper) = (Arc::clone(&self.handover), Arc::clone(&self.stopper));
         let run = move || {
             while wait(&mut inbox) {
-                if hand_over(&baton) {
+                if restart(&handover) {
                     stopper.handed_over();
                     return;
                 }
             }
         };
-        thread::Builder::new().name("heist-relay".to_owned()).spawn(run).map(drop)
+        thread::Builder::new().name("heist-restarter".to_owned()).spawn(run).map(drop)
     }
 
-    /// Hands over no more, and closes the descriptors: with the server's own, the last ones.
+    /// Prevents further restarts, and closes the descriptors: with the server's own, the last ones.
     pub(crate) fn end(&self) {
-        let mut baton = lock(&self.baton);
-        baton.ending = true;
-        baton.listeners.clear();
+        let mut handover = lock(&self.handover);
+        handover.ending = true;
+        handover.listeners.clear();
     }
 }
 
-/// Waits for the signal; several that came meanwhile are one.
+/// Waits for the signal; several that arrived meanwhile count as one. False when there will be none.
 fn wait(inbox: &mut UnixStream) -> bool {
     loop {
         match inbox.read(&mut [0; 64]) {
@@ -79,14 +79,14 @@ fn wait(inbox: &mut UnixStream) -> bool {
     }
 }
 
-/// Whether a new process serves in our place.
-fn hand_over(baton: &Mutex<Baton>) -> bool {
+/// Starts a successor. Returns whether it has taken over.
+fn restart(handover: &Mutex<Handover>) -> bool {
     tracing::info!("handing over to a new process");
     notify::reloading();
-    let outcome = start_successor(baton).and_then(|new| new.wait_ready(PATIENCE));
+    let outcome = start_successor(handover).and_then(|new| new.wait_ready(PATIENCE));
     match outcome {
-        Ok(successor) if lock(baton).ending => {
-            // We were told to end meanwhile, and that means the service.
+        Ok(successor) if lock(handover).ending => {
+            // A signal to end arrived meanwhile. It is meant for the service, not for this process.
             stop(successor);
             false
         }
@@ -96,29 +96,29 @@ fn hand_over(baton: &Mutex<Baton>) -> bool {
             true
         }
         Err(error) => {
-            tracing::error!(%error, "serving on");
+            tracing::error!(%error, "the handover failed; this process keeps serving");
             notify::stayed(&error.to_string());
             false
         }
     }
 }
 
-fn start_successor(baton: &Mutex<Baton>) -> Result<Successor, HandoverError> {
-    let baton = lock(baton);
-    let listeners: Vec<_> = baton.listeners.iter().map(AsFd::as_fd).collect();
+fn start_successor(handover: &Mutex<Handover>) -> Result<Successor, HandoverError> {
+    let handover = lock(handover);
+    let listeners: Vec<_> = handover.listeners.iter().map(AsFd::as_fd).collect();
     Successor::start(&listeners).map_err(HandoverError::Start)
 }
 
 fn stop(process: u32) {
     let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid {
-        // If it has ended by itself, all the better.
+        // An error means that the process has ended already.
         let _ = kill_process(pid, Signal::TERM);
     }
 }
 
-fn lock(baton: &Mutex<Baton>) -> MutexGuard<'_, Baton> {
-    baton.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(handover: &Mutex<Handover>) -> MutexGuard<'_, Handover> {
+    handover.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a new process may take until it serves.
