@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::child::{Program, command, run};
 use heist_tests::http_client::Client;
 
-/// A path for a log of one test, removed in the end.
+/// The path of a log of one test, removed at its end.
 struct LogPath(PathBuf);
 
 impl LogPath {
@@ -25,7 +25,7 @@ impl LogPath {
         self.0.to_str().unwrap()
     }
 
-    /// The lines, once there are `count` of them.
+    /// Waits for `count` lines and returns them.
     fn lines(&self, count: usize) -> Vec<String> {
         loop {
             let text = fs::read_to_string(&self.0).unwrap();
@@ -124,7 +124,7 @@ fn nothing_that_a_client_sends_makes_a_line_or_ends_a_field() {
             assert!(line.len() < 3000, "{line}");
         }
         if format == "common" {
-            // Between the quotes that are not escaped there is the request, and nothing else.
+            // Between the unescaped quotes there is the request alone.
             let plain = lines[0].replace("\\\\", "").replace("\\\"", "");
             assert_eq!(plain.matches('"').count(), 2, "{}", lines[0]);
             assert!(lines[0].contains("\\xe2\\x80\\xae"), "{}", lines[0]);
@@ -136,7 +136,7 @@ fn nothing_that_a_client_sends_makes_a_line_or_ends_a_field() {
     }
 }
 
-/// Failure: after the log was rotated, lines go on to the file that was moved away.
+/// Failure: after a rotation, lines still go to the file that was moved away.
 #[test]
 fn log_file_is_opened_again_by_sigusr1_and_sighup() {
     let _guard = hang_guard("rotation");
@@ -157,15 +157,15 @@ fn log_file_is_opened_again_by_sigusr1_and_sighup() {
         program.signal(signal);
         program.error_line_with("reloaded");
     }
-    // Where it cannot be opened, the old one stays in use.
+    // If the path cannot be opened, the old file stays in use.
     fs::rename(&path.0, &moved.0).unwrap();
     fs::create_dir(&path.0).unwrap();
     program.signal(Signal::USR1);
     assert!(program.error_line_with("cannot reload").contains("access_log"));
     client.get("/healthz");
     moved.lines(1);
-    let figures = program.figures();
-    let reloads = |outcome| figures.value("heist_reloads_total", &[("outcome", outcome)]);
+    let metrics = program.metrics();
+    let reloads = |outcome| metrics.value("heist_reloads_total", &[("outcome", outcome)]);
     assert_eq!((reloads("done"), reloads("failed")), (4.0, 1.0));
     fs::remove_dir(&path.0).unwrap();
 }
@@ -174,10 +174,10 @@ fn log_file_is_opened_again_by_sigusr1_and_sighup() {
 #[test]
 fn slow_writer_loses_lines_that_are_counted_and_holds_up_no_request() {
     let _guard = hang_guard("slow writer");
-    // The test does not read on after the greeting.
+    // The test reads the greeting alone.
     let program = Program::start(&["--access-log", "-"]);
     let mut client = program.connect();
-    while program.figures().value("heist_access_log_dropped_total", &[]) == 0.0 {
+    while program.metrics().value("heist_access_log_dropped_total", &[]) == 0.0 {
         client.send("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100));
         (0..100).for_each(|_| assert_eq!(client.response().status, 200));
     }
@@ -190,7 +190,7 @@ fn log_that_cannot_be_written_to_is_counted_and_said_once() {
     let mut client = program.connect();
     (0..3).for_each(|_| assert_eq!(client.get("/").status, 200));
     program.error_line_with("cannot write to the access log");
-    while program.figures().value("heist_access_log_write_errors_total", &[]) < 3.0 {}
+    while program.metrics().value("heist_access_log_write_errors_total", &[]) < 3.0 {}
     program.signal(Signal::TERM);
     assert!(!program.wait().stderr.contains("cannot write"));
 }
@@ -201,7 +201,7 @@ fn log_that_cannot_be_opened_is_exit_code_2() {
     let pipe = LogPath::new("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe.0).status().unwrap();
     assert!(made.success());
-    // A pipe without a reader would hold up the start.
+    // Opening a pipe without a reader would block the start.
     for path in ["/nowhere/at/all", "/tmp", pipe.text()] {
         let mut command = command();
         command.args(["--listen", "127.0.0.1:0", "--admin", "none", "--access-log", path]);
@@ -228,7 +228,7 @@ fn requests_of_a_drain_are_in_the_log() {
     assert!(path.lines(1)[0].contains("POST /upload HTTP/1.1\" 200 "));
 }
 
-/// Failure: a request is refused or breaks off, and no line says so.
+/// Failure: a request is refused or breaks off without a line in the log.
 #[test]
 fn requests_that_fail_are_in_both_logs_with_the_reason() {
     let _guard = hang_guard("failures");
@@ -239,14 +239,14 @@ fn requests_that_fail_are_in_both_logs_with_the_reason() {
     assert!(line.contains("status=404") && line.contains("GET /nowhere"), "{line}");
     assert!(line.contains("peer=127.0.0.1:"), "{line}");
 
-    // The body stands still.
+    // The body stops.
     let mut slow = program.connect();
     slow.begin_upload(1);
     assert_eq!(slow.response().status, 408);
     assert!(program.error_line_with("a request failed").contains("outcome=\"body_timeout\""));
     drop(slow);
 
-    // The peer is gone in the middle of its body.
+    // The peer closes in the middle of its body.
     let mut gone = program.connect();
     gone.begin_upload(1000);
     drop(gone);
@@ -272,7 +272,7 @@ fn connection_that_a_limit_ends_outside_of_a_request_has_a_line() {
     assert!(line.contains("peer=127.0.0.1:"), "{line}");
 }
 
-/// Failure: what the server refuses by itself, before any route sees it, is in no log.
+/// Failure: requests that the server refuses before any route sees them are in no log.
 #[test]
 fn requests_that_the_server_itself_refuses_have_a_line() {
     let _guard = hang_guard("refusals");
@@ -295,7 +295,7 @@ fn requests_that_the_server_itself_refuses_have_a_line() {
     assert!(!program.wait().stderr.contains("failed"));
 }
 
-/// Failure: an answer that its peer did not take to its end looks like a whole one.
+/// Failure: an answer that its peer did not read to the end is recorded as complete.
 #[test]
 fn answer_that_breaks_off_is_no_complete_line() {
     let _guard = hang_guard("broken answer");
@@ -324,11 +324,11 @@ fn flood_of_refusals_leaves_few_lines() {
         client.send("GET /nowhere HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100));
         (0..100).for_each(|_| assert_eq!(client.response().status, 404));
     }
-    let unlogged = program.figures().value("heist_failures_unlogged_total", &[]);
+    let unlogged = program.metrics().value("heist_failures_unlogged_total", &[]);
     program.signal(Signal::TERM);
     let outcome = program.wait();
     let logged = outcome.stderr.lines().filter(|line| line.contains("a request failed")).count();
-    // A minute may end in between.
+    // The minute of the bound may end in between.
     assert!((60..=120).contains(&logged), "{logged}");
     assert_eq!(unlogged as usize + logged, 1000);
 }
@@ -341,7 +341,7 @@ fn lines_go_to_standard_output_if_asked_for() {
     assert_eq!(object(&program.line())["status"], 200);
 }
 
-/// Failure: no connection is recorded but those over TCP.
+/// Failure: connections over Unix sockets are not recorded.
 #[test]
 fn request_over_a_unix_socket_has_a_line() {
     let _guard = hang_guard("unix access log");

@@ -1,4 +1,4 @@
-//! The admin listener, which is there when the server is not.
+//! The admin listener, which answers while the server does not.
 
 use heist_tests::hang_guard;
 use rustix::process::Signal;
@@ -20,9 +20,9 @@ fn admin_listener_answers_what_operators_ask() {
     assert_eq!((response.status, response.headers["allow"].as_str()), (405, "GET, HEAD"));
     admin.send("DELETE /nowhere HTTP/1.1\r\nHost: t\r\n\r\n");
     assert_eq!(admin.response().status, 404);
-    let figures = program.figures();
-    assert_eq!(figures.value("heist_build_info", &[]), 1.0);
-    assert_eq!(figures.value("heist_connections_accepted_total", &[("server", "http")]), 0.0);
+    let metrics = program.metrics();
+    assert_eq!(metrics.value("heist_build_info", &[]), 1.0);
+    assert_eq!(metrics.value("heist_connections_accepted_total", &[("server", "http")]), 0.0);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn without_an_admin_listener_there_is_none() {
     assert_eq!(program.connect().get("/").status, 200);
 }
 
-/// Failure: at the bound on connections nobody can find out why.
+/// Failure: at the bound on connections the admin listener is not reachable either.
 #[test]
 fn admin_listener_answers_when_the_server_takes_no_more_connections() {
     let _guard = hang_guard("admin at the cap");
@@ -44,13 +44,13 @@ fn admin_listener_answers_when_the_server_takes_no_more_connections() {
     // It waits in the backlog.
     let mut second = program.connect();
     second.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
-    let figures = program.figures();
-    assert_eq!(figures.value("heist_connections_accepted_total", &[("server", "http")]), 1.0);
+    let metrics = program.metrics();
+    assert_eq!(metrics.value("heist_connections_accepted_total", &[("server", "http")]), 1.0);
     drop(first);
     assert_eq!(second.response().status, 200);
 }
 
-/// Failure: a load balancer goes on sending to a server that has closed its listener.
+/// Failure: a load balancer keeps sending to a server that has closed its listener.
 #[test]
 fn server_goes_on_for_the_drain_delay_while_readyz_says_no() {
     let _guard = hang_guard("drain delay");
@@ -64,7 +64,7 @@ fn server_goes_on_for_the_drain_delay_while_readyz_says_no() {
     assert_eq!(program.wait().code, Some(0));
 }
 
-/// Failure: the drain takes long, and nobody can see what it waits for.
+/// Failure: the drain takes long, and the metrics do not show what it waits for.
 #[test]
 fn admin_listener_closes_last() {
     let _guard = hang_guard("admin closes last");
@@ -75,7 +75,7 @@ fn admin_listener_closes_last() {
     program.signal(Signal::TERM);
     while std::net::TcpStream::connect(program.address()).is_ok() {}
     assert_eq!(admin.get("/readyz").status, 503);
-    assert_eq!(program.figures().value("heist_connections", &[("state", "active")]), 1.0);
+    assert_eq!(program.metrics().value("heist_connections", &[("state", "active")]), 1.0);
     busy.send("x");
     assert_eq!(busy.response().status, 200);
     assert_eq!(program.wait().code, Some(0));

@@ -1,4 +1,4 @@
-//! Bodies: echoed as they come, taken in and hashed, refused when too long.
+//! Bodies: echoed as they arrive, read and hashed, refused when too long.
 
 use std::io::Write;
 use std::thread;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::child::Program;
 use heist_tests::http_client::{Client, Response, chunked};
 
-/// Bytes that do not repeat in step with any buffer.
+/// Bytes whose period differs from the length of any buffer.
 fn noise(length: usize) -> Vec<u8> {
     (0..length as u64)
         .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8)
@@ -47,7 +47,7 @@ fn echo_of_8_mib_comes_back_whole() {
     let response = post(&mut client, "/echo", &body);
     assert_eq!(response.status, 200);
     assert!(response.body == body, "the body came back changed");
-    // And the connection is none the worse for it.
+    // The connection is still usable.
     assert_eq!(client.get("/healthz").status, 200);
 }
 
@@ -114,8 +114,8 @@ fn body_announced_too_long_is_refused_before_it_is_sent() {
     assert_receipt(&post(&mut program.connect(), "/upload", &body), &body);
 }
 
-/// Failure 20: the close of a socket to which the peer still sends resets the connection, and the
-/// reset makes the peer give up before it reads the response.
+/// Failure 20: closing a socket to which the peer still sends resets the connection, and the peer
+/// loses the response that it has not read yet.
 #[test]
 fn refusal_reaches_a_client_that_sends_everything_before_it_reads() {
     let _guard = hang_guard("413 after everything");
@@ -147,7 +147,7 @@ fn refusal_reaches_a_client_in_the_middle_of_a_long_body() {
     let mut sender = client.sender();
     thread::scope(|scope| {
         scope.spawn(move || {
-            // Until the server has had enough.
+            // Until the server closes.
             let chunk = [b"1000\r\n".as_slice(), &[b'x'; 0x1000], b"\r\n"].concat();
             while sender.write_all(&chunk).is_ok() {}
         });

@@ -10,18 +10,18 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use heist_tests::http_client::Client;
 
-/// A running `heist`; killed when it is dropped, with the processes that it handed over to.
+/// A running `heist`; dropping it kills it and its successors.
 pub(crate) struct Program {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// The line that says what to open.
+    /// The line with the addresses.
     pub(crate) greeting: String,
 }
 
 /// A page for Prometheus.
-pub(crate) struct Figures(Vec<exposition::Family>);
+pub(crate) struct Metrics(Vec<exposition::Family>);
 
-impl Figures {
+impl Metrics {
     /// The value of the one series called `name` that has these labels.
     #[track_caller]
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
@@ -30,7 +30,7 @@ impl Figures {
     }
 }
 
-/// What a program left behind.
+/// Exit code and output of a program.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -39,10 +39,10 @@ pub(crate) struct Outcome {
 }
 
 impl Program {
-    /// Starts it on a port of the system's choice, and waits until it listens.
+    /// Starts it on ports chosen by the system, and waits until it listens.
     pub(crate) fn start(options: &[&str]) -> Program {
         let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        // On a machine that is busy with something else it may rightly find itself overloaded.
+        // Other work on the machine may cause a real overload.
         Program::spawn(command().args(anywhere).arg("--no-shed").args(options))
     }
 
@@ -59,24 +59,24 @@ impl Program {
         program
     }
 
-    /// The first TCP address that it says it listens on.
+    /// The first TCP address in its greeting.
     pub(crate) fn address(&self) -> SocketAddr {
         let (_, rest) = self.greeting.split_once("http://").expect("no URL in the greeting");
         let (address, _) = rest.split_once('/').unwrap();
         address.parse().unwrap()
     }
 
-    /// Where its admin listener is.
+    /// The address of its admin listener.
     pub(crate) fn admin(&self) -> SocketAddr {
         let (_, rest) = self.greeting.split_once("admin on http://").expect("no admin listener");
         let (address, _) = rest.split_once('/').unwrap();
         address.parse().unwrap()
     }
 
-    /// Its figures now.
-    pub(crate) fn figures(&self) -> Figures {
+    /// Its metrics now.
+    pub(crate) fn metrics(&self) -> Metrics {
         let page = Client::connect(self.admin()).get("/metrics");
-        Figures(exposition::parse(page.text()).unwrap())
+        Metrics(exposition::parse(page.text()).unwrap())
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -133,21 +133,21 @@ impl Drop for Program {
     }
 }
 
-/// The binary, with an environment that does not depend on who runs the tests.
+/// The binary, with an environment that does not depend on that of the tests.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heist"));
     prepare(&mut command);
     command
 }
 
-/// Sets `command` up to be watched.
+/// Gives `command` a neutral environment, and pipes its output.
 pub(crate) fn prepare(command: &mut Command) {
     command.env_remove("RUST_LOG").env_remove("HEIST_WORKERS").env_remove("HEIST_SHARDS");
     command.env_remove("HEIST_BLOCKING_THREADS").env_remove("HEIST_BUDGET");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
 }
 
-/// Runs it to an end that comes by itself.
+/// Runs it until it ends by itself.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     let output = command.output().unwrap();
     Outcome {

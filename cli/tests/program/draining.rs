@@ -1,4 +1,4 @@
-//! The end: what is in flight is delivered, what is idle is closed, and it comes in time.
+//! The end: requests in flight are answered, idle connections closed, and it happens in time.
 
 use heist_tests::hang_guard;
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use crate::child::{Program, command};
 use heist_tests::http_client::Client;
 
-/// A connection that has been served and now waits.
+/// A connection that has been served and is now idle.
 fn idle(program: &Program) -> Client {
     let mut client = program.connect();
     assert_eq!(client.get("/healthz").status, 200);
@@ -37,15 +37,15 @@ fn response_in_flight_is_delivered_whole() {
     }
 }
 
-/// Failure 51: with an hour of grace, the end must not wait for connections that do nothing.
+/// Failure 51: with an hour of grace, the end waits for idle connections.
 #[test]
 fn idle_connections_are_closed_at_once() {
     let _guard = hang_guard("idle drain");
     let program = Program::start(&["--grace", "1h"]);
     let mut clients = vec![idle(&program), idle(&program)];
-    // One that never said a word: accepted when the figures show it.
+    // One that has sent nothing: it is accepted once the metrics show it.
     let fresh = program.connect();
-    while program.figures().value("heist_connections", &[("state", "idle")]) < 3.0 {}
+    while program.metrics().value("heist_connections", &[("state", "idle")]) < 3.0 {}
     clients.push(fresh);
     program.signal(Signal::TERM);
     for client in &mut clients {

@@ -1,19 +1,19 @@
-//! `docs/operating.md` has every flag of the program, with its default.
+//! `docs/operating.md` lists every flag of the program, with its default.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::child::{command, run};
 
-/// A flag as the program shows it.
+/// A flag in the help.
 #[derive(Debug, Default)]
 struct Flag {
     takes_value: bool,
-    /// All that is said of it, on one line.
+    /// Its whole description on one line.
     words: String,
 }
 
-/// Failure: a flag that nobody finds, one that is gone, or a default that changed on one side.
+/// Failure: a flag is missing in the manual, the manual has one that is gone, or the defaults differ.
 #[test]
 fn table_of_flags_is_that_of_the_program() {
     let (flags, table) = (flags(&help()), table(&operating()));
@@ -26,7 +26,7 @@ fn table_of_flags_is_that_of_the_program() {
         match shown {
             Some(default) => assert_eq!(documented, default.unwrap().0, "{name}"),
             None if !flag.takes_value => assert_eq!(documented, "off", "{name}"),
-            // What depends on the machine, both tell in words.
+            // Defaults that depend on the machine are described in words.
             None => assert!(
                 plain(&flag.words).contains(&plain(documented)),
                 "{name}: {documented:?} is not in {:?}",
@@ -47,7 +47,7 @@ fn operating() -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The flags in a page of help, but for the one that shows the page.
+/// The flags in a page of help, without `--help` itself.
 fn flags(help: &str) -> BTreeMap<String, Flag> {
     let mut flags = BTreeMap::<String, Flag>::new();
     let mut name = None;
@@ -58,7 +58,7 @@ fn flags(help: &str) -> BTreeMap<String, Flag> {
             assert!(flags.insert(flag.to_owned(), begun).is_none(), "--{flag} comes twice");
             name = Some(flag.to_owned());
         } else if !line.starts_with("    ") && !line.is_empty() {
-            // The one that has a short form, or the next heading.
+            // A flag with a short form, or the next heading.
             name = None;
         } else if let Some(name) = &name {
             let words = &mut flags.get_mut(name).expect("inserted when it came up").words;
@@ -79,7 +79,7 @@ fn table(page: &str) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// Without what the two may write differently: spaces, and commas between digits.
+/// Without what may differ: spaces, and commas between digits.
 fn plain(text: &str) -> String {
     text.replace(',', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }

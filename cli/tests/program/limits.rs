@@ -28,19 +28,19 @@ fn connection_beyond_the_bound_waits_for_an_end_and_is_then_served() {
         client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
     }
     for client in waiting {
-        // It was accepted only because the one before it, or one of the first, has ended.
+        // It was accepted only because an earlier connection has ended.
         clients.pop();
         let mut client = client;
         assert_eq!(client.response().status, 200);
-        let figures = program.figures();
+        let metrics = program.metrics();
         let open =
-            ["active", "idle"].map(|state| figures.value("heist_connections", &[("state", state)]));
+            ["active", "idle"].map(|state| metrics.value("heist_connections", &[("state", state)]));
         assert!(open[0] + open[1] <= 32.0, "{open:?}");
-        assert_eq!(figures.value("process_max_fds", &[]), 64.0);
+        assert_eq!(metrics.value("process_max_fds", &[]), 64.0);
     }
 }
 
-/// Failure: the cap on connections is never reached, as descriptors run out first.
+/// Failure: descriptors run out before the bound on connections is reached.
 #[test]
 fn bound_beyond_the_descriptors_is_warned_of() {
     let _guard = hang_guard("bound beyond descriptors");

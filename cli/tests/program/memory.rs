@@ -1,4 +1,4 @@
-//! Memory that a crowd of connections took goes back to the system.
+//! The memory of a crowd of connections is returned to the system.
 
 use heist_tests::hang_guard;
 
@@ -7,7 +7,7 @@ use heist_tests::http_client::Client;
 
 const CROWD: usize = 800;
 
-/// Connections that have been served, and are in the middle of a long head each.
+/// Connections that have been served once, each in the middle of a long second head.
 fn crowd(program: &Program) -> Vec<Client> {
     let mut crowd: Vec<_> = (0..CROWD).map(|_| program.connect()).collect();
     for client in &mut crowd {
@@ -15,22 +15,22 @@ fn crowd(program: &Program) -> Vec<Client> {
         client.send(format!("GET / HTTP/1.1\r\nHost: t\r\nX: {}", "x".repeat(16_000)));
     }
     crowd.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
-    // Each was read from as far as it goes: 16 of these bytes are of its first request.
-    while program.figures().value("heist_bytes_read_total", &[]) < (CROWD * 16_000) as f64 {}
+    // All input has been read; 16 bytes of each connection are its first request.
+    while program.metrics().value("heist_bytes_read_total", &[]) < (CROWD * 16_000) as f64 {}
     crowd
 }
 
-/// Failure 84: a gauge that samples memory misses a crowd that was there for less than its period.
+/// Failure 84: a gauge that samples memory misses a crowd that is shorter than its period.
 #[test]
 fn memory_of_a_short_crowd_goes_back() {
     let _guard = hang_guard("short crowd");
     let program = Program::start(&["--max-connections", "2000"]);
-    let resident = || program.figures().value("process_resident_memory_bytes", &[]);
+    let resident = || program.metrics().value("process_resident_memory_bytes", &[]);
     let before = resident();
     let crowd = crowd(&program);
     let most = resident();
     drop(crowd);
-    while program.figures().value("heist_memory_trims_total", &[]) == 0.0 {}
-    // The C library alone gives back less than half of it.
+    while program.metrics().value("heist_memory_trims_total", &[]) == 0.0 {}
+    // The C library alone returns less than half of it.
     while resident() > before + (most - before) / 4.0 {}
 }

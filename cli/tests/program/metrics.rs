@@ -1,4 +1,4 @@
-//! The page of figures, and what `docs/metrics.md` says of it.
+//! The page of metrics, compared with `docs/metrics.md`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,11 +8,11 @@ use heist_tests::{exposition, hang_guard};
 use crate::child::Program;
 use heist_tests::http_client::Client;
 
-/// Failure: a figure that is in no manual, or one in the manual that is not there.
+/// Failure: a metric is missing in the manual, or the manual has one that is not exported.
 #[test]
-fn figures_of_the_program_are_those_in_the_manual() {
-    let _guard = hang_guard("figures");
-    // With a log that can be opened again, so that all of the program is there.
+fn metrics_of_the_program_are_those_in_the_manual() {
+    let _guard = hang_guard("metrics");
+    // With a log that can be reopened, so that all families are there.
     let program = Program::start(&["--access-log", "/dev/null"]);
     assert_eq!(program.connect().get("/nowhere").status, 404);
     let page = Client::connect(program.admin()).get("/metrics");
@@ -30,7 +30,7 @@ fn figures_of_the_program_are_those_in_the_manual() {
     let unknown: Vec<_> =
         there.iter().filter(|name| !library.contains(*name) && !program.contains(*name)).collect();
     assert!(unknown.is_empty(), "not in docs/metrics.md: {unknown:?}");
-    // Each of them, and the process's, is there whatever has happened.
+    // All of them, and the process's, are there from the start.
     let process = library.iter().filter(|name| name.starts_with("process_"));
     let missing: Vec<_> =
         program.iter().chain(process).filter(|name| !there.contains(*name)).collect();

@@ -1,4 +1,4 @@
-//! Pages, methods, and the way requests follow one another.
+//! Pages, methods, and several requests on one connection.
 
 use heist_tests::{exposition, hang_guard};
 
@@ -27,7 +27,7 @@ fn head_has_the_headers_of_get_and_no_body() {
     client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
     let (status, headers) = client.head();
     assert_eq!((status, &headers["content-length"]), (200, &length));
-    // A body would stand in the way of this.
+    // A body would come before this.
     assert_eq!(client.get("/healthz").status, 200);
 }
 
@@ -113,7 +113,7 @@ fn metrics_are_well_formed_and_count_what_happened() {
     assert_eq!(figure("heist_workers", &[("runtime", "main")]), 2.0);
     assert_eq!(figure("heist_http_requests_total", &[("code", "200")]), 3.0);
     assert_eq!(figure("heist_http_requests_total", &[("code", "404")]), 1.0);
-    // That of the page itself.
+    // The connection that reads the page.
     assert_eq!(figure("heist_http_requests_in_flight", &[("server", "http")]), 1.0);
     assert_eq!(figure("heist_connections_accepted_total", &[("server", "http")]), 1.0);
     assert_eq!(figure("heist_http_request_seconds_count", &[]), 4.0);
@@ -124,7 +124,7 @@ fn metrics_are_well_formed_and_count_what_happened() {
     assert_eq!(again("heist_http_requests_total", &[("code", "200")]), 4.0);
 }
 
-/// Failure: every client on the internet reads how busy the server is.
+/// Failure: the metrics are public by default.
 #[test]
 fn metrics_are_public_only_if_asked_for() {
     let _guard = hang_guard("public metrics");

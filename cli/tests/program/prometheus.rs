@@ -1,5 +1,4 @@
-//! A real Prometheus, with the configuration and the rules that operators are given, scrapes the
-//! program.
+//! A real Prometheus, with the configuration and the rules in `deploy/`, scrapes the program.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use crate::child::Program;
 use heist_tests::http_client::Client;
 
-/// A running Prometheus; ended when it is dropped, and its directory removed.
+/// A running Prometheus; dropping it ends it and removes its directory.
 struct Prometheus {
     child: Child,
     client: Client,
@@ -23,7 +22,7 @@ struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes `target` ten times a second.
     fn start(target: SocketAddr) -> Prometheus {
-        // Two suites may run at once.
+        // Two test runs may overlap.
         let directory = format!("prometheus-{}", std::process::id());
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(directory);
         fs::create_dir_all(&directory).unwrap();
@@ -53,16 +52,16 @@ impl Prometheus {
             address.trim().parse::<SocketAddr>().ok()
         };
         let address = log.find_map(is_address).expect("Prometheus ended before it listened");
-        // Nobody reads on, and a full pipe would stop it.
+        // The test reads no output, and a full pipe would block it.
         std::thread::spawn(move || log.for_each(drop));
         Prometheus { child, client: Client::connect(address), directory }
     }
 
-    /// What it says about `query`: the samples' labels and values.
+    /// The result of `query`: the samples' labels and values.
     fn query(&mut self, query: &str) -> Vec<(Value, f64)> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let response = self.client.get(&format!("/api/v1/query?query={encoded}"));
-        // Not before it has read its database.
+        // It refuses until it has read its database.
         if response.status == 503 {
             return Vec::new();
         }
@@ -73,14 +72,14 @@ impl Prometheus {
         samples.map(|sample| (sample["metric"].clone(), value(sample))).collect()
     }
 
-    /// What it says about the rules.
+    /// The state of the rules.
     fn rules(&mut self) -> Vec<Value> {
         let answer = self.client.get("/api/v1/rules?type=alert");
         let answer: Value = serde_json::from_str(answer.text()).unwrap();
         answer["data"]["groups"][0]["rules"].as_array().unwrap().clone()
     }
 
-    /// Asks until there is an answer, and it is `good`; returns the value.
+    /// Queries until there is a value that is `good`, and returns it.
     fn wait_for(&mut self, query: &str, good: impl Fn(f64) -> bool) -> f64 {
         loop {
             if let [(_, value)] = self.query(query)[..]
@@ -119,7 +118,7 @@ fn prometheus_scrapes_and_answers() {
     assert_eq!(prometheus.wait_for(answered, |count| count >= 100.0), 100.0);
     prometheus.wait_for("sum(rate(heist_worker_polls_total[1m]))", |rate| rate > 0.0);
 
-    // Every rule can be evaluated on what heist says; and a healthy server raises none.
+    // Every rule can be evaluated on the metrics, and a healthy server raises no alert.
     while prometheus.rules().iter().any(|rule| rule["health"] == "unknown") {}
     for rule in prometheus.rules() {
         assert_eq!(rule["health"], "ok", "{rule}");

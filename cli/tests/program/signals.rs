@@ -1,4 +1,4 @@
-//! Every signal that would kill a process that did not take it over.
+//! Every signal whose default action kills a process.
 
 use std::process::Command;
 
@@ -10,13 +10,13 @@ use crate::child::{Program, prepare};
 enum Does {
     /// It drains, and ends with 0.
     Drain,
-    /// It logs a line with these words, and serves on.
+    /// It logs a line with these words, and keeps serving.
     Log(&'static str),
-    /// It serves on without a word.
+    /// It keeps serving and logs nothing.
     Nothing,
 }
 
-/// All but SIGUSR2, which `restarting` has, and those of a fault.
+/// All but SIGUSR2, which `restarting` tests, and those of faults.
 fn table() -> Vec<(i32, Does)> {
     let mut table = vec![
         (libc::SIGTERM, Does::Drain),
@@ -40,14 +40,14 @@ fn table() -> Vec<(i32, Does)> {
     table
 }
 
-/// Sends a signal by its number, which may be one without a name.
+/// Sends a signal by its number; realtime signals have no name.
 fn send(program: &Program, signal: i32) {
     let pid = program.pid().as_raw_nonzero().to_string();
     let status = Command::new("kill").arg(format!("-{signal}")).arg(pid).status().unwrap();
     assert!(status.success(), "signal {signal}");
 }
 
-/// The program with every signal at its default action, whatever the tests were started with.
+/// The program with every signal at its default action, whatever the tests inherited.
 fn program() -> Program {
     let mut command = Command::new("env");
     command.args(["--default-signal", env!("CARGO_BIN_EXE_heist")]);
@@ -56,7 +56,7 @@ fn program() -> Program {
     Program::spawn(&mut command)
 }
 
-/// Failure 85: a signal with a default action that kills cuts every connection without a word.
+/// Failure 85: a signal whose default action kills cuts every connection.
 #[test]
 fn request_in_flight_is_answered_through_each_signal() {
     let _guard = hang_guard("signals");
@@ -68,7 +68,7 @@ fn request_in_flight_is_answered_through_each_signal() {
         busy.begin_upload(1);
         send(program, signal);
         match does {
-            // The listener is closed once the signal was seen.
+            // The listener is closed once the signal has been handled.
             Does::Drain => while std::net::TcpStream::connect(program.address()).is_ok() {},
             Does::Log(words) => drop(program.error_line_with(words)),
             Does::Nothing => assert_eq!(program.connect().get("/").status, 200),

@@ -1,4 +1,4 @@
-//! Other people's clients.
+//! Clients of other projects: curl and wrk.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,20 +27,20 @@ fn curl_reads_pages_echoes_and_uploads() {
     assert!(curl(&[&at("/")]).contains("This is heist"));
     assert_eq!(curl(&["--data", "hello", &at("/echo")]), "hello");
 
-    // Two suites may run at once.
+    // Two test runs may overlap.
     let name = format!("curl-upload-{}", std::process::id());
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, vec![b'x'; 4_000_000]).unwrap();
     let data = format!("@{}", file.display());
-    // curl waits for 100 Continue before it sends this much, and sends in chunks when told to.
+    // curl waits for 100 Continue before it sends a body of this length.
     let chunked = ["--header", "Transfer-Encoding: chunked", "--data-binary", &data];
     for arguments in [&chunked[2..], &chunked[..]] {
         let receipt = curl(&[arguments, &[&at("/upload")]].concat());
         assert!(receipt.contains("\"bytes\":4000000"), "{receipt}");
     }
     std::fs::write(&file, vec![b'x'; 9 << 20]).unwrap();
-    // With `Expect: 100-continue`, which curl adds by itself: a client that sends it all regardless
-    // may meet the end of the lingering close, which is bounded, before it reads the answer.
+    // With `Expect: 100-continue`, which curl adds by itself: for a client that sends the whole body
+    // regardless, the bounded lingering close may end before it reads the answer.
     let status = ["--output", "/dev/null", "--write-out", "%{http_code}"];
     let status = [&status[..], &["--header", "Expect: 100-continue"]].concat();
     let refused = curl(&[&status[..], &["--data-binary", &data, &at("/upload")]].concat());
