@@ -115,7 +115,6 @@ mod marks;
 mod output;
 mod receiving;
 mod rehearsal;
-mod room;
 mod round;
 mod scratch;
 mod sending;
@@ -124,7 +123,7 @@ pub use crate::connection::close_reason::{CloseKind, CloseReason};
 pub use connection::Connection;
 pub use context::Context;
 pub(crate) use hosted::Hosted;
-pub use inbox::{SendError, Sender, Sending};
+pub use inbox::{SendError, SendFuture, Sender};
 pub use limits::Limits;
 pub use rehearsal::Rehearsal;
 
