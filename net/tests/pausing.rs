@@ -3,16 +3,13 @@
 mod common;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::Shutdown;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
-use std::task::{self, Poll};
 use std::time::Duration;
 
-use common::run;
+use common::{Counted, run};
 use heist_net::protocol::{self, CloseReason, Context, Limits, Protocol};
 use heist_net::{Connection, UnixStream};
 use heist_scheduler::spawn;
@@ -79,14 +76,14 @@ fn paused_input_waits_and_none_is_lost() {
 
 /// Failure: the connection had stopped reading for the pause, and waited for nothing any more.
 #[test]
-fn pause_that_ends_in_the_round_that_began_it_loses_nothing() {
+fn pause_that_ends_in_the_turn_that_began_it_loses_nothing() {
     run(async {
         let (near, mut far) = UnixStream::pair().unwrap();
         far.write_all(b"pause\n").await.unwrap();
         // No other timer wakes the connection.
         let limits = Limits { idle_timeout: Duration::MAX, ..Limits::default() };
         let mut connection = Connection::new(near, Pausing).limits(limits);
-        // The first round takes both the line and the message.
+        // The first turn takes both the line and the message.
         connection.inbox().send(()).await.unwrap();
         let connection = spawn(connection);
         for line in [&b"pause\nresumed\n"[..], b"more\n", b"and more\n"] {
@@ -191,18 +188,6 @@ impl Protocol for Told {
     }
 }
 
-/// Counts the polls of a future.
-struct Counted<F>(F, Arc<AtomicUsize>);
-
-impl<F: Future + Unpin> Future for Counted<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
 #[test]
 fn end_of_the_input_waits_for_the_end_of_a_pause() {
     let (calls, called) = mpsc::sync_channel(16);
@@ -226,7 +211,7 @@ fn end_of_the_input_waits_for_the_end_of_a_pause() {
 }
 
 #[test]
-fn pause_in_writable_stops_the_input_of_the_same_round() {
+fn pause_in_writable_stops_the_input_of_the_same_turn() {
     let (calls, called) = mpsc::sync_channel(16);
     run(async move {
         let (near, mut far) = UnixStream::pair().unwrap();
@@ -252,7 +237,7 @@ fn pause_in_writable_stops_the_input_of_the_same_round() {
 
 /// Failure: the timer was set to the time that had passed, again and again.
 #[test]
-fn pause_that_ends_while_the_output_is_full_costs_no_rounds() {
+fn pause_that_ends_while_the_output_is_full_costs_no_turns() {
     let counted = Arc::new(AtomicUsize::new(0));
     let (calls, called) = mpsc::sync_channel(16);
     run(async move {
@@ -262,7 +247,7 @@ fn pause_that_ends_while_the_output_is_full_costs_no_rounds() {
             cx.pause_reading(cx.now() + Duration::from_millis(1));
         };
         let connection = Connection::new(near, Told { received, writable: |_| (), calls });
-        let connection = spawn(Counted(connection, Arc::clone(&counted)));
+        let connection = spawn(Counted { future: connection, polls: Arc::clone(&counted) });
         far.write_all(b"line\n").await.unwrap();
         sleep(Duration::from_millis(20)).await;
         // The pause is over.
@@ -290,7 +275,7 @@ fn resuming_without_a_pause_asks_for_more_input() {
             cx.resume_reading();
         };
         let connection = Connection::new(near, Told { received, writable: |_| (), calls });
-        let connection = spawn(Counted(connection, counted));
+        let connection = spawn(Counted { future: connection, polls: counted });
         far.write_all(b"part").await.unwrap();
         far.read_exact(&mut [0]).await.unwrap();
         far.write_all(b" of a line\n").await.unwrap();

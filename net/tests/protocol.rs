@@ -3,17 +3,14 @@
 mod common;
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::task::Poll;
 use std::time::Duration;
 
-use common::{GUARD, blocking_pair, guarded, pair, run};
+use common::{Counted, GUARD, blocking_pair, guarded, pair, run};
 use heist_net::protocol::{self, CloseReason, Context, Limits, Protocol, SendError};
 use heist_net::{Builder, Connection, UnixStream};
 use heist_scheduler::spawn;
@@ -215,21 +212,6 @@ fn half_closed_peer_is_served_on_without_spinning() {
         drop(far);
         assert!(matches!(task.await.unwrap(), CloseReason::Lost(_)));
     });
-}
-
-/// Counts the polls of a future.
-struct Counted<F> {
-    future: F,
-    polls: Arc<AtomicUsize>,
-}
-
-impl<F: Future + Unpin> Future for Counted<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        self.polls.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.future).poll(cx)
-    }
 }
 
 /// Answers each byte with a kilobyte, and counts the answers.
@@ -459,7 +441,7 @@ fn panic_ends_its_own_connection_only() {
         assert!(panicking.await.unwrap_err().is_panic());
         assert_eq!(next(&events), Event::Opened);
         assert_eq!(next(&events), Event::Closed(CloseReason::Panicked.to_string()));
-        // Nobody is left to tell anything.
+        // Nothing is left that could tell more.
         assert!(events.recv_timeout(GUARD).is_err());
 
         other.write_all(b"still here\n").await.unwrap();
@@ -693,7 +675,7 @@ fn sender_can_end_a_connection_whose_peer_does_not_read() {
         let mut connection = Connection::new(near, generate);
         let sender = connection.inbox();
         let task = spawn(connection);
-        // Then it writes, and with nobody who reads it does not get far.
+        // Then it writes, and with a peer that does not read it does not get far.
         far.peek(&mut [0]).await.unwrap();
         sender.abort();
         assert!(matches!(task.await.unwrap(), CloseReason::Aborted));

@@ -1,6 +1,10 @@
 //! What the tests share.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use heist_net::{Builder, Runtime, TcpListener, TcpStream};
@@ -41,6 +45,22 @@ pub(crate) async fn blocking_pair() -> (TcpStream, std::net::TcpStream) {
     far.set_write_timeout(Some(GUARD)).unwrap();
     let (near, _) = listener.accept().await.unwrap();
     (near, far)
+}
+
+/// Counts the polls of a future.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub(crate) struct Counted<F> {
+    pub(crate) future: F,
+    pub(crate) polls: Arc<AtomicUsize>,
+}
+
+impl<F: Future + Unpin> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.future).poll(cx)
+    }
 }
 
 pub(crate) const GUARD: Duration = Duration::from_secs(60);

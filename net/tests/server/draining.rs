@@ -123,7 +123,7 @@ fn half_sent_request_is_finished() {
 
 /// Failure: the timer was set to the time that had passed, again and again.
 #[test]
-fn half_sent_request_in_a_drain_costs_no_rounds() {
+fn half_sent_request_in_a_drain_costs_no_turns() {
     let drained = Drained::new();
     let mut client = Client::new(&drained.server);
     client.send("half");
