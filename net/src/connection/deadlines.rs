@@ -43,7 +43,9 @@ impl DeadlineTimer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let armed = self.0.deadline().unwrap_or(Instant::FAR_FUTURE);
-        if deadline < armed || armed <= now {
+        // One that has elapsed says so until it is set again, also where this worker's clock is
+        // behind the clock of the worker that saw it elapse.
+        if deadline < armed || armed <= now || self.0.is_elapsed() {
             self.0.set(Some(deadline));
         }
         self.0.poll_elapsed(cx)

@@ -5,6 +5,7 @@ pub(crate) mod charge;
 pub(crate) mod close_reason;
 pub(crate) mod coarse_instant;
 pub(crate) mod deadlines;
+pub(crate) mod limits;
 pub(crate) mod linger;
 pub(crate) mod place;
 pub(crate) mod rate_monitor;

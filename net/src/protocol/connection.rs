@@ -1,28 +1,23 @@
-//! The engine: a future that joins a protocol to a socket.
-//!
-//! What it is made of, in the order of a connection's life: [`round`](super::round) while it is
-//! open, [`closing`](super::closing) from then on.
+//! The socket shell of an engine: a future that joins a protocol to a socket.
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::Source;
-use heist_scheduler::time::Instant;
+use heist_scheduler::coop;
 
-use super::hosted::{Drain, Host, Own};
+use super::Protocol;
+use super::engine::Engine;
 use super::inbox::{Inbox, Sender};
-use super::limits::Limits;
-use super::marks::Marks;
-use super::output::Kept;
-use super::{End, Protocol};
+use super::owner::{Owner, Settings};
+use super::socket_shell::{Events, SocketShell};
 use crate::connection::close_reason::CloseReason;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::connection::deadlines::DeadlineTimer;
-use crate::server::Stay;
+use crate::connection::limits::Limits;
+use crate::connection::place::{Place, Stay};
 use crate::socket::stream::Stream;
 use crate::socket::sys;
 
@@ -34,47 +29,11 @@ use crate::socket::sys;
 /// See the [module](super) for an example.
 #[must_use = "a connection does nothing unless it is spawned or awaited"]
 pub struct Connection<P: Protocol> {
-    pub(super) source: Source<sys::Stream>,
-    /// For the deadline and the limits together; see [`deadlines`](super::deadlines).
-    pub(super) timer: DeadlineTimer,
-    /// What the protocol asked for; far in the future if it did not.
-    pub(super) deadline: Instant,
-    /// When something was last read or written.
-    pub(super) touched: CoarseInstant,
-    pub(super) inbox: Option<Arc<Inbox<P::Message>>>,
-    pub(super) kept: Option<Box<Kept>>,
-    pub(super) phase: Phase,
-    pub(super) flow: Flow,
-    pub(super) drain: Drain,
-    pub(super) marks: Marks,
-    pub(super) protocol: P,
-    /// Behind the source: a place is free only when the socket is closed.
-    pub(super) host: Host,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The protocol knows nothing of the connection yet.
-    New,
-    Open,
-    /// The last output is on its way, and the peer will be given time to read it.
-    Flushing,
-    /// The last output is on its way, behind which the socket will be closed.
-    Finishing,
-    /// Until the peer has closed too.
-    Lingering,
-    /// The protocol knows that the connection has ended.
-    Ended,
-}
-
-/// The state of the back-pressure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    Running,
-    /// The output reached the high watermark: neither read nor take messages.
-    Paused,
-    /// It fell to the low one since, of which the protocol has not been told.
-    Resumed,
+    /// The first to be dropped, and the socket with it.
+    events: Events<P::Message>,
+    engine: Engine<P>,
+    /// Behind the socket: a permit is free for another connection only when it is closed.
+    owner: Owner,
 }
 
 impl<P: Protocol> Connection<P> {
@@ -82,8 +41,8 @@ impl<P: Protocol> Connection<P> {
     /// [`UnixStream`](crate::UnixStream), accepted or connected.
     pub fn new(stream: impl Into<Stream>, protocol: P) -> Connection<P> {
         let (source, meter) = stream.into().into_parts();
-        let own = meter.map(|meter| Box::new(Own { limits: None, meter: Some(meter) }));
-        Connection::at(source, protocol, Host::Alone(own))
+        let settings = meter.map(|meter| Box::new(Settings { limits: None, meter: Some(meter) }));
+        Connection::at(source, protocol, Owner::Caller(settings))
     }
 
     /// As [`new`](Connection::new), for a protocol that is to have a [`Sender`] of its own: to give
@@ -95,7 +54,7 @@ impl<P: Protocol> Connection<P> {
     /// use heist_net::protocol::{Context, Error, Limits, Protocol, Sender};
     /// use heist_net::{Connection, Runtime, UnixStream};
     ///
-    /// /// Answers each byte with its square, which somebody else works out.
+    /// /// Answers each byte with its square, which another task works out.
     /// struct Squares(Sender<u8>);
     ///
     /// impl Protocol for Squares {
@@ -132,32 +91,40 @@ impl<P: Protocol> Connection<P> {
         let inbox = Arc::new(Inbox::new(limits.inbox));
         let protocol = make(Sender::new(Arc::clone(&inbox)));
         let mut connection = Connection::new(stream, protocol).limits(limits);
-        connection.inbox = Some(inbox);
+        connection.events.inbox = Some(inbox);
         connection
     }
 
-    pub(super) fn at(source: Source<sys::Stream>, protocol: P, host: Host) -> Connection<P> {
-        Connection {
-            source,
-            timer: DeadlineTimer::new(),
-            deadline: Instant::FAR_FUTURE,
-            touched: CoarseInstant::at(Instant::ZERO),
-            inbox: None,
-            kept: None,
-            phase: Phase::New,
-            flow: Flow::Running,
-            drain: Drain::Untold,
-            marks: Marks::NONE,
-            protocol,
-            host,
-        }
+    fn at(source: Source<sys::Stream>, protocol: P, owner: Owner) -> Connection<P> {
+        let events = Events { source, timer: DeadlineTimer::new(), inbox: None };
+        Connection { events, engine: Engine::new(protocol), owner }
+    }
+
+    /// Puts `protocol` on a stream that a server has accepted. The stream counts its bytes for the
+    /// same server.
+    pub(crate) fn with_permit(stream: Stream, place: Place, protocol: P) -> Connection<P> {
+        let (source, _) = stream.into_parts();
+        Connection::at(source, protocol, Owner::Server(place.into_stay()))
+    }
+
+    /// As [`with_permit`](Connection::with_permit), for a protocol that has a sender of its own.
+    pub(crate) fn with_permit_and_inbox(
+        stream: Stream,
+        place: Place,
+        make: impl FnOnce(Sender<P::Message>) -> P,
+    ) -> Connection<P> {
+        let inbox = Arc::new(Inbox::new(place.server().protocol_limits().inbox));
+        let protocol = make(Sender::new(Arc::clone(&inbox)));
+        let mut connection = Connection::with_permit(stream, place, protocol);
+        connection.events.inbox = Some(inbox);
+        connection
     }
 
     /// Sets the bounds of this connection. Many connections can share one `Arc`.
     ///
     /// Call it before [`inbox`](Connection::inbox), which takes its bound from it.
     pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Connection<P> {
-        self.host.set_limits(limits.into());
+        self.owner.set_limits(limits.into());
         self
     }
 
@@ -167,7 +134,7 @@ impl<P: Protocol> Connection<P> {
     /// use heist_net::protocol::{Context, Error, Protocol};
     /// use heist_net::{Connection, Runtime, UnixStream};
     ///
-    /// /// Passes on to the peer whatever other tasks send.
+    /// /// Passes on to the peer what other tasks send.
     /// struct Tell;
     ///
     /// impl Protocol for Tell {
@@ -198,59 +165,54 @@ impl<P: Protocol> Connection<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn inbox(&mut self) -> Sender<P::Message> {
-        let bound = self.bounds().inbox;
-        let inbox = self.inbox.get_or_insert_with(|| Arc::new(Inbox::new(bound)));
+        let bound = self.owner.limits().inbox;
+        let inbox = self.events.inbox.get_or_insert_with(|| Arc::new(Inbox::new(bound)));
         Sender::new(Arc::clone(inbox))
     }
 
+    /// As `poll`, for a connection that is the whole of its task: always polled by that one, and
+    /// dropped at its end.
     #[inline]
-    pub(super) fn bounds(&self) -> &Limits {
-        self.host.limits()
+    pub(crate) fn poll_in_own_task(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        self.poll_as::<true>(cx)
     }
 
-    pub(super) fn kept(&mut self) -> &mut Kept {
-        self.kept.get_or_insert_default()
-    }
-
-    /// An idle connection owns no buffer.
-    pub(super) fn keep_nothing_idle(&mut self) {
-        if self.kept.as_ref().is_some_and(|kept| kept.is_empty()) {
-            self.discharge();
-            self.kept = None;
+    #[inline]
+    fn poll_as<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        assert!(!self.engine.has_ended(), "a Connection was polled after its end");
+        let polled = self.run_turn::<SAME_TASK>(cx);
+        if let Poll::Ready(reason) = &polled {
+            self.end(reason);
         }
+        polled
     }
 
-    fn advance(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        if self.host.stay().is_some_and(Stay::is_cut) {
+    #[inline]
+    fn run_turn<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
+        if self.owner.permit().is_some_and(Stay::is_cut) {
             return Poll::Ready(CloseReason::Cancelled);
         }
-        if matches!(self.phase, Phase::New | Phase::Open) {
-            match *ready!(self.poll_open(cx)) {
-                End::AtOnce(reason) => return Poll::Ready(reason),
-                End::InOrder(reason) => self.begin_closing(Phase::Flushing, reason),
-                End::Finished => match self.phase_left() {
-                    Some(phase) => self.begin_closing(phase, CloseReason::Finished),
-                    None => {
-                        self.end_output();
-                        return Poll::Ready(CloseReason::Finished);
-                    }
-                },
-            }
-        }
-        self.poll_closing(cx)
+        let info = ready!(coop::poll_info(cx));
+        let Connection { events, engine, owner } = self;
+        let mut shell = SocketShell::<_, SAME_TASK> { events, owner, cx, read: 0, written: 0 };
+        let turned = engine.turn(info.now(), &mut shell);
+        let (read, written) = (shell.read, shell.written);
+        self.owner.count(info, read, written);
+        turned
     }
 
-    /// Tells the protocol and all who send to it, once, and then the server.
+    /// Tells the protocol and all that send to it, once, and then the server.
     fn end(&mut self, reason: &CloseReason) {
-        let phase = mem::replace(&mut self.phase, Phase::Ended);
-        self.discharge();
-        if let Some(inbox) = &self.inbox {
+        if let (Owner::Server(permit), Some(charge)) = (&self.owner, self.engine.charge()) {
+            charge.release(permit.server().buffered());
+        }
+        if let Some(inbox) = &self.events.inbox {
             inbox.close();
         }
-        if !matches!(phase, Phase::New | Phase::Ended) {
-            self.protocol.closed(reason);
+        self.engine.end(reason);
+        if let Owner::Server(permit) = &mut self.owner {
+            permit.tell(reason.kind());
         }
-        self.tell_host(reason);
     }
 }
 
@@ -258,15 +220,7 @@ impl<P: Protocol> Future for Connection<P> {
     type Output = CloseReason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        let this = self.get_mut();
-        assert!(this.phase != Phase::Ended, "a Connection was polled after its end");
-        this.marks.set(Marks::POLLING);
-        let polled = this.advance(cx).map(|reason| this.drained(reason));
-        if let Poll::Ready(reason) = &polled {
-            this.end(reason);
-        }
-        this.marks.clear(Marks::POLLING);
-        polled
+        self.get_mut().poll_as::<false>(cx)
     }
 }
 
@@ -275,8 +229,7 @@ impl<P: Protocol> Unpin for Connection<P> {}
 
 impl<P: Protocol> Drop for Connection<P> {
     fn drop(&mut self) {
-        let panicked = self.marks.has(Marks::POLLING);
-        let reason = if panicked { CloseReason::Panicked } else { CloseReason::Cancelled };
+        let reason = self.engine.drop_reason();
         self.end(&reason);
     }
 }
@@ -284,9 +237,8 @@ impl<P: Protocol> Drop for Connection<P> {
 impl<P: Protocol> fmt::Debug for Connection<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("kind", &self.source.io().kind())
-            .field("phase", &self.phase)
-            .field("flow", &self.flow)
+            .field("kind", &self.events.source.io().kind())
+            .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
 }
@@ -294,6 +246,7 @@ impl<P: Protocol> fmt::Debug for Connection<P> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::mem;
     use std::os::fd::AsFd;
 
     use heist_reactor::{Interest, Kind};
@@ -334,15 +287,15 @@ mod tests {
         Runtime::new().unwrap().block_on(async {
             let (near, mut far) = UnixStream::pair().unwrap();
             let mut connection = Connection::new(near, Lines::default());
-            assert!(connection.kept.is_none());
+            assert!(connection.engine.kept_input().is_none());
 
             far.write_all(b"part of").await.unwrap();
-            run_until(&mut connection, |connection| connection.protocol.calls == 1).await;
-            assert_eq!(connection.kept.as_ref().unwrap().input, b"part of");
+            run_until(&mut connection, |connection| connection.engine.protocol().calls == 1).await;
+            assert_eq!(connection.engine.kept_input(), Some(&b"part of"[..]));
 
             far.write_all(b" a line\n").await.unwrap();
-            run_until(&mut connection, |connection| connection.protocol.calls == 2).await;
-            assert!(connection.kept.is_none());
+            run_until(&mut connection, |connection| connection.engine.protocol().calls == 2).await;
+            assert!(connection.engine.kept_input().is_none());
             let mut answer = [0; 15];
             far.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer, b"part of a line\n");
@@ -356,7 +309,7 @@ mod tests {
         let runtime = crate::Builder::new().ignore_environment().workers(1).start().unwrap();
         runtime.block_on(async {
             let (near, mut far) = UnixStream::pair().unwrap();
-            // Another registration of the same descriptor, which nobody takes back.
+            // Another registration of the same descriptor, which stays.
             mem::forget(driver::attach(near.as_fd(), Interest::Read, Kind::Other).unwrap());
             far.write_all(b"a line\n").await.unwrap();
             let closed = Connection::new(near, Lines::default()).await;

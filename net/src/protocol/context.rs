@@ -1,22 +1,21 @@
-//! What a protocol can ask for.
+//! What a protocol can do in a call.
 
 use std::io;
-use std::mem;
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
-use super::{End, Error, Stop};
-use crate::connection::close_reason::CloseReason;
+use super::actions::Actions;
+use super::error::Error;
 
-/// A protocol's hands: the time of the event, and all that can be asked for.
+/// What a protocol can do in a call: see the time of the event, write, set a deadline, close.
 ///
 /// It is also an [`io::Write`], for `write!` and for serializers; writing to it never fails.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub(super) now: Instant,
     pub(super) output: &'a mut Vec<u8>,
-    pub(super) orders: &'a mut Orders,
+    pub(super) actions: &'a mut Actions,
     /// How long `output` may become before the high watermark is reached.
     pub(super) capacity: usize,
 }
@@ -53,7 +52,7 @@ impl Context<'_> {
     /// Asks for [`deadline`](super::Protocol::deadline) to be called at that time, instead of at
     /// the one asked for before; `None` for never. Moving it later costs next to nothing.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.orders.deadline = Some(deadline);
+        self.actions.set_deadline(deadline);
     }
 
     /// Asks for a deadline `duration` after [`now`](Context::now).
@@ -78,7 +77,7 @@ impl Context<'_> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::protocol::{Context, Error, Protocol, Rehearsal};
+    /// use heist_net::protocol::{Context, Error, Protocol, TestHarness};
     ///
     /// /// Echoes a byte a second.
     /// struct Slow;
@@ -93,19 +92,19 @@ impl Context<'_> {
     ///     }
     /// }
     ///
-    /// let mut rehearsal = Rehearsal::new(Slow);
-    /// rehearsal.receive(b"abc");
-    /// assert_eq!(rehearsal.take_output(), b"a");
-    /// rehearsal.pass(Duration::from_secs(1));
-    /// assert_eq!(rehearsal.take_output(), b"b");
+    /// let mut harness = TestHarness::new(Slow);
+    /// harness.receive(b"abc");
+    /// assert_eq!(harness.take_output(), b"a");
+    /// harness.advance(Duration::from_secs(1));
+    /// assert_eq!(harness.take_output(), b"b");
     /// ```
     pub fn pause_reading(&mut self, until: Instant) {
-        self.orders.pause = Some(until);
+        self.actions.set_pause(until);
     }
 
     /// Ends a pause of the input before its time.
     pub fn resume_reading(&mut self) {
-        self.orders.pause = Some(Instant::ZERO);
+        self.actions.set_pause(Instant::ZERO);
     }
 
     /// Closes the connection in good order: sends what was written, tells the peer that this is the
@@ -115,9 +114,7 @@ impl Context<'_> {
     /// It is right whatever the peer does. Where the peer has nothing more to say,
     /// [`finish`](Context::finish) costs less.
     pub fn close(&mut self) {
-        if matches!(self.orders.ending, Ending::None | Ending::Finish) {
-            self.orders.ending = Ending::Close;
-        }
+        self.actions.close();
     }
 
     /// Closes the connection as [`close`](Context::close) does, but does not wait for the peer: the
@@ -129,14 +126,12 @@ impl Context<'_> {
     /// request whose body is still on its way. Input that is known to be there unread, such as
     /// another request behind the last one, is waited for as by `close`.
     pub fn finish(&mut self) {
-        if matches!(self.orders.ending, Ending::None) {
-            self.orders.ending = Ending::Finish;
-        }
+        self.actions.finish();
     }
 
     /// Closes the connection at once. What was written and not sent is lost.
     pub fn abort(&mut self) {
-        self.orders.ending = Ending::Abort;
+        self.actions.abort();
     }
 
     /// Ends the connection as an error from [`received`](super::Protocol::received) does: as
@@ -145,9 +140,7 @@ impl Context<'_> {
     ///
     /// The first error counts. After an [`abort`](Context::abort) it does nothing.
     pub fn fail(&mut self, error: impl Into<Error>) {
-        if matches!(self.orders.ending, Ending::None | Ending::Finish | Ending::Close) {
-            self.orders.ending = Ending::Fail(error.into());
-        }
+        self.actions.fail(error.into());
     }
 }
 
@@ -159,86 +152,5 @@ impl io::Write for Context<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// What a protocol asked for and has not been given yet, but for its output.
-#[derive(Debug, Default)]
-pub(super) struct Orders {
-    /// `Some` if the deadline is to be changed.
-    deadline: Option<Option<Instant>>,
-    /// `Some` if the input is to be paused until then; a time that has passed resumes it.
-    pause: Option<Instant>,
-    ending: Ending,
-}
-
-#[derive(Debug, Default)]
-enum Ending {
-    #[default]
-    None,
-    Finish,
-    Close,
-    Abort,
-    Fail(Error),
-}
-
-impl Orders {
-    /// Whether the deadline is to be changed.
-    #[inline]
-    pub(super) fn wants_deadline(&self) -> bool {
-        self.deadline.is_some()
-    }
-
-    /// The deadline to set instead of the old one, if any.
-    #[must_use = "the deadline is not in force until it is set"]
-    pub(super) fn take_deadline(&mut self) -> Option<Option<Instant>> {
-        self.deadline.take()
-    }
-
-    /// Whether the input is to be paused, or resumed.
-    #[inline]
-    pub(super) fn changes_pause(&self) -> bool {
-        self.pause.is_some()
-    }
-
-    /// Whether the protocol wants no input after `now`.
-    #[inline]
-    pub(super) fn wants_pause(&self, now: Instant) -> bool {
-        self.pause.is_some_and(|until| until > now)
-    }
-
-    /// Until when the input is to be paused.
-    #[must_use = "the pause is not in force until it is set"]
-    pub(super) fn take_pause(&mut self) -> Option<Instant> {
-        self.pause.take()
-    }
-
-    /// `Err` if the protocol asked for an end.
-    #[inline]
-    pub(super) fn go_on(&mut self) -> Result<(), Stop> {
-        match self.ending {
-            Ending::None => Ok(()),
-            _ => Err(self.stop()),
-        }
-    }
-
-    /// The end after a call that returned `error`. An abort before it says that nobody is to be
-    /// given time to read.
-    #[cold]
-    pub(super) fn failed(&self, error: Error) -> Stop {
-        match self.ending {
-            Ending::Abort => End::at_once(CloseReason::Protocol(error)),
-            _ => End::in_order(CloseReason::Protocol(error)),
-        }
-    }
-
-    #[cold]
-    fn stop(&mut self) -> Stop {
-        match mem::take(&mut self.ending) {
-            Ending::Finish => Box::new(End::Finished),
-            Ending::None | Ending::Close => End::in_order(CloseReason::Finished),
-            Ending::Abort => End::at_once(CloseReason::Aborted),
-            Ending::Fail(error) => End::in_order(CloseReason::Protocol(error)),
-        }
     }
 }

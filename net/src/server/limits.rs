@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::protocol;
+
 /// The bounds of a server, all in force unless set otherwise.
 ///
 /// They are made for a server that anybody may connect to. Some concern whoever serves the
@@ -74,6 +76,22 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What these bounds mean for each connection that the engine serves.
+    pub(crate) fn of_connection(&self) -> protocol::Limits {
+        protocol::Limits {
+            idle_timeout: self.idle_timeout,
+            message_timeout: self.header_timeout,
+            write_timeout: self.write_timeout,
+            min_receive_rate: self.min_receive_rate,
+            min_send_rate: self.min_send_rate,
+            rate_grace: self.rate_grace,
+            flush_timeout: self.write_timeout,
+            linger_timeout: self.linger_timeout,
+            linger_bytes: self.linger_bytes,
+            ..protocol::Limits::DEFAULT
+        }
+    }
+
     /// The most header lines that a request may have, whatever [`headers`](Limits::headers) says: so
     /// many find room in an [`http::HeaderMap`](https://docs.rs/http/1/http/header/struct.HeaderMap.html).
     pub const MOST_HEADERS: usize = 24_576;

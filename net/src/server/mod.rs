@@ -75,6 +75,7 @@ mod connections;
 mod drain;
 mod limits;
 mod metrics;
+mod protocol_task;
 mod serving;
 mod shared;
 
@@ -92,7 +93,6 @@ pub use crate::connection::budget::{Budget, OverBudget};
 pub use crate::connection::close_reason::{CloseKind, CloseReason};
 pub use crate::connection::place::Place;
 use crate::connection::place::Serving;
-pub(crate) use crate::connection::place::Stay;
 pub use crate::connection::refusal::Refusal;
 pub use crate::socket::address::{Address, ParseAddressError};
 pub use crate::socket::bound_listener::{BindError, Listener};

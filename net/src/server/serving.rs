@@ -11,11 +11,12 @@ use std::task::{Context, Poll};
 use heist_scheduler::coop;
 use heist_scheduler::time::{Instant, Timer};
 
+use super::protocol_task::ProtocolTask;
 use super::shared::Shared;
 use super::{Accepted, Serve};
 use crate::connection::close_reason::CloseReason;
 use crate::connection::place::Place;
-use crate::protocol::{self, Connection, Hosted, Protocol};
+use crate::protocol::{self, Connection, Protocol};
 use crate::socket::peer::Peer;
 use crate::socket::stream::Stream;
 
@@ -49,11 +50,11 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
-        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
+        self.begin(accepted)
     }
 
     fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
-        Hosted::alone(accepted, move |accepted| self.begin(accepted))
+        ProtocolTask::new(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -68,8 +69,8 @@ impl<M> ByProtocol<M> {
     where
         M: Fn(&Peer) -> P,
     {
-        let protocol = (self.make)(&accepted.peer);
-        Connection::hosted(accepted, protocol)
+        let Accepted { stream, peer, place } = accepted;
+        Connection::with_permit(stream, place, (self.make)(&peer))
     }
 }
 
@@ -111,11 +112,11 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
-        Hosted::<fn(Accepted) -> Connection<P>, P>::Open(self.begin(accepted))
+        self.begin(accepted)
     }
 
     fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
-        Hosted::alone(accepted, move |accepted| self.begin(accepted))
+        ProtocolTask::new(accepted, move |accepted| self.begin(accepted))
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -130,7 +131,9 @@ impl<M, P: Protocol> ByInbox<M, P> {
     where
         M: Fn(&Peer, protocol::Sender<P::Message>) -> P,
     {
-        Connection::hosted_with_inbox(accepted, &self.make)
+        let Accepted { stream, peer, place } = accepted;
+        let make = |sender| (self.make)(&peer, sender);
+        Connection::with_permit_and_inbox(stream, place, make)
     }
 }
 

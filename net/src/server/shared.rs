@@ -112,7 +112,7 @@ impl Shared {
     /// server's.
     #[inline]
     pub(crate) fn protocol_limits(&self) -> &protocol::Limits {
-        self.protocol_limits.get_or_init(|| protocol::Limits::of_server(&self.limits))
+        self.protocol_limits.get_or_init(|| self.limits.of_connection())
     }
 
     /// Sets those bounds, before the server accepts anybody.

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use heist::protocol::Rehearsal;
+use heist::protocol::TestHarness;
 use heist::time::Instant;
 
 use super::PIECES;
@@ -23,9 +23,9 @@ pub(super) fn probe(pieces: usize) -> (Probe, Receiver<Event>) {
     (probe.connected(Instant::ZERO, TIMEOUT), inbox)
 }
 
-fn rehearse() -> (Rehearsal<Probe>, Receiver<Event>) {
+fn new_harness() -> (TestHarness<Probe>, Receiver<Event>) {
     let (probe, inbox) = probe(PIECES);
-    (Rehearsal::with_limits(probe, limits(PIECES)), inbox)
+    (TestHarness::with_limits(probe, limits(PIECES)), inbox)
 }
 
 pub(super) fn report(inbox: &Receiver<Event>) -> Report {
@@ -41,9 +41,9 @@ pub(super) fn report(inbox: &Receiver<Event>) -> Report {
 }
 
 fn failure(bytes: &[u8]) -> String {
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(bytes);
-    assert!(rehearsal.closed().is_some(), "it goes on after {}", bytes.escape_ascii());
+    let (mut harness, inbox) = new_harness();
+    harness.receive(bytes);
+    assert!(harness.closed().is_some(), "it goes on after {}", bytes.escape_ascii());
     report(&inbox).failure.unwrap()
 }
 
@@ -64,10 +64,10 @@ fn whole_conversation_is_the_same_wherever_it_is_cut() {
     ]
     .concat();
     for cut in 0..=bytes.len() {
-        let (mut rehearsal, inbox) = rehearse();
-        rehearsal.receive(&bytes[..cut]);
-        rehearsal.receive(&bytes[cut..]);
-        let said = rehearsal.take_output();
+        let (mut harness, inbox) = new_harness();
+        harness.receive(&bytes[..cut]);
+        harness.receive(&bytes[cut..]);
+        let said = harness.take_output();
         assert_eq!((said.len(), &said[68..]), (73, &[0, 0, 0, 1, 2][..]), "cut at {cut}");
         let report = report(&inbox);
         assert_eq!(report.failure, None, "cut at {cut}");
@@ -79,10 +79,10 @@ fn whole_conversation_is_the_same_wherever_it_is_cut() {
 
 #[test]
 fn peer_without_bitfield_tells_what_it_has_one_by_one() {
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(&[handshake(), message(4, &[0, 0, 0, 20])].concat());
-    rehearsal.pass(Duration::from_secs(10));
-    rehearsal.receive(&message(1, b""));
+    let (mut harness, inbox) = new_harness();
+    harness.receive(&[handshake(), message(4, &[0, 0, 0, 20])].concat());
+    harness.advance(Duration::from_secs(10));
+    harness.receive(&message(1, b""));
     let report = report(&inbox);
     assert_eq!((report.failure, report.pieces), (None, Some(1)));
     assert_eq!(report.reached[3], Some(Duration::from_secs(10)));
@@ -91,13 +91,13 @@ fn peer_without_bitfield_tells_what_it_has_one_by_one() {
 #[test]
 fn unchoke_before_the_bitfield_counts_unless_it_is_taken_back() {
     for (taken_back, done) in [(false, true), (true, false)] {
-        let (mut rehearsal, _inbox) = rehearse();
-        rehearsal.receive(&[handshake(), message(1, b"")].concat());
+        let (mut harness, _inbox) = new_harness();
+        harness.receive(&[handshake(), message(1, b"")].concat());
         if taken_back {
-            rehearsal.receive(&message(0, b""));
+            harness.receive(&message(0, b""));
         }
-        rehearsal.receive(&message(5, &[0xff, 0xff, 0xf8]));
-        assert_eq!(rehearsal.closed().is_some(), done);
+        harness.receive(&message(5, &[0xff, 0xff, 0xf8]));
+        assert_eq!(harness.closed().is_some(), done);
     }
 }
 
@@ -137,15 +137,15 @@ fn time_is_for_all_of_it_and_what_it_waited_for_is_said() {
         ([handshake(), pieces].concat(), "timed out waiting to be unchoked"),
     ];
     for (bytes, expected) in cases {
-        let (mut rehearsal, inbox) = rehearse();
-        rehearsal.receive(&bytes);
+        let (mut harness, inbox) = new_harness();
+        harness.receive(&bytes);
         for _ in 1..TIMEOUT.as_secs() {
-            rehearsal.pass(Duration::from_secs(1));
+            harness.advance(Duration::from_secs(1));
             // Keep-alives do not lengthen it.
-            rehearsal.receive(if expected.ends_with("unchoked") { &[0; 4] } else { b"" });
+            harness.receive(if expected.ends_with("unchoked") { &[0; 4] } else { b"" });
         }
-        assert!(rehearsal.closed().is_none(), "{expected}");
-        rehearsal.pass(Duration::from_secs(1));
+        assert!(harness.closed().is_none(), "{expected}");
+        harness.advance(Duration::from_secs(1));
         assert_eq!(report(&inbox).failure.unwrap(), expected);
     }
 }
@@ -165,25 +165,25 @@ fn peer_without_pieces_is_a_result() {
         ("a keep-alive and half of one", vec![0; 6], false),
     ];
     for (name, bytes, unchoked) in cases {
-        let (mut rehearsal, inbox) = rehearse();
-        rehearsal.pass(Duration::from_secs(2));
-        rehearsal.receive(&[handshake(), bytes].concat());
-        rehearsal.pass(Duration::from_secs(9));
-        assert!(rehearsal.closed().is_none(), "{name}: a bitfield may be on its way");
-        rehearsal.pass(TIMEOUT);
+        let (mut harness, inbox) = new_harness();
+        harness.advance(Duration::from_secs(2));
+        harness.receive(&[handshake(), bytes].concat());
+        harness.advance(Duration::from_secs(9));
+        assert!(harness.closed().is_none(), "{name}: a bitfield may be on its way");
+        harness.advance(TIMEOUT);
         let report = report(&inbox);
         assert_eq!((report.failure, report.pieces), (None, Some(0)), "{name}");
         let at = unchoked.then_some(Duration::from_secs(2));
         assert_eq!(report.reached[3], at, "{name}");
-        assert_eq!(rehearsal.take_output().len(), 68, "{name}: nothing there is of interest");
+        assert_eq!(harness.take_output().len(), 68, "{name}: nothing there is of interest");
     }
 }
 
 #[test]
 fn peer_that_leaves_after_it_told_of_no_pieces_is_a_result() {
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(&[handshake(), message(20, b"\0de")].concat());
-    rehearsal.close_input();
+    let (mut harness, inbox) = new_harness();
+    harness.receive(&[handshake(), message(20, b"\0de")].concat());
+    harness.close_input();
     let report = report(&inbox);
     assert_eq!((report.failure, report.pieces), (None, Some(0)));
 }
@@ -193,10 +193,10 @@ fn late_pieces_count_while_there_is_time() {
     let told: [(Vec<u8>, usize); 3] =
         [(message(4, &[0; 4]), 1), (message(14, b""), PIECES), (message(5, &[0, 0, 8]), 1)];
     for (bytes, pieces) in told {
-        let (mut rehearsal, inbox) = rehearse();
-        rehearsal.receive(&[handshake(), message(15, b""), message(1, b"")].concat());
-        rehearsal.pass(Duration::from_secs(9));
-        rehearsal.receive(&bytes);
+        let (mut harness, inbox) = new_harness();
+        harness.receive(&[handshake(), message(15, b""), message(1, b"")].concat());
+        harness.advance(Duration::from_secs(9));
+        harness.receive(&bytes);
         let report = report(&inbox);
         assert_eq!((report.failure, report.pieces), (None, Some(pieces)));
     }
@@ -205,28 +205,28 @@ fn late_pieces_count_while_there_is_time() {
 /// Failure: the wait for a bitfield ends while a long one is arriving.
 #[test]
 fn bitfield_that_arrives_slowly_has_all_the_time_there_is() {
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(&handshake());
+    let (mut harness, inbox) = new_harness();
+    harness.receive(&handshake());
     for byte in message(5, &[0xff, 0, 0]) {
-        rehearsal.pass(Duration::from_secs(4));
-        rehearsal.receive(&[byte]);
+        harness.advance(Duration::from_secs(4));
+        harness.receive(&[byte]);
     }
-    rehearsal.receive(&message(1, b""));
+    harness.receive(&message(1, b""));
     let report = report(&inbox);
     assert_eq!((report.failure, report.pieces), (None, Some(8)));
 }
 
 #[test]
 fn early_close_says_where_it_happened() {
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(&handshake()[..20]);
-    rehearsal.close_input();
+    let (mut harness, inbox) = new_harness();
+    harness.receive(&handshake()[..20]);
+    harness.close_input();
     let expected = "it closed the connection, inside a message, waiting for its handshake";
     assert_eq!(report(&inbox).failure.unwrap(), expected);
 
-    let (mut rehearsal, inbox) = rehearse();
-    rehearsal.receive(&handshake());
-    rehearsal.close_input();
+    let (mut harness, inbox) = new_harness();
+    harness.receive(&handshake());
+    harness.close_input();
     let expected = "it closed the connection, waiting for its bitfield";
     assert_eq!(report(&inbox).failure.unwrap(), expected);
 }

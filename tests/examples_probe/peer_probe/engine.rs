@@ -1,38 +1,17 @@
 //! What the engine does to the conversation: its bounds, and the loss of the connection.
 
-use std::io;
 use std::time::Duration;
 
-use heist::protocol::{CloseReason, Context, Error, Protocol, Rehearsal};
+use heist::protocol::TestHarness;
 
 use super::PIECES;
 use super::bytes::{TIMEOUT, half_behind, handshake, probe, report};
 use super::limits::limits;
 use super::scripted::message;
-use crate::probe::Probe;
-
-/// A probe whose connection is lost at a message.
-struct Lost(Probe);
-
-impl Protocol for Lost {
-    type Message = io::Error;
-
-    fn opened(&mut self, cx: &mut Context<'_>) {
-        self.0.opened(cx);
-    }
-
-    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
-        self.0.received(input, cx)
-    }
-
-    fn message(&mut self, error: io::Error, _cx: &mut Context<'_>) {
-        self.0.closed(&CloseReason::Lost(error));
-    }
-}
 
 #[test]
 fn lost_connection_is_a_failure_unless_the_peer_told_of_no_pieces() {
-    let lost = |what| Some(format!("reset, waiting {what}"));
+    let lost = |what| Some(format!("connection reset, waiting {what}"));
     let cases = [
         (vec![], lost("for its handshake")),
         (handshake()[..67].to_vec(), lost("for its handshake")),
@@ -46,9 +25,9 @@ fn lost_connection_is_a_failure_unless_the_peer_told_of_no_pieces() {
     ];
     for (bytes, expected) in cases {
         let (probe, inbox) = probe(PIECES);
-        let mut rehearsal = Rehearsal::new(Lost(probe));
-        rehearsal.receive(&bytes);
-        rehearsal.message(io::Error::other("reset"));
+        let mut harness = TestHarness::new(probe);
+        harness.receive(&bytes);
+        harness.reset();
         assert_eq!(report(&inbox).failure, expected, "{}", bytes.escape_ascii());
     }
 }
@@ -66,13 +45,13 @@ fn longest_valid_message_is_within_the_limits() {
     // The payload of an unrequested block of data, and a bitfield longer than that.
     for (pieces, kind, payload) in [(PIECES, 7, 8 + 16 * 1024), (1_000_000, 5, 125_000)] {
         let (probe, inbox) = probe(pieces);
-        let mut rehearsal = Rehearsal::with_limits(probe, limits(pieces));
+        let mut harness = TestHarness::with_limits(probe, limits(pieces));
         let bytes = message(kind, &vec![0; payload]);
-        rehearsal.receive(&handshake());
-        rehearsal.receive(&bytes[..bytes.len() - 1]);
-        assert!(rehearsal.closed().is_none(), "{:?}", rehearsal.closed());
-        rehearsal.receive(&bytes[bytes.len() - 1..]);
-        rehearsal.pass(TIMEOUT);
+        harness.receive(&handshake());
+        harness.receive(&bytes[..bytes.len() - 1]);
+        assert!(harness.closed().is_none(), "{:?}", harness.closed());
+        harness.receive(&bytes[bytes.len() - 1..]);
+        harness.advance(TIMEOUT);
         let report = report(&inbox);
         assert_eq!((report.failure, report.pieces), (None, Some(0)));
     }

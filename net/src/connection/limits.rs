@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::connection::rate_monitor::MinRate;
 
-/// The bounds of a connection; see [`Connection::limits`](super::Connection::limits).
+/// The bounds of a connection; see [`Connection::limits`](crate::Connection::limits).
 ///
 /// ```
 /// use heist_net::protocol::Limits;
@@ -54,7 +54,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) const DEFAULT: Limits = Limits {
+    pub(crate) const DEFAULT: Limits = Limits {
         high_watermark: 64 * 1024,
         low_watermark: 16 * 1024,
         max_message: 64 * 1024,
@@ -70,45 +70,29 @@ impl Limits {
         linger_bytes: 256 * 1024,
     };
 
-    /// What the bounds of a server mean for each of its connections.
-    pub(crate) fn of_server(limits: &crate::server::Limits) -> Limits {
-        Limits {
-            idle_timeout: limits.idle_timeout,
-            message_timeout: limits.header_timeout,
-            write_timeout: limits.write_timeout,
-            min_receive_rate: limits.min_receive_rate,
-            min_send_rate: limits.min_send_rate,
-            rate_grace: limits.rate_grace,
-            flush_timeout: limits.write_timeout,
-            linger_timeout: limits.linger_timeout,
-            linger_bytes: limits.linger_bytes,
-            ..Limits::DEFAULT
-        }
-    }
-
     /// The least that the peer has to send of a message.
-    pub(super) fn receive_rate(&self) -> MinRate {
+    pub(crate) fn receive_rate(&self) -> MinRate {
         MinRate { rate: self.min_receive_rate, grace: self.rate_grace }
     }
 
     /// The least that the peer has to take of the output.
-    pub(super) fn send_rate(&self) -> MinRate {
+    pub(crate) fn send_rate(&self) -> MinRate {
         MinRate { rate: self.min_send_rate, grace: self.rate_grace }
     }
 
     /// The high watermark; at 0 nothing could ever be read.
-    pub(super) fn high(&self) -> usize {
+    pub(crate) fn high(&self) -> usize {
         self.high_watermark.max(1)
     }
 
     /// The low watermark. Were it not below the high one, the connection would go on at once
     /// whenever it stops, without end.
-    pub(super) fn low(&self) -> usize {
+    pub(crate) fn low(&self) -> usize {
         self.low_watermark.min(self.high() - 1)
     }
 
     /// The longest input for one call; at 0 nothing could ever be given to the protocol.
-    pub(super) fn message(&self) -> usize {
+    pub(crate) fn message(&self) -> usize {
         self.max_message.max(1)
     }
 }

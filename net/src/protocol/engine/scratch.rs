@@ -1,50 +1,50 @@
-//! Buffers that belong to the thread, lent to one connection at a time.
+//! Scratch that belong to the thread, lent to one engine at a time.
 //!
-//! Whoever asks while they are lent gets new ones for as long.
+//! A turn inside of another one gets new buffers for as long.
 
 use std::cell::RefCell;
 use std::mem;
 use std::ops::Range;
 
 thread_local! {
-    static BUFFERS: RefCell<Buffers> = const { RefCell::new(Buffers::NEW) };
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NEW) };
 }
 
-/// What a round needs, together, so that it asks the thread once.
-pub(super) struct Buffers {
-    /// For a [`Window`]. What is in it is nobody's.
+/// What a turn needs, together, so that it asks the thread once.
+pub(super) struct Scratch {
+    /// For a [`Window`]. What it holds means nothing between two turns.
     pub(super) input: Vec<u8>,
     /// Empty when it is lent.
     pub(super) output: Vec<u8>,
 }
 
-/// Calls `with` with the thread's buffers. A panic in it costs nobody a buffer.
+/// Calls `with` with the thread's scratch. They survive a panic in it.
 #[inline]
-pub(super) fn lend<R>(with: impl FnOnce(&mut Buffers) -> R) -> R {
-    BUFFERS.with(|owner| {
+pub(super) fn lend<R>(with: impl FnOnce(&mut Scratch) -> R) -> R {
+    SCRATCH.with(|owner| {
         let (mut lent, mut fresh);
         // One way to the call, so that it can be inline.
-        let buffers = match owner.try_borrow_mut() {
-            Ok(buffers) => {
-                lent = buffers;
+        let scratch = match owner.try_borrow_mut() {
+            Ok(scratch) => {
+                lent = scratch;
                 &mut *lent
             }
             Err(_) => {
-                fresh = Buffers::NEW;
+                fresh = Scratch::NEW;
                 &mut fresh
             }
         };
-        buffers.output.clear();
-        let result = with(buffers);
-        if buffers.input.capacity() > KEEP || buffers.output.capacity() > KEEP {
-            *buffers = Buffers::NEW;
+        scratch.output.clear();
+        let result = with(scratch);
+        if scratch.input.capacity() > KEEP || scratch.output.capacity() > KEEP {
+            *scratch = Scratch::NEW;
         }
         result
     })
 }
 
-impl Buffers {
-    const NEW: Buffers = Buffers { input: Vec::new(), output: Vec::new() };
+impl Scratch {
+    const NEW: Scratch = Scratch { input: Vec::new(), output: Vec::new() };
 }
 
 /// Where to read to when nothing was left before; [`READ`] bytes.
@@ -144,7 +144,7 @@ fn grow(buffer: &mut Vec<u8>, kept: usize) {
 /// How many bytes are read at once.
 pub(super) const READ: usize = 64 * 1024;
 
-/// Buffers that had to grow beyond this go back to the system.
+/// Scratch that had to grow beyond this go back to the system.
 const KEEP: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -188,10 +188,10 @@ mod tests {
 
     /// Where the thread's output buffer is.
     fn output_address() -> usize {
-        lend(|buffers| {
-            assert!(buffers.output.is_empty());
-            buffers.output.reserve(100);
-            buffers.output.as_ptr().addr()
+        lend(|scratch| {
+            assert!(scratch.output.is_empty());
+            scratch.output.reserve(100);
+            scratch.output.as_ptr().addr()
         })
     }
 
@@ -199,8 +199,8 @@ mod tests {
     fn panic_gives_the_buffers_back() {
         let address = output_address();
         let panicked = std::panic::catch_unwind(|| {
-            lend(|buffers| {
-                buffers.output.push(1);
+            lend(|scratch| {
+                scratch.output.push(1);
                 panic!("on purpose");
             })
         });
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_great_buffer_is_not_kept() {
-        lend(|buffers| buffers.output.reserve(KEEP + 1));
-        lend(|buffers| assert!(buffers.output.capacity() <= KEEP));
+        lend(|scratch| scratch.output.reserve(KEEP + 1));
+        lend(|scratch| assert!(scratch.output.capacity() <= KEEP));
     }
 }

@@ -1,22 +1,16 @@
-//! The bytes that a connection keeps between its turns: input it could not use yet, and output that
-//! the socket did not take yet.
+//! The bytes that an engine keeps between its turns: input that the protocol could not use yet, and
+//! output that the transport did not take yet.
 
-use std::io;
 use std::mem;
-use std::task::{self, Poll};
 
-use heist_reactor::{Direction, Source, uninterrupted};
 use heist_scheduler::time::Instant;
 
 use crate::connection::charge::Charge;
 use crate::connection::close_reason::CloseReason;
 use crate::connection::linger::Linger;
 use crate::connection::rate_monitor::RateMonitor;
-use crate::runtime::operation;
-use crate::socket::inner::nonzero;
-use crate::socket::sys;
 
-/// Output that the socket did not take.
+/// Output that the transport did not take.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     bytes: Vec<u8>,
@@ -38,77 +32,23 @@ impl Backlog {
         self.bytes.extend_from_slice(fresh);
     }
 
-    /// Sends what the socket takes, and returns how much that was. A backlog that is gone gives its
-    /// buffer back.
-    pub(super) fn send(
-        &mut self,
-        source: &Source<sys::Stream>,
-        cx: &mut task::Context<'_>,
-    ) -> io::Result<usize> {
-        let sent = send(source, &self.bytes[self.sent..], cx)?;
-        self.sent += sent;
+    /// What is to be sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Notes that `count` bytes of the front were sent. A backlog that is gone gives its buffer back.
+    pub(super) fn advance(&mut self, count: usize) {
+        self.sent += count;
         if self.len() == 0 {
             *self = Backlog::default();
         }
-        Ok(sent)
-    }
-}
-
-/// Sends what the socket takes of `bytes`, and returns how much that was. If it was not all, the
-/// task waits to write.
-pub(super) fn send(
-    source: &Source<sys::Stream>,
-    bytes: &[u8],
-    cx: &mut task::Context<'_>,
-) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        let Poll::Ready(drain) =
-            operation::until_shutdown(source.poll_drain_exclusive(Direction::Write, cx))?
-        else {
-            break;
-        };
-        match uninterrupted(|| source.io().write(&bytes[sent..])) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-            outcome => sent += nonzero(outcome?)?,
-        }
-    }
-    Ok(sent)
-}
-
-/// Tries to send `bytes` without a look at the readiness, and returns how much was taken. For when
-/// nothing waits to be sent, so that the socket most likely takes it all. Only [`send`] can say
-/// that it does not, and wait.
-#[inline]
-pub(super) fn try_send(source: &Source<sys::Stream>, bytes: &[u8]) -> io::Result<usize> {
-    taken(source.io().write(bytes))
-}
-
-/// As [`try_send`], for the last bytes before the end.
-#[cold]
-pub(super) fn try_send_last(source: &Source<sys::Stream>, bytes: &[u8]) -> io::Result<usize> {
-    taken(source.io().write_last(bytes))
-}
-
-#[inline]
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Ok(sent) => nonzero(sent),
-        Err(error) => no_matter(error),
-    }
-}
-
-#[cold]
-fn no_matter(error: io::Error) -> io::Result<usize> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-        _ => Err(error),
     }
 }
 
 /// What a connection that is not idle keeps.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Buffers {
     /// What the protocol left of the input.
     pub(super) input: Vec<u8>,
     /// How fast the peer sends it: since its first byte came.
@@ -120,7 +60,7 @@ pub(super) struct Kept {
     pub(super) taken_at: Instant,
     /// What the server's budget was charged with.
     pub(super) charge: Charge,
-    /// Until when the protocol wants no input. If that has passed, the next round reads again.
+    /// Until when the protocol wants no input. If that has passed, the next turn reads again.
     pub(super) paused_until: Option<Instant>,
     /// Why the connection is about to end.
     pub(super) reason: Option<CloseReason>,
@@ -128,7 +68,7 @@ pub(super) struct Kept {
     pub(super) linger: Option<Linger>,
 }
 
-impl Kept {
+impl Buffers {
     /// Whether there is nothing to keep.
     pub(super) fn is_empty(&self) -> bool {
         self.input.is_empty()
@@ -142,7 +82,7 @@ impl Kept {
         self.input.capacity() + self.backlog.bytes.capacity()
     }
 
-    /// Keeps output that the socket did not take at `now`.
+    /// Keeps output that the transport did not take at `now`.
     pub(super) fn keep_output(&mut self, bytes: &[u8], now: Instant) {
         if self.backlog.len() == 0 {
             self.output_rate = RateMonitor::waiting_from(now);

@@ -1,13 +1,14 @@
-//! Input to a protocol, a message at a time. Knows no sockets.
+//! Input to a protocol, a message at a time.
 
-use super::{Context, End, Protocol, Stop};
 use crate::connection::close_reason::CloseReason;
+use crate::protocol::termination::Termination;
+use crate::protocol::{Context, Protocol};
 
 /// Why the protocol was given no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fed {
     /// What is left, if anything, is not a whole message.
-    Hungry,
+    NeedMore,
     /// The output reached the high watermark, or the protocol wants a pause. Whole messages may be
     /// left.
     Stopped,
@@ -22,17 +23,17 @@ pub(super) fn feed<P: Protocol>(
     consumed: &mut usize,
     limit: usize,
     cx: &mut Context<'_>,
-) -> Result<Fed, Stop> {
+) -> Result<Fed, Box<Termination>> {
     let mut rest = input;
     while !rest.is_empty() {
-        if cx.room() == 0 || cx.orders.wants_pause(cx.now) {
+        if cx.room() == 0 || cx.actions.wants_pause(cx.now) {
             return Ok(Fed::Stopped);
         }
-        // However the bytes were cut: a protocol never sees more than what a message may have.
+        // However the bytes were cut, a protocol never sees more than a message may have.
         let visible = &rest[..rest.len().min(limit)];
         let taken = match protocol.received(visible, cx) {
             Ok(taken) => taken,
-            Err(error) => return Err(cx.orders.failed(error)),
+            Err(error) => return Err(cx.actions.failed(error)),
         };
         assert!(
             taken <= visible.len(),
@@ -41,24 +42,24 @@ pub(super) fn feed<P: Protocol>(
         );
         rest = &rest[taken..];
         *consumed += taken;
-        cx.orders.go_on()?;
+        cx.actions.check_close()?;
         match taken {
             // What is left is looked at again when the pause is over.
-            0 if cx.orders.wants_pause(cx.now) => return Ok(Fed::Stopped),
+            0 if cx.actions.wants_pause(cx.now) => return Ok(Fed::Stopped),
             0 if visible.len() == limit => {
-                return Err(End::in_order(CloseReason::MessageTooLong { limit }));
+                return Err(Termination::graceful(CloseReason::MessageTooLong { limit }));
             }
-            0 => return Ok(Fed::Hungry),
+            0 => return Ok(Fed::NeedMore),
             _ => {}
         }
     }
-    Ok(if cx.orders.wants_pause(cx.now) { Fed::Stopped } else { Fed::Hungry })
+    Ok(if cx.actions.wants_pause(cx.now) { Fed::Stopped } else { Fed::NeedMore })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Error, Limits, Rehearsal};
+    use crate::protocol::{Error, Limits, TestHarness};
 
     /// A length byte, then so many bytes, which are sent back.
     struct Framed;
@@ -85,11 +86,11 @@ mod tests {
     fn output_is_the_same_wherever_the_input_is_cut() {
         for first in 0..=FRAMES.len() {
             for second in first..=FRAMES.len() {
-                let mut rehearsal = Rehearsal::new(Framed);
-                rehearsal.receive(&FRAMES[..first]);
-                rehearsal.receive(&FRAMES[first..second]);
-                rehearsal.receive(&FRAMES[second..]);
-                assert_eq!(rehearsal.take_output(), b"abcdefghijk", "{first} {second}");
+                let mut harness = TestHarness::new(Framed);
+                harness.receive(&FRAMES[..first]);
+                harness.receive(&FRAMES[first..second]);
+                harness.receive(&FRAMES[second..]);
+                assert_eq!(harness.take_output(), b"abcdefghijk", "{first} {second}");
             }
         }
     }
@@ -98,30 +99,30 @@ mod tests {
     fn message_of_the_greatest_length_passes_and_a_longer_one_does_not() {
         let limits = || Limits { max_message: 4, ..Limits::default() };
         for cut in 0..=4 {
-            let mut rehearsal = Rehearsal::with_limits(Framed, limits());
-            rehearsal.receive(&b"\x03abc"[..cut]);
-            rehearsal.receive(&b"\x03abc"[cut..]);
-            assert_eq!(rehearsal.take_output(), b"abc");
+            let mut harness = TestHarness::with_limits(Framed, limits());
+            harness.receive(&b"\x03abc"[..cut]);
+            harness.receive(&b"\x03abc"[cut..]);
+            assert_eq!(harness.take_output(), b"abc");
         }
         // Also when it comes whole: whether it is too long does not depend on how it is cut.
         for cut in 0..=5 {
-            let mut rehearsal = Rehearsal::with_limits(Framed, limits());
-            rehearsal.receive(&b"\x04abcd"[..cut]);
-            rehearsal.receive(&b"\x04abcd"[cut..]);
-            assert!(rehearsal.take_output().is_empty());
-            assert!(matches!(rehearsal.closed(), Some(CloseReason::MessageTooLong { limit: 4 })));
+            let mut harness = TestHarness::with_limits(Framed, limits());
+            harness.receive(&b"\x04abcd"[..cut]);
+            harness.receive(&b"\x04abcd"[cut..]);
+            assert!(harness.take_output().is_empty());
+            assert!(matches!(harness.closed(), Some(CloseReason::MessageTooLong { limit: 4 })));
         }
     }
 
     #[test]
     fn error_keeps_the_answers_before_it_and_ends_the_calls() {
-        let mut rehearsal = Rehearsal::new(Framed);
-        rehearsal.receive(b"\x01a\0\x01b");
-        assert_eq!(rehearsal.take_output(), b"a");
-        let reason = rehearsal.closed().unwrap().to_string();
+        let mut harness = TestHarness::new(Framed);
+        harness.receive(b"\x01a\0\x01b");
+        assert_eq!(harness.take_output(), b"a");
+        let reason = harness.closed().unwrap().to_string();
         assert!(reason.contains("an empty frame"), "{reason}");
-        rehearsal.receive(b"\x01c");
-        assert!(rehearsal.take_output().is_empty());
+        harness.receive(b"\x01c");
+        assert!(harness.take_output().is_empty());
     }
 
     #[test]
@@ -136,19 +137,22 @@ mod tests {
             }
         }
         let mut output = Vec::new();
-        let mut orders = Default::default();
+        let mut actions = Default::default();
         let now = heist_scheduler::time::Instant::ZERO;
-        let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
-        let stop = feed(&mut Client, b"x", &mut 0, 64, &mut cx).unwrap_err();
-        assert!(matches!(*stop, End::AtOnce(CloseReason::Protocol(_))), "{stop:?}");
+        let mut cx = Context { now, output: &mut output, actions: &mut actions, capacity: 4 };
+        let termination = feed(&mut Client, b"x", &mut 0, 64, &mut cx).unwrap_err();
+        assert!(
+            matches!(*termination, Termination::Immediate(CloseReason::Protocol(_))),
+            "{termination:?}"
+        );
     }
 
     #[test]
     fn full_output_stops_the_input_between_two_messages() {
         let mut output = Vec::new();
-        let mut orders = Default::default();
+        let mut actions = Default::default();
         let now = heist_scheduler::time::Instant::ZERO;
-        let mut cx = Context { now, output: &mut output, orders: &mut orders, capacity: 4 };
+        let mut cx = Context { now, output: &mut output, actions: &mut actions, capacity: 4 };
         let mut consumed = 0;
         let fed = feed(&mut Framed, FRAMES, &mut consumed, 64, &mut cx).unwrap();
         assert_eq!((fed, consumed), (Fed::Stopped, 6));

@@ -1,0 +1,88 @@
+//! The task of a connection that the engine serves.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Accepted;
+use crate::connection::close_reason::CloseReason;
+use crate::protocol::{Connection, Protocol};
+
+/// The task of a connection that the engine serves: what begins it, then the connection.
+pub(super) enum ProtocolTask<B, P: Protocol> {
+    /// What begins it runs in the task, so that a panic in it ends this connection and not the
+    /// acceptor. `None` once it has been taken to run. Boxed, so that for this moment no connection
+    /// is larger for as long as it lives.
+    New(Option<Box<(B, Accepted)>>),
+    Open(Connection<P>),
+}
+
+impl<B, P> ProtocolTask<B, P>
+where
+    B: FnOnce(Accepted) -> Connection<P>,
+    P: Protocol,
+{
+    pub(super) fn new(accepted: Accepted, begin: B) -> ProtocolTask<B, P> {
+        ProtocolTask::New(Some(Box::new((begin, accepted))))
+    }
+
+    #[cold]
+    fn begin(&mut self, cx: &Context<'_>) {
+        if let ProtocolTask::New(new) = self {
+            let new = new.take().expect("a task that panicked is not polled again");
+            let (begin, mut accepted) = *new;
+            accepted.place.begin(cx.waker());
+            *self = ProtocolTask::Open(begin(accepted));
+        }
+    }
+}
+
+impl<B, P> Future for ProtocolTask<B, P>
+where
+    B: FnOnce(Accepted) -> Connection<P>,
+    P: Protocol,
+{
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = self.get_mut();
+        loop {
+            if let ProtocolTask::Open(connection) = this {
+                return connection.poll_in_own_task(cx);
+            }
+            this.begin(cx);
+        }
+    }
+}
+
+/// Neither what begins a connection nor the connection is ever pinned.
+impl<B, P: Protocol> Unpin for ProtocolTask<B, P> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{self, Error};
+
+    struct Discard;
+
+    impl Protocol for Discard {
+        type Message = std::convert::Infallible;
+
+        fn received(
+            &mut self,
+            input: &[u8],
+            _: &mut protocol::Context<'_>,
+        ) -> Result<usize, Error> {
+            Ok(input.len())
+        }
+    }
+
+    #[test]
+    fn task_of_a_connection_takes_no_more_than_the_connection() {
+        type Begin = fn(Accepted) -> Connection<Discard>;
+        // In debug builds mio adds to each socket.
+        let debug = size_of::<crate::socket::sys::Stream>() - 8;
+        let size = size_of::<ProtocolTask<Begin, Discard>>();
+        assert!(size <= 104 + debug, "{size}");
+    }
+}
