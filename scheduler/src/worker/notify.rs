@@ -23,6 +23,7 @@ impl Shared {
     ///
     /// Without a fence: an idle worker that this misses is found at the owner's next decision, or at
     /// the monitor's next look.
+    #[inline]
     pub(crate) fn notify_if_idle(&self, trigger: Trigger) -> bool {
         self.carry_out(decide(trigger, self))
     }
@@ -30,6 +31,7 @@ impl Shared {
     /// Carries out what was decided about waking. Returns whether a worker was woken.
     ///
     /// Calls [`Park::wake`](crate::Park::wake), which is foreign code.
+    #[inline]
     pub(crate) fn carry_out(&self, action: Action) -> bool {
         match action {
             Action::None | Action::KeepSearching => false,
@@ -41,6 +43,7 @@ impl Shared {
         }
     }
 
+    #[inline(never)]
     fn wake_one(&self) -> bool {
         match self.sleep.claim() {
             Some(Claim::Parked(worker)) => {
