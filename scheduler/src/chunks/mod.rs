@@ -1,8 +1,8 @@
-//! A table whose values keep their keys, and which gives the memory of a crowd back.
+//! A slab: a table that gives out the keys of its values, and frees the memory of a crowd.
 //!
 //! [`Chunks`] is made of chunks of [`CHUNK`] places. A new value goes into the lowest chunk that has
-//! room, and a chunk in which nothing is left is freed. So what stays of a crowd, wherever it is in the
-//! table, holds at most a chunk each.
+//! room, and an empty chunk is freed. So each value that stays after a crowd has left holds at most a
+//! chunk, wherever it is in the table.
 
 #![cfg_attr(heist_loom, allow(clippy::modulo_one, reason = "a chunk has one place under loom"))]
 
@@ -10,11 +10,13 @@ use std::fmt;
 use std::mem;
 use std::ops::{Index, IndexMut};
 
+#[cfg(all(test, not(heist_loom)))]
+mod tests;
+
 /// A table of values by small keys, which it gives out itself.
 ///
-/// Insertion and removal take constant time, but for one in 128 at most, which looks through the list of
-/// chunks. One chunk that is empty is kept, so that a value that
-/// comes and goes allocates nothing.
+/// Insertion and removal take constant time, except for at most one in 128, which searches the list of
+/// chunks. One empty chunk is kept, so that a value that comes and goes allocates nothing.
 ///
 /// ```
 /// use heist_scheduler::chunks::Chunks;
@@ -27,19 +29,19 @@ use std::ops::{Index, IndexMut};
 /// ```
 pub struct Chunks<T> {
     chunks: Vec<Chunk<T>>,
-    /// A bit for each chunk, set while it is there and has room.
+    /// A bit for each chunk, set while it is allocated and has room.
     roomy: Vec<u64>,
     /// The lowest chunk with its bit set; [`NO_CHUNK`] if there is none.
     lowest: usize,
-    /// A chunk that was empty when this was noted, and is kept while it is.
+    /// A chunk that was empty when this was set, and is kept while it is.
     spare: usize,
-    /// How many of `chunks` are not there.
+    /// How many of `chunks` are not allocated.
     missing: usize,
     length: usize,
 }
 
 struct Chunk<T> {
-    /// `None` while the chunk is not there.
+    /// `None` while the chunk is not allocated.
     slots: Option<Box<[Slot<T>; CHUNK]>>,
     /// The first of its free places; [`FULL`] if there is none.
     free: u32,
@@ -109,8 +111,9 @@ impl<T> Chunks<T> {
         }
     }
 
-    /// Puts a value in; its key, which is less than the most values there have been at once, rounded
-    /// up to whole chunks for each that stays of them.
+    /// Inserts a value and returns its key.
+    ///
+    /// The key is in the lowest chunk with a free place, so keys stay small.
     #[inline]
     pub fn insert(&mut self, value: T) -> usize {
         if self.lowest == NO_CHUNK {
@@ -133,7 +136,7 @@ impl<T> Chunks<T> {
         number * CHUNK + place
     }
 
-    /// Takes the value under `key` out.
+    /// Removes and returns the value under `key`.
     ///
     /// # Panics
     /// If there is none.
@@ -189,7 +192,7 @@ impl<T> Chunks<T> {
         })
     }
 
-    /// Makes the lowest chunk that is not there.
+    /// Allocates the lowest chunk that is not.
     #[cold]
     fn grow(&mut self) {
         let number = match self.missing {
@@ -207,7 +210,7 @@ impl<T> Chunks<T> {
         self.lowest = number;
     }
 
-    /// The chunk has no room any more; it was the lowest that had.
+    /// The chunk, the lowest that had room, has become full.
     #[cold]
     fn fill(&mut self, number: usize) {
         let first = number / 64;
@@ -218,7 +221,7 @@ impl<T> Chunks<T> {
         });
     }
 
-    /// A chunk has become empty. Of two that are, the higher is freed: its number.
+    /// A chunk has become empty. Of two empty ones the higher is freed: its number.
     #[cold]
     fn trim(&mut self, number: usize) -> Option<usize> {
         let other = mem::replace(&mut self.spare, number);
@@ -289,119 +292,20 @@ impl<T> fmt::Debug for Chunks<T> {
     }
 }
 
-/// The capacity to shrink a hash table to when most of what was in it has gone; `None` while it is well
-/// used. To be asked after each removal: the work of shrinking is a share of the removals since the
-/// last time.
+/// The capacity to shrink a hash table to when most of its entries have gone; `None` while it is well
+/// used. For use after each removal: the cost of shrinking is spread over the removals since the last
+/// time.
 #[must_use]
 #[inline]
 pub fn trimmed(length: usize, capacity: usize) -> Option<usize> {
     (capacity > KEPT_IN_TABLES && length < capacity / 8).then_some(length * 2)
 }
 
-/// Places of a chunk. Under loom one, where a model shall meet the bounds.
+/// Places of a chunk. One under loom, where a model has to reach the bounds.
 pub const CHUNK: usize = if cfg!(heist_loom) { 1 } else { 128 };
 
 const NO_CHUNK: usize = usize::MAX;
 const FULL: u32 = u32::MAX;
 
-/// A hash table keeps room for so many, whatever is in it.
+/// A hash table keeps room for so many entries, however few it has.
 const KEPT_IN_TABLES: usize = 1024;
-
-#[cfg(all(test, not(heist_loom)))]
-mod tests {
-    use std::collections::{BTreeMap, HashMap};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-
-        /// Values come and go in runs, so that chunks fill and empty.
-        #[test]
-        fn table_holds_what_a_map_does(
-            runs in prop::collection::vec((any::<bool>(), 1..400_usize, any::<usize>()), 0..16),
-        ) {
-            let (mut table, mut model) = (Chunks::new(), BTreeMap::new());
-            let mut serial = 0;
-            for (comes, count, pick) in runs {
-                for step in 0..count {
-                    if comes {
-                        serial += 1;
-                        prop_assert_eq!(model.insert(table.insert(serial), serial), None);
-                    } else if !model.is_empty() {
-                        let at = pick.wrapping_mul(step + 1) % model.len();
-                        let (&key, &value) = model.iter().nth(at).unwrap();
-                        model.remove(&key);
-                        prop_assert_eq!(table.remove(key), value);
-                        prop_assert!(table.get(key).is_none());
-                    }
-                }
-                prop_assert_eq!(table.len(), model.len());
-                prop_assert!(table.iter().eq(model.iter().map(|(key, value)| (*key, value))));
-                let held = model.keys().map(|key| key / CHUNK).collect::<std::collections::BTreeSet<_>>();
-                prop_assert!(table.places() <= (held.len() + 1) * CHUNK, "one empty chunk is kept");
-            }
-        }
-    }
-
-    /// Failure: the table of a crowd was kept as long as one of it was left.
-    #[test]
-    fn survivors_of_a_crowd_hold_a_chunk_each_wherever_they_are() {
-        let mut table = Chunks::new();
-        let keys: Vec<_> = (0..100_000).map(|number| table.insert(number)).collect();
-        let survivors = [0, 70_000, 99_999];
-        for &key in keys.iter().filter(|key| !survivors.contains(key)) {
-            table.remove(key);
-        }
-        assert!(table.places() <= (survivors.len() + 1) * CHUNK);
-        survivors.iter().for_each(|key| assert_eq!(table.remove(*key), *key));
-        assert_eq!((table.places(), table.chunks.len()), (CHUNK, 1));
-        assert!(table.chunks.capacity() <= 8);
-    }
-
-    #[test]
-    fn new_values_fill_the_lowest_chunks_so_that_the_highest_become_empty() {
-        let mut table = Chunks::new();
-        (0..10 * CHUNK).for_each(|number| assert_eq!(table.insert(number), number));
-        (0..3).for_each(|number| assert_eq!(table.remove(number), number));
-        table.remove(9 * CHUNK + 5);
-        let keys: Vec<_> = (0..4).map(|number| table.insert(number)).collect();
-        assert!(keys[..3].iter().all(|key| *key < 3), "{keys:?}");
-        assert_eq!(keys[3], 9 * CHUNK + 5);
-    }
-
-    #[test]
-    #[should_panic(expected = "there is nothing under key 0")]
-    fn nothing_is_removed_twice() {
-        let mut table = Chunks::new();
-        let key = table.insert(());
-        table.remove(key);
-        table.remove(key);
-    }
-
-    #[test]
-    fn value_that_comes_and_goes_allocates_nothing() {
-        let mut table = Chunks::new();
-        (0..CHUNK).for_each(|key| assert_eq!(table.insert(()), key));
-        let mut freed = 0;
-        for _ in 0..10 {
-            let key = table.insert(());
-            table.remove_with(key, |_| freed += 1);
-        }
-        assert_eq!((freed, table.places()), (0, 2 * CHUNK));
-    }
-
-    #[test]
-    fn hash_table_of_a_crowd_is_trimmed() {
-        let mut map: HashMap<usize, ()> = (0..100_000).map(|key| (key, ())).collect();
-        for key in 3..100_000 {
-            map.remove(&key);
-            if let Some(capacity) = trimmed(map.len(), map.capacity()) {
-                map.shrink_to(capacity);
-            }
-        }
-        assert!(map.len() == 3 && map.capacity() <= 2 * KEPT_IN_TABLES, "{}", map.capacity());
-    }
-}
