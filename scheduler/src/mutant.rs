@@ -1,6 +1,7 @@
-//! Faults that the loom models must catch, each switched on by the one model that shows it.
+//! Faults that the loom models have to catch, each switched on in the process of one model.
 //!
-//! In every ordinary build [`on`] is a constant `false` and costs nothing.
+//! In every ordinary build [`on`] is a constant `false` and costs nothing. The reactor has a selector of
+//! its own: the two crates share no crate that could hold one.
 
 /// A defence taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +25,15 @@ pub(crate) enum Mutant {
     AllIdleUnsaid,
     /// A thread that sets the monitor's timer does not look whether that was to fire at once.
     MonitorTimerPutOff,
-    /// An abort does not count itself as pending, so that nobody looks for its flag.
+    /// An abort does not count itself as pending, so that no worker looks for its flag.
     AbortUncounted,
-    /// A task that was flagged before it first waits waits nevertheless.
+    /// A task that was flagged before its first wait waits all the same.
     WaitsUnflagged,
     /// A task that first waits while its registry closes is not woken.
     WaitsThroughClosing,
-    /// The flag is looked at while the task still counts as queued.
+    /// The flag is read while the task still counts as queued.
     AbortSeenEarly,
-    /// Who queues a task does not look whether the runtime closes afterwards.
+    /// A thread that queues a task does not check afterwards whether the runtime closes.
     ScheduleBlindly,
     /// A fired timer entry is free at once, although its timer has not handed it back.
     FreeOnFire,

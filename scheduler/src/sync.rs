@@ -1,7 +1,7 @@
 //! The one place that chooses between the real synchronisation types and loom's.
 //!
-//! Everything whose interleavings are modelled takes its atomics and locks from here. The loom
-//! types replace the real ones under `--cfg heist_loom`, which no dependency looks at.
+//! Code whose interleavings are modelled takes its atomics and locks from here. The loom types replace
+//! the real ones under `--cfg heist_loom`, which no dependency reads.
 
 #[cfg(not(heist_loom))]
 mod imp {
@@ -20,14 +20,14 @@ mod imp {
     use std::ops::{Deref, DerefMut};
     use std::time::Duration;
 
-    /// Not modelled itself: the models bring queues of their own.
+    /// Not modelled: the models have queues of their own.
     pub(crate) type Injector<T> = crossbeam_deque::Injector<T>;
 
     /// loom's mutex behind the face of parking_lot's.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-    /// `None` only while a [`Condvar`] has the real guard.
+    /// `None` only while a [`Condvar`] holds the real guard.
     pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
     impl<T> Mutex<T> {
@@ -43,18 +43,18 @@ mod imp {
     impl<T> Deref for MutexGuard<'_, T> {
         type Target = T;
         fn deref(&self) -> &T {
-            self.0.as_ref().expect("a waiting thread does not look")
+            self.0.as_ref().expect("a waiting thread does not access the value")
         }
     }
 
     impl<T> DerefMut for MutexGuard<'_, T> {
         fn deref_mut(&mut self) -> &mut T {
-            self.0.as_mut().expect("a waiting thread does not look")
+            self.0.as_mut().expect("a waiting thread does not access the value")
         }
     }
 
-    /// loom's condition variable behind the face of parking_lot's. It knows no time: a wait with a
-    /// time-out waits for ever, so a model may not rely on one.
+    /// loom's condition variable behind the face of parking_lot's. It has no time: a wait with a
+    /// time-out waits for ever, so a model cannot rely on one.
     #[derive(Debug)]
     pub(crate) struct Condvar(loom::sync::Condvar);
 

@@ -1,9 +1,9 @@
-//! Where the time comes from: the machine, or a test.
+//! Clocks: the machine's, or one that a test moves.
 
 mod instant;
 
 use std::sync::Arc;
-// Not the facade's types: a clock belongs to no model, and must work outside of them.
+// Not those of `sync`: a clock belongs to no model, and has to work outside of models.
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::from_nanos(monotonic()),
-            // Acquire pairs with the Release in `ManualClock`: who sees the new time also sees
-            // what was done before the clock was moved.
+            // Acquire pairs with the Release in `ManualClock`: a thread that sees the new time also
+            // sees what was done before the clock was moved.
             Source::Manual(now) => Instant::from_nanos(now.load(Ordering::Acquire)),
         }
     }
@@ -79,10 +79,11 @@ impl Default for Clock {
 
 /// The hand that moves a manual [`Clock`], for tests on virtual time.
 ///
-/// Moving the clock wakes nobody: a worker that sleeps until a deadline learns of the new time when
-/// it next looks.
+/// Moving the clock wakes no worker: one that sleeps until a deadline reads the new time when it next
+/// wakes.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
+    /// Shared with the clock. Written here with Release, read by [`Clock::now`] with Acquire.
     nanos: Arc<AtomicU64>,
 }
 
@@ -90,15 +91,15 @@ impl ManualClock {
     /// Moves the clock forward by `duration`; it stops at [`Instant::FAR_FUTURE`].
     pub fn advance(&self, duration: Duration) {
         let later = |now: u64| Some(now.saturating_add(nanos(duration)));
-        // Release pairs with the Acquire in `Clock::now`; the read needs no more than to be the
-        // newest value, which an update always sees. The closure never declines.
+        // Release pairs with the Acquire in `Clock::now`. Relaxed for the read: an update always reads
+        // the newest value, and nothing else depends on it. The closure never declines.
         let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, later);
     }
 
     /// Moves the clock forward to `instant`. Time does not run backwards: an instant that has
     /// passed changes nothing.
     pub fn set(&self, instant: Instant) {
-        // Release as in `advance`.
+        // Release pairs with the Acquire in `Clock::now`.
         self.nanos.fetch_max(instant.as_nanos(), Ordering::Release);
     }
 }

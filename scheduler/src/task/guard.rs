@@ -1,7 +1,7 @@
-//! The future inside every cell: no panic of the user's code gets past it.
+//! The future inside every cell, which catches the panics of user code.
 //!
-//! `async-task` closes a task whose poll panics and unwinds into the worker, and aborts the
-//! process when a destructor panics while it drops a future or an output. Both end here instead.
+//! `async-task` closes a task whose poll panics and unwinds into the worker, and aborts the process
+//! when a destructor panics while it drops a future or an output. Both panics end here instead.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,7 +18,7 @@ pin_project_lite::pin_project! {
         // `None` once it is finished, so that its drop happens in here too.
         #[pin]
         future: Option<F>,
-        // Behind the future: the place in the registry is free only after the future is gone.
+        // Behind the future: the entry in the registry is freed only after the future is dropped.
         registration: Registration,
     }
 
@@ -26,7 +26,7 @@ pin_project_lite::pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                // On whatever thread drops it: a destructor may spawn, or arm a timer.
+                // Inside the runtime, on any thread: a destructor may spawn, or arm a timer.
                 let registration = &*this.registration;
                 let owner = registration.registry().owner();
                 owner.run_inside(&mut || drop_future(&mut this.future, registration));
@@ -35,9 +35,9 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// What a task leaves behind for whoever joins it; `None` once that was taken.
+/// How a task ended, for its join handle; `None` once that was taken.
 ///
-/// Its destructor catches panics: async-task drops an output that nobody joins.
+/// Its destructor catches panics: async-task drops the output of a task that is detached.
 pub(crate) struct Outcome<T>(Option<Ending<T>>);
 
 /// How a task ended.
@@ -61,9 +61,9 @@ impl<F: Future> Future for Guarded<F> {
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             unreachable!("async-task never polls a future that has finished");
         };
-        // Here and not before the poll: from here on a wake queues the task again, so an abort that
-        // this look misses is seen by the next poll. One that came while the task was still marked
-        // as queued would have woken it in vain.
+        // Here and not before the poll: from here on a wake queues the task again, so the next poll sees
+        // an abort that this check misses. The wake of an abort that came while the task was still marked
+        // as queued would have had no effect.
         let ending = if this.registration.aborted() {
             Ending::Aborted
         } else {

@@ -46,7 +46,7 @@ pub struct JoinHandle<T> {
 }
 
 enum State<T> {
-    /// Not polled yet, as most handles never are: the task itself knows how to abort it.
+    /// Not polled yet, as most handles never are: the task's own metadata can abort it.
     Spawned(Task<Outcome<T>, Meta>),
     Joining {
         task: FallibleTask<Outcome<T>, Meta>,
@@ -68,7 +68,7 @@ impl<T> JoinHandle<T> {
     /// Asks for the task to be dropped instead of polled again.
     ///
     /// A poll under way is not interrupted. A task that has finished keeps its output; otherwise
-    /// whoever joins it learns that it was [cancelled](JoinError::is_cancelled).
+    /// awaiting the handle tells that it was [cancelled](JoinError::is_cancelled).
     pub fn abort(&self) {
         match &self.state {
             State::Spawned(task) => drop(task.metadata().abort()),
@@ -154,7 +154,7 @@ fn poll_task<T>(
     Pin::new(task).poll(&mut Context::from_waker(&waker))
 }
 
-/// A waker of a stranger's; `None` once it is dropped.
+/// A foreign waker, whose panics are contained; `None` once it is dropped.
 struct Contained(Option<Waker>);
 
 impl Wake for Contained {

@@ -1,5 +1,5 @@
-//! Models of the registry: abort, and shutdown racing spawn and the first wait. The cell, which is
-//! async-task's, is stood in for by two bits, "queued" and "running", and a queue.
+//! Models of the registry: abort, and shutdown racing spawn and the first wait. Two bits, "queued" and
+//! "running", and a queue stand for the cell of async-task.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::registration::{Admission, Registration};
 use super::spawn_info::SpawnInfo;
 use crate::mutant::{self, Mutant, caught};
 
-/// What runs tasks, in place of `Shared`.
+/// Runs tasks, in place of `Shared`.
 struct Pool {
     queue: Mutex<Vec<Arc<Cell>>>,
     pushed: Condvar,
@@ -46,7 +46,7 @@ impl Cell {
     /// `Runnable::run` with what is never ready: it waits unless it is flagged. True if it has ended.
     fn run(self: Arc<Self>, registry: &TaskRegistry) -> bool {
         let mut registration =
-            self.registration.lock().unwrap().take().expect("who has the task runs it alone");
+            self.registration.lock().unwrap().take().expect("one thread runs a task");
         let early = mutant::on(Mutant::AbortSeenEarly).then(|| registration.aborted());
         // From here on a wake queues the task again.
         self.state.swap(RUNNING, Ordering::AcqRel);
@@ -107,7 +107,7 @@ impl Pool {
         fence(Ordering::SeqCst);
         registry.wake_all();
         self.drop_queued();
-        // No time passes in a model: a task that nobody drops is a deadlock here.
+        // No time passes in a model: a task that is not dropped is a deadlock here.
         assert!(registry.wait_empty(Duration::MAX));
     }
 
@@ -188,8 +188,8 @@ fn shutdown_races_spawn() {
     });
 }
 
-/// Whether the task is still queued, or waits for the first time before or after shutdown looks for
-/// whom to wake: its future is dropped.
+/// Whether the task is still queued, or waits for the first time before or after shutdown collects the
+/// wakers: its future is dropped.
 #[test]
 fn shutdown_races_the_first_wait() {
     model(|| {

@@ -1,6 +1,6 @@
-//! Who tasks are: names and places, each kept once for all tasks that share it.
+//! The names and spawn locations of tasks, each kept once for all tasks that share it.
 //!
-//! Most tasks are spawned at few places in the source, thousands at each.
+//! Most tasks are spawned at few lines of the source, thousands at each.
 
 use std::collections::HashMap;
 use std::panic::Location;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::chunks::{self, Chunks};
 
-/// Who a task is: its name, and the place in the source that spawned it.
+/// The name of a task, and the line of the source that spawned it.
 #[derive(Clone, Debug)]
 pub(crate) struct SpawnInfo {
     pub(crate) name: Option<Arc<str>>,
@@ -23,22 +23,23 @@ impl SpawnInfo {
     }
 }
 
-/// The infos of living tasks.
+/// The spawn infos of live tasks, by number.
 #[derive(Default)]
 pub(super) struct Interner {
     shared: Chunks<Shared>,
     numbers: HashMap<Identity, u32>,
-    /// The number that was given last: mostly it is the next one, too.
+    /// The number that was given last: usually the next task has the same.
     last: u32,
 }
 
 struct Shared {
     info: SpawnInfo,
-    /// How many living tasks have it.
+    /// How many live tasks have it.
     tasks: u32,
 }
 
-/// The addresses of name and place. The name is kept alive here, so no other has its address.
+/// The addresses of name and location. The interner keeps the name alive, so no other name has its
+/// address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Identity(usize, usize);
 
@@ -62,7 +63,7 @@ impl Interner {
         &self.shared[number as usize].info
     }
 
-    /// A task with this info is gone. Returns what is left of the info of the last one.
+    /// A task with this info has ended. Returns the info if it was the last one.
     #[must_use = "the name is to be dropped without the lock"]
     pub(super) fn remove(&mut self, number: u32) -> Option<SpawnInfo> {
         let shared = &mut self.shared[number as usize];

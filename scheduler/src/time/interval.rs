@@ -44,7 +44,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     interval
 }
 
-/// What an [`Interval`] does about ticks whose time passed while nobody waited for one.
+/// What an [`Interval`] does about ticks whose time passed while no task waited for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MissedTick {
     /// Ticks without a pause until it has caught up: as many ticks as periods have passed. Default.

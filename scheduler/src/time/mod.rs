@@ -1,13 +1,12 @@
-//! Time: instants, clocks, and everything that waits for a deadline.
+//! Time: instants, clocks, and what waits for a deadline.
 //!
-//! A [`Timer`] that is polled before its deadline takes an entry in the timers of the worker that
-//! polls it: in a slot of a wheel, with the task's waker. The worker sleeps no longer than until
-//! the wheel's next deadline. When that has passed it takes the entries of the slot, and wakes
-//! the tasks whose time has come. [`Sleep`], [`Timeout`] and [`Interval`] are timers with a face.
+//! A [`Timer`] that is polled before its deadline takes an entry in the timer queue of the worker that
+//! polls it (`wheel`), with the task's waker. The worker sleeps no longer than until the queue's next
+//! deadline. When that has passed it wakes the tasks whose deadlines have come. [`Sleep`], [`Timeout`]
+//! and [`Interval`] are futures over a timer.
 //!
-//! Cancelling takes no lock and moving a deadline later is a plain store; the wheel finds out
-//! when it comes to the entry. The states of an entry stand in `entry.rs`, the reasoning about
-//! races in `README.md` beside it.
+//! Cancelling takes no lock, and moving a deadline later is a plain store: the queue reads it when it
+//! reaches the entry.
 //!
 //! All of it runs on the runtime's [`Clock`], which a test can [move by hand](Clock::manual).
 

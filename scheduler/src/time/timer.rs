@@ -1,4 +1,4 @@
-//! The timer that everything else here is made of.
+//! The timer under `sleep`, `timeout` and `interval`.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,12 +9,12 @@ use crate::context::{self, no_runtime};
 use crate::coop;
 use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 
-/// A deadline that can be moved at next to no cost: one a connection is enough.
+/// A deadline that costs next to nothing to move: one timer a connection is enough.
 ///
 /// Made for state machines that set their deadline again with every message. It takes 24 bytes,
 /// allocates nothing, and joins the timers of the worker that polls it only when it is polled.
 /// Moving the deadline later, and taking it away, touches nothing that threads contend for;
-/// moving it earlier gives up the old place and takes a new one at the next poll.
+/// moving it earlier files the timer anew at the next poll.
 ///
 /// A timer never fires early. It fires up to
 /// 65.5 µs late, as deadlines are rounded up to a tick of 2^16 ns, and later only while every
@@ -103,13 +103,13 @@ impl Timer {
     /// Cancel-safe: only the task that polled last is woken, nothing is lost by not polling.
     ///
     /// Where a queue holds 2^24 timers already, the task is woken at once to try again. Once the
-    /// runtime has begun to shut down it does not become ready. It spends nothing of the poll's budget: who
-    /// polls it in a loop does, by [`coop::poll_proceed`].
+    /// runtime has begun to shut down it does not become ready. It spends nothing of the poll's budget: a
+    /// caller that polls it in a loop does, by [`coop::poll_proceed`].
     ///
     /// # Panics
     ///
     /// Outside a runtime, if a deadline is set and has not been seen to pass: there is neither a
-    /// clock nor anybody to wake the task.
+    /// clock nor a thread to wake the task.
     pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.phase {
             Phase::Unset => {
@@ -124,7 +124,7 @@ impl Timer {
         if now >= self.deadline {
             return self.elapse();
         }
-        if self.is_filed_for(cx) || self.takes_over_the_spare(now, cx) {
+        if self.is_filed_for(cx) || self.takes_over_cached(now, cx) {
             self.phase = Phase::Armed;
             return Poll::Pending;
         }
@@ -156,10 +156,10 @@ impl Timer {
         self.chunk.as_ref().is_some_and(|chunk| chunk.waits(self.index, tick, cx.waker()))
     }
 
-    /// Takes the entry that the current worker has to spare, if this has none; whether that is all
-    /// there is to do.
+    /// Takes over the entry that the current worker has cached, if this has none; whether that arms the
+    /// timer.
     #[inline]
-    fn takes_over_the_spare(&mut self, now: Instant, cx: &Context<'_>) -> bool {
+    fn takes_over_cached(&mut self, now: Instant, cx: &Context<'_>) -> bool {
         if self.chunk.is_some() {
             return false;
         }
@@ -172,7 +172,8 @@ impl Timer {
         waits
     }
 
-    /// Files the timer with the queue of whoever polls now: in the entry it has, if that is there.
+    /// Files the timer with the current worker's queue, or the shared one: in the entry it has, if that
+    /// is of this queue.
     fn arm(&mut self, cx: &Context<'_>) -> Poll<()> {
         let is_here = |chunk: &Arc<Chunk>| context::with_timers(|queue| queue.owns(chunk));
         if self.chunk.as_ref().is_some_and(|chunk| is_here(chunk) != Some(true)) {

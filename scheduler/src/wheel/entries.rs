@@ -1,8 +1,8 @@
-//! The entries of a queue's timers: in chunks, each of which is there while anything holds it.
+//! The entries of a queue's timers, in reference-counted chunks.
 //!
-//! A timer comes to its entry without a lock, from any thread, and holds the entry's chunk. The queue
+//! A timer reaches its entry without a lock, from any thread, and holds the entry's chunk. The queue
 //! holds a chunk, under its lock, while an entry of it is in use. So a chunk never moves, and it is
-//! freed when the last of its entries was let go of and the last timer has let go of the chunk.
+//! freed when the last of its entries was released and the last timer has dropped its reference.
 
 #![cfg_attr(heist_loom, allow(clippy::modulo_one, reason = "a chunk has one place under loom"))]
 
@@ -53,8 +53,8 @@ impl Chunk {
         self.at(index).waits(tick, waker)
     }
 
-    /// Whether a timer that shall wake `waker` at `tick` has nothing more to do than take over this
-    /// entry, which was another's: see [`Entry::take_over`].
+    /// Whether a timer that has to wake `waker` at `tick` is armed by taking over this entry, which was
+    /// another's: see [`Entry::take_over`].
     #[inline]
     pub(crate) fn take_over(&self, index: u32, tick: Tick, now: Instant, waker: &Waker) -> bool {
         self.at(index).take_over(tick, Tick::reached(now), waker)
@@ -68,14 +68,14 @@ impl Chunk {
         now < deadline && filed()
     }
 
-    /// Moves a timer to another tick if that is no earlier, without a lock, and says whether it did. An
-    /// earlier one changes nothing: [`Chunk::waits`] then says no.
+    /// Moves a timer to another tick if that is no earlier, without a lock, and returns whether it did.
+    /// An earlier one changes nothing: [`Chunk::waits`] is then false.
     #[inline]
     pub(crate) fn postpone(&self, index: u32, tick: Tick) -> bool {
         self.at(index).postpone(tick)
     }
 
-    /// Takes back the entry of a timer that gives up or has fired, without a lock.
+    /// Hands back the entry of a timer that gives up or has fired, without a lock.
     #[inline]
     pub(super) fn cancel(&self, index: u32) {
         let entry = self.at(index);
@@ -98,7 +98,7 @@ impl Entries {
         self.chunk(index).at(index)
     }
 
-    /// Sees to it that the chunk of this index is there.
+    /// Allocates the chunk of this index if it is missing.
     #[inline]
     pub(super) fn make(&mut self, index: u32, cancelled: &Arc<Cancelled>) {
         let number = index as usize / CHUNK;
@@ -115,7 +115,7 @@ impl Entries {
         self.chunks[number] = Some(Chunk::new(cancelled));
     }
 
-    /// Lets go of a chunk of which no entry is in use.
+    /// Releases a chunk of which no entry is in use.
     #[cold]
     pub(super) fn free(&mut self, number: usize) {
         self.chunks[number] = None;

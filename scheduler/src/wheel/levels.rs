@@ -1,7 +1,8 @@
-//! The hierarchical wheel: which filed entry comes next. It knows no threads and no wakers.
+//! The levels of the hierarchical wheel: which filed entry comes next. They know no threads and no
+//! wakers.
 //!
 //! Eight levels of 64 slots cover the 48 bits of a tick. A tick is filed by the highest group of six
-//! bits in which it differs from the *base*, the newest tick that the wheel has come to:
+//! bits in which it differs from the *base*, the newest tick that the wheel has reached:
 //!
 //! ```text
 //! level 0   1 tick a slot     the base's group of 64 ticks
@@ -14,11 +15,11 @@
 //! base, and a level's first slot in use is its earliest. Nothing wraps. When the base comes to
 //! the start of a slot above level 0, the entries there are filed anew, now nearer to the base and
 //! so at a lower level: each entry at most seven times. Each slot knows the least tick filed in it,
-//! so the next deadline is exact and nobody wakes only to file entries anew.
+//! so the next deadline is exact and no worker wakes only to file entries anew.
 //!
 //! A slot is a circular doubly linked list through a table of links, so taking an entry out needs
 //! no search and filing one allocates nothing once the table has grown. The table holds only entries
-//! in use, and gives back the memory of others.
+//! in use, and frees the memory of others.
 
 use std::mem;
 
@@ -48,13 +49,14 @@ struct Slot {
     least: Tick,
 }
 
-/// What the wheel keeps of an entry.
+/// The links of an entry, and its value.
 struct Node<T> {
     links: Links,
     value: T,
 }
 
-/// Neighbours in a circular list, or twice [`UNFILED`]: an entry's index, or a slot's number with [`SLOT`] set.
+/// Neighbours in a circular list, each an entry's index or a slot's number with [`SLOT`] set; both are
+/// [`UNFILED`] for an entry in no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Links {
     next: u32,
@@ -62,7 +64,7 @@ struct Links {
 }
 
 impl<T> Levels<T> {
-    /// Bytes that the wheel takes for each entry.
+    /// Bytes of the table for each entry.
     pub(super) const ENTRY_BYTES: usize = Chunks::<Node<T>>::PLACE_BYTES;
 
     pub(super) fn new() -> Levels<T> {
@@ -76,7 +78,7 @@ impl<T> Levels<T> {
         }
     }
 
-    /// The newest tick that the wheel has come to. Time is there or later.
+    /// The newest tick that the wheel has reached. The time is there or later.
     #[inline]
     pub(super) fn base(&self) -> Tick {
         self.base
@@ -96,7 +98,7 @@ impl<T> Levels<T> {
     #[inline]
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let index = self.nodes.insert(Node { links: Links::to(UNFILED), value });
-        // There are never as many as 2^31: the queue's bound is lower.
+        // There are fewer than 2^31: the queue's bound is lower.
         index as u32
     }
 
@@ -106,8 +108,8 @@ impl<T> Levels<T> {
         &mut self.nodes[index as usize].value
     }
 
-    /// Makes an entry free that is in no slot. `freed` is called with the number of a chunk of which
-    /// no entry is in use any more, nor kept for the next.
+    /// Frees an entry that is in no slot. `freed` is called with the number of a chunk that is freed with
+    /// it.
     #[inline]
     pub(super) fn release(&mut self, index: u32, freed: impl FnOnce(usize)) -> T {
         let Node { links, value } = self.nodes.remove_with(index as usize, freed);

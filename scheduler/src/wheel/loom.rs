@@ -1,7 +1,7 @@
-//! Models of what can meet without a lock, and for each the fault that it catches.
+//! Models of the races without a lock, and for each the fault that it catches.
 //!
-//! Each model says what came of a run, and its test which outcomes there must be: a model that
-//! passes without having met the race proves nothing. loom remembers only the last access to an
+//! Each model returns the outcome of a run, and its test lists the outcomes that have to occur: a model
+//! that passes without having met the race proves nothing. loom remembers only the last access to an
 //! object when it looks for orders to try, so a look that precedes two accesses of another thread is
 //! never tried after them. Hence each race is run in both orders of starting.
 
@@ -44,7 +44,7 @@ enum Order {
     Backwards,
 }
 
-/// Runs all interleavings in both orders; what came of them.
+/// Runs all interleavings in both orders; their outcomes.
 fn outcomes<T: Ord + Send + 'static>(check: fn(Order) -> T) -> BTreeSet<T> {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     for order in [Order::Forwards, Order::Backwards] {
@@ -82,7 +82,7 @@ fn at(tick: u64) -> Instant {
 
 fn arm(queue: &TimerQueue, tick: u64, waker: &Waker) -> CachedEntry {
     match queue.arm(None, at(tick), waker) {
-        Armed::Waits(Some(place)) => place,
+        Armed::Waits(Some(entry)) => entry,
         other => panic!("expected the timer to wait, not {other:?}"),
     }
 }
@@ -97,13 +97,13 @@ fn advancing(tick: u64) -> Part {
     Box::new(move |queue| advance(queue, tick))
 }
 
-fn cancelling(place: CachedEntry) -> Part {
-    Box::new(move |_| place.cancel())
+fn cancelling(entry: CachedEntry) -> Part {
+    Box::new(move |_| entry.cancel())
 }
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
 
-/// Shares what a part of a race found out.
+/// Shares the result of a part of a race.
 fn slot<T>() -> (Shared<T>, Shared<T>) {
     let slot = Arc::new(Mutex::new(None));
     (Arc::clone(&slot), slot)
@@ -115,7 +115,7 @@ fn found<T>(slot: &Mutex<Option<T>>) -> T {
 }
 
 /// A timer is cancelled while it fires and while another one is armed, in its entry or a new one.
-/// The other one fires, whatever became of the first.
+/// The other one fires, whether or not the first one did.
 fn cancel_races_fire_and_reuse(order: Order) -> usize {
     let queue = Arc::new(TimerQueue::new(None));
     let (first, waker) = Count::pair();
@@ -130,11 +130,11 @@ fn cancel_races_fire_and_reuse(order: Order) -> usize {
     };
     race(order, &queue, [cancelling(index), Box::new(firing)]);
 
-    assert_eq!(queue.len(), 1, "cancelling lets go of one timer");
+    assert_eq!(queue.len(), 1, "cancelling releases one timer");
     advance(&queue, 2);
     assert_eq!(second.woken(), 1, "the other timer fires");
     found(&armed).cancel();
-    assert_eq!((queue.len(), Arc::strong_count(&first)), (0, 1), "the waker was let go of");
+    assert_eq!((queue.len(), Arc::strong_count(&first)), (0, 1), "the waker was dropped");
     // Both entries, all there are under loom, can be used again, and each once.
     assert_ne!(arm(&queue, 3, Waker::noop()), arm(&queue, 3, Waker::noop()));
     assert_eq!(queue.arm(None, at(3), Waker::noop()), Armed::Full);
@@ -150,7 +150,7 @@ fn cancel_races_fire_and_leaves_the_entry_usable() {
 fn mutant_free_on_fire_is_caught() {
     let report =
         caught(Mutant::FreeOnFire, "wheel::loom::cancel_races_fire_and_leaves_the_entry_usable");
-    assert!(report.contains("cancelling lets go of one timer"), "{report}");
+    assert!(report.contains("cancelling releases one timer"), "{report}");
 }
 
 /// A timer goes to another task, which polls it with its own waker while it fires. That task is
@@ -252,7 +252,7 @@ fn postponing_races_fire_and_the_later_deadline_is_kept() {
     assert_eq!(outcomes(postponing_races_fire), BTreeSet::from(all));
 }
 
-/// A task, of which only the word is modelled that says who runs it, as `async-task` keeps it.
+/// A task, of which only the state word is modelled, as `async-task` keeps it.
 struct TaskWord(AtomicUsize);
 
 /// The task is in a queue. Set by a wake, cleared by the run that it leads to.
@@ -295,15 +295,15 @@ impl TaskWord {
 fn firing_races_a_run_with_an_older_time(order: Order) -> (bool, bool) {
     let (there, here) = (Arc::new(TimerQueue::new(None)), Arc::new(TimerQueue::new(None)));
     let (task, waker) = TaskWord::queued();
-    let place = arm(&there, 2, &waker);
+    let entry = arm(&there, 2, &waker);
     let (rests, set) = slot();
     let running = {
         let (task, waker, here) = (Arc::clone(&task), waker.clone(), Arc::clone(&here));
         move |_: &TimerQueue| {
             task.begin_run();
-            let rests = place.rests(at(2), at(1));
+            let rests = entry.rests(at(2), at(1));
             if !rests {
-                place.cancel();
+                entry.cancel();
                 // The timer goes on in this entry.
                 std::mem::forget(arm(&here, 2, &waker));
             }
@@ -336,7 +336,7 @@ fn mutant_trust_unfiled_is_caught() {
     assert!(report.contains("the deadline was lost"), "{report}");
 }
 
-/// A worker's spare entry is taken over for another timer of the same task while it fires. The
+/// A worker's cached entry is taken over for another timer of the same task while it fires. The
 /// timer waits and its task is woken, be it too early and then once more; or it is seen to have
 /// fired, and is armed.
 fn taking_over_races_fire(order: Order) -> (bool, usize) {
@@ -373,14 +373,14 @@ fn taking_over_races_fire_and_the_timer_is_kept() {
     assert_eq!(outcomes(taking_over_races_fire), BTreeSet::from(all));
 }
 
-/// Two threads cancel at once while the owner lets go of what is there: nothing is lost.
+/// Two threads cancel at once while the owner purges: nothing is lost.
 fn cancels_race(order: Order) -> usize {
     let queue = Arc::new(TimerQueue::new(None));
     let (count, waker) = Count::pair();
     let [one, other] = [arm(&queue, 1, &waker), arm(&queue, 1, &waker)];
     drop(waker);
     let (left, set) = slot();
-    let tidying = {
+    let purging = {
         let count = Arc::clone(&count);
         move |queue: &TimerQueue| {
             queue.purge();
@@ -388,7 +388,7 @@ fn cancels_race(order: Order) -> usize {
             *set.lock().expect("no part of a race panics") = Some(left);
         }
     };
-    let parts: [Part; 3] = [cancelling(one), cancelling(other), Box::new(tidying)];
+    let parts: [Part; 3] = [cancelling(one), cancelling(other), Box::new(purging)];
     race(order, &queue, parts);
 
     assert_eq!((queue.len(), Arc::strong_count(&count)), (0, 1), "a cancelled entry was lost");

@@ -1,8 +1,8 @@
 //! The timers of one worker: which entry is due next, and whose waker it holds.
 //!
 //! A [`TimerQueue`] files entries by their [`Tick`] in a hierarchy of levels, fires those that are due,
-//! and takes back those that were cancelled. Arming takes the queue's lock; cancelling an entry takes
-//! no lock, and postponing one is a plain store. The states of an entry are in `entry.rs`, the protocol
+//! and releases those that were cancelled. Arming takes the queue's lock; cancelling an entry takes no
+//! lock, and postponing one is a plain store. The states of an entry are in `entry.rs`, the protocol
 //! and the argument that no wake-up is lost in `README.md` beside it.
 
 mod arming;

@@ -1,4 +1,4 @@
-//! The wheel's unit of time.
+//! The unit of time in which timers are filed.
 
 use crate::clock::Instant;
 

@@ -44,7 +44,7 @@ fn advance(queue: &TimerQueue, ticks: u32) -> usize {
 }
 
 #[test]
-fn the_next_timer_takes_the_place_over_and_fires_at_its_own_deadline() {
+fn the_next_timer_takes_the_entry_over_and_fires_at_its_own_deadline() {
     on_a_worker(|cx, queue, _| {
         drop(armed(1_000, cx));
         let timer = armed(1_500, cx);
@@ -57,7 +57,7 @@ fn the_next_timer_takes_the_place_over_and_fires_at_its_own_deadline() {
 }
 
 #[test]
-fn a_place_is_filed_anew_where_it_would_be_looked_at_far_too_early_or_too_late() {
+fn an_entry_is_filed_anew_where_it_would_be_looked_at_far_too_early_or_too_late() {
     on_a_worker(|cx, queue, _| {
         drop(armed(10, cx));
         let late = armed(1_000, cx);
@@ -71,7 +71,7 @@ fn a_place_is_filed_anew_where_it_would_be_looked_at_far_too_early_or_too_late()
 }
 
 #[test]
-fn the_task_that_gave_a_place_up_is_not_woken_for_the_next_one() {
+fn the_task_that_gave_an_entry_up_is_not_woken_for_the_next_one() {
     on_a_worker(|cx, queue, _| {
         let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
         let wakers = [&first, &second].map(|count| Waker::from(Arc::clone(count)));
@@ -82,13 +82,13 @@ fn the_task_that_gave_a_place_up_is_not_woken_for_the_next_one() {
         assert_eq!((first.woken(), second.woken()), (0, 1));
         drop(timer);
         let timer = armed(20, cx);
-        assert_eq!((queue.len(), Arc::strong_count(&first)), (1, 2), "let go of with its timer");
+        assert_eq!((queue.len(), Arc::strong_count(&first)), (1, 2), "dropped with its timer");
         drop(timer);
     });
 }
 
 #[test]
-fn of_two_places_one_is_kept_and_the_other_one_cancelled() {
+fn of_two_entries_one_is_kept_and_the_other_one_cancelled() {
     on_a_worker(|cx, queue, _| {
         let timers = [armed(10, cx), armed(20, cx), armed(30, cx)];
         drop(timers);
@@ -97,7 +97,7 @@ fn of_two_places_one_is_kept_and_the_other_one_cancelled() {
 }
 
 #[test]
-fn a_place_whose_timer_fired_serves_again() {
+fn an_entry_whose_timer_fired_serves_again() {
     on_a_worker(|cx, queue, hand| {
         let timer = armed(10, cx);
         assert_eq!(advance(queue, 10), 1);
@@ -110,7 +110,7 @@ fn a_place_whose_timer_fired_serves_again() {
 }
 
 #[test]
-fn a_worker_that_rests_keeps_nothing() {
+fn a_worker_that_sleeps_keeps_nothing() {
     let runtime = Builder::new().workers(1).start(Idle::new()).expect("one worker can be started");
     let queue = runtime.spawn(poll_fn(|cx| {
         let mut timer = Timer::new();
@@ -119,7 +119,7 @@ fn a_worker_that_rests_keeps_nothing() {
         Poll::Ready(context::with_timers(Arc::clone).expect("a task runs on a worker"))
     }));
     let queue = runtime.block_on(queue).expect("the task does not panic");
-    // Only a worker that lets go of its spare ever leaves this loop.
+    // The loop ends only if the worker hands its cached entry back.
     while queue.next().is_some() {
         std::thread::yield_now();
     }

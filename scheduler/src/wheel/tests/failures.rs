@@ -111,7 +111,7 @@ fn a_cancelled_timer_wakes_nobody() {
     let index = bench.arm_waiting(0, at(1 << 20));
     bench.arm_waiting(1, at(1 << 20));
     index.cancel();
-    // No look is left to let go of it first.
+    // No look is left to release it first.
     assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
 }
 

@@ -65,12 +65,12 @@ impl Bench {
 
     fn arm_waiting(&self, name: usize, deadline: Instant) -> CachedEntry {
         match self.arm(name, deadline) {
-            Armed::Waits(Some(place)) => place,
+            Armed::Waits(Some(entry)) => entry,
             other => panic!("expected {name} to wait for {deadline:?}, not {other:?}"),
         }
     }
 
-    /// Advances by at most `limit` looks; who was woken.
+    /// Advances by at most `limit` looks; the names of the woken.
     fn advance(&self, now: Instant, limit: usize) -> Vec<usize> {
         let mut wakers = Vec::new();
         let fired = self.queue.advance(now, limit, &mut wakers);

@@ -93,8 +93,8 @@ impl Model {
     fn arm(&mut self, bench: &Bench, deadline: Instant) {
         self.names += 1;
         match bench.arm(self.names, deadline) {
-            Armed::Waits(Some(place)) => {
-                self.waiting.insert(self.names, (deadline, place));
+            Armed::Waits(Some(entry)) => {
+                self.waiting.insert(self.names, (deadline, entry));
             }
             Armed::Due => assert!(deadline <= self.now, "{deadline:?} is not due"),
             other => panic!("{other:?}"),
@@ -149,7 +149,7 @@ impl Model {
         }
         fired.sort_unstable();
         due.sort_unstable();
-        // A timer in the last tick of all may be left: nobody waits until then.
+        // A timer in the last tick of all may be left: no test advances so far.
         due.retain(|name| ticks(name) < Tick::LAST);
         fired.retain(|name| ticks(name) < Tick::LAST);
         assert_eq!(fired, due);
