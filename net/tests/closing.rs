@@ -1,5 +1,5 @@
-//! Once a runtime has begun to shut down no socket of it becomes ready: a worker drops the task, and
-//! `block_on` panics. A shutdown is no error that is worth another try.
+//! Once a runtime has begun to shut down, no socket of it becomes ready: a worker drops the task, and
+//! `block_on` panics. A shutdown is no error that a caller retries.
 
 use std::future::{Future, poll_fn};
 use std::io::Read;
@@ -15,13 +15,13 @@ use heist_net::{Connection, Driver, Runtime, TcpListener, TcpStream, UnixListene
 use heist_reactor::{Direction, Interest, Kind};
 use heist_scheduler::Handle;
 
-/// Far beyond what anything here takes: reached only by a hang.
+/// Far longer than any step here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
-/// One wait, over and over; made inside the runtime.
+/// Makes one wait, again and again; called inside the runtime.
 type Waits = Box<dyn FnMut() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// An address at which nothing listens.
+/// An address without a listener.
 fn refused() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -36,7 +36,7 @@ impl Protocol for Silent {
     }
 }
 
-/// A name, and what makes its waits.
+/// A name, and the maker of its waits.
 type Named = (&'static str, fn() -> Waits);
 
 fn waits() -> Vec<Named> {
@@ -142,7 +142,7 @@ fn runtime() -> Runtime {
     heist_net::Builder::new().ignore_environment().workers(1).start().unwrap()
 }
 
-/// Failure: a loop that tries again whatever comes of a wait never ended.
+/// Failure: a loop that retries after every outcome of a wait never ended.
 #[test]
 fn no_socket_becomes_ready_on_a_worker_once_the_runtime_closes() {
     for (kind, waits) in waits() {
@@ -153,7 +153,7 @@ fn no_socket_becomes_ready_on_a_worker_once_the_runtime_closes() {
         drop(runtime.spawn(async move {
             let mut waits = waits();
             inside.send(()).unwrap();
-            // In this poll the shutdown begins.
+            // The shutdown begins in this poll.
             while !Handle::current().is_shutting_down() {
                 std::thread::yield_now();
             }
@@ -170,7 +170,7 @@ fn no_socket_becomes_ready_on_a_worker_once_the_runtime_closes() {
     }
 }
 
-/// As well where the shutdown finds it asleep.
+/// The same where the shutdown finds the task waiting.
 #[test]
 fn a_socket_that_is_waited_for_does_not_become_ready_by_a_shutdown() {
     for (kind, waits) in waits() {
@@ -225,7 +225,7 @@ fn block_on_panics_when_its_socket_ends_with_the_runtime() {
     }
 }
 
-/// A task of another runtime cannot be dropped with this one: it is told.
+/// A task of another runtime cannot be dropped with this one: it gets the error.
 #[test]
 fn another_runtime_learns_that_the_queue_is_closed() {
     let (owner, other) = (runtime(), runtime());
@@ -252,7 +252,7 @@ fn another_runtime_learns_that_the_queue_is_closed() {
     assert!(error.get_ref().unwrap().is::<heist_reactor::Closed>(), "{error}");
 }
 
-/// Failures (tokio 4782, 2345): each of these took as many rounds in one poll as there were.
+/// Failures (tokio 4782, 2345): each of these loops ran without a bound in one poll.
 #[test]
 fn each_socket_that_is_ready_at_once_spends_the_budget() {
     const BUDGET: usize = 16;

@@ -1,4 +1,4 @@
-//! Connecting by name, and reading all that a peer has to say.
+//! Connecting by name, and reading until the peer finishes sending.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{blocking_pair, guarded, run};
 use heist_net::{Builder, ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
 use heist_scheduler::{Handle, TaskBuilder};
 
-/// Failure: a name that stands for `::1` and `127.0.0.1` is given up at the first that refuses.
+/// Failure: a name with the addresses `::1` and `127.0.0.1` is given up when the first one refuses.
 #[test]
 fn name_with_an_address_that_refuses_is_connected_to() {
     run(async {
@@ -42,7 +42,7 @@ fn refusal_says_what_was_tried() {
     });
 }
 
-/// Failure: a time-out has to be put around each connection, and says nothing of the addresses.
+/// Failure: each connection needs a time-out around it, which does not report the addresses.
 #[test]
 fn time_that_is_up_is_an_error_that_names_the_addresses() {
     run(async {
@@ -59,7 +59,7 @@ fn time_that_is_up_is_an_error_that_names_the_addresses() {
 fn addresses_in_brackets_and_with_zones_are_found() {
     run(async {
         assert_eq!(resolve(("[::1]", 80)).await.unwrap(), ["[::1]:80".parse().unwrap()]);
-        // Where the system knows the zone.
+        // If the system knows the zone.
         let Ok(known) = ("fe80::1%lo", 80).to_socket_addrs() else { return };
         let known: Vec<_> = known.collect();
         assert_eq!(resolve(("fe80::1%lo", 80)).await.unwrap(), known);
@@ -78,8 +78,8 @@ fn target_without_a_port_is_refused_by_name() {
     });
 }
 
-/// Failure: look-ups that were given up kept their places in the queue of all blocking work, until a
-/// thread came to each: they filled it, and all other blocking work was refused.
+/// Failure: abandoned look-ups stayed in the queue of all blocking work until a thread took each of them:
+/// they filled it, and all other blocking work was refused.
 #[test]
 fn lookups_that_are_given_up_leave_their_queue() {
     let builder = Builder::new().workers(2).blocking_threads(1).blocking_queue(1);
@@ -124,10 +124,10 @@ fn inner<T: std::error::Error + 'static>(error: &std::io::Error) -> Option<&T> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Failure: an end exactly at the limit is taken for more, or more than the limit for an end.
+/// Failure: an end exactly at the limit is mistaken for more bytes, or more bytes for an end.
 #[test]
 fn reading_to_the_end_stops_above_the_limit() {
-    // Around the length of the first buffer, and where it has grown.
+    // Around the length of the first buffer, and after it has grown.
     for length in [0, 1, 4095, 4096, 4097, 100_000] {
         let sent: Vec<u8> = (0..length).map(|number| number as u8).collect();
         for limit in [length, length + 1, usize::MAX] {
@@ -144,7 +144,7 @@ fn read_to_end(sent: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
     run(async {
         let (mut near, mut far) = blocking_pair().await;
         let sent = sent.to_vec();
-        // The peer may be told that nobody reads on.
+        // The peer may get an error, because the reader has left.
         let sending = std::thread::spawn(move || drop(far.write_all(&sent)));
         let read = near.read_to_end(limit).await;
         drop(near);

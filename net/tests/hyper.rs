@@ -1,4 +1,4 @@
-//! An unmodified hyper server and client on our sockets, executor and timer.
+//! An unmodified hyper server and client on heist's sockets, executor and timer.
 
 mod common;
 
@@ -117,7 +117,7 @@ fn sleep_that_is_reset_waits_for_the_new_time() {
 
 #[test]
 fn executor_runs_what_it_is_given() {
-    /// Completes when the other task has said so.
+    /// Completes when the other task sends.
     struct Told(std::sync::mpsc::Receiver<()>);
 
     impl Future for Told {

@@ -1,4 +1,4 @@
-//! Sockets whose `SO_LINGER` was set by other means: to close one would wait for the peer.
+//! Sockets with a `SO_LINGER` that was set by other means: closing one would wait for the peer.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn linger(socket: &impl AsFd) {
     SockRef::from(socket).set_linger(Some(LINGER)).unwrap();
 }
 
-/// Drops what `make` makes on the only worker, which then has to run another task.
+/// Drops the result of `make` on the only worker, which must then run another task.
 fn drop_does_not_wait<T: Send + 'static>(make: impl Future<Output = T>) {
     let runtime = Builder::new().workers(1).start().unwrap();
     runtime.block_on(guarded(async {
@@ -32,14 +32,14 @@ fn drop_does_not_wait<T: Send + 'static>(make: impl Future<Output = T>) {
     }));
 }
 
-/// A stream that is connected, and its peer, which reads nothing.
+/// A connected stream, and its peer, which reads nothing.
 async fn connected() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     (stream, listener.accept().unwrap().0)
 }
 
-/// Writes more than the peer's socket takes.
+/// Writes more than the peer's socket buffers.
 async fn fill(stream: &mut TcpStream) {
     poll_fn(|cx| {
         while stream.poll_write(cx, &[0; 1 << 16]).is_ready() {}
@@ -48,8 +48,7 @@ async fn fill(stream: &mut TcpStream) {
     .await;
 }
 
-/// Failure: a stream whose `SO_LINGER` was set holds up its worker when it is dropped, for as long as its
-/// peer takes nothing.
+/// Failure: a dropped stream with `SO_LINGER` blocks its worker for as long as its peer reads nothing.
 #[test]
 fn stream_that_lingers_does_not_hold_up_the_worker_that_drops_it() {
     drop_does_not_wait(async {
@@ -77,7 +76,7 @@ fn stream_that_lingered_before_it_was_taken_over_does_not_hold_up_its_worker() {
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let duplicate = stream.try_clone().unwrap();
         let mut stream = TcpStream::from_std(stream).unwrap();
-        // By a descriptor of which this crate knows nothing.
+        // Through a descriptor that this crate does not know of.
         linger(&duplicate);
         drop(duplicate);
         fill(&mut stream).await;
@@ -85,7 +84,7 @@ fn stream_that_lingered_before_it_was_taken_over_does_not_hold_up_its_worker() {
     });
 }
 
-/// Failure: a listener hands its `SO_LINGER` on to what it accepts.
+/// Failure: accepted sockets inherit `SO_LINGER` from their listener.
 #[test]
 fn streams_of_a_listener_that_lingers_do_not_hold_up_their_worker() {
     for taken_over in [false, true] {
@@ -110,7 +109,7 @@ fn streams_of_a_listener_that_lingers_do_not_hold_up_their_worker() {
     }
 }
 
-/// Says more than its peer takes, and aborts.
+/// Writes more than its peer reads, and aborts.
 struct Floods;
 
 impl Protocol for Floods {
@@ -158,7 +157,7 @@ fn connections_of_a_server_whose_listener_lingers_do_not_hold_up_their_worker() 
     }));
 }
 
-/// Failure: with the wait goes the reset that a time of zero asks for.
+/// Failure: the reset that a time of zero asks for is taken back with the wait.
 #[test]
 fn stream_that_is_to_be_reset_is_reset() {
     use std::io::Read;

@@ -15,7 +15,7 @@ use heist_net::{Connection, UnixStream};
 use heist_scheduler::spawn;
 use heist_scheduler::time::{Instant, sleep};
 
-/// Sends each line back; behind the line "pause" it reads no more until a message comes.
+/// Sends each line back; after the line "pause" it reads nothing until a message comes.
 struct Pausing;
 
 impl Protocol for Pausing {
@@ -40,7 +40,7 @@ impl Protocol for Pausing {
     }
 }
 
-/// Whatever of it came before the pause, after it, or lies in the kernel.
+/// Bytes that came before the pause, after it, or are still in the kernel.
 #[test]
 fn paused_input_waits_and_none_is_lost() {
     const LINES: usize = 200_000;
@@ -65,7 +65,7 @@ fn paused_input_waits_and_none_is_lost() {
             answers.read_exact(&mut answer).await.unwrap();
             assert_eq!(answer.escape_ascii().to_string(), wanted.escape_ascii().to_string());
         }
-        // Its end comes behind all of it.
+        // The end comes after all bytes.
         let rest = answers.read_to_end(5 * LINES).await.unwrap();
         assert!(rest == b"line\n".repeat(LINES), "{} bytes", rest.len());
         writing.await.unwrap();
@@ -74,7 +74,7 @@ fn paused_input_waits_and_none_is_lost() {
     });
 }
 
-/// Failure: the connection had stopped reading for the pause, and waited for nothing any more.
+/// Failure: the connection had stopped reading for the pause, and no event could wake it.
 #[test]
 fn pause_that_ends_in_the_turn_that_began_it_loses_nothing() {
     run(async {
@@ -100,7 +100,7 @@ fn pause_that_ends_in_the_turn_that_began_it_loses_nothing() {
     });
 }
 
-/// Failure: each call of `resume_reading` began the time limits anew.
+/// Failure: each call of `resume_reading` restarted the time limits.
 #[test]
 fn resuming_without_a_pause_keeps_the_time_limits() {
     let limits = Limits { message_timeout: Duration::from_millis(50), ..Limits::default() };
@@ -118,7 +118,7 @@ fn resuming_without_a_pause_keeps_the_time_limits() {
     assert!(matches!(closed, CloseReason::HeaderTimeout), "{closed:?}");
 }
 
-/// The bounds are far shorter than the pause.
+/// The limits are far shorter than the pause.
 #[test]
 fn no_time_limit_of_the_input_runs_in_a_pause() {
     struct Once(bool);
@@ -153,10 +153,10 @@ fn no_time_limit_of_the_input_runs_in_a_pause() {
     assert!(matches!(closed, CloseReason::Finished), "{closed:?}");
 }
 
-/// What a protocol of these tests does when it is called.
+/// The action of a protocol of these tests when it is called.
 type Act = fn(&mut Context<'_>);
 
-/// Tells the order of its calls, and does as it is told in two of them. A line is a message.
+/// Records the order of its calls, and does a given action in two of them. A line is a message.
 struct Told {
     received: Act,
     writable: Act,
@@ -235,7 +235,7 @@ fn pause_in_writable_stops_the_input_of_the_same_turn() {
     assert_eq!(calls, ["received", "writable", "message", "input closed"]);
 }
 
-/// Failure: the timer was set to the time that had passed, again and again.
+/// Failure: the timer was set to a time that had passed, again and again.
 #[test]
 fn pause_that_ends_while_the_output_is_full_costs_no_turns() {
     let counted = Arc::new(AtomicUsize::new(0));
@@ -262,7 +262,7 @@ fn pause_that_ends_while_the_output_is_full_costs_no_turns() {
     assert!(called.iter().eq(["received", "writable", "input closed"]));
 }
 
-/// Failure: the same part of a message was given again, without end, and the rest never read.
+/// Failure: the same part of a message was delivered again and again, and the rest was never read.
 #[test]
 fn resuming_without_a_pause_asks_for_more_input() {
     let (calls, called) = mpsc::sync_channel(1 << 16);

@@ -17,11 +17,11 @@ use heist_scheduler::spawn;
 use heist_scheduler::time::Clock;
 use socket2::SockRef;
 
-/// What happened to a [`Lines`], in order.
+/// The calls of a [`Lines`], in order.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
     Opened,
-    /// Input that was not a whole line.
+    /// Input that was not a complete line.
     Partial(usize),
     Line(String),
     Message(u32),
@@ -30,7 +30,7 @@ enum Event {
     Closed(String),
 }
 
-/// Sends each line back, in capitals; obeys a few of them.
+/// Sends each line back in capitals; some lines are commands.
 struct Lines {
     events: SyncSender<Event>,
     /// Goes on after the peer has finished sending.
@@ -120,7 +120,7 @@ fn same_answer_wherever_the_input_is_cut() {
             assert_eq!(next(&events), Event::Opened);
 
             far.write_all(&INPUT[..cut]).unwrap();
-            // The first part is seen by itself: the lines in it, and what is left.
+            // The first part is delivered by itself: its lines, and the rest.
             for text in ["one", "two", "three"].iter().take(newlines(&INPUT[..cut])) {
                 assert_eq!(next(&events), line(text));
             }
@@ -149,7 +149,7 @@ fn many_messages_in_one_write_are_answered_with_one() {
         let (lines, events) = Lines::new();
         far.write_all(&b"ab\n".repeat(1_000)).await.unwrap();
         drop(spawn(Connection::new(near, lines)));
-        // All of it is there at once: the answers left in one piece.
+        // All input is there at once: the answers are sent in one piece.
         let mut answer = vec![0; 4_000];
         assert_eq!(far.read(&mut answer).await.unwrap(), 2_000);
         assert_eq!(next(&events), Event::Opened);
@@ -162,7 +162,7 @@ fn data_and_fin_in_one_event_are_both_seen() {
     run(async {
         let (near, mut far) = pair().await;
         let (lines, events) = Lines::new();
-        // All before the connection has looked once.
+        // All of them before the first poll of the connection.
         let sent = [b"line\n".repeat(20_000), b"cut o".to_vec()].concat();
         far.write_all(&sent).await.unwrap();
         far.shutdown(Shutdown::Write).unwrap();
@@ -203,11 +203,11 @@ fn half_closed_peer_is_served_on_without_spinning() {
             far.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer, b"(7)");
         }
-        // A wake for each message, and the odd one from the socket; a spin would be thousands.
+        // One wake for each message, and a few from the socket; a spin would be thousands.
         let polls = polls.load(Ordering::Relaxed) - before;
         assert!(polls <= 40, "{polls}");
 
-        // The reset is still noticed.
+        // The reset is still reported.
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
         assert!(matches!(task.await.unwrap(), CloseReason::Lost(_)));
@@ -246,7 +246,8 @@ fn slow_reader_pauses_the_connection_instead_of_growing_its_output() {
             let mut answer = [0; ANSWER];
             (&far).read_exact(&mut answer).unwrap();
             assert_eq!(answer, [request as u8; ANSWER]);
-            // The system's buffers, twice what was asked for, and ours: by far not all 32 MiB.
+            // The system's buffers, twice the size that was asked for, and the connection's: far less
+            // than 32 MiB.
             let ahead = answers.load(Ordering::SeqCst) - request;
             assert!(ahead < 1024, "{ahead} KiB of answers wait for a slow reader");
         }
@@ -257,7 +258,7 @@ fn slow_reader_pauses_the_connection_instead_of_growing_its_output() {
 
 const GENERATED: [u8; 1000] = [b'g'; 1000];
 
-/// Writes so many bytes, whenever there is room, then closes.
+/// Writes a number of bytes, whenever there is room, then closes.
 struct Generate {
     left: usize,
     most: Arc<AtomicUsize>,
@@ -350,7 +351,7 @@ fn deadline_that_was_moved_later_does_not_fire_at_the_old_time() {
         };
         assert_eq!(ask(b"wait\n", 4), "WAIT");
         assert_eq!(ask(b"later\n", 5), "LATER");
-        // Past the first deadline, by far not at the second.
+        // After the first deadline, long before the second.
         hands.advance(Duration::from_secs(1));
         assert_eq!(ask(b"a\nb\n", 2), "AB");
         hands.advance(Duration::from_secs(3_600));
@@ -360,7 +361,7 @@ fn deadline_that_was_moved_later_does_not_fire_at_the_old_time() {
     });
 }
 
-/// Writes more than fits, and asks in its deadline for one that has passed already.
+/// Writes more than fits, and sets in its deadline one that has passed already.
 struct Impatient {
     deadlines: usize,
 }
@@ -462,7 +463,7 @@ fn dropped_connection_tells_its_protocol() {
         assert!(task.await.unwrap_err().is_cancelled());
         assert_eq!(next(&events), Event::Closed(CloseReason::Cancelled.to_string()));
 
-        // One that never opened has nothing to be told.
+        // A protocol that was never opened is not called.
         let (near, _far) = pair().await;
         let (lines, events) = Lines::new();
         drop(Connection::new(near, lines));
@@ -528,7 +529,8 @@ fn rst_does_not_kill_the_answer_to_an_unread_upload() {
         let mut answer = [0; 5];
         far.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"CLOSE");
-        // The connection is closing, and the peer sends on: it is heard out, not reset.
+        // The connection is closing, and the peer sends on: its bytes are discarded, and it is not
+        // reset.
         for _ in 0..100 {
             far.write_all(&[0; 1000]).unwrap();
         }
@@ -548,12 +550,12 @@ fn peer_is_not_waited_for_after_the_protocol_has_finished() {
         let mut connection = Connection::new(near, lines).limits(Arc::clone(&limits));
         far.write_all(b"finish\n").unwrap();
         assert!(matches!((&mut connection).await, CloseReason::Finished));
-        // The peer is told, though the connection was not dropped.
+        // The peer reads the end, although the connection was not dropped.
         let mut answer = String::new();
         far.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "FINISH");
 
-        // A short read does not say of this socket that it is empty.
+        // A short read of this socket does not prove it empty.
         let (lines, _events) = Lines::new();
         let task = spawn(Connection::new(unix, lines).limits(limits));
         other.write_all(b"finish\n").await.unwrap();
@@ -717,7 +719,7 @@ fn reset_by_the_peer_ends_the_connection() {
 
 #[test]
 fn connecting_side_runs_the_same_engine() {
-    /// Asks, and closes when it has its answer.
+    /// Sends a request, and closes when the answer has come.
     struct Ask;
 
     impl Protocol for Ask {

@@ -12,15 +12,16 @@ fn runtime() -> Runtime {
     Builder::new().ignore_environment().workers(1).start().unwrap()
 }
 
-/// The first one is older than the other by more than the time that a timer here waits.
+/// The first runtime is older than the other by more than the time of any timer here.
 fn of_different_ages() -> [Runtime; 2] {
     let old = runtime();
     old.block_on(async { time::sleep(AGE).await });
     [old, runtime()]
 }
 
-/// Waits in the current runtime for what waits `WAIT` from `start` on by a timer of another one, and
-/// compares it with a timer of its own that would end first if the other's were late by `AGE`.
+/// Waits in the current runtime for a future that waits `WAIT` from `start` on by a timer of another
+/// runtime, and compares it with a timer of its own, which would end first if the other were late by
+/// `AGE`.
 async fn compare(start: Instant, timer: impl Future) {
     let (mut timer, mut own) = (pin!(timer), pin!(time::sleep(AGE)));
     let in_order = poll_fn(|cx| match timer.as_mut().poll(cx) {
@@ -56,8 +57,8 @@ fn timers_of_one_runtime_are_right_in_another() {
     }
 }
 
-/// Failure: as above, with a timer made by a thread that only enters the runtime, and awaited by one that
-/// blocks on the other.
+/// Failure: as above, with a timer made by a thread that only enters the runtime, and awaited by a thread
+/// that blocks on the other.
 #[test]
 fn timer_made_off_the_workers_is_right_in_another_runtime() {
     let [old, young] = of_different_ages();
@@ -71,6 +72,6 @@ fn timer_made_off_the_workers_is_right_in_another_runtime() {
     }
 }
 
-/// How much older one runtime is.
+/// The difference in age of the two runtimes.
 const AGE: Duration = Duration::from_millis(500);
 const WAIT: Duration = Duration::from_millis(50);

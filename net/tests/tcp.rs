@@ -63,7 +63,7 @@ fn refused_connection_is_an_error() {
 #[test]
 fn unanswered_connection_ends_with_its_timeout() {
     run(async {
-        // A backlog that is full drops further attempts without a word.
+        // A full backlog drops further attempts silently.
         let listener =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -95,7 +95,7 @@ fn half_closed_peer_still_gets_its_answer() {
             question.extend_from_slice(&buffer[..count]);
         }
         assert_eq!(question, b"question");
-        // The end stays the end.
+        // Further reads return the end again.
         assert_eq!(far.read(&mut buffer).await.unwrap(), 0);
 
         far.write_all(b"answer").await.unwrap();
@@ -124,7 +124,7 @@ fn short_reads_lose_no_edge() {
         let (mut near, mut far) = pair().await;
         for round in 0..2_000_u32 {
             near.write_all(&round.to_le_bytes()).await.unwrap();
-            // Larger than what comes: each read is a short one, and drains.
+            // Larger than the data: each read is short, and drains.
             let mut buffer = [0; 64];
             assert_eq!(far.read(&mut buffer).await.unwrap(), 4);
             far.write_all(&buffer[..4]).await.unwrap();
@@ -224,7 +224,7 @@ fn owned_halves_read_and_write_in_two_tasks() {
         });
         let mut received = 0;
         let mut buffer = vec![0; 10_000];
-        // It ends because each writing half, dropped, ends its direction.
+        // It ends because the drop of each writing half shuts its direction down.
         while let count @ 1.. = near_reading.read(&mut buffer).await.unwrap() {
             received += count;
         }
@@ -318,7 +318,7 @@ fn two_runtimes_of_one_process_talk_to_each_other() {
 }
 
 #[test]
-fn shutdown_ends_those_who_wait_for_a_socket() {
+fn shutdown_ends_tasks_that_wait_for_a_socket() {
     let runtime = runtime();
     let (near, far) = runtime.block_on(pair());
     let mut waiting = near;
@@ -363,10 +363,10 @@ fn always_ready_reader_yields_to_the_others() {
             near.read(&mut buffer).await.unwrap();
         }
     });
-    // On the only worker: it runs because the other one yields.
+    // On the only worker: it runs because the other task yields.
     let (ran, running) = std::sync::mpsc::channel();
     drop(runtime.spawn(async move { ran.send(()).unwrap() }));
-    running.recv_timeout(common::GUARD).expect("the reader lets nobody else run");
+    running.recv_timeout(common::GUARD).expect("the reader does not yield to other tasks");
     greedy.abort();
     feeder.join().unwrap();
 }
@@ -445,7 +445,7 @@ fn tasks_that_accept_on_one_listener_rest_and_take_every_connection() {
     let count = || polls.load(Ordering::SeqCst);
     let settle = || {
         runtime.block_on(common::guarded(async {
-            // A task that is woken is polled before it can be spawned behind it and has run.
+            // A woken task is polled before a task that is spawned after it.
             for _ in 0..TASKS {
                 spawn(async {}).await.unwrap();
             }
@@ -465,7 +465,7 @@ fn tasks_that_accept_on_one_listener_rest_and_take_every_connection() {
         .collect();
     assert_eq!(streams.len(), TASKS);
     settle();
-    // For each connection one poll takes it, one may find none, and few race with another.
+    // For each connection one poll takes it, one may find none, and few polls race with another.
     assert!(count() <= 4 * TASKS, "{} polls for {TASKS} connections", count());
 }
 
@@ -513,7 +513,7 @@ fn accept_loops_spend_their_budget() {
     }
 }
 
-/// Failure: the 130th connection waits for an accept that it does not need.
+/// Failure: the 130th connection waits for an accept that is not necessary.
 #[test]
 fn more_than_128_connections_wait_for_an_accept() {
     run(async {

@@ -56,7 +56,7 @@ fn accepted_and_connected_ends_talk() {
 #[test]
 fn path_without_a_listener_is_an_error() {
     run(async {
-        let path = SocketPath::new("nobody");
+        let path = SocketPath::new("no-listener");
         let error = UnixStream::connect(&path.0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     });
@@ -78,11 +78,11 @@ fn peek_and_short_reads_strand_nothing() {
     });
 }
 
-/// Names, for a child, the path to listen at.
+/// The variable that gives a child process the path to listen at.
 const PATH: &str = "HEIST_TEST_PATH";
 
-/// Failure: of two processes that start at once, each takes the other's fresh socket for one that was
-/// abandoned; and one that ends removes the file of one that begins.
+/// Failure: of two processes that start at once, each mistakes the other's new socket for an abandoned
+/// one; and a process that ends removes the file of one that starts.
 #[test]
 fn of_many_processes_one_listens_and_is_reached() {
     if let Ok(path) = std::env::var(PATH) {
@@ -107,7 +107,7 @@ fn start_and_end_often(path: &Path) {
                 let listens = rustix::net::sockopt::socket_peercred(&client).unwrap().pid;
                 assert_eq!(listens, rustix::process::getpid(), "in round {round}");
                 match round % 2 {
-                    // As one that was killed leaves it.
+                    // As a killed process leaves it.
                     0 => drop(listener.keep_file()),
                     _ => drop(listener),
                 }
@@ -127,10 +127,10 @@ fn abstract_names_are_bound_connected_to_and_shown() {
     use std::os::unix::net::SocketAddr;
 
     run(async {
-        // Another test forks, and its child keeps a socket until it runs its own program: so each has a
-        // name of its own.
+        // Another test forks, and its child holds a socket until it executes its program: so each test
+        // has a name of its own.
         for way in ["path", "address"] {
-            // Bytes that no path can have: the kernel takes them as they are.
+            // Bytes that no path can have: the kernel accepts them unchanged.
             let name = format!("heist-\0{}/../{way}", std::process::id()).into_bytes();
             let address = SocketAddr::from_abstract_name(&name).unwrap();
             let path = PathBuf::from(OsString::from_vec([b"\0", &name[..]].concat()));
@@ -167,7 +167,7 @@ impl Protocol for Echo {
     }
 }
 
-/// Failure: the address of a server's abstract socket is lost, so that it can neither be shown nor handed
+/// Failure: the address of a server's abstract socket is lost, so that it can be neither shown nor handed
 /// over.
 #[cfg(target_os = "linux")]
 #[test]

@@ -17,7 +17,7 @@ use heist_net::{Connection, Socket, UnixStream};
 use signal_hook::consts::SIGPIPE;
 use socket2::SockRef;
 
-/// Names, for a child, the way to write.
+/// The variable that gives a child process the way to write.
 const WAY: &str = "HEIST_TEST_WAY_TO_WRITE";
 
 const WAYS: [&str; 9] = [
@@ -32,8 +32,8 @@ const WAYS: [&str; 9] = [
     "protocol close",
 ];
 
-/// Failure: a vectored write to a peer that has gone raises SIGPIPE, which ends a process that gave it its
-/// default action back.
+/// Failure: a vectored write to a peer that has gone raises SIGPIPE, which ends a process that restored
+/// its default action.
 #[test]
 fn no_write_to_a_peer_that_has_gone_raises_a_signal() {
     if let Ok(way) = std::env::var(WAY) {
@@ -59,7 +59,7 @@ fn write_after_the_end(way: &str) {
         let (mut tcp, far) = blocking_pair().await;
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
-        // The first operation after a reset takes its error along. The next ones would raise the signal.
+        // The first operation after a reset returns its error. The next ones would raise the signal.
         assert_eq!(tcp.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
         write_by(way, tcp).await;
     });
@@ -90,7 +90,7 @@ where
         "protocol finish" | "protocol close" => {
             let finish = way == "protocol finish";
             let stream = heist_net::Stream::from(stream);
-            // It ends by its own will or by the error; the process must go on.
+            // It ends in order or with the error; the process must go on.
             let _ = Connection::new(stream, Says { finish }).await;
             return;
         }
@@ -106,7 +106,7 @@ where
     poll_fn(poll)
 }
 
-/// Says a word and ends.
+/// Sends a few bytes and ends.
 struct Says {
     finish: bool,
 }
@@ -127,10 +127,10 @@ impl Protocol for Says {
     }
 }
 
-/// As many empty buffers as stand before, between and behind two that are not.
+/// The number of empty buffers before, between and after two that are not empty.
 const CROWDS: [usize; 7] = [0, 1, 1022, 1023, 1024, 1025, 5000];
 
-/// Failure: a write whose first 1,024 buffers are empty is taken for a socket that takes nothing.
+/// Failure: a write with 1,024 empty buffers in front is mistaken for a socket that accepts nothing.
 #[test]
 fn empty_buffers_do_not_hide_those_behind_them_from_a_write() {
     run(async {
@@ -150,7 +150,7 @@ fn empty_buffers_do_not_hide_those_behind_them_from_a_write() {
     });
 }
 
-/// Failure: a read whose first 1,024 buffers are empty is taken for the end of the stream.
+/// Failure: a read with 1,024 empty buffers in front is mistaken for the end of the stream.
 #[test]
 fn empty_buffers_do_not_hide_those_behind_them_from_a_read() {
     run(async {
@@ -180,8 +180,8 @@ fn empty_buffers_do_not_hide_those_behind_them_from_a_read() {
     });
 }
 
-/// Failure: a read into more buffers than one system call takes fills those, which is taken for a short
-/// read, and the bytes behind are never read.
+/// Failure: a read into more buffers than one system call takes is mistaken for a short read, and the
+/// bytes behind are never read.
 #[test]
 fn read_that_fills_all_buffers_of_a_call_does_not_count_as_short() {
     run(async {
@@ -199,7 +199,7 @@ fn read_that_fills_all_buffers_of_a_call_does_not_count_as_short() {
     });
 }
 
-/// Failure: buffers beyond the bound of one system call are lost or sent out of order.
+/// Failure: buffers beyond the limit of one system call are lost or sent out of order.
 #[test]
 fn more_buffers_than_a_call_takes_are_written_in_order() {
     run(async {

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared by the tests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> T {
     time::timeout(GUARD, future).await.expect("the test hangs")
 }
 
-/// Two ends of a TCP connection: the one that connected, and the one that was accepted.
+/// The two ends of a TCP connection: the connecting one and the accepted one.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -36,7 +36,7 @@ pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     (near, far)
 }
 
-/// The accepted end of a TCP connection, and a blocking socket at the other.
+/// The accepted end of a TCP connection, and a blocking socket as the other.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) async fn blocking_pair() -> (TcpStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Two workers that are held so that a timer fires on one of them behind the back of a task that the
-//! other runs.
+//! Two workers that are held so that a timer fires on one of them while the other runs the task of the
+//! timer with an older time.
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,7 +12,7 @@ use heist_net::{Builder, Runtime};
 use heist_scheduler::JoinHandle;
 use heist_scheduler::time::{Clock, Instant, ManualClock, Timer};
 
-/// A runtime of two workers whose time is moved by hand.
+/// A runtime of two workers on virtual time.
 pub(crate) struct TwoWorkers {
     pub(crate) runtime: Runtime,
     hand: ManualClock,
@@ -25,11 +25,11 @@ impl TwoWorkers {
         TwoWorkers { runtime, hand }
     }
 
-    /// Has the timers of `owner` that are due at `deadline` fire while a task is in the queue of the
-    /// other worker, which runs it with a time before the deadline.
+    /// Lets the timers of `owner` that are due at `deadline` fire while a task is in the queue of the other
+    /// worker, which runs the task with a time before the deadline.
     ///
-    /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task has
-    /// been run there. The clock is then behind the deadline.
+    /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task has run
+    /// there. The clock is past the deadline then.
     pub(crate) fn fire_behind_a_run(
         &self,
         owner: ThreadId,
@@ -52,7 +52,7 @@ impl TwoWorkers {
             queued.send(()).unwrap();
             wait_for(&other_may_go);
         });
-        // Each task gives its timer back, so that it is not dropped before it has fired.
+        // Each task returns its timer, so that the timer is not dropped before it has fired.
         let held = [(); 2].map(|()| {
             let (hold_owner, hold_other) = (hold_owner.clone(), hold_other.clone());
             self.hold_a_worker(move || match thread::current().id() == owner {
@@ -79,7 +79,7 @@ impl TwoWorkers {
         }
     }
 
-    /// Lets time pass, and a little more, until `condition` holds after both workers have looked at their timers.
+    /// Moves time on, repeatedly, until `condition` holds after both workers have polled their timers.
     #[allow(dead_code, reason = "not every test file needs it")]
     #[track_caller]
     pub(crate) fn pass_until(&self, time: Duration, condition: impl Fn() -> bool) {
@@ -99,8 +99,8 @@ impl TwoWorkers {
         }
     }
 
-    /// Holds a worker in a task, which first calls `begin` there. Time stands still, so no other worker
-    /// would help with a task that is queued behind it: returns when it is held.
+    /// Holds a worker in a task, which first calls `begin` there; returns when the worker is held. Time
+    /// stands still, so no other worker takes a task that is queued behind it.
     fn hold_a_worker<T: Send + 'static>(
         &self,
         begin: impl FnOnce() -> T + Send + 'static,
@@ -148,8 +148,8 @@ fn wait_for<T>(told: &Receiver<T>) -> T {
     told.recv_timeout(GUARD).expect("the workers come this far")
 }
 
-/// At least what a deadline is rounded up by.
+/// At least the amount by which a deadline is rounded up.
 const A_TICK: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-/// A test that hangs fails after so long.
+/// A test that hangs fails after this time.
 const GUARD: Duration = Duration::from_secs(60);

@@ -23,7 +23,7 @@ impl Body for Endless {
     }
 }
 
-/// Some bytes, and the rest when the test says so.
+/// Some bytes, and the rest when the test asks for it.
 pub(crate) struct InTwo {
     sent: bool,
     rest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,

@@ -28,7 +28,7 @@ fn answer_413_to_an_unread_upload_reaches_the_client() {
     let site = Site::new(hello.clone());
     let mut client = site.connect();
     client.send(post(64 * 1024 * 1024));
-    // More than the server reads, and less than what it throws away.
+    // More than the server reads, and less than it discards.
     client.send(vec![b'x'; 200 * 1024]);
     site.settle();
     let answer = client.answer();
@@ -43,7 +43,7 @@ fn peer_that_goes_on_sending_after_the_last_answer_is_not_reset_for_a_while() {
     let mut client = site.connect();
     client.send(post(64 * 1024 * 1024));
     assert_eq!(client.answer().code, 413);
-    // Had the server closed, the first of these would be answered with a reset, and the next fail.
+    // If the server had closed, the first of these would be answered with a reset, and the next fail.
     for _ in 0..3 {
         client.send([b'x'; 10_000]);
         site.settle();
@@ -138,7 +138,7 @@ fn unread_body_is_never_taken_for_the_next_request() {
     let hello = Hello::default();
     let site = Site::new(hello.clone());
     let mut client = site.connect();
-    // The first part is what is there when the answer is made, the rest comes later.
+    // The first part is there when the answer is made, the rest comes later.
     let smuggled = GET.repeat(4000);
     client.send(post(smuggled.len() + 1000));
     client.send(&smuggled);
@@ -216,7 +216,7 @@ fn body_may_be_read_in_another_task_after_the_answer() {
     let mut client = site.connect();
     client.send(post(100_000));
     assert_eq!(client.answer().body, b"later");
-    // Longer than a head may take, and than a connection may idle: it does neither.
+    // Longer than the limits of a head and of an idle connection: neither applies.
     for _ in 0..4 {
         site.pass(20);
         client.send([b'x'; 25_000]);

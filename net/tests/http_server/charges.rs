@@ -1,4 +1,4 @@
-//! What is charged to the budget of buffered bytes, and what is not.
+//! Charges to the budget of buffered bytes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ fn buffered(site: &Site) -> u64 {
     site.server.metrics().buffered_bytes
 }
 
-/// Waits until that much is charged.
+/// Waits until `bytes` are charged.
 #[track_caller]
 fn until_buffered(site: &Site, bytes: u64) {
     let start = Instant::now();
@@ -32,8 +32,8 @@ fn part_of_a_head(length: usize) -> String {
     format!("GET / HTTP/1.1\r\nhost: test\r\nx: {}", "a".repeat(length - 31))
 }
 
-/// Failure: a part of a head was held without a charge. Here behind others on its connection, and given
-/// up.
+/// Failure: a partial head was held without a charge. Here it follows other requests of its connection,
+/// and the peer gives up.
 #[test]
 fn part_of_a_later_head_is_charged_until_the_connection_ends() {
     let site = Site::new(Hello::default());
@@ -41,7 +41,7 @@ fn part_of_a_later_head_is_charged_until_the_connection_ends() {
     client.get();
     assert_eq!(buffered(&site), 0);
     client.send(part_of_a_head(10_000));
-    // The memory that holds it, which is no less.
+    // The memory that holds it, which is at least its length.
     let start = Instant::now();
     while buffered(&site) < 10_000 {
         assert!(start.elapsed() < GUARD, "{} are charged", buffered(&site));
@@ -50,7 +50,7 @@ fn part_of_a_later_head_is_charged_until_the_connection_ends() {
     until_buffered(&site, 0);
 }
 
-/// Failure: requests behind one that takes its time were held without a charge.
+/// Failure: requests behind a slow one were held without a charge.
 #[test]
 fn requests_that_wait_behind_another_are_charged() {
     let (gate, open) = Gate::new();
@@ -76,7 +76,7 @@ fn requests_that_wait_behind_another_are_charged() {
     assert_eq!(buffered(&site), 0);
 }
 
-/// A body is bounded by other limits; it is not charged, also where nothing counts its bytes.
+/// A body has other limits; it is not charged, even if its bytes are not counted.
 #[test]
 fn body_is_not_charged() {
     let limits = Limits { buffered_bytes: 1000, ..Limits::default() };
@@ -95,7 +95,7 @@ fn body_is_not_charged() {
     assert_eq!(client.answer().body, b"500000");
 }
 
-/// So many frames of 1,000 bytes.
+/// A number of frames of 1,000 bytes.
 struct Frames(u32);
 
 impl hyper::body::Body for Frames {
@@ -112,8 +112,8 @@ impl hyper::body::Body for Frames {
     }
 }
 
-/// Failure: a poll that had used up its operations was taken for a peer that does not read: what it had
-/// still to write was charged, and could close the connection.
+/// Failure: a poll that had used up its operations was mistaken for a peer that does not read: the
+/// remaining output was charged, and could close the connection.
 #[test]
 fn end_of_a_turn_is_not_taken_for_a_peer_that_does_not_read() {
     let limits = Limits { buffered_bytes: 1, ..Limits::default() };
@@ -128,8 +128,8 @@ fn end_of_a_turn_is_not_taken_for_a_peer_that_does_not_read() {
     }
 }
 
-/// Failure: as above, where the last answer has been given: what the peer still sent was not heard out,
-/// and the reset could destroy the answer.
+/// Failure: as above, after the last answer: the bytes that the peer still sent were not discarded, and
+/// the reset could destroy the answer.
 #[test]
 fn end_of_a_turn_does_not_end_the_lingering() {
     let request = "GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";

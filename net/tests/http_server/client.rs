@@ -1,4 +1,4 @@
-//! A peer that sends what it likes.
+//! A peer that sends arbitrary bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// A blocking socket, and what was read from it beyond the last answer.
+/// A blocking socket, and the bytes that were read beyond the last answer.
 pub(crate) struct Client {
     stream: TcpStream,
     ahead: Vec<u8>,
@@ -25,7 +25,7 @@ impl Client {
         Client::over(TcpStream::connect(address).unwrap())
     }
 
-    /// One whose system takes little for it.
+    /// With a small receive buffer.
     pub(crate) fn connect_narrow(address: SocketAddr) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -48,12 +48,12 @@ impl Client {
         self.write(bytes.as_ref()).unwrap();
     }
 
-    /// As [`send`](Client::send), where the server may close.
+    /// As [`send`](Client::send), but the server may close.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
-    /// Sends for as long as the server takes it, and says how much that was.
+    /// Sends as long as the server reads, and returns the number of bytes.
     pub(crate) fn send_what_fits(&mut self, bytes: &[u8]) -> usize {
         self.stream.set_nonblocking(true).unwrap();
         let mut sent = 0;
@@ -113,7 +113,7 @@ impl Client {
         self.ahead.drain(..length).collect()
     }
 
-    /// Reads and forgets so many bytes, or what there is before the end.
+    /// Reads and drops a number of bytes, or those before the end.
     pub(crate) fn skip(&mut self, length: u64) {
         let _ = std::io::copy(&mut (&self.stream).take(length), &mut std::io::sink());
     }
@@ -136,7 +136,7 @@ impl Client {
         rest
     }
 
-    /// Whether nothing came, not even the end.
+    /// Whether no byte and no end has come.
     pub(crate) fn is_quiet(&self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let looked = self.stream.peek(&mut [0]);

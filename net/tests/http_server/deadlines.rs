@@ -1,4 +1,4 @@
-//! Deadlines of HTTP connections that nothing may lose.
+//! Deadlines of HTTP connections, none of which may be lost.
 
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use crate::client::{Client, GET};
 use crate::order::TwoWorkers;
 use crate::site::{Failure, Hello, Site, reply};
 
-/// Serves with another service, and tells which worker begins each connection, and when it came.
+/// Serves with another service, and reports the worker that begins each connection, and the time.
 struct Told<T>(T, Mutex<Sender<(ThreadId, Instant)>>);
 
 impl<T: Serve> Serve for Told<T> {
@@ -39,7 +39,7 @@ impl<T: Serve> Serve for Told<T> {
     }
 }
 
-/// Keeps an answer back until the test wakes the connection's task.
+/// Holds an answer back until the test wakes the connection's task.
 #[derive(Default)]
 struct HeldBack {
     open: AtomicBool,
@@ -65,8 +65,8 @@ impl HeldBack {
     }
 }
 
-/// Failure: the connection trusted its timer, which had fired at the time for a head while another
-/// worker ran the task with a time before. The idle peer kept its place for ever.
+/// Failure: the connection relied on its timer, which had fired at the limit of a head while another
+/// worker ran the task with an older time. The idle connection stayed open for ever.
 #[test]
 fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
     let workers = TwoWorkers::new();
@@ -117,7 +117,7 @@ fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
     assert!(client.rest().is_empty());
 }
 
-/// Serves with another service: after the first poll in another task, which the test is told.
+/// Serves with another service: after the first poll in another task, which is reported to the test.
 struct Moved<T>(T, Mutex<Sender<()>>);
 
 impl<T: Serve> Serve for Moved<T> {
@@ -144,7 +144,7 @@ impl<T: Serve> Serve for Moved<T> {
     }
 }
 
-/// Failure: the timer knew the task that had polled the connection first, and woke that one alone.
+/// Failure: the timer had the waker of the task that had polled the connection first, and woke only that.
 #[test]
 fn limits_are_kept_where_another_task_goes_on_with_the_connection() {
     let (tell, moved) = mpsc::channel();

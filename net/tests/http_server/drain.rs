@@ -1,4 +1,4 @@
-//! Failure 51: what a drain does to connections, and that it loses no request.
+//! Failure 51: a drain closes connections, and loses no request.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -19,7 +19,7 @@ use crate::site::{Failure, Gate, Hello, Site, reply};
 struct Drain(Receiver<()>);
 
 impl Drain {
-    /// Begins it, and lets the server see to it.
+    /// Begins the drain, and lets the server handle it.
     fn begin(site: &Site) -> Drain {
         let (sender, receiver) = channel();
         let server = Arc::clone(&site.server);
@@ -139,7 +139,7 @@ fn half_a_head_may_be_finished_during_the_drain() {
     assert_eq!(site.closed(CloseKind::Drained), 1);
 }
 
-/// Failure: a service whose answer lasts holds up the drain, since it does not learn of it.
+/// Failure: a service with a long answer delays the drain, because it does not learn of the drain.
 #[test]
 fn service_that_waits_for_the_drain_ends_with_it() {
     let site = Site::new(service_fn(async |request: Request<Body>| {

@@ -14,8 +14,8 @@ const HEAD: &str =
     "POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Failure: a service begins its answer and then reads the body, and the peer that waits to be
-/// asked for it never is (hyper 2222).
+/// Failure: a service begins its answer and then reads the body, and the peer that waits for
+/// `100 Continue` never gets it (hyper 2222).
 #[test]
 fn echo_asks_for_the_body_before_it_answers() {
     let site = Site::new(service_fn(async |request: Request<Body>| {
@@ -61,14 +61,14 @@ fn body_that_came_unasked_leaves_the_connection_open() {
     let mut client = site.connect();
     client.send(format!("{HEAD}hello"));
     let first = client.until(b"\r\n\r\n");
-    // hyper asks when the body is read, whether it has come or not; both are allowed.
+    // hyper sends it when the body is read, whether the body has come or not; both are allowed.
     let answer = if first == CONTINUE { client.answer().body } else { client.exactly(1) };
     assert_eq!(answer, b"5");
     assert_eq!(client.get().body, b"0");
 }
 
-/// Failure: what a peer sends that was not asked for its body is taken for the body, or the body
-/// for the next request.
+/// Failure: bytes of a peer that got no `100 Continue` are mistaken for the body, or the body for the
+/// next request.
 #[test]
 fn answer_without_reading_asks_for_nothing_and_is_the_last() {
     let hello = Hello::default();
@@ -95,7 +95,7 @@ fn error_that_keeps_the_body_needs_no_100_and_is_the_last() {
     let mut client = site.connect();
     client.send(HEAD);
     let head = String::from_utf8(client.until(b"\r\n\r\n")).unwrap();
-    // Its body is read at once, so the peer is asked; it could do without.
+    // Its body is read at once, so the peer gets `100 Continue`, which it does not need.
     let head = match head.as_bytes() == CONTINUE {
         true => String::from_utf8(client.until(b"\r\n\r\n")).unwrap(),
         false => head,

@@ -1,4 +1,4 @@
-//! Failures 77, 79, 97 to 99, and 103: what is refused before hyper sees it.
+//! Failures 77, 79, 97 to 99, and 103: requests that are refused before hyper reads them.
 
 use heist_net::http::Body;
 use heist_net::server::{CloseKind, Limits};
@@ -10,8 +10,8 @@ use crate::site::{Failure, Gate, Hello, Site, measure, reply};
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Failure: a line feed alone ends a trailer section for one parser of hyper's and not for the
-/// other, and what lies between is thrown away: a whole request.
+/// Failure: a line feed alone ends a trailer section for one parser of hyper's and not for the other, and
+/// the bytes between are dropped: a whole request.
 #[test]
 fn lone_line_feed_in_a_trailer_section_is_refused() {
     let hello = Hello::default();
@@ -28,7 +28,7 @@ fn lone_line_feed_in_a_trailer_section_is_refused() {
     assert_eq!((hello.calls(), site.closed(CloseKind::Protocol)), (0, 5));
 }
 
-/// The same, of a body whose head hyper has seen: the service learns of it.
+/// The same for a body after its head has reached hyper: the service gets an error.
 #[test]
 fn lone_line_feed_behind_a_body_that_is_being_read_is_refused() {
     let site = Site::new(service_fn(measure));
@@ -110,7 +110,7 @@ fn bad_request_behind_one_that_asks_for_an_upgrade_is_answered() {
     assert_eq!(client.answer().code, 200);
     client.send("no request\r\n\r\n");
     assert_eq!(client.answer().code, 400);
-    // It is heard out, as behind any other refusal.
+    // Its bytes are discarded, as after any other refusal.
     client.send([b'x'; 10_000]);
     site.settle();
     client.stop_sending();
@@ -145,7 +145,7 @@ fn request_is_served_in_the_same_way_wherever_it_is_cut() {
     }
 }
 
-/// Failure: a body that is known to be too long is waited for.
+/// Failure: the server waits for a body that is known to be too long.
 #[test]
 fn length_that_passes_the_bound_is_refused_before_the_body_comes() {
     let hello = Hello::default();
@@ -165,7 +165,7 @@ fn length_that_passes_the_bound_is_refused_before_the_body_comes() {
     assert_eq!((hello.calls(), site.answered(413)), (0, 5));
 }
 
-/// Failure: of a target that is too long is said that header fields are.
+/// Failure: a target that is too long is reported as header fields that are too long.
 #[test]
 fn target_has_a_bound_of_its_own() {
     let hello = Hello::default();
@@ -192,7 +192,7 @@ fn refusal_of_a_head_request_has_no_content() {
     assert!(client.rest().is_empty());
 }
 
-/// Failure: a head that goes on behind a served request has the time of an idle connection.
+/// Failure: a head that goes on behind a served request has the time limit of an idle connection.
 #[test]
 fn part_of_a_head_behind_a_request_has_the_time_of_a_head() {
     let site = Site::new(Hello::default());
@@ -206,7 +206,7 @@ fn part_of_a_head_behind_a_request_has_the_time_of_a_head() {
     assert_eq!(site.closed(CloseKind::HeaderTimeout), 1);
 }
 
-/// Failure: parts of heads are outside of the server's budget of memory.
+/// Failure: partial heads are not charged to the server's budget.
 #[test]
 fn parts_of_heads_are_charged_to_the_budget() {
     let limits = Limits { buffered_bytes: 64 * 1024, ..Limits::default() };

@@ -1,4 +1,4 @@
-//! Failure 76: a peer that has finished sending waits for its answer all the same.
+//! Failure 76: a peer that has finished sending still waits for its answer.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use crate::client::GET;
 use crate::site::{Failure, Gate, Hello, Reply, Site, measure, reply};
 
-/// Answers with the length of the body, after it has let the server look at its sockets.
+/// Answers with the length of the body, after the server has polled its sockets.
 async fn slowly(request: Request<Body>) -> Result<Reply, Failure> {
     let answer = measure(request).await;
     for _ in 0..100 {
@@ -79,8 +79,8 @@ fn pipelined_requests_with_the_end_behind_them_are_all_answered() {
     assert_eq!((site.closed(CloseKind::Finished), site.answered(200)), (100, 300));
 }
 
-/// Failure: a service is dropped since its peer has finished sending; or it is kept, and the end of
-/// the input keeps a worker busy meanwhile.
+/// Failure: a service is dropped because its peer has finished sending; or it is kept, and the end of the
+/// input makes a worker spin meanwhile.
 #[test]
 fn end_of_the_input_neither_ends_a_service_nor_spins() {
     let (gate, go) = Gate::new();
@@ -98,7 +98,7 @@ fn end_of_the_input_neither_ends_a_service_nor_spins() {
     let polls = || site.runtime.handle().metrics().workers.iter().map(|one| one.polls).sum::<u64>();
     let before = polls();
     site.settle();
-    // The settling itself takes about 300.
+    // `settle` itself takes about 300.
     let taken = polls() - before;
     assert!(taken < 330, "{taken}");
     // Longer than any time limit of a connection.
@@ -137,7 +137,7 @@ fn end_of_the_input_in_a_head_is_a_loss() {
     assert_eq!(site.closed(CloseKind::Lost), 1);
 }
 
-/// Failure: a service works on for a peer that is gone for good.
+/// Failure: a service goes on for a peer that has left.
 #[test]
 fn reset_ends_a_service_that_reads_nothing_any_more() {
     let (gate, go) = Gate::new();

@@ -32,15 +32,15 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
     let mut client = site.connect();
     client.send("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
     assert_eq!(client.answer().code, 400);
-    // Until then the server hears it out.
+    // Until then the server discards its bytes.
     drop(client);
     assert_eq!(hello.calls(), 0);
     assert_eq!(site.answered(400), framings.len() as u64 + 1);
     assert_eq!(site.closed(CloseKind::Protocol), framings.len() as u64 + 1);
 }
 
-/// Failure: room for as many lines as the limit said was made at once, and more than a map of headers
-/// takes made its maker panic.
+/// Failure: memory for the limit of header lines was allocated at once, and a limit above the capacity of
+/// a header map caused a panic.
 #[test]
 fn limit_on_lines_beyond_what_can_be_held_is_one_that_can() {
     let limits = Limits { headers: usize::MAX, header_bytes: 256 * 1024, ..Limits::default() };
@@ -93,7 +93,7 @@ fn head_of_too_many_bytes_or_lines_is_answered_431() {
     assert_eq!((hello.calls(), site.answered(431)), (1, 2));
 }
 
-/// A head without an end never grows beyond its bound, whatever its bytes come as.
+/// A head without an end never grows beyond its limit, however its bytes arrive.
 #[test]
 fn endless_head_is_cut_at_its_bound() {
     let site = Site::new(Hello::default());

@@ -1,4 +1,4 @@
-//! What came in time is never taken for nothing.
+//! Input that came in time counts, even while its event is still in the queue.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use hyper::service::service_fn;
 use crate::client::{Client, GET};
 use crate::site::{Hello, Site, measure};
 
-/// More than a worker takes out of the event queue at once: the events of some are still there when
-/// the timers of all have fired.
+/// More connections than events that a worker takes at once: some events are still in the queue when all
+/// timers have fired.
 const CROWD: usize = 200;
 
-/// Of each connection `first` has come, and `second` comes while the worker is held up for so long.
+/// On each connection `first` has come, and `second` comes while the worker is blocked for this long.
 fn no_connection_is_closed(site: &Site, first: &str, seconds: u64, second: &str, body: &str) {
     let mut crowd: Vec<_> = (0..CROWD).map(|_| site.connect()).collect();
     for client in &mut crowd {
@@ -37,7 +37,7 @@ fn no_connection_is_closed(site: &Site, first: &str, seconds: u64, second: &str,
     }
 }
 
-/// Failure: the idle time was over before the event was taken from the queue that bytes had come.
+/// Failure: the idle time ended before the event of the bytes was taken from the queue.
 #[test]
 fn request_that_came_in_time_finds_its_connection_open() {
     no_connection_is_closed(&Site::new(Hello::default()), GET, 61, GET, "hello");
@@ -60,14 +60,14 @@ fn head_whose_end_came_in_time_is_whole() {
 #[test]
 fn body_that_came_in_time_has_not_stalled() {
     let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n";
-    // Of the rate, the time is counted until the body is read.
+    // The rate counts the time until the body is read.
     let limits = Limits { min_receive_rate: 0, ..Limits::default() };
     no_connection_is_closed(&Site::with(limits, service_fn(measure)), head, 31, "body", "4");
 }
 
 type Served = Pin<Box<dyn Future<Output = CloseReason> + Send>>;
 
-/// Gives what serves each connection to the test.
+/// Passes the future of each connection to the test.
 struct Given<T>(T, Mutex<mpsc::Sender<Served>>);
 
 impl<T: Serve> Serve for Given<T> {
@@ -84,8 +84,8 @@ impl<T: Serve> Serve for Given<T> {
     }
 }
 
-/// Where no worker comes to take the event: `late` comes before the deadline, of which the connection
-/// hears first. Whether it goes on.
+/// No worker takes the event: `late` comes before the deadline, but the timer wakes the connection first.
+/// Returns whether the connection goes on.
 fn goes_on<S>(service: S, first: &str, seconds: u64, late: &str) -> bool
 where
     Http<S>: Serve,
@@ -101,7 +101,7 @@ where
         client.send(first);
         site.runtime.block_on(async {
             let cx = &mut Context::from_waker(Waker::noop());
-            // What is woken at once is polled again.
+            // A task that is woken at once is polled again.
             (0..3).for_each(|_| assert!(served.as_mut().poll(cx).is_pending()));
             client.send(late);
             site.advance(seconds);
@@ -111,7 +111,7 @@ where
     open
 }
 
-/// Failure: time was over as the event was still in the queue.
+/// Failure: the time ended while the event was still in the queue.
 #[test]
 fn connection_looks_at_the_socket_before_its_time_is_over() {
     let (head, rest) = GET.split_at(20);

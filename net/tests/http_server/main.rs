@@ -1,5 +1,5 @@
-//! hyper services on a `Server`, over real sockets: what peers do wrong, what servers do to them,
-//! and that nothing is lost when the server goes.
+//! hyper services on a `Server`, over real sockets: faulty peers, the reaction of the server, and a drain
+//! that loses no request.
 
 #[path = "../common/order.rs"]
 mod order;

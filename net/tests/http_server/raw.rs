@@ -1,4 +1,4 @@
-//! What is answered to raw bytes, by the table in `raw.txt`.
+//! The answers to raw bytes, from the table in `raw.txt`.
 
 use heist_net::http::Body;
 use http_body_util::BodyExt;
@@ -18,7 +18,7 @@ struct Case {
     half: bool,
 }
 
-/// Failure: a server takes for a request, or for the end of one, what another does not.
+/// Failure: two servers disagree on where a request begins or ends.
 #[test]
 fn raw_bytes_are_answered_as_promised() {
     let site = Site::new(service_fn(describe));
@@ -34,17 +34,17 @@ fn raw_bytes_are_answered_as_promised() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
-/// Reads the body, and answers with what the request was.
+/// Reads the body, and answers with a description of the request.
 async fn describe(request: Request<Body>) -> Result<Reply, Failure> {
     let head = format!("{} {}", request.method(), request.uri());
     let length = request.into_body().collect().await?.to_bytes().len();
     Ok(reply(format!("{head} {length}")))
 }
 
-/// Sends what a case says, and tells what came of it in the words of the table.
+/// Sends the bytes of a case, and returns the outcome in the words of the table.
 fn answers(site: &Site, case: &Case) -> String {
     let mut client = site.connect();
-    // It may close before it has read all.
+    // The server may close before it has read all.
     client.try_send(&case.send);
     if case.half {
         client.stop_sending();
@@ -74,7 +74,7 @@ fn answers(site: &Site, case: &Case) -> String {
 
 const END: &[u8] = b"GET /the-end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-/// The codes of all answers, and a word.
+/// The codes of all answers, and the final state.
 fn words(bytes: &[u8], state: &str) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut words: Vec<_> = text
@@ -110,7 +110,7 @@ fn case(paragraph: &str) -> Case {
     case
 }
 
-/// Writes out what is to be repeated.
+/// Expands repetitions.
 fn repeated(text: &str) -> String {
     let Some((front, rest)) = text.split_once('{') else { return text.to_owned() };
     let (inner, behind) = rest.split_once('}').expect("what is repeated has an end");

@@ -1,4 +1,4 @@
-//! Services that fail, servers that are overloaded, and what is counted.
+//! Failing services, overloaded servers, and metrics.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ fn request_that_its_peer_gave_up_is_counted_and_no_longer_in_flight() {
     go.send(()).unwrap();
 }
 
-/// Failure 18: half a connection closed while the service is not done must not keep a worker busy.
+/// Failure 18: a half-closed connection makes a worker spin while the service runs.
 #[test]
 fn half_closed_connection_with_an_open_body_does_not_spin() {
     let (gate, go) = Gate::new();
@@ -138,7 +138,7 @@ fn half_closed_connection_with_an_open_body_does_not_spin() {
     let polls = || site.runtime.handle().metrics().workers.iter().map(|one| one.polls).sum::<u64>();
     let before = polls();
     site.settle();
-    // The settling itself takes about 300.
+    // `settle` itself takes about 300.
     let taken = polls() - before;
     assert!(taken < 330, "{taken}");
     go.send(()).unwrap();
@@ -165,7 +165,7 @@ fn time_of_a_request_goes_from_the_call_to_the_end_of_the_answer() {
     assert_eq!((http.request_time.count(), http.request_time.sum()), (1, 3.0));
 }
 
-/// Failure: behind layers that know only requests, a service cannot see its peer.
+/// Failure: behind layers that see only requests, a service does not know its peer.
 #[test]
 fn request_brings_its_peer_along() {
     let site = Site::new(service_fn(async |request: Request<Body>| {
@@ -177,8 +177,7 @@ fn request_brings_its_peer_along() {
     assert_eq!(client.get().body, address.as_bytes());
 }
 
-/// Failure: hyper takes a connection for another protocol's, and drops it, since a service answers
-/// 101 by itself.
+/// Failure: hyper treats a connection as upgraded, and drops it, because a service answers 101 itself.
 #[test]
 fn switch_of_protocols_is_replaced() {
     let site = Site::new(service_fn(async |_: Request<Body>| {

@@ -19,7 +19,7 @@ use hyper::{Request, Response};
 
 use crate::client::Client;
 
-/// One worker, so that a task which yields often enough has let it see everything there is.
+/// One worker, so that a task that yields often enough has let it process all events.
 pub(crate) struct Site {
     pub(crate) server: Arc<Server>,
     pub(crate) runtime: Runtime,
@@ -60,7 +60,7 @@ impl Site {
         Site::with_budget(128, overloaded, limits, serve)
     }
 
-    /// One whose polls may do so many operations.
+    /// With a budget of operations for each poll.
     pub(crate) fn with_budget(
         operations: u32,
         overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
@@ -92,10 +92,10 @@ impl Site {
         Client::connect(self.address())
     }
 
-    /// Lets the server see what has come so far, on all its sockets and timers.
+    /// Lets the server process what has come so far, on all its sockets and timers.
     pub(crate) fn settle(&self) {
         let turns = self.runtime.spawn(async {
-            // It looks at its sockets at least every 61 turns; what that starts may take a few.
+            // It polls its sockets at least every 61 turns; the tasks that this wakes may take a few.
             for _ in 0..300 {
                 yield_now().await;
             }
@@ -103,21 +103,21 @@ impl Site {
         self.runtime.block_on(turns).unwrap();
     }
 
-    /// Moves the time, after the server has seen what came before.
+    /// Moves time on, after the server has processed what came before.
     pub(crate) fn pass(&self, seconds: u64) {
         self.settle();
         self.hand.advance(Duration::from_secs(seconds));
         self.settle();
     }
 
-    /// Moves the clock, and does no more.
+    /// Moves the clock only.
     pub(crate) fn advance(&self, seconds: u64) {
         self.hand.advance(Duration::from_secs(seconds));
     }
 
-    /// Moves the time while the worker is held up, and has `meanwhile` done.
+    /// Moves time on and calls `meanwhile` while the worker is blocked.
     pub(crate) fn pass_unseen(&self, seconds: u64, meanwhile: impl FnOnce()) {
-        // Of the second long poll the worker learns that it is to take few events at a time.
+        // After the second long poll the worker takes few events at a time.
         self.hold(|| self.hand.advance(Duration::from_millis(1)));
         self.hold(|| {
             meanwhile();
@@ -125,7 +125,7 @@ impl Site {
         });
     }
 
-    /// Holds the worker up while `meanwhile` runs.
+    /// Blocks the worker while `meanwhile` runs.
     pub(crate) fn hold(&self, meanwhile: impl FnOnce()) {
         let (release, released) = channel::<()>();
         let (hold, held) = channel();
@@ -144,7 +144,7 @@ impl Site {
         self.server.metrics().closed_by(kind)
     }
 
-    /// Answers with this code that were given.
+    /// The number of answers with this code.
     pub(crate) fn answered(&self, code: u16) -> u64 {
         self.settle();
         let http = self.server.metrics().http.expect("an HTTP server has figures of it");
@@ -159,7 +159,7 @@ pub(crate) fn reply(text: impl Into<Bytes>) -> Reply {
     Response::new(Full::new(text.into()))
 }
 
-/// Answers `hello` to everything, and knows how often.
+/// Answers `hello` to every request, and counts them.
 #[derive(Clone, Default)]
 pub(crate) struct Hello(pub(crate) Arc<AtomicUsize>);
 
@@ -180,18 +180,18 @@ impl Service<Request<Body>> for Hello {
     }
 }
 
-/// Reads the body to its end and answers with how long it was.
+/// Reads the body to its end and answers with its length.
 pub(crate) async fn measure(request: Request<Body>) -> Result<Reply, Failure> {
     let body = request.into_body().collect().await?.to_bytes();
     Ok(reply(body.len().to_string()))
 }
 
-/// Where a service waits for the test.
+/// A point at which a service waits for the test.
 #[derive(Clone)]
 pub(crate) struct Gate(Arc<Mutex<Receiver<()>>>);
 
 impl Gate {
-    /// The service's side, and the test's, each of whose messages lets one call go on.
+    /// The service's side, and the test's: each message lets one call go on.
     pub(crate) fn new() -> (Gate, Sender<()>) {
         let (sender, receiver) = channel();
         (Gate(Arc::new(Mutex::new(receiver))), sender)

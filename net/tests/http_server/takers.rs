@@ -1,4 +1,4 @@
-//! Failures 57 and 58: peers that do not take their answers.
+//! Failures 57 and 58: peers that do not read their answers.
 
 use heist_net::http::Body;
 use heist_net::server::{CloseKind, Limits};
@@ -20,13 +20,13 @@ fn flood_of_pipelined_requests_is_bounded_by_what_the_peer_takes() {
     let mut client = Client::connect_narrow(site.address());
     let requests = GET.repeat(1000);
     let mut sent = 0;
-    // Until the server takes no more, however often it is asked.
+    // Until the server reads no more.
     while let count @ 1.. = client.send_what_fits(requests.as_bytes()) {
         sent += count / GET.len();
         site.settle();
     }
     let calls = hello.calls();
-    // The kernel holds a few megabytes of answers of 120 bytes; hyper and we, 64 KiB.
+    // The kernel holds a few megabytes of answers of 120 bytes; hyper and the server, 64 KiB.
     assert!(calls < sent && sent < 1_000_000, "{calls} of {sent}");
     let buffered = site.server.metrics().buffered_bytes;
     assert!((1..128 * 1024).contains(&buffered), "{buffered}");
@@ -55,8 +55,8 @@ fn reader_below_the_least_rate_is_closed_though_it_reads() {
     let site = Site::with(limits, service_fn(endless));
     let mut client = Client::connect_narrow(site.address());
     client.send(GET);
-    // Each time enough that the server can write again, and so slowly that the answer's beginning,
-    // which went to the kernel's buffers, cannot make up for it.
+    // Each time enough that the server can write again, and so slowly that the beginning of the answer,
+    // which the kernel's buffers took at once, does not raise the rate enough.
     for _ in 0..20 {
         site.pass(20);
         client.skip(4_000_000);

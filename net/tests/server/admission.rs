@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Admission of connections.
 
 use std::future::Future;
 use std::io::Read;
@@ -18,7 +18,7 @@ use crate::common::runtime;
 use crate::stage::{Census, Client, Echo, echo, listener, server, until};
 
 #[test]
-fn connection_flood_waits_in_the_backlog_and_everybody_is_served() {
+fn connection_flood_waits_in_the_backlog_and_is_served() {
     let runtime = runtime();
     let census = Arc::new(Census::default());
     let seen = Arc::clone(&census);
@@ -28,7 +28,7 @@ fn connection_flood_waits_in_the_backlog_and_everybody_is_served() {
         .unwrap();
     let mut clients: Vec<_> = (0..200).map(|_| Client::new(&server)).collect();
     clients.iter_mut().for_each(|client| client.send("hello\n"));
-    // Each leaves when it was answered; until then it keeps its place.
+    // Each leaves when it was answered; until then it counts.
     for mut client in clients {
         client.expect("hello\n");
     }
@@ -74,7 +74,7 @@ fn aborted_connections_do_not_end_the_listener() {
     Client::new(&server).ask("still here\n");
 }
 
-/// Refuses with a word, and serves nothing.
+/// Sends a text to refused peers, and serves none.
 struct Refusing;
 
 impl Serve for Refusing {
@@ -152,7 +152,7 @@ fn successor_with_the_same_socket_goes_on_where_the_server_stops() {
     let server = start(listener, &first);
     Client::new(&server).ask("to the first\n");
     server.drain_blocking(Duration::from_secs(60));
-    // Nobody accepts now, and nobody is refused either.
+    // No connection is accepted now, and none is refused.
     let mut early = Client::new(&server);
     let successor = start(inherited, &second);
     assert_eq!(successor.addresses(), server.addresses());
@@ -170,7 +170,7 @@ fn two_servers_on_one_runtime_have_bounds_and_figures_of_their_own() {
     let (mut first, mut second) = (Client::new(&one), Client::new(&other));
     first.ask("12345\n");
     second.ask("1\n");
-    // A byte is counted as written when it has been, so its reader may be first.
+    // A byte is counted after the write, so its reader may be first.
     let bytes = |server: &Server| (server.metrics().bytes_read, server.metrics().bytes_written);
     until(|| bytes(&one) == (6, 6) && bytes(&other) == (2, 2));
     one.drain_blocking(Duration::from_secs(60));

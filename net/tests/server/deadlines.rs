@@ -1,4 +1,4 @@
-//! Deadlines of protocol connections that nothing may lose.
+//! Deadlines of protocol connections, none of which may be lost.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -14,7 +14,7 @@ use crate::common::GUARD;
 use crate::order::TwoWorkers;
 use crate::stage::{Client, server};
 
-/// Tells the test what it is told.
+/// Reports its calls to the test.
 struct Watched {
     deadline_in: Option<Duration>,
     sender: protocol::Sender<()>,
@@ -56,8 +56,7 @@ impl Protocol for Watched {
     }
 }
 
-/// A connection whose timer fires behind the back of the worker that runs its task because of a
-/// message.
+/// A connection whose timer fires while another worker runs its task because of a message.
 struct Overtaken {
     workers: TwoWorkers,
     _server: Server,
@@ -96,8 +95,8 @@ impl Overtaken {
     }
 }
 
-/// Failure: the connection trusted a timer that had fired already, without its worker's knowing, and
-/// the protocol was never told of its deadline.
+/// Failure: the connection relied on a timer that had fired already on another worker, and the deadline
+/// of the protocol was never called.
 #[test]
 fn deadline_that_passes_behind_the_back_of_a_run_is_called() {
     let overtaken = Overtaken::new(Some(Duration::from_secs(10)));
@@ -107,7 +106,7 @@ fn deadline_that_passes_behind_the_back_of_a_run_is_called() {
     }
 }
 
-/// Failure: as above, with the limit of a connection's idle time: its peer kept the place for ever.
+/// Failure: as above, with the idle limit: the connection stayed open for ever.
 #[test]
 fn idle_limit_that_passes_behind_the_back_of_a_run_is_kept() {
     let overtaken = Overtaken::new(None);

@@ -13,7 +13,7 @@ use heist_scheduler::JoinHandle;
 use crate::common::runtime;
 use crate::stage::{Client, Echo, Stage, echo, server, until};
 
-/// A server in virtual time.
+/// A server on virtual time.
 struct Drained {
     stage: Stage,
     server: Arc<Server>,
@@ -35,7 +35,7 @@ impl Drained {
         let server = Arc::clone(&self.server);
         let draining = self.stage.runtime.spawn(async move { server.drain(GRACE).await });
         until(|| self.server.shared().is_draining());
-        // Everybody has been told when this is over.
+        // Each connection has been told when this returns.
         self.stage.pass(Duration::ZERO);
         draining
     }
@@ -47,8 +47,8 @@ impl Drained {
 
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Failure: a connection that was taken out of the backlog is refused as the drain begins, though
-/// whoever took the listener over would have served it.
+/// Failure: a connection that was taken out of the backlog is refused as the drain begins, although the
+/// successor of the listener would have served it.
 #[test]
 fn connection_accepted_as_the_drain_begins_is_served() {
     let runtime = runtime();
@@ -56,7 +56,7 @@ fn connection_accepted_as_the_drain_begins_is_served() {
     let (go_on, may_go_on) = channel();
     let may_go_on = Mutex::new(may_go_on);
     let server = server(Limits::default())
-        // Asked by the acceptor, with the connection in its hands.
+        // The acceptor calls this after it has taken the connection.
         .overloaded_by(move |_| {
             accepted.send(()).unwrap();
             may_go_on.lock().unwrap().recv().unwrap();
@@ -87,7 +87,7 @@ fn drain_of_nothing_ends_at_once_and_the_port_is_free() {
     assert_eq!((report.finished, report.idle_closed, report.cut), (0, 0, 0));
     let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
     assert!(TcpStream::connect(address).is_err());
-    // Again is no error.
+    // A second call is no error.
     server.drain_blocking(Duration::ZERO);
 }
 
@@ -98,7 +98,7 @@ fn graceful_stop_does_not_wait_for_idle_connections() {
     client.ask("hello\n");
     drained.stage.pass(Duration::from_secs(2));
     let draining = drained.begin();
-    // Without any more time.
+    // No more time passes.
     client.assert_closed();
     let report = drained.report(draining);
     assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 0));
@@ -121,7 +121,7 @@ fn half_sent_request_is_finished() {
     assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
 }
 
-/// Failure: the timer was set to the time that had passed, again and again.
+/// Failure: the timer was set to a time that had passed, again and again.
 #[test]
 fn half_sent_request_in_a_drain_costs_no_turns() {
     let drained = Drained::new();
@@ -149,7 +149,7 @@ fn request_sent_just_before_the_drain_is_answered() {
     let mut client = Client::new(&drained.server);
     client.ask("one\n");
     let draining = drained.begin();
-    // As if it had been on its way: the server has begun to drain and not seen it.
+    // As a byte on its way: the server has begun to drain and has not read it.
     client.send("two\n");
     assert_eq!(client.rest(), "two\n");
     drop(client);
@@ -183,7 +183,7 @@ fn connection_that_was_just_used_is_not_waited_for_without_end() {
 
 #[test]
 fn what_outlasts_the_grace_is_cut() {
-    // No limit of its own ends the connection before.
+    // No limit ends the connection before the drain does.
     let drained = Drained::with(Limits {
         idle_timeout: Duration::from_secs(3600),
         header_timeout: Duration::from_secs(3600),

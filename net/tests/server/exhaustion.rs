@@ -1,4 +1,4 @@
-//! The end of descriptors, in a process of its own: the limit is the process's.
+//! Exhaustion of descriptors, in a process of its own, because the limit is the process's.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::common::runtime;
 use crate::stage::{Client, echo};
 
-/// This test's program, run again for one test that serves with few descriptors.
+/// This test binary, run again as a server with few descriptors.
 struct Program {
     child: Child,
     orders: ChildStdin,
@@ -32,7 +32,7 @@ impl Program {
         Program { child, orders, lines: BufReader::new(output).lines() }
     }
 
-    /// The words of the next line that the server meant for us.
+    /// The words of the next line that the server printed for this test.
     fn hear(&mut self) -> Vec<String> {
         for line in &mut self.lines {
             if let Some(words) = line.unwrap().split_once(WORD) {
@@ -50,7 +50,7 @@ impl Program {
         writeln!(self.orders, "go on").unwrap();
     }
 
-    /// Has the server end, and say its figures.
+    /// Ends the server and returns the metrics that it prints.
     fn figures(mut self) -> Vec<u64> {
         self.order();
         let figures = self.hear().iter().map(|word| word.parse().unwrap()).collect();
@@ -88,17 +88,16 @@ fn accept_errors(server: &Server) -> u64 {
 }
 
 #[test]
-fn emfile_is_no_storm_and_everybody_is_served_in_the_end() {
+fn emfile_is_no_storm_and_every_client_is_served() {
     if is_child() {
         let (_runtime, server) = serve();
         await_order();
         say(format_args!("{} {}", server.metrics().accepted, accept_errors(&server)));
         return;
     }
-    let mut program =
-        Program::start("exhaustion::emfile_is_no_storm_and_everybody_is_served_in_the_end");
+    let mut program = Program::start("exhaustion::emfile_is_no_storm_and_every_client_is_served");
     let address = program.address();
-    // Four times as many at once as the server has descriptors, each of which leaves when it was
+    // Four times as many clients at once as the server has descriptors; each leaves when it was
     // answered.
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -111,12 +110,12 @@ fn emfile_is_no_storm_and_everybody_is_served_in_the_end() {
     });
     let figures = program.figures();
     assert_eq!(figures[0], 1000);
-    // One failure for each end of a connection, at most, and one a second.
+    // At most one failure for each connection that ends, and one a second.
     assert!((1..=1100).contains(&figures[1]), "{figures:?}");
 }
 
 #[test]
-fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
+fn emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging() {
     if is_child() {
         let (_runtime, server) = serve();
         let hoard: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
@@ -130,8 +129,9 @@ fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
         say(format_args!("{} {refused} {}", metrics.accepted, accept_errors(&server)));
         return;
     }
-    let mut program =
-        Program::start("exhaustion::emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging");
+    let mut program = Program::start(
+        "exhaustion::emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging",
+    );
     let address = program.address();
     program.hear();
     for _ in 0..5 {
@@ -142,12 +142,12 @@ fn emfile_with_nobody_to_wait_for_turns_away_instead_of_hanging() {
     Client::of(&address).ask("hello\n");
     let figures = program.figures();
     assert_eq!(figures[..2], [1, 5]);
-    // Two for each that was turned away, at most: no storm while nobody waits.
+    // At most two for each refused connection: no storm while no connection is pending.
     assert!(figures[2] <= 10 + 2, "{figures:?}");
 }
 
 const CHILD: &str = "HEIST_TEST_CHILD";
 
-/// Begins each line that is not the test harness's. In front of the first one stands the harness's
-/// own word about the test.
+/// The prefix of each line that the test harness did not print. The harness prints its own text in front
+/// of the first one.
 const WORD: &str = "server: ";

@@ -1,4 +1,4 @@
-//! Code of others in the acceptor, and a start that the runtime refuses.
+//! Foreign code in the acceptor, and a start that the runtime refuses.
 
 use std::future::Future;
 use std::io;
@@ -37,7 +37,7 @@ fn hook_that_panics_does_not_end_the_listener() {
     assert_eq!(caught(&runtime), 1);
 }
 
-/// Panics wherever the acceptor calls it, but for the first time that it is to make a task.
+/// Panics at each call by the acceptor, except the first one that makes a task.
 struct Panics(AtomicUsize);
 
 impl Serve for Panics {
@@ -63,7 +63,8 @@ impl Serve for Panics {
     }
 }
 
-/// Failure: a service that panicked while its task was made left its place taken, and no listener.
+/// Failure: a service that panicked while its task was made left its connection counted, and ended the
+/// listener.
 #[test]
 fn service_that_panics_in_the_acceptor_gives_its_place_back() {
     let runtime = runtime();
@@ -78,7 +79,7 @@ fn service_that_panics_in_the_acceptor_gives_its_place_back() {
     until(|| server.metrics().closed_by(CloseKind::Cancelled) == 2);
 }
 
-/// Failure: a service that panicked over what to say to a refused peer ended the listener.
+/// Failure: a service that panicked in its text for refused peers ended the listener.
 #[test]
 fn refusal_that_panics_is_one_without_words() {
     let runtime = runtime();
@@ -94,21 +95,21 @@ fn refusal_that_panics_is_one_without_words() {
     assert_eq!(caught(&runtime), 2);
 }
 
-/// Failure: a server whose acceptor the runtime refused started all the same, and nothing listened.
+/// Failure: a server started although the runtime refused its acceptor, and no task accepted.
 #[test]
 fn start_without_a_task_for_each_listener_is_an_error_and_leaves_nothing() {
     let runtime = Builder::new().ignore_environment().workers(1).max_tasks(2).start().unwrap();
     drop(runtime.spawn(std::future::pending::<()>()));
     let second = listener();
     let address = second.address().clone();
-    // There is a task for the first one.
+    // There is room for one task.
     let started = echo(Limits::default()).listen(second).start_on(runtime.handle());
     let Err(StartError::Refused { address: refused }) = started else { panic!("{started:?}") };
     assert_eq!(refused, address);
     let Address::Tcp(tcp) = address else { panic!("{address}") };
     let connected = std::net::TcpStream::connect(tcp);
     assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    // The task of the first one is gone, too.
+    // The task of the first acceptor has ended, too.
     until(|| runtime.handle().metrics().tasks_alive == 1);
     let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
     assert!(!server.addresses().is_empty());

@@ -1,4 +1,4 @@
-//! What came in time is never taken for nothing.
+//! Input that came in time counts, even while its event is still in the queue.
 
 use std::future::Future;
 use std::io::Write;
@@ -13,8 +13,8 @@ use heist_net::{Connection, Server, UnixStream};
 use crate::serving::echo_bytes;
 use crate::stage::{Client, Echo, Stage, echo, server, until};
 
-/// More than a worker takes out of the event queue at once: the events of some are still there when
-/// the timers of all have fired.
+/// More connections than events that a worker takes at once: some events are still in the queue when all
+/// timers have fired.
 const CROWD: usize = 300;
 
 fn no_connection_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
@@ -38,7 +38,7 @@ fn no_connection_is_closed(stage: &Stage, server: &Server, first: &str, second: 
     }
 }
 
-/// Failure: the idle time was over before the event was taken from the queue that bytes had come.
+/// Failure: the idle time ended before the event of the bytes was taken from the queue.
 #[test]
 fn protocol_whose_bytes_came_in_time_is_not_idle() {
     let stage = Stage::new();
@@ -54,8 +54,8 @@ fn message_whose_end_came_in_time_is_whole() {
     no_connection_is_closed(&stage, &server, "in ", "time\n");
 }
 
-/// Where no worker comes to take the event: `before` has come, and `late` comes
-/// before the deadline, of which the connection's task hears first.
+/// No worker takes the event: `before` has come, and `late` comes before the deadline, but the timer
+/// wakes the connection's task first.
 fn is_not_late(before: &str, late: &str) {
     let stage = Stage::new();
     let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -77,7 +77,7 @@ fn is_not_late(before: &str, late: &str) {
     });
 }
 
-/// Failure: the idle time, or that of a message, was over as the event was still in the queue.
+/// Failure: the idle time, or that of a message, ended while the event was still in the queue.
 #[test]
 fn protocol_looks_at_the_socket_before_it_is_idle() {
     is_not_late("", "in time\n");
@@ -101,7 +101,7 @@ fn protocol_is_idle_when_nothing_has_come() {
     });
 }
 
-/// Failure: a handler was not asked whether anything had come once its timer had fired.
+/// Failure: a handler did not read again after its timer had fired.
 #[test]
 fn handler_whose_bytes_came_in_time_is_not_idle() {
     let stage = Stage::new();
@@ -112,7 +112,7 @@ fn handler_whose_bytes_came_in_time_is_not_idle() {
     no_connection_is_closed(&stage, &server, "", "in time\n");
 }
 
-/// Failure: a drain took a connection for idle whose request had come.
+/// Failure: a drain closed a connection as idle although its request had come.
 #[test]
 fn drain_answers_what_came_before_it() {
     let stage = Stage::new();
@@ -124,7 +124,7 @@ fn drain_answers_what_came_before_it() {
         for client in &mut crowd {
             client.send("in time\n");
         }
-        // Begins the drain.
+        // The drain begins.
         let mut drain = pin!(drain);
         let cx = &mut Context::from_waker(Waker::noop());
         let _inside = stage.runtime.handle().enter();

@@ -1,4 +1,4 @@
-//! The bounds that an open connection meets, in virtual time.
+//! The limits of an open connection, on virtual time.
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ fn closed(server: &Server, ending: CloseKind) -> bool {
     server.metrics().closed_by(ending) == 1
 }
 
-/// Failure: an alert compares with another limit than the one in force.
+/// Failure: an alert compares with a limit that is not in force.
 #[test]
 fn figures_tell_the_limits_in_force() {
     let runtime = runtime();
@@ -94,7 +94,7 @@ impl Protocol for Amplify {
     }
 }
 
-/// A client that has asked for far more than it reads, and the server that waits for it.
+/// A client that has requested far more than it reads, and the server that waits for it.
 fn unread(stage: &Stage, limits: Limits) -> (Server, Client) {
     let server = server(limits).protocol(|_: &Peer| Amplify);
     let server = server.start_on(stage.runtime.handle()).unwrap();
@@ -110,9 +110,9 @@ fn peer_that_takes_nothing_is_closed_and_a_pipelining_flood_is_bounded() {
     let stage = Stage::new();
     let limits = Limits { min_send_rate: 0, ..Limits::default() };
     let (server, client) = unread(&stage, limits);
-    // A thousand answers were asked for; a few are there.
+    // A thousand answers were requested; a few have come.
     assert!(server.metrics().buffered_bytes < 1 << 20);
-    // While the systems still pass bytes on, it has not stood still for so long.
+    // While the kernels still pass bytes on, the output has not been stalled for that long.
     until(|| {
         stage.pass(seconds(31));
         closed(&server, CloseKind::WriteTimeout)
@@ -127,7 +127,7 @@ fn slow_reader_is_closed_after_the_grace() {
     let week = seconds(7 * 24 * 3600);
     let limits = Limits { write_timeout: week, idle_timeout: week, ..Limits::default() };
     let (server, client) = unread(&stage, limits);
-    // A second for each 500 bytes that the systems' buffers have taken.
+    // A second for each 500 bytes that the kernels' buffers have taken.
     until(|| {
         stage.pass(seconds(100));
         closed(&server, CloseKind::TooSlow)
@@ -154,7 +154,7 @@ fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
     one_more.send(&part);
     one_more.assert_closed();
     until(|| closed(&server, CloseKind::Memory));
-    // The others have what they had.
+    // The other connections keep their charge.
     for client in &mut kept {
         client.send("\n");
         client.expect(&format!("{part}\n"));
@@ -162,7 +162,7 @@ fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
     until(|| server.metrics().buffered_bytes == 0);
 }
 
-/// Writes so many bytes for the first that come, and closes.
+/// Writes a number of bytes after the first input, and closes.
 struct Last(usize);
 
 impl Protocol for Last {
@@ -175,7 +175,7 @@ impl Protocol for Last {
     }
 }
 
-/// Failure: what a closing connection had still to send was outside of the budget, without bound.
+/// Failure: the remaining output of a closing connection was not charged, and had no limit.
 #[test]
 fn output_of_a_closing_connection_is_charged() {
     let runtime = runtime();
@@ -188,7 +188,7 @@ fn output_of_a_closing_connection_is_charged() {
     assert_eq!(server.metrics().buffered_bytes, 0);
 }
 
-/// Failure: as above; and the charge ends with what it was for, not with the connection.
+/// Failure: as above; and the charge ends with the output, not with the connection.
 #[test]
 fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
     let runtime = runtime();
@@ -204,14 +204,14 @@ fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
     assert_eq!(server.metrics().closed_by(CloseKind::Finished), 0);
 }
 
-/// Sends for as long as the server reads.
+/// Sends as long as the server reads.
 fn flood(client: &Client) -> std::thread::JoinHandle<()> {
     let mut stream = client.0.try_clone().unwrap();
     std::thread::spawn(move || while stream.write_all(&[7; 64 * 1024]).is_ok() {})
 }
 
-/// Failure: bytes that were discarded were not counted where the budget of operations ended the poll,
-/// so that the connection lingered for as long as the peer sent.
+/// Failure: discarded bytes were not counted when the budget of operations ended the poll, so that the
+/// connection lingered as long as the peer sent.
 #[test]
 fn linger_bytes_bound_what_is_discarded_with_any_budget_of_operations() {
     for operations in [128, 3, 2, 1] {
@@ -226,7 +226,7 @@ fn linger_bytes_bound_what_is_discarded_with_any_budget_of_operations() {
     }
 }
 
-/// Failure: nor was the time looked at as long as there was something to discard.
+/// Failure: nor was the time checked while there were bytes to discard.
 #[test]
 fn linger_timeout_ends_a_flood_with_any_budget_of_operations() {
     for operations in [128, 2, 1] {
@@ -236,7 +236,7 @@ fn linger_timeout_ends_a_flood_with_any_budget_of_operations() {
         let server = server.start_on(stage.runtime.handle()).unwrap();
         let mut client = Client::new(&server);
         client.ask("x");
-        // The end of the answer has come: the connection lingers.
+        // The client has read the whole answer: the connection lingers.
         assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
         stage.pass(Duration::ZERO);
         stage.pass_unseen(seconds(6), || {

@@ -1,4 +1,4 @@
-//! The ways to serve, and the ends of what is served.
+//! The ways to serve, and the ends of served connections.
 
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
@@ -40,7 +40,7 @@ fn handler_is_served_counted_and_ended() {
     assert_eq!(server.metrics().connection_time.count(), 1);
 }
 
-/// Gives its sender to whoever started the server, and says what it is sent.
+/// Passes its sender to the test, and writes the messages that it gets.
 struct Spoken;
 
 impl Protocol for Spoken {
@@ -75,7 +75,7 @@ fn protocol_that_asks_for_a_sender_has_one_from_the_start() {
     until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
 }
 
-/// Serves by the protocol in a task of its own, after a first poll in the one that the server made.
+/// Serves with the protocol in a task of its own, after a first poll in the task that the server made.
 struct InAnotherTask(ByProtocol<fn(&Peer) -> Echo>, mpsc::Sender<()>);
 
 impl Serve for InAnotherTask {
@@ -100,8 +100,7 @@ impl Serve for InAnotherTask {
     }
 }
 
-/// Failure: the connection took it for granted that it was polled by the task that the server made, and
-/// woke that one.
+/// Failure: the connection assumed that the task that the server made polls it, and woke that task.
 #[test]
 fn protocol_that_moves_to_another_task_is_woken_there() {
     let runtime = runtime();
@@ -115,8 +114,8 @@ fn protocol_that_moves_to_another_task_is_woken_there() {
     client.ask("hello\n");
 }
 
-/// Failure: the drain woke the task that the server had made, and the connection heard of it at its next
-/// event, which might never come.
+/// Failure: the drain woke the task that the server had made, and the connection learned of the drain at
+/// its next event, which might never come.
 #[test]
 fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
     let stage = Stage::new();
@@ -127,7 +126,7 @@ fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
         .unwrap();
     let mut client = Client::new(&server);
     is_polled.recv().unwrap();
-    // Past the time in which a new connection is waited for, so that only the drain can wake it.
+    // After the time in which a new connection must send, so that only the drain can wake it.
     stage.pass(Limits::default().drain_linger * 2);
     while is_polled.try_recv().is_ok() {}
     let draining = stage.runtime.spawn(async move { server.drain(GUARD).await });
@@ -136,7 +135,7 @@ fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
     assert_eq!(stage.runtime.block_on(draining).unwrap().idle_closed, 1);
 }
 
-/// Sends back what comes first.
+/// Sends the first input back.
 struct Once;
 
 impl Protocol for Once {
@@ -149,7 +148,7 @@ impl Protocol for Once {
     }
 }
 
-/// Keeps what served a connection when that is over.
+/// Keeps the future of a connection when it has completed.
 struct Outlived(ByProtocol<fn(&Peer) -> Once>);
 
 impl Serve for Outlived {
@@ -166,7 +165,7 @@ impl Serve for Outlived {
     }
 }
 
-/// Failure: the last bytes were held back for the end, which was to follow at once and did not.
+/// Failure: the kernel held the last bytes back for the end, which did not follow at once.
 #[test]
 fn peer_of_a_protocol_that_has_finished_is_told_whatever_becomes_of_the_future() {
     let runtime = runtime();
@@ -224,7 +223,7 @@ fn place_that_outlives_its_future_keeps_the_connection_counted() {
     let runtime = runtime();
     let server = server(Limits { connections: 1, ..Limits::default() })
         .accepted(|accepted: Accepted| async move {
-            // As an upgrade does: somebody else goes on with the stream.
+            // As after an upgrade: another task goes on with the stream.
             drop(heist_scheduler::spawn(async move {
                 let Accepted { stream, place, .. } = accepted;
                 let _ = echo_bytes(stream).await;
@@ -242,7 +241,7 @@ fn place_that_outlives_its_future_keeps_the_connection_counted() {
     assert_eq!((server.metrics().accepted, server.metrics().connections_idle), (1, 1));
     drop(first);
     second.expect("two");
-    // The future said so before the place did.
+    // The future reported it before the permit did.
     assert_eq!(server.metrics().closed_by(CloseKind::Finished), 1);
 }
 

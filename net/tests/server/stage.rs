@@ -1,4 +1,4 @@
-//! What the tests of the server share: protocols to serve, and clients.
+//! Shared by the tests of the server: protocols to serve, and clients.
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
@@ -15,13 +15,13 @@ use heist_scheduler::time::{Clock, ManualClock};
 
 use crate::common::GUARD;
 
-/// Sends each line back, and counts how many connections there are.
+/// Sends each line back, and counts the connections.
 #[derive(Default)]
 pub(crate) struct Echo {
     pub(crate) census: Arc<Census>,
 }
 
-/// How many connections are open, and how many were at most.
+/// The number of open connections, and the greatest number so far.
 #[derive(Default)]
 pub(crate) struct Census {
     now: AtomicUsize,
@@ -58,8 +58,8 @@ pub(crate) fn listener() -> Listener {
     Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
-/// A server on a port that the system chooses, to be told what to serve. It is never overloaded,
-/// however busy the machine is with other things.
+/// A server on a port that the system chooses, without a service yet. It is never overloaded, however
+/// busy the machine is.
 pub(crate) fn server(limits: Limits) -> Builder<Nothing> {
     let builder = Server::builder().name("test").listen(listener()).limits(limits);
     builder.overloaded_by(|_| false)
@@ -72,7 +72,7 @@ pub(crate) fn echo(
     server(limits).protocol(|_: &Peer| Echo::default())
 }
 
-/// A runtime of one worker whose time is moved by hand.
+/// A runtime of one worker on virtual time.
 pub(crate) struct Stage {
     pub(crate) runtime: Runtime,
     hand: ManualClock,
@@ -83,7 +83,7 @@ impl Stage {
         Stage::with_budget(128)
     }
 
-    /// One whose polls may do so many operations.
+    /// With a budget of operations for each poll.
     pub(crate) fn with_budget(operations: u32) -> Stage {
         let (clock, hand) = Clock::manual();
         let builder = heist_net::Builder::new().ignore_environment().workers(1).clock(clock);
@@ -91,14 +91,14 @@ impl Stage {
         Stage { runtime, hand }
     }
 
-    /// Moves the clock, and does no more.
+    /// Moves the clock only.
     pub(crate) fn advance(&self, time: Duration) {
         self.hand.advance(time);
     }
 
-    /// Lets time pass while the worker is held up, and has `meanwhile` done.
+    /// Moves time on and calls `meanwhile` while the worker is blocked.
     pub(crate) fn pass_unseen(&self, time: Duration, meanwhile: impl FnOnce()) {
-        // Of the second long poll the worker learns that it is to take few events at a time.
+        // After the second long poll the worker takes few events at a time.
         self.hold(|| self.hand.advance(Duration::from_millis(1)));
         self.hold(|| {
             meanwhile();
@@ -106,7 +106,7 @@ impl Stage {
         });
     }
 
-    /// Holds the worker up while `meanwhile` runs.
+    /// Blocks the worker while `meanwhile` runs.
     pub(crate) fn hold(&self, meanwhile: impl FnOnce()) {
         let (release, released) = mpsc::channel::<()>();
         let (hold, held) = mpsc::channel();
@@ -120,11 +120,11 @@ impl Stage {
         self.runtime.block_on(holds).unwrap();
     }
 
-    /// Lets time pass, and everything happen that is due then.
+    /// Moves time on, and lets all timers that are due fire.
     pub(crate) fn pass(&self, time: Duration) {
         self.hand.advance(time);
-        // Moving the clock wakes nobody. The first task has the worker look at its timers, the
-        // second comes after what those have woken.
+        // Moving the clock wakes no thread. The first task makes the worker poll its timers, the second
+        // runs after the tasks that those have woken.
         for _ in 0..2 {
             self.runtime.block_on(self.runtime.spawn(heist_scheduler::yield_now())).unwrap();
         }
@@ -148,7 +148,7 @@ impl Client {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Reads exactly what `text` says.
+    /// Reads exactly `text`.
     pub(crate) fn expect(&mut self, text: &str) {
         let mut answer = vec![0; text.len()];
         self.0.read_exact(&mut answer).unwrap();
@@ -160,7 +160,7 @@ impl Client {
         self.expect(line);
     }
 
-    /// Reads the end, or a reset, and returns what came before.
+    /// Reads until the end or a reset, and returns the bytes before it.
     pub(crate) fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         let mut buffer = [0; 1024];
@@ -187,7 +187,7 @@ impl From<TcpStream> for Client {
     }
 }
 
-/// Waits for what other threads are about to do.
+/// Waits until `condition` holds, which other threads make true.
 #[track_caller]
 pub(crate) fn until(condition: impl Fn() -> bool) {
     let start = Instant::now();
