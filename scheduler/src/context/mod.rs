@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use poll::PollInfo;
 pub(crate) use poll::{PollContext, PollParts};
 pub(crate) use runtime::{Opaque, RuntimeContext, RuntimeRef};
-pub(crate) use stack::{Context, Scope, enter, enter_guarded, on_worker};
+pub(crate) use stack::{Context, Scope, enter, enter_guarded, is_worker, on_worker};
 use stack::{look_at, look_at_worker};
 pub(crate) use waits::{
     Refusals, charge, is_closing, operations_left, poll_info, refuse, restore, spend,
@@ -33,12 +33,6 @@ pub(crate) fn with_runtime<R>(look: impl FnOnce(&Arc<Opaque>) -> R) -> Option<R>
 /// Whether the current thread is inside this runtime.
 pub(crate) fn is_inside(runtime: &RuntimeContext) -> bool {
     look_at(|context| std::ptr::eq(context.runtime_context(), runtime)).unwrap_or(false)
-}
-
-/// Whether what was entered last is a worker.
-#[inline]
-pub(crate) fn is_worker() -> bool {
-    look_at_worker(|_| ()).is_some()
 }
 
 /// The index of the worker of this runtime that the current thread is.

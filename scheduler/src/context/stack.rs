@@ -18,6 +18,7 @@ thread_local! {
     static STACK: ManuallyDrop<Stack> = const {
         ManuallyDrop::new(Stack {
             current: RefCell::new(None),
+            is_worker: Cell::new(false),
             outer: RefCell::new(Vec::new()),
             next_scope: Cell::new(0),
         })
@@ -27,6 +28,8 @@ thread_local! {
 struct Stack {
     /// What was entered last and is not left yet.
     current: RefCell<Option<Context>>,
+    /// Whether that is a worker: for a look that costs one load.
+    is_worker: Cell<bool>,
     /// For each scope that is not left yet, in the order of entering: its number, and what was
     /// current before it.
     outer: RefCell<Vec<(u64, Option<Context>)>>,
@@ -92,6 +95,12 @@ pub(super) fn look_at_worker<R>(look: impl FnOnce(&PollContext) -> R) -> Option<
     .flatten()
 }
 
+/// Whether what was entered last is a worker.
+#[inline]
+pub(crate) fn is_worker() -> bool {
+    STACK.with(|stack| stack.is_worker.get())
+}
+
 /// Whether the current thread is a worker, whatever it has entered since.
 pub(crate) fn on_worker() -> bool {
     let worker = |context: &Option<Context>| matches!(context, Some(Context::Worker(_)));
@@ -135,6 +144,7 @@ impl Stack {
     fn set_current(&self, context: Option<Context>) -> Option<Context> {
         let caught = context.as_ref().map(|context| &context.runtime_context().caught_panics);
         panics::count_in(caught.cloned());
+        self.is_worker.set(matches!(context, Some(Context::Worker(_))));
         self.current.replace(context)
     }
 

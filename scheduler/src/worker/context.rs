@@ -10,7 +10,6 @@ use crate::context::{PollContext, PollParts, RuntimeRef};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry, WakeStamp};
 use crate::wake::policy::{Action, Trigger, decide};
-use crate::wheel::TimerQueue;
 use crate::worker::shared::{Shared, WorkerShared};
 
 pub(crate) struct WorkerContext {
@@ -29,7 +28,7 @@ pub(crate) struct WorkerContext {
 pub(crate) enum WakeSource {
     /// What becomes runnable was woken by the running task.
     RunningTask,
-    /// A batch of timers fired: their tasks go to the deque, and one decision about waking others
+    /// A batch of timers fired: their tasks go to the deque, and one decision about waking other workers
     /// is made after all of them.
     Timers,
     /// As with timers, and the wakes are marked as those of events.
@@ -75,28 +74,16 @@ impl WorkerContext {
         &self.registry
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.poll.index()
-    }
-
     pub(crate) fn shared_address(&self) -> *const () {
         Arc::as_ptr(&self.shared).cast()
     }
 
-    pub(crate) fn own(&self) -> &WorkerShared {
-        &self.own
-    }
-
-    pub(crate) fn timers(&self) -> &Arc<TimerQueue> {
-        &self.own().timers
-    }
-
-    /// Before a sleep: no timer that was given up shall wake this worker, or keep its task in memory.
+    /// Before a wait: no timer that was given up shall wake this worker, or keep its task in memory.
     pub(crate) fn tidy_timers(&self) {
         if let Some(entry) = self.poll.take_cached_timer() {
             entry.cancel();
         }
-        self.timers().purge();
+        self.own.timers.purge();
     }
 
     /// Queues a task that became runnable on this worker. What is left to do is foreign code, before
@@ -105,9 +92,8 @@ impl WorkerContext {
         if self.poll.is_closing() {
             return Pushed::Refused(task);
         }
-        let wake_source = self.wake_source.get();
-        task.metadata()
-            .stamp_wake(WakeStamp::new(self.poll.now.get(), wake_source == WakeSource::Events));
+        let (wake_source, now) = (self.wake_source.get(), self.poll.now.get());
+        task.metadata().stamp_wake(WakeStamp::new(now, wake_source == WakeSource::Events));
         if wake_source != WakeSource::RunningTask {
             self.queue.push(task);
             return Pushed::Queued;
@@ -116,17 +102,17 @@ impl WorkerContext {
             // To the end of the queue: that is what yielding means.
             self.queue.push(task);
         } else {
-            self.queue.push_next(&self.own().queue, task, self.poll.now.get());
+            self.queue.push_next(&self.own.queue, task, now);
         }
-        let (queued, estimate) = (self.queue.len(), self.own().estimate());
+        let (queued, estimate) = (self.queue.len(), self.own.estimate());
         match decide(Trigger::OwnPush { queued, estimate }, &*self.shared) {
             Action::None => Pushed::Queued,
             action => Pushed::Wake(Arc::clone(&self.shared), action),
         }
     }
 
-    /// Whether a task waits here: for the owner, which goes to sleep otherwise.
+    /// Whether a task waits here: for the owner, which becomes idle otherwise.
     pub(crate) fn has_work(&self) -> bool {
-        self.queue.len() > 0 || self.own().queue.next_is_filled()
+        self.queue.len() > 0 || self.own.queue.next_is_filled()
     }
 }
