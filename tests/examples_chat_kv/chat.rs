@@ -149,7 +149,7 @@ fn chat_that_closes_says_goodbye() {
     drop((one, two));
     let (code, report) = program.wait();
     assert_eq!(code, Some(0), "{report}");
-    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 force-closed"), "{report}");
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn chat_closes_while_people_have_more_to_say() {
     }
     let (code, report) = program.wait();
     assert_eq!(code, Some(0), "{report}");
-    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 force-closed"), "{report}");
 }
 
 /// Several times what the buffers of the two sockets take.

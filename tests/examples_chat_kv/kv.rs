@@ -200,7 +200,7 @@ fn server_that_ends_answers_what_has_come() {
     drop((idle, busy));
     let (code, report) = program.wait();
     assert_eq!(code, Some(0), "{report}");
-    assert!(report.starts_with("stopped: ") && report.contains(" 0 cut"), "{report}");
+    assert!(report.starts_with("stopped: ") && report.contains(" 0 force-closed"), "{report}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn upload_that_is_under_way_is_kept_when_the_server_ends() {
     let answer = client.response();
     assert_eq!((answer.status, answer.headers["connection"].as_str()), (201, "close"));
     let report = server.wait_for("stopped");
-    assert!(report.contains(" 0 cut"), "{report}");
+    assert!(report.contains(" 0 force-closed"), "{report}");
     assert_eq!(server.wait(), Some(0));
     assert_eq!(server.files().into_values().next().unwrap(), content);
 }
@@ -46,7 +46,7 @@ fn upload_that_does_not_end_in_time_leaves_nothing() {
     client.send(&body[..body.len() / 2]);
     server.signal(Signal::INT);
     let report = server.wait_for("stopped");
-    assert!(report.contains("1 cut"), "{report}");
+    assert!(report.contains("1 force-closed"), "{report}");
     assert_eq!(server.wait(), Some(0));
     assert_eq!(server.files().len(), 0);
 }

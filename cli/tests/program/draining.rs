@@ -32,7 +32,10 @@ fn response_in_flight_is_delivered_whole() {
         busy.assert_closed();
         let outcome = program.wait();
         assert_eq!(outcome.code, Some(0));
-        assert!(outcome.stdout.contains("1 finished, 1 idle closed, 0 cut"), "{outcome:?}");
+        assert!(
+            outcome.stdout.contains("1 finished, 1 idle closed, 0 force-closed"),
+            "{outcome:?}"
+        );
         assert_eq!(outcome.stdout.lines().count(), 1, "{outcome:?}");
     }
 }
@@ -53,7 +56,7 @@ fn idle_connections_are_closed_at_once() {
     }
     let outcome = program.wait();
     assert_eq!(outcome.code, Some(0));
-    assert!(outcome.stdout.contains("0 finished, 3 idle closed, 0 cut"), "{outcome:?}");
+    assert!(outcome.stdout.contains("0 finished, 3 idle closed, 0 force-closed"), "{outcome:?}");
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn request_that_outlasts_the_grace_is_cut() {
     program.signal(Signal::TERM);
     let outcome = program.wait();
     assert_eq!(outcome.code, Some(0));
-    assert!(outcome.stdout.contains("0 finished, 0 idle closed, 1 cut"), "{outcome:?}");
+    assert!(outcome.stdout.contains("0 finished, 0 idle closed, 1 force-closed"), "{outcome:?}");
     assert_eq!(busy.rest().0, b"");
 }
 

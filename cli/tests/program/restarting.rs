@@ -35,7 +35,7 @@ fn restart(program: &mut Program, old: Pid) -> Pid {
 
 #[track_caller]
 fn assert_stopped_well(line: &str) {
-    assert!(line.starts_with("heist stopped: ") && line.contains(", 0 cut, "), "{line}");
+    assert!(line.starts_with("heist stopped: ") && line.contains(", 0 force-closed, "), "{line}");
 }
 
 /// A process that is killed when dropped.

@@ -79,7 +79,7 @@ fn request_in_flight_is_answered_through_each_signal() {
             busy.assert_closed();
             let outcome = program.wait();
             assert_eq!(outcome.code, Some(0), "signal {signal}: {outcome:?}");
-            assert!(outcome.stdout.contains(", 0 cut, "), "{outcome:?}");
+            assert!(outcome.stdout.contains(", 0 force-closed, "), "{outcome:?}");
         }
     }
     send(&survivor, libc::SIGTERM);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, Timer};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
-use super::conversation::Conversation;
 use super::failure::Failure;
+use super::state::HttpState;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
 use crate::server::Peer;
 
@@ -34,7 +34,7 @@ use crate::server::Peer;
 pub struct Body {
     /// `None` once given away.
     incoming: Option<Incoming>,
-    conversation: Arc<Conversation>,
+    state: Arc<HttpState>,
     limit: u64,
     rate: RateMonitor,
     /// The end of the longest pause that is allowed. Armed by the first wait, and only looked at
@@ -73,12 +73,12 @@ pub enum BodyError {
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, conversation: Arc<Conversation>) -> Body {
+    pub(super) fn new(incoming: Incoming, state: Arc<HttpState>) -> Body {
         Body {
-            limit: conversation.limits().max_body,
+            limit: state.limits().max_body,
             finished: hyper::body::Body::is_end_stream(&incoming),
             incoming: Some(incoming),
-            conversation,
+            state,
             rate: RateMonitor::default(),
             pause: Timer::new(),
             looked: false,
@@ -95,7 +95,7 @@ impl Body {
 
     /// Who sends it.
     pub fn peer(&self) -> &Peer {
-        self.conversation.peer()
+        self.state.peer()
     }
 
     /// hyper's own body, with no other bound than the server's `max_body`.
@@ -105,7 +105,7 @@ impl Body {
     pub fn into_incoming(mut self) -> Incoming {
         // Only a close waits for what may still come.
         if !std::mem::replace(&mut self.finished, true) {
-            self.conversation.leave_unread();
+            self.state.leave_unread();
         }
         self.incoming.take().expect("only this takes it, and takes the body with it")
     }
@@ -120,7 +120,7 @@ impl Body {
     /// The time that counts begins when a wait begins. Moving the timer later costs a store.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let now = Instant::of_poll();
-        let patience = self.conversation.limits().body_timeout;
+        let patience = self.state.limits().body_timeout;
         if self.rate.begin_wait(now) {
             self.pause.set(Some(now + patience));
             self.looked = false;
@@ -128,8 +128,8 @@ impl Body {
         ready!(self.pause.poll_elapsed(cx));
         // What came in time counts, though the event that tells of it is still to be taken from the
         // queue. The task comes back until it is.
-        if !std::mem::replace(&mut self.looked, true) || self.conversation.has_unread() {
-            self.conversation.order_look();
+        if !std::mem::replace(&mut self.looked, true) || self.state.has_unread() {
+            self.state.order_look();
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -140,7 +140,7 @@ impl Body {
     fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
         self.rate.count(frame.data_ref().map_or(0, Bytes::len));
         self.check_length()?;
-        let limits = self.conversation.limits();
+        let limits = self.state.limits();
         let rate = limits.min_receive_rate;
         match self.rate.is_below(MinRate { rate, grace: limits.rate_grace }) {
             true => Err(BodyError::TooSlow { rate }),
@@ -159,23 +159,21 @@ impl Body {
 
     fn finish(&mut self) {
         self.finished = true;
-        self.conversation.body_ended(Instant::of_poll());
+        self.state.body_ended(Instant::of_poll());
     }
 
     /// What the service is told of an error of hyper's: if the guard has found what is wrong,
     /// that says more.
     fn broken(&self, error: hyper::Error) -> BodyError {
-        match self.conversation.failure() {
-            Failure::BODY_TOO_LONG => {
-                BodyError::TooLong { limit: self.conversation.limits().max_body }
-            }
+        match self.state.failure() {
+            Failure::BODY_TOO_LONG => BodyError::TooLong { limit: self.state.limits().max_body },
             _ => BodyError::Broken(error),
         }
     }
 
     fn fail(&self, error: BodyError) -> BodyError {
-        if self.conversation.failure() == Failure::NONE {
-            self.conversation.set_failure(error.failure());
+        if self.state.failure() == Failure::NONE {
+            self.state.set_failure(error.failure());
         }
         error
     }
@@ -199,7 +197,7 @@ impl hyper::body::Body for Body {
         if let Err(error) = self.check_length() {
             return Poll::Ready(Some(Err(self.fail(error))));
         }
-        self.conversation.read_body();
+        self.state.read_body();
         let Poll::Ready(frame) = self.poll_incoming(cx) else {
             return self.poll_stalled(cx).map(|error| Some(Err(self.fail(error))));
         };
@@ -234,7 +232,7 @@ impl hyper::body::Body for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         if !self.finished {
-            self.conversation.leave_unread();
+            self.state.leave_unread();
         }
     }
 }

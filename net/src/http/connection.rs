@@ -1,4 +1,4 @@
-//! The task of one connection: hyper, and the watch over time and the drain.
+//! One connection: hyper, with the deadlines and the drain around it.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -7,28 +7,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use heist_scheduler::time::{Instant, Timer};
+use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use hyper::rt::Write;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
-use super::conversation::{Conversation, Phase};
+use super::state::{HttpState, Phase};
 use super::transport::Transport;
 use crate::connection::budget::OverBudget;
 use crate::connection::close_reason::{CloseKind, CloseReason};
-use crate::server::Place;
+use crate::connection::deadlines::DeadlineTimer;
+use crate::connection::drain_signal::DrainSignal;
 
-/// What watches over hyper's part of a connection.
+/// What surrounds hyper on one connection: deadlines and the drain.
 ///
-/// There is one timer for all deadlines. They are moved with every request, but the timer is only
-/// told when it has gone off, when a deadline comes before it, or when another task polls: with
+/// There is one timer for all deadlines. They move with every request, but the timer is armed anew
+/// only when it has fired, when a deadline comes before it, or when another task polls. With
 /// requests that follow each other that is once in the time that a connection may idle.
-pub(super) struct Connection {
-    conversation: Arc<Conversation>,
-    place: Place,
-    timer: Timer,
+pub(super) struct HttpConnection {
+    state: Arc<HttpState>,
+    drain: DrainSignal,
+    timer: DeadlineTimer,
     /// Once the server drains: how many requests there had been that were not to be the last.
     before_drain: Option<u64>,
 }
@@ -40,9 +41,9 @@ enum Step {
     Served,
 }
 
-impl Connection {
-    pub(super) fn new(conversation: Arc<Conversation>, place: Place) -> Connection {
-        Connection { conversation, place, timer: Timer::new(), before_drain: None }
+impl HttpConnection {
+    pub(super) fn new(state: Arc<HttpState>, drain: DrainSignal) -> HttpConnection {
+        HttpConnection { state, drain, timer: DeadlineTimer::new(), before_drain: None }
     }
 
     /// Serves the connection to its end.
@@ -56,11 +57,8 @@ impl Connection {
         B: Body + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let reason = match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
-            Step::Over(reason) => {
-                drop(served);
-                reason
-            }
+        match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
+            Step::Over(reason) => reason,
             Step::Served => {
                 let transport = served.into_parts().io;
                 match transport.is_closed() {
@@ -68,10 +66,7 @@ impl Connection {
                     false => self.close(Box::new(transport)).await,
                 }
             }
-        };
-        // The socket is closed by here, before the place is free for another one.
-        self.place.leave(reason.kind());
-        reason
+        }
     }
 
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
@@ -79,7 +74,7 @@ impl Connection {
     async fn close(&mut self, mut transport: Box<Transport>) -> CloseReason {
         poll_fn(|cx| {
             let now = Instant::of_poll();
-            self.conversation.enter_poll(now);
+            self.state.enter_poll(now);
             match Pin::new(&mut *transport).poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
                 Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
@@ -101,21 +96,21 @@ impl Connection {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let now = Instant::of_poll();
-        self.conversation.enter_poll(now);
-        if self.before_drain.is_none() && self.place.poll_draining(cx).is_ready() {
+        self.state.enter_poll(now);
+        if self.before_drain.is_none() && self.drain.poll_draining(cx).is_ready() {
             self.begin_drain();
-            if self.conversation.phase() == Phase::Serving {
+            if self.state.phase() == Phase::Serving {
                 // The head of the answer may be out already, without the word of the close.
                 served.as_mut().graceful_shutdown();
             }
         }
         let mut outcome = served.as_mut().poll(cx);
-        if outcome.is_pending() && self.is_over(now) && self.conversation.waits_for_bytes() {
+        if outcome.is_pending() && self.is_over(now) && self.state.waits_for_bytes() {
             // What came in time counts, though the event that tells of it is still to be taken from
             // the queue. The task comes back until it is.
-            self.conversation.order_look();
+            self.state.order_look();
             outcome = served.poll(cx);
-            if outcome.is_pending() && self.conversation.has_unread() {
+            if outcome.is_pending() && self.state.has_unread() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -129,61 +124,49 @@ impl Connection {
 
     /// Whether the connection has been as it is for too long.
     fn is_over(&self, now: Instant) -> bool {
-        now >= self.conversation.deadline().0
+        now >= self.state.deadline().0
     }
 
     /// From now on the next answer is the last.
     fn begin_drain(&mut self) {
-        let serving = self.conversation.phase() == Phase::Serving;
-        self.before_drain = Some(self.conversation.requests() - u64::from(serving));
-        self.conversation.close_next();
-        self.conversation.drain_signal().ring();
+        let serving = self.state.phase() == Phase::Serving;
+        self.before_drain = Some(self.state.requests() - u64::from(serving));
+        self.state.close_next();
+        self.state.drain_waiters().close();
     }
 
     /// Waits until the connection has been as it is for too long.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<CloseReason> {
-        self.place.set_busy(self.conversation.phase() == Phase::Serving);
-        let (deadline, close) = self.conversation.deadline();
+        self.drain.set_busy(self.state.phase() == Phase::Serving);
+        let (deadline, close) = self.state.deadline();
         if now >= deadline {
             return Poll::Ready(match close {
                 Some(kind) => self.reason_of(kind, None),
                 None => self.reason(Ok(())),
             });
         }
-        if self.rests(deadline, now, cx) {
-            return Poll::Pending;
-        }
-        self.timer.set(Some(deadline));
-        if self.timer.poll_elapsed(cx).is_ready() {
+        if !self.timer.covers(deadline, now, cx) && self.timer.arm(deadline, now, cx).is_ready() {
             // It has passed since the poll began: the next one looks what came until then.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Whether the timer will wake this task at the deadline, or before it to look again.
-    fn rests(&self, deadline: Instant, now: Instant, cx: &Context<'_>) -> bool {
-        match self.timer.deadline() {
-            Some(alarm) => alarm <= deadline && self.timer.rests_for(now, cx),
-            None => deadline == Instant::FAR_FUTURE,
-        }
-    }
-
     /// Why the connection ended.
     fn reason(&self, outcome: hyper::Result<()>) -> CloseReason {
-        if let Some(kind) = self.conversation.failure().close {
+        if let Some(kind) = self.state.failure().close {
             return self.reason_of(kind, outcome.err());
         }
         match (outcome, self.before_drain) {
             (Err(error), _) => self.reason_of_error(error),
-            (Ok(()), Some(before)) if self.conversation.requests() > before => CloseReason::Drained,
+            (Ok(()), Some(before)) if self.state.requests() > before => CloseReason::Drained,
             (Ok(()), Some(_)) => CloseReason::IdleDrained,
             (Ok(()), None) => CloseReason::Finished,
         }
     }
 
     fn reason_of_error(&self, error: hyper::Error) -> CloseReason {
-        let peer = self.conversation.peer();
+        let peer = self.state.peer();
         if error.is_user() {
             // Of a service's other errors hyper hears nothing.
             tracing::error!(%error, %peer, "the body of an answer failed");
@@ -194,7 +177,7 @@ impl Connection {
             return self.reason_of(CloseKind::Lost, Some(error));
         }
         if !error.is_parse_version_h2() {
-            self.conversation.figures().refuse(answer_to(&error));
+            self.state.metrics().refuse(answer_to(&error));
         }
         self.reason_of(CloseKind::Protocol, Some(error))
     }
@@ -213,7 +196,7 @@ impl Connection {
             CloseKind::TooSlow => CloseReason::TooSlow,
             CloseKind::Panicked => CloseReason::Panicked,
             CloseKind::Memory => {
-                let limit = self.conversation.limits().buffered_bytes;
+                let limit = self.state.limits().buffered_bytes;
                 CloseReason::Memory(OverBudget { limit })
             }
             CloseKind::Protocol => CloseReason::Protocol(match error {

@@ -8,9 +8,9 @@
 //! 2. A guard in the transport reads the head, and the framing of the body, before hyper does, and
 //!    refuses what is malformed, ambiguous or too long. Time for the head is counted from its first
 //!    byte, or from the accept; between requests a connection may idle longer.
-//! 3. The request passes a gate. While the server is overloaded it is answered `503`; otherwise the
+//! 3. While the server is overloaded, the request is answered `503`. Otherwise the
 //!    service is called, with a [`Body`] that is bounded in length and in time. In the request's
-//!    extensions it finds the [`Peer`](crate::server::Peer) and a signal of the drain, [`Draining`].
+//!    extensions it finds the [`Peer`](crate::server::Peer) and a signal of the drain, [`DrainSignal`].
 //! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
 //!    little, and charges what waits to the server's budget.
 //! 5. After the last answer of a connection, what the peer still sends is read and thrown away for
@@ -105,15 +105,16 @@
 
 mod body;
 mod connection;
-mod conversation;
-mod draining;
+mod drain_signal;
+mod drain_waiters;
 mod failure;
-mod figures;
-mod gate;
 mod guard;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
+mod metrics;
 mod reply;
+mod service;
+mod state;
 mod transport;
 
 use std::error::Error;
@@ -126,13 +127,13 @@ use hyper::service::Service;
 use hyper::{Request, Response, StatusCode};
 
 pub use body::{Body, BodyError};
-pub use draining::Draining;
+pub use drain_signal::DrainSignal;
 
 use crate::server::{Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared};
-use connection::Connection;
-use conversation::Conversation;
-use figures::{Figures, RefusedHook};
-use gate::Gate;
+use connection::HttpConnection;
+use metrics::{RefusedHook, RequestMetrics};
+use service::LimitedService;
+use state::HttpState;
 use transport::Transport;
 
 /// Serves HTTP/1.1 by a hyper service.
@@ -169,7 +170,7 @@ pub struct Http<S> {
 /// What is known once the server has started.
 struct Started {
     hyper: http1::Builder,
-    figures: Arc<Figures>,
+    metrics: Arc<RequestMetrics>,
 }
 
 impl<S> Http<S> {
@@ -207,22 +208,19 @@ where
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<S, B> {
-        let Accepted { stream, peer, place } = accepted;
-        let Started { hyper, figures } = self.started();
-        let conversation = Conversation::new(&place, peer, Arc::clone(figures));
-        let transport = Transport::new(stream, Arc::clone(&conversation));
-        let gate = Gate::new(self.service.clone(), Arc::clone(&conversation));
+        let Accepted { stream, peer, drain, server, accepted_at, .. } = accepted;
+        let Started { hyper, metrics } = self.started();
+        let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
+        let transport = Transport::new(stream, Arc::clone(&state));
+        let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
         // In a box: a future holds each argument that it moves twice, and this one is large.
-        let served = Box::new(hyper.serve_connection(transport, gate));
-        async move {
-            let connection = Connection::new(conversation, place);
-            connection.run(served).await
-        }
+        let served = Box::new(hyper.serve_connection(transport, service));
+        async move { HttpConnection::new(state, drain).run(served).await }
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
-        let figures = Arc::new(Figures::new(server.runtime(), self.refused.take()));
-        self.started = Some(Started { hyper: bounded(server.limits()), figures });
+        let metrics = Arc::new(RequestMetrics::new(server.runtime(), self.refused.take()));
+        self.started = Some(Started { hyper: bounded(server.limits()), metrics });
     }
 
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {
@@ -234,7 +232,7 @@ where
     }
 
     fn http_metrics(&self) -> Option<HttpMetrics> {
-        self.started.as_ref().map(|started| started.figures.metrics())
+        self.started.as_ref().map(|started| started.metrics.snapshot())
     }
 }
 

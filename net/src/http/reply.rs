@@ -9,11 +9,11 @@ use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::conversation::{Conversation, Phase};
+use super::state::{HttpState, Phase};
 
 /// One request that is being served. Dropping it ends it.
 pub(super) struct Exchange {
-    conversation: Arc<Conversation>,
+    state: Arc<HttpState>,
     began: Instant,
     /// What it is answered with, once that is known.
     status: Option<StatusCode>,
@@ -21,18 +21,14 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Begins, with a body to receive or none, for which the peer may wait to be asked.
-    pub(super) fn begin(
-        conversation: &Arc<Conversation>,
-        receiving: bool,
-        expects: bool,
-    ) -> Exchange {
-        conversation.figures().begin();
-        let began = conversation.begin_request(receiving, expects);
-        Exchange { conversation: Arc::clone(conversation), began, status: None }
+    pub(super) fn begin(state: &Arc<HttpState>, receiving: bool, expects: bool) -> Exchange {
+        state.metrics().begin();
+        let began = state.begin_request(receiving, expects);
+        Exchange { state: Arc::clone(state), began, status: None }
     }
 
-    pub(super) fn conversation(&self) -> &Conversation {
-        &self.conversation
+    pub(super) fn state(&self) -> &HttpState {
+        &self.state
     }
 
     pub(super) fn answered(&mut self, status: StatusCode) {
@@ -42,15 +38,15 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let figures = self.conversation.figures();
+        let metrics = self.state.metrics();
         // The poll's own time would make the work of a service that never waits look like none.
         // Not `Instant::now`: the connection may be dropped where there is no runtime any more.
-        let now = self.conversation.server().runtime().clock().now();
+        let now = self.state.server().runtime().clock().now();
         match self.status {
-            Some(status) => figures.end(status, now - self.began),
-            None => figures.abandon(),
+            Some(status) => metrics.end(status, now - self.began),
+            None => metrics.abandon(),
         }
-        self.conversation.enter(Phase::Idle, now);
+        self.state.enter(Phase::Idle, now);
     }
 }
 

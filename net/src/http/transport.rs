@@ -17,25 +17,27 @@ use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use super::conversation::{Conversation, Phase};
 use super::failure::Failure;
 use super::guard::{End, Guard};
+use super::state::{HttpState, Phase};
 use crate::Stream;
+use crate::connection::charge::Charge;
 use crate::connection::close_reason::CloseKind;
+use crate::connection::linger::Linger;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
 
-/// The socket of a conversation.
+/// The socket of a state.
 pub(super) struct Transport {
     stream: Stream,
-    conversation: Arc<Conversation>,
+    state: Arc<HttpState>,
     guard: Guard,
     /// How fast the peer takes the answer to request number `request`.
     rate: RateMonitor,
     request: u64,
     /// What the server's budget was charged with, for bytes that wait to be written and for what
     /// the guard holds.
-    charged: usize,
-    charged_held: usize,
+    output_charge: Charge,
+    held_charge: Charge,
     /// hyper has written nothing since it last had nothing left to write: what it writes next is
     /// the front of a message.
     at_front: bool,
@@ -44,30 +46,26 @@ pub(super) struct Transport {
     /// What goes out when hyper has finished.
     last_words: Vec<u8>,
     linger: Option<Linger>,
+    /// While lingering: whether the peer is known to be sending.
+    peer_sends: bool,
     closed: bool,
 }
 
-/// What is left of the patience after the last answer. Its time is the connection's deadline.
-struct Linger {
-    bytes_left: usize,
-    /// Whether the peer is known to be sending.
-    expected: bool,
-}
-
 impl Transport {
-    pub(super) fn new(stream: Stream, conversation: Arc<Conversation>) -> Transport {
+    pub(super) fn new(stream: Stream, state: Arc<HttpState>) -> Transport {
         Transport {
             stream,
-            conversation,
+            state,
             guard: Guard::default(),
             rate: RateMonitor::default(),
             request: 0,
-            charged: 0,
-            charged_held: 0,
+            output_charge: Charge::default(),
+            held_charge: Charge::default(),
             at_front: true,
             interim: &[],
             last_words: Vec::new(),
             linger: None,
+            peer_sends: false,
             closed: false,
         }
     }
@@ -103,13 +101,13 @@ impl Transport {
         }
         let now = Instant::of_poll();
         self.rate.end_wait(now);
-        self.conversation.set_blocked(None);
-        if self.conversation.phase() == Phase::Idle {
+        self.state.set_blocked(None);
+        if self.state.phase() == Phase::Idle {
             // It idles from the end of the answer on, not from when that was handed over.
-            self.conversation.enter(Phase::Idle, now);
+            self.state.enter(Phase::Idle, now);
         }
         self.charge(0)?;
-        let limits = self.conversation.limits();
+        let limits = self.state.limits();
         let least = MinRate { rate: limits.min_send_rate, grace: limits.rate_grace };
         match self.rate.is_below(least) {
             true => Err(self.fail(CloseKind::TooSlow, "the peer takes its answer too slowly")),
@@ -120,36 +118,26 @@ impl Transport {
     /// The peer takes none of `wanted` bytes.
     fn blocked(&mut self, wanted: usize) -> io::Result<()> {
         let now = Instant::of_poll();
-        let request = self.conversation.requests();
+        let request = self.state.requests();
         if std::mem::replace(&mut self.request, request) != request && !self.rate.is_waiting() {
             self.rate = RateMonitor::default();
         }
         if self.rate.begin_wait(now) {
-            self.conversation.set_blocked(Some(now));
+            self.state.set_blocked(Some(now));
         }
         self.charge(wanted)
     }
 
     /// Makes the server's budget hold `bytes` for what waits to be written.
     fn charge(&mut self, bytes: usize) -> io::Result<()> {
-        match self.conversation.server().buffered().change(self.charged, bytes) {
-            Ok(()) => self.charged = bytes,
-            Err(_) => return Err(self.over_budget()),
-        }
-        Ok(())
+        let budget = self.state.server().buffered();
+        self.output_charge.set(budget, bytes).map_err(|_| self.over_budget())
     }
 
     /// Makes the server's budget hold what the guard holds.
     fn charge_held(&mut self) -> io::Result<()> {
-        let held = self.guard.memory();
-        if held == self.charged_held {
-            return Ok(());
-        }
-        match self.conversation.server().buffered().change(self.charged_held, held) {
-            Ok(()) => self.charged_held = held,
-            Err(_) => return Err(self.over_budget()),
-        }
-        Ok(())
+        let (budget, held) = (self.state.server().buffered(), self.guard.memory());
+        self.held_charge.set(budget, held).map_err(|_| self.over_budget())
     }
 
     fn over_budget(&self) -> io::Error {
@@ -157,7 +145,7 @@ impl Transport {
     }
 
     fn fail(&self, close: CloseKind, message: &'static str) -> io::Error {
-        self.conversation.set_failure(Failure::of_connection(close));
+        self.state.set_failure(Failure::of_connection(close));
         io::Error::other(message)
     }
 
@@ -169,7 +157,7 @@ impl Transport {
         match ready!(read)? {
             (0, _) => self.guard.finish(),
             _ => {
-                self.guard.hold(buffer.filled(), self.conversation.limits());
+                self.guard.hold(buffer.filled(), self.state.limits());
                 self.charge_held()?;
             }
         }
@@ -195,16 +183,16 @@ impl Transport {
             }
             if self.guard.holds() {
                 // It may have come before the answer was out.
-                self.conversation.received();
+                self.state.received();
                 ready!(self.poll_hold(cx))?;
                 continue;
             }
-            let Transport { stream, guard, conversation, .. } = &mut *self;
-            let keep = |read: &mut [u8]| guard.admit(read, conversation.limits());
+            let Transport { stream, guard, state, .. } = &mut *self;
+            let keep = |read: &mut [u8]| guard.admit(read, state.limits());
             match ready!(stream.poll_read_kept(cx, &mut cursor, keep))? {
                 (0, _) => guard.finish(),
                 (_, kept) => {
-                    conversation.received();
+                    state.received();
                     self.charge_held()?;
                     if kept > 0 {
                         return Poll::Ready(Ok(()));
@@ -220,19 +208,19 @@ impl Transport {
         match end {
             End::Finished => {}
             End::InHead => {
-                self.conversation.set_failure(Failure::of_connection(CloseKind::Lost));
+                self.state.set_failure(Failure::of_connection(CloseKind::Lost));
             }
             End::Refused { refusal, is_head } => {
                 // Once: hyper may ask again.
-                if self.last_words.is_empty() && self.linger.is_none() {
-                    let peer = self.conversation.peer();
+                if self.last_words.is_empty() && self.state.phase() != Phase::Lingering {
+                    let peer = self.state.peer();
                     tracing::debug!(%peer, status = %refusal.status, %refusal, "a request is refused");
                     self.last_words = refusal.response(!is_head);
-                    self.conversation.refuse(refusal.status);
+                    self.state.refuse(refusal.status);
                 }
             }
             End::Broken(refusal) => {
-                self.conversation.set_failure(Failure::of_body(refusal.status));
+                self.state.set_failure(Failure::of_body(refusal.status));
                 return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
             }
         }
@@ -244,10 +232,10 @@ impl Transport {
     fn before_message(&mut self, front: &[u8]) {
         let is_final = !front.starts_with(b"HTTP/1.1 1");
         let is_success = front.get(9) == Some(&b'2');
-        if self.at_front && is_final && self.conversation.keeps_body_for_later(is_success) {
+        if self.at_front && is_final && self.state.keeps_body_for_later(is_success) {
             self.interim = CONTINUE;
         }
-        self.conversation.begin_answer();
+        self.state.begin_answer();
     }
 
     /// Writes what is to go out before hyper writes any more.
@@ -273,39 +261,35 @@ impl Transport {
 
     /// Shuts the sending direction down, once.
     fn begin_linger(&mut self) -> io::Result<()> {
-        if self.linger.is_some() {
+        if self.state.phase() == Phase::Lingering {
             return Ok(());
         }
         self.stream.shutdown(Shutdown::Write)?;
-        self.conversation.enter(Phase::Lingering, Instant::of_poll());
+        self.state.enter(Phase::Lingering, Instant::of_poll());
         let refused = matches!(self.guard.end(), Some(End::Refused { .. } | End::Broken(_)));
+        self.peer_sends = refused || self.state.left_unread();
         // Where memory is short, there is no answer that a reset could destroy.
-        let over_budget = self.conversation.failure().close == Some(CloseKind::Memory);
-        self.linger = Some(Linger {
-            bytes_left: if over_budget { 0 } else { self.conversation.limits().linger_bytes },
-            expected: refused || self.conversation.left_unread(),
-        });
+        if self.state.failure().close != Some(CloseKind::Memory) {
+            self.linger = Some(Linger::new(self.state.limits().linger_bytes));
+        }
         Ok(())
     }
 
-    /// Reads and drops what comes, until the end of it or of the patience. A peer that has been
+    /// Reads and drops what comes, until its end or the end of the patience. A peer that has been
     /// read to the end so far is not waited for.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Transport { stream, linger: Some(linger), .. } = self else {
+        let Transport { stream, linger: Some(linger), peer_sends, .. } = self else {
             return Poll::Ready(());
         };
-        while linger.bytes_left > 0 {
-            match poll_discard(stream, cx) {
-                Poll::Ready(Ok(count @ 1..)) => {
-                    linger.expected = true;
-                    linger.bytes_left = linger.bytes_left.saturating_sub(count);
-                }
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                Poll::Pending if linger.expected || is_put_off() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(()),
-            }
+        let polled = linger.poll(|| {
+            let discarded = poll_discard(stream, cx);
+            *peer_sends |= matches!(discarded, Poll::Ready(Ok(1..)));
+            discarded
+        });
+        match polled {
+            Poll::Pending if !*peer_sends && !is_put_off() => Poll::Ready(()),
+            polled => polled,
         }
-        Poll::Ready(())
     }
 }
 
@@ -331,9 +315,9 @@ impl Read for Transport {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = this.poll_pass(cx, cursor);
-        if read.is_pending() && this.conversation.take_order() {
+        if read.is_pending() && this.state.take_order() {
             let unread = matches!(this.stream.socket().peek(&mut [0]), Ok(1..));
-            this.conversation.set_unread(unread);
+            this.state.set_unread(unread);
         }
         read
     }
@@ -353,7 +337,7 @@ impl Write for Transport {
     /// does not. One read's worth is held, no more.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_front = true;
-        let serving = self.conversation.phase() == Phase::Serving;
+        let serving = self.state.phase() == Phase::Serving;
         if serving
             && self.guard.is_between_messages()
             && let Poll::Ready(Err(error)) = self.poll_hold(cx)
@@ -380,7 +364,7 @@ impl Write for Transport {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.conversation.expects() {
+        if self.state.expects() {
             let front = buffers.iter().find(|buffer| !buffer.is_empty());
             self.before_message(front.map_or(&[], |front| &front[..]));
         }
@@ -393,8 +377,10 @@ impl Write for Transport {
 
 impl Drop for Transport {
     fn drop(&mut self) {
-        self.conversation.server().buffered().shrink(self.charged + self.charged_held);
-        self.conversation.drain_signal().ring();
+        let budget = self.state.server().buffered();
+        self.output_charge.release(budget);
+        self.held_charge.release(budget);
+        self.state.drain_waiters().close();
     }
 }
 

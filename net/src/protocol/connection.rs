@@ -16,8 +16,9 @@ use super::owner::{Owner, Settings};
 use super::socket_shell::{Events, SocketShell};
 use crate::connection::close_reason::CloseReason;
 use crate::connection::deadlines::DeadlineTimer;
+use crate::connection::drain_signal::DrainSignal;
 use crate::connection::limits::Limits;
-use crate::connection::place::{Place, Stay};
+use crate::connection::permit::ConnectionPermit;
 use crate::socket::stream::Stream;
 use crate::socket::sys;
 
@@ -102,20 +103,52 @@ impl<P: Protocol> Connection<P> {
 
     /// Puts `protocol` on a stream that a server has accepted. The stream counts its bytes for the
     /// same server.
-    pub(crate) fn with_permit(stream: Stream, place: Place, protocol: P) -> Connection<P> {
+    ///
+    /// `permit` comes first: where `make` panics, it is dropped after the stream.
+    pub(crate) fn with_permit(
+        mut permit: ConnectionPermit,
+        stream: Stream,
+        make: impl FnOnce() -> P,
+    ) -> Connection<P> {
         let (source, _) = stream.into_parts();
-        Connection::at(source, protocol, Owner::Server(place.into_stay()))
+        let protocol = permit.guard(|_| make());
+        Connection::at(source, protocol, Owner::Server(permit))
     }
 
     /// As [`with_permit`](Connection::with_permit), for a protocol that has a sender of its own.
     pub(crate) fn with_permit_and_inbox(
+        permit: ConnectionPermit,
         stream: Stream,
-        place: Place,
         make: impl FnOnce(Sender<P::Message>) -> P,
     ) -> Connection<P> {
-        let inbox = Arc::new(Inbox::new(place.server().protocol_limits().inbox));
+        let inbox = Arc::new(Inbox::new(permit.set().limits().inbox));
+        let sender = Sender::new(Arc::clone(&inbox));
+        let mut connection = Connection::with_permit(permit, stream, || make(sender));
+        connection.events.inbox = Some(inbox);
+        connection
+    }
+
+    /// As [`with_permit`](Connection::with_permit), where the task that the server has made keeps the
+    /// permit. Another task may poll the connection.
+    pub(crate) fn with_drain_signal(
+        signal: DrainSignal,
+        stream: Stream,
+        protocol: P,
+    ) -> Connection<P> {
+        let (source, _) = stream.into_parts();
+        Connection::at(source, protocol, Owner::Signalled(Box::new(signal)))
+    }
+
+    /// As [`with_drain_signal`](Connection::with_drain_signal), for a protocol that has a sender of
+    /// its own.
+    pub(crate) fn with_drain_signal_and_inbox(
+        signal: DrainSignal,
+        stream: Stream,
+        make: impl FnOnce(Sender<P::Message>) -> P,
+    ) -> Connection<P> {
+        let inbox = Arc::new(Inbox::new(signal.set().limits().inbox));
         let protocol = make(Sender::new(Arc::clone(&inbox)));
-        let mut connection = Connection::with_permit(stream, place, protocol);
+        let mut connection = Connection::with_drain_signal(signal, stream, protocol);
         connection.events.inbox = Some(inbox);
         connection
     }
@@ -189,7 +222,7 @@ impl<P: Protocol> Connection<P> {
 
     #[inline]
     fn run_turn<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        if self.owner.permit().is_some_and(Stay::is_cut) {
+        if self.owner.is_force_closed() {
             return Poll::Ready(CloseReason::Cancelled);
         }
         let info = ready!(coop::poll_info(cx));
@@ -203,16 +236,14 @@ impl<P: Protocol> Connection<P> {
 
     /// Tells the protocol and all that send to it, once, and then the server.
     fn end(&mut self, reason: &CloseReason) {
-        if let (Owner::Server(permit), Some(charge)) = (&self.owner, self.engine.charge()) {
-            charge.release(permit.server().buffered());
+        if let (Some(set), Some(charge)) = (self.owner.set(), self.engine.charge()) {
+            charge.release(set.buffered());
         }
         if let Some(inbox) = &self.events.inbox {
             inbox.close();
         }
         self.engine.end(reason);
-        if let Owner::Server(permit) = &mut self.owner {
-            permit.tell(reason.kind());
-        }
+        self.owner.close(reason.kind());
     }
 }
 

@@ -17,7 +17,7 @@ use crate::connection::budget::OverBudget;
 use crate::connection::charge::Charge;
 use crate::connection::deadlines::DeadlineTimer;
 use crate::connection::limits::Limits;
-use crate::connection::place::Stay;
+use crate::connection::set::ConnectionSet;
 use crate::runtime::operation;
 use crate::socket::inner::nonzero;
 use crate::socket::sys;
@@ -175,23 +175,20 @@ impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
 
     #[inline]
     fn is_draining(&self) -> bool {
-        self.owner.permit().is_some_and(Stay::is_draining)
+        self.owner.is_draining()
     }
 
     fn drain_linger(&self) -> Duration {
-        let permit = self.owner.permit();
-        permit.map_or(Duration::ZERO, |permit| permit.server().limits().drain_linger)
+        self.owner.set().map_or(Duration::ZERO, ConnectionSet::drain_linger)
     }
 
     fn set_busy(&mut self, busy: bool) {
-        if let Owner::Server(permit) = self.owner {
-            permit.set_busy(busy);
-        }
+        self.owner.set_busy(busy);
     }
 
     fn charge(&self, charge: &mut Charge, bytes: usize) -> Result<(), OverBudget> {
-        match self.owner.permit() {
-            Some(permit) => charge.set(permit.server().buffered(), bytes),
+        match self.owner.set() {
+            Some(set) => charge.set(set.buffered(), bytes),
             None => Ok(()),
         }
     }
@@ -206,8 +203,12 @@ impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
 
     /// Whenever another task polls than before, the timer does not cover it, so that this is called.
     fn wake_at(&mut self, deadline: Instant, now: Instant) -> Poll<()> {
-        if !SAME_TASK && let Some(permit) = self.owner.permit() {
-            permit.set_part(self.cx.waker());
+        if !SAME_TASK && let Owner::Signalled(signal) = self.owner {
+            signal.watch(self.cx.waker());
+            if signal.set().is_force_closed() {
+                // It may have begun before the waker was registered.
+                self.cx.waker().wake_by_ref();
+            }
         }
         self.events.timer.arm(deadline, now, self.cx)
     }

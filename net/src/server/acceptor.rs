@@ -24,11 +24,12 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, Timer};
 use heist_scheduler::{TaskBuilder, panics, yield_now};
 
-use super::connections::{Admission, Waited};
+use super::serve::{Accepted, Serve};
 use super::shared::Shared;
-use super::{Accepted, Serve};
-use crate::connection::place::Place;
+use crate::connection::permit::ConnectionPermit;
 use crate::connection::refusal::Refusal;
+use crate::connection::table::ConnectionTable;
+use crate::connection::waits::{Admission, Waited};
 use crate::socket::accept_error::{AcceptErrorKind, accept_error_kind, accept_error_name};
 use crate::socket::address::Address;
 use crate::socket::peer::Peer;
@@ -47,21 +48,21 @@ pub(super) struct Acceptor<S> {
     /// How many connections had ended when it last began to accept.
     ended: u64,
     // Behind the socket: it counts as gone once that is closed.
-    post: Post,
+    registration: Registration,
 }
 
 /// Called with the address and the error when a listener has failed for good.
 pub(super) type ListenerLost = dyn Fn(&Address, &io::Error) + Send + Sync;
 
-/// The acceptor's place among those of its server.
-struct Post {
+/// Counts the acceptor among those of its server.
+struct Registration {
     server: Arc<Shared>,
     number: usize,
 }
 
-impl Drop for Post {
+impl Drop for Registration {
     fn drop(&mut self) {
-        self.server.connections.remove_acceptor(self.number);
+        self.server.connections().table.remove_acceptor(self.number);
     }
 }
 
@@ -79,7 +80,7 @@ impl<S: Serve> Acceptor<S> {
         server: &Arc<Shared>,
         lost: Arc<ListenerLost>,
     ) -> Acceptor<S> {
-        let number = server.connections.add_acceptor();
+        let number = server.connections().table.add_acceptor();
         Acceptor {
             socket,
             address,
@@ -88,7 +89,7 @@ impl<S: Serve> Acceptor<S> {
             task: format!("{} connection", server.name()).into(),
             reserve: Reserve::open(),
             ended: 0,
-            post: Post { server: Arc::clone(server), number },
+            registration: Registration { server: Arc::clone(server), number },
         }
     }
 
@@ -103,7 +104,7 @@ impl<S: Serve> Acceptor<S> {
                 Next::Error(error) => Err(error),
             };
             if let Err(error) = outcome
-                && self.endure(error).await.is_break()
+                && self.handle_accept_error(error).await.is_break()
             {
                 return;
             }
@@ -121,11 +122,15 @@ impl<S: Serve> Acceptor<S> {
     }
 
     fn server(&self) -> &Arc<Shared> {
-        &self.post.server
+        &self.registration.server
+    }
+
+    fn table(&self) -> &ConnectionTable {
+        &self.server().connections().table
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        match ready!(self.server().connections.poll_room(self.post.number, cx)) {
+        match ready!(self.table().poll_room(self.registration.number, cx)) {
             Admission::Draining => return Poll::Ready(Next::Draining),
             Admission::Open { ended } => self.ended = ended,
         }
@@ -139,12 +144,14 @@ impl<S: Serve> Acceptor<S> {
     fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
         let server = self.server();
         // A hook that panics has not said that anything is to be refused.
-        if panics::contain_hook("the hook overloaded_by", || server.sheds()) == Some(true) {
+        if panics::contain_hook("the hook overloaded_by", || server.should_shed()) == Some(true) {
             self.refuse(&socket, Refusal::Overload);
             return Ok(());
         }
-        let key = match server.connections.enter(peer.ip(), Instant::of_poll()) {
-            Ok(key) => key,
+        let accepted_at = Instant::of_poll();
+        let connections = server.connections();
+        let permit = match ConnectionPermit::acquire(connections, peer.ip(), accepted_at) {
+            Ok(permit) => permit,
             Err(refusal) => {
                 self.refuse(&socket, refusal);
                 return Ok(());
@@ -153,24 +160,30 @@ impl<S: Serve> Acceptor<S> {
         let mut stream = match Stream::new(socket) {
             Ok(stream) => stream,
             Err(error) => {
-                server.connections.withdraw(key);
+                permit.withdraw();
                 return Err(error);
             }
         };
         stream.set_meter(Arc::clone(server.meter()));
-        let accepted = Accepted { stream, peer, place: Place::new(server, key) };
-        // The place, which is dropped where no task comes about, says that the connection has ended.
-        panics::contain_hook("Serve::task", || {
-            let task = Arc::clone(&self.serve).task(accepted);
-            // Its outcome is counted by its place. If the runtime refuses it, it is dropped here.
-            drop(TaskBuilder::new().name(Arc::clone(&self.task)).spawn_on(server.runtime(), task));
-        });
+        let (drain, server) = (permit.drain_signal(), Arc::clone(server));
+        let accepted = Accepted { stream, peer, drain, server, accepted_at };
+        self.spawn(permit, accepted);
         Ok(())
+    }
+
+    /// Spawns the task of a connection. Where the runtime refuses it, or the service panics, the
+    /// stream is dropped here and then the permit, which counts the end.
+    fn spawn(&self, permit: ConnectionPermit, accepted: Accepted) {
+        panics::contain_hook("Serve::task", || {
+            let task = Arc::clone(&self.serve).task(permit, accepted);
+            let builder = TaskBuilder::new().name(Arc::clone(&self.task));
+            drop(builder.spawn_on(self.server().runtime(), task));
+        });
     }
 
     /// Closes the connection, with a word if there is one to say.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
-        self.server().connections.count_refusal(refusal);
+        self.table().count_refusal(refusal);
         let words = panics::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
         let Some(words) = words.flatten() else { return };
         // A peer that takes no words, or not all of them, is not waited for.
@@ -181,8 +194,8 @@ impl<S: Serve> Acceptor<S> {
     }
 
     /// Does with an error what its kind asks for.
-    async fn endure(&mut self, error: io::Error) -> ControlFlow<()> {
-        self.server().connections.count_accept_error(accept_error_name(&error));
+    async fn handle_accept_error(&mut self, error: io::Error) -> ControlFlow<()> {
+        self.table().count_accept_error(accept_error_name(&error));
         match accept_error_kind(&error) {
             AcceptErrorKind::Connection => log(|| tracing::debug!(%error, "a connection was lost")),
             AcceptErrorKind::Exhausted => {
@@ -209,9 +222,9 @@ impl<S: Serve> Acceptor<S> {
     async fn wait_for_resources(&mut self) {
         let mut pause = Timer::new();
         pause.set(Some(Instant::now() + PAUSE));
-        let connections = &self.post.server.connections;
+        let table = &self.registration.server.connections().table;
         let waited = poll_fn(|cx| {
-            match connections.poll_end(self.post.number, self.ended, cx) {
+            match table.poll_end(self.registration.number, self.ended, cx) {
                 // With nobody to wait for and nothing in reserve, only time can help.
                 Poll::Ready(Waited::NoConnection) if !self.reserve.is_there() => {}
                 Poll::Ready(waited) => return Poll::Ready(waited),
@@ -221,7 +234,7 @@ impl<S: Serve> Acceptor<S> {
         })
         .await;
         if waited == Waited::NoConnection {
-            self.turn_one_away().await;
+            self.refuse_by_reserve().await;
         }
         self.reserve.refill();
     }
@@ -230,7 +243,7 @@ impl<S: Serve> Acceptor<S> {
     ///
     /// The kernel wants a descriptor even to say that nobody waits, so only with this one can it
     /// say so; then the socket counts as drained, and is not tried again before somebody comes.
-    async fn turn_one_away(&mut self) {
+    async fn refuse_by_reserve(&mut self) {
         self.reserve.release();
         match poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await {
             Poll::Pending => {}

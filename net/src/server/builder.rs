@@ -9,11 +9,13 @@ use heist_scheduler::Handle;
 use heist_scheduler::{JoinHandle, TaskBuilder};
 
 use super::acceptor::{Acceptor, ListenerLost};
-use super::berth::Berth;
+use super::by_protocol::{ByInbox, ByProtocol};
+use super::handler::{AcceptedHandler, Handler};
 use super::limits::Limits;
-use super::serving::{AcceptedHandler, ByInbox, ByProtocol, Handler};
+use super::oneshot::Oneshot;
+use super::serve::{Accepted, Serve};
 use super::shared::{Overloaded, Shared};
-use super::{Accepted, Serve, Server};
+use super::started::Server;
 use crate::connection::close_reason::CloseReason;
 use crate::protocol::{self, Protocol};
 use crate::socket::address::Address;
@@ -33,19 +35,20 @@ pub struct Builder<S> {
     serve: S,
 }
 
-/// What a server serves that has not been told what: it cannot be started.
+/// Stands for the service of a server that has none yet, and so cannot be started.
 #[derive(Debug)]
-pub struct Nothing(());
+pub struct NoService(());
 
-impl Builder<Nothing> {
-    pub(super) fn new() -> Builder<Nothing> {
+impl Server {
+    /// Settings of a server without a service and without a listener.
+    pub fn builder() -> Builder<NoService> {
         Builder {
             name: "server".to_owned(),
             listeners: Vec::new(),
             limits: Limits::default(),
             lost: Arc::new(|_, _| {}),
             overloaded: Box::new(Handle::is_overloaded),
-            serve: Nothing(()),
+            serve: NoService(()),
         }
     }
 }
@@ -132,11 +135,11 @@ impl<S> Builder<S> {
         self.serve(Handler::new(handle))
     }
 
-    /// Serves each connection with the future that `handle` makes of it, which gets its
-    /// [`Place`](super::Place), too: to be told when the server drains, to say when it is busy, and
-    /// to find the server's bounds, all of which are up to it.
+    /// Serves each connection with the future that `handle` makes of the whole [`Accepted`]. With it
+    /// come a [`DrainSignal`](super::DrainSignal) and the server's bounds, which are up to the future.
     ///
-    /// The server bounds how many connections there are and counts their bytes.
+    /// The server bounds how many connections there are and counts their bytes. A connection counts
+    /// until its future has completed: one that gives the stream to another task waits for that.
     pub fn accepted<H, F>(self, handle: H) -> Builder<AcceptedHandler<H>>
     where
         H: Fn(Accepted) -> F + Send + Sync + 'static,
@@ -185,40 +188,40 @@ impl<S: Serve> Builder<S> {
         serve.start(&shared);
         let serve = Arc::new(serve);
         let addresses = sockets.iter().map(|(_, address)| address.clone()).collect();
-        let berths = acceptor_tasks(runtime, shared.name(), &sockets)?;
-        for ((socket, address), berth) in sockets.into_iter().zip(berths) {
+        let oneshots = acceptor_tasks(runtime, shared.name(), &sockets)?;
+        for ((socket, address), oneshot) in sockets.into_iter().zip(oneshots) {
             let serve = Arc::clone(&serve);
-            berth.fill(Acceptor::new(socket, address, serve, &shared, Arc::clone(&lost)));
+            oneshot.send(Acceptor::new(socket, address, serve, &shared, Arc::clone(&lost)));
         }
         Ok(Server::new(shared, addresses, move || serve.http_metrics()))
     }
 }
 
-/// Spawns a task for the acceptor of each socket; each waits at its berth. All of them, or none.
+/// Spawns a task for the acceptor of each socket; each waits for its acceptor. All of them, or none.
 fn acceptor_tasks<S: Serve>(
     runtime: &Handle,
     server: &str,
     sockets: &[(RegisteredListener, Address)],
-) -> Result<Vec<Arc<Berth<Acceptor<S>>>>, StartError> {
+) -> Result<Vec<Arc<Oneshot<Acceptor<S>>>>, StartError> {
     let name: Arc<str> = format!("{server} acceptor").into();
     let mut tasks: Vec<JoinHandle<()>> = Vec::new();
-    let mut berths = Vec::new();
+    let mut oneshots = Vec::new();
     for (_, address) in sockets {
-        let berth = Berth::new();
-        let waits = Arc::clone(&berth);
+        let oneshot = Oneshot::new();
+        let waits = Arc::clone(&oneshot);
         let task = TaskBuilder::new().name(Arc::clone(&name)).spawn_on(runtime, async move {
-            let acceptor: Acceptor<S> = poll_fn(|cx| waits.poll_take(cx)).await;
+            let acceptor: Acceptor<S> = poll_fn(|cx| waits.poll_receive(cx)).await;
             acceptor.run().await;
         });
-        // At this berth it waits until it is given something: it has ended only if it was not taken.
+        // It waits until it is given something: it has ended only if it was not taken.
         if task.is_finished() {
             tasks.iter().for_each(JoinHandle::abort);
             return Err(StartError::Refused { address: address.clone() });
         }
         tasks.push(task);
-        berths.push(berth);
+        oneshots.push(oneshot);
     }
-    Ok(berths)
+    Ok(oneshots)
 }
 
 impl<S> fmt::Debug for Builder<S> {

@@ -1,9 +1,10 @@
-//! What came of draining.
+//! The outcome of a drain.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::connection::close_reason::CloseKind;
+use crate::connection::counts::ClosedCounts;
 
 /// How the connections ended that were open when the server began to drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,44 +16,45 @@ pub struct Report {
     pub idle_closed: u64,
     /// Ended in another way: lost, or by one of the limits.
     pub failed: u64,
-    /// Were still busy at the end of the grace, and were dropped.
-    pub cut: usize,
-    /// How old those were that were dropped.
-    pub cut_ages: Ages,
-    /// From the call to the end of the last connection, or of the grace and what it took to drop
-    /// what was left.
+    /// Were still busy at the end of the grace, and were force-closed.
+    pub force_closed: usize,
+    /// How old the force-closed connections were.
+    pub force_closed_ages: AgeCounts,
+    /// From the call to the end of the last connection, or of the grace and the time that the forced
+    /// close took.
     pub took: Duration,
 }
 
 impl Report {
     pub(super) fn new(
-        closed: [u64; CloseKind::ALL.len()],
-        cut_ages: Ages,
+        closed: ClosedCounts,
+        force_closed_ages: AgeCounts,
         took: Duration,
     ) -> Report {
-        let of = |ending: CloseKind| closed[ending as usize];
+        let of = |kind: CloseKind| closed[kind as usize];
         let finished = of(CloseKind::Drained) + of(CloseKind::Finished);
         let idle_closed = of(CloseKind::IdleDrained);
         let failed = closed.iter().sum::<u64>() - finished - idle_closed;
-        Report { finished, idle_closed, failed, cut: cut_ages.total(), cut_ages, took }
+        let force_closed = force_closed_ages.total();
+        Report { finished, idle_closed, failed, force_closed, force_closed_ages, took }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { finished, idle_closed, failed, cut, took, .. } = self;
+        let Report { finished, idle_closed, failed, force_closed, took, .. } = self;
         write!(f, "{finished} finished, {idle_closed} idle closed, ")?;
         if *failed > 0 {
             write!(f, "{failed} failed, ")?;
         }
-        write!(f, "{cut} cut, in {:.3} s", took.as_secs_f64())
+        write!(f, "{force_closed} force-closed, in {:.3} s", took.as_secs_f64())
     }
 }
 
 /// Connections by how long they had been open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Ages {
+pub struct AgeCounts {
     /// Less than a second old.
     pub below_second: usize,
     /// A second to a minute.
@@ -63,7 +65,7 @@ pub struct Ages {
     pub older: usize,
 }
 
-impl Ages {
+impl AgeCounts {
     pub(super) fn count(&mut self, age: Duration) {
         *match age.as_secs() {
             0 => &mut self.below_second,
@@ -85,19 +87,19 @@ mod tests {
 
     #[test]
     fn report_is_one_line_and_names_failures_only_if_there_are() {
-        let mut closed = [0; CloseKind::ALL.len()];
+        let mut closed = ClosedCounts::default();
         closed[CloseKind::Drained as usize] = 2;
         closed[CloseKind::IdleDrained as usize] = 3;
-        let mut ages = Ages::default();
+        let mut ages = AgeCounts::default();
         for seconds in [0, 59, 60, 7200] {
             ages.count(Duration::from_secs(seconds));
         }
         let took = Duration::from_millis(1500);
         let text = Report::new(closed, ages, took).to_string();
-        assert_eq!(text, "2 finished, 3 idle closed, 4 cut, in 1.500 s");
+        assert_eq!(text, "2 finished, 3 idle closed, 4 force-closed, in 1.500 s");
         closed[CloseKind::Lost as usize] = 1;
-        let text = Report::new(closed, Ages::default(), took).to_string();
-        assert_eq!(text, "2 finished, 3 idle closed, 1 failed, 0 cut, in 1.500 s");
+        let text = Report::new(closed, AgeCounts::default(), took).to_string();
+        assert_eq!(text, "2 finished, 3 idle closed, 1 failed, 0 force-closed, in 1.500 s");
         assert_eq!(
             (ages.below_second, ages.below_minute, ages.below_hour, ages.older),
             (1, 1, 1, 1)

@@ -2,7 +2,6 @@
 
 use heist_scheduler::metrics::Snapshot;
 
-use super::connections::Counts;
 use crate::connection::close_reason::CloseKind;
 use crate::connection::refusal::Refusal;
 
@@ -71,16 +70,6 @@ impl Metrics {
 
     /// How many connections ended in this way.
     pub fn closed_by(&self, reason: CloseKind) -> u64 {
-        self.closed.iter().find(|(ending, _)| *ending == reason).map_or(0, |(_, count)| *count)
-    }
-}
-
-impl Counts {
-    pub(super) fn refused(&self) -> Vec<(Refusal, u64)> {
-        Refusal::ALL.into_iter().zip(self.refused).collect()
-    }
-
-    pub(super) fn closed(&self) -> Vec<(CloseKind, u64)> {
-        CloseKind::ALL.into_iter().zip(self.closed).collect()
+        self.closed.iter().find(|(kind, _)| *kind == reason).map_or(0, |(_, count)| *count)
     }
 }

@@ -4,42 +4,59 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Accepted;
+use super::serve::Accepted;
 use crate::connection::close_reason::CloseReason;
+use crate::connection::permit::ConnectionPermit;
 use crate::protocol::{Connection, Protocol};
 
-/// The task of a connection that the engine serves: what begins it, then the connection.
+/// The task of a connection that the engine serves: the permit and what begins it, then the
+/// connection, which owns the permit.
+///
+/// It does what [`ServedTask`](super::served_task::ServedTask) does for other services, and takes no
+/// more memory than the connection.
 pub(super) enum ProtocolTask<B, P: Protocol> {
     /// What begins it runs in the task, so that a panic in it ends this connection and not the
     /// acceptor. `None` once it has been taken to run. Boxed, so that for this moment no connection
     /// is larger for as long as it lives.
-    New(Option<Box<(B, Accepted)>>),
+    New(Option<Box<New<B>>>),
     Open(Connection<P>),
+}
+
+/// A connection before the first poll of its task.
+pub(super) struct New<B> {
+    begin: B,
+    accepted: Accepted,
+    // Behind the socket: the permit is released only after that is closed.
+    permit: ConnectionPermit,
 }
 
 impl<B, P> ProtocolTask<B, P>
 where
-    B: FnOnce(Accepted) -> Connection<P>,
+    B: FnOnce(ConnectionPermit, Accepted) -> Connection<P>,
     P: Protocol,
 {
-    pub(super) fn new(accepted: Accepted, begin: B) -> ProtocolTask<B, P> {
-        ProtocolTask::New(Some(Box::new((begin, accepted))))
+    pub(super) fn new(
+        permit: ConnectionPermit,
+        accepted: Accepted,
+        begin: B,
+    ) -> ProtocolTask<B, P> {
+        ProtocolTask::New(Some(Box::new(New { begin, accepted, permit })))
     }
 
     #[cold]
     fn begin(&mut self, cx: &Context<'_>) {
         if let ProtocolTask::New(new) = self {
             let new = new.take().expect("a task that panicked is not polled again");
-            let (begin, mut accepted) = *new;
-            accepted.place.begin(cx.waker());
-            *self = ProtocolTask::Open(begin(accepted));
+            let New { begin, accepted, permit } = *new;
+            permit.set_task(cx.waker());
+            *self = ProtocolTask::Open(begin(permit, accepted));
         }
     }
 }
 
 impl<B, P> Future for ProtocolTask<B, P>
 where
-    B: FnOnce(Accepted) -> Connection<P>,
+    B: FnOnce(ConnectionPermit, Accepted) -> Connection<P>,
     P: Protocol,
 {
     type Output = CloseReason;
@@ -79,7 +96,7 @@ mod tests {
 
     #[test]
     fn task_of_a_connection_takes_no_more_than_the_connection() {
-        type Begin = fn(Accepted) -> Connection<Discard>;
+        type Begin = fn(ConnectionPermit, Accepted) -> Connection<Discard>;
         // In debug builds mio adds to each socket.
         let debug = size_of::<crate::socket::sys::Stream>() - 8;
         let size = size_of::<ProtocolTask<Begin, Discard>>();

@@ -29,7 +29,7 @@ impl<T: Serve> Serve for Told<T> {
         &self,
         accepted: Accepted,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<T> {
-        let came = accepted.place.accepted_at();
+        let came = accepted.accepted_at;
         self.1.lock().unwrap().send((thread::current().id(), came)).unwrap();
         self.0.serve(accepted)
     }

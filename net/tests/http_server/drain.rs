@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use heist_net::http::{Body, Draining};
+use heist_net::http::{Body, DrainSignal};
 use heist_net::server::CloseKind;
 use heist_scheduler::spawn;
 use hyper::service::service_fn;
@@ -143,7 +143,7 @@ fn half_a_head_may_be_finished_during_the_drain() {
 #[test]
 fn service_that_waits_for_the_drain_ends_with_it() {
     let site = Site::new(service_fn(async |request: Request<Body>| {
-        let draining = request.extensions().get::<Draining>().unwrap().clone();
+        let draining = request.extensions().get::<DrainSignal>().unwrap().clone();
         assert!(!draining.has_begun());
         let other = spawn(draining.clone());
         draining.await;
@@ -166,7 +166,7 @@ fn wait_for_the_drain_ends_with_the_connection() {
     let (sender, ended) = channel();
     let site = Site::new(service_fn(move |request: Request<Body>| {
         let (draining, sender) =
-            (request.extensions().get::<Draining>().unwrap().clone(), sender.clone());
+            (request.extensions().get::<DrainSignal>().unwrap().clone(), sender.clone());
         drop(spawn(async move {
             draining.await;
             sender.send(()).unwrap();

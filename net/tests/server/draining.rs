@@ -75,7 +75,7 @@ fn connection_accepted_as_the_drain_begins_is_served() {
         client.expect("hello\n");
         draining.join().unwrap()
     });
-    assert_eq!((report.finished, report.cut), (1, 0));
+    assert_eq!((report.finished, report.force_closed), (1, 0));
     assert_eq!(server.metrics().refused_for(Refusal::Draining), 0);
 }
 
@@ -84,7 +84,7 @@ fn drain_of_nothing_ends_at_once_and_the_port_is_free() {
     let runtime = runtime();
     let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
     let report = server.drain_blocking(Duration::from_secs(3600));
-    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 0, 0));
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (0, 0, 0));
     let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
     assert!(TcpStream::connect(address).is_err());
     // A second call is no error.
@@ -101,7 +101,7 @@ fn graceful_stop_does_not_wait_for_idle_connections() {
     // No more time passes.
     client.assert_closed();
     let report = drained.report(draining);
-    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 0));
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (0, 1, 0));
     assert_eq!(drained.server.metrics().closed_by(CloseKind::IdleDrained), 1);
 }
 
@@ -118,7 +118,7 @@ fn half_sent_request_is_finished() {
     assert_eq!(client.rest(), "first half\n");
     drop(client);
     let report = drained.report(draining);
-    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (1, 0, 0));
 }
 
 /// Failure: the timer was set to a time that had passed, again and again.
@@ -154,7 +154,7 @@ fn request_sent_just_before_the_drain_is_answered() {
     assert_eq!(client.rest(), "two\n");
     drop(client);
     let report = drained.report(draining);
-    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (1, 0, 0));
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn what_outlasts_the_grace_is_cut() {
     drained.stage.pass(GRACE);
     busy.assert_closed();
     let report = drained.report(draining);
-    assert_eq!((report.finished, report.idle_closed, report.cut), (0, 1, 1), "{report}");
-    assert_eq!(report.cut_ages.below_hour, 1);
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (0, 1, 1), "{report}");
+    assert_eq!(report.force_closed_ages.below_hour, 1);
     assert_eq!(drained.server.metrics().closed_by(CloseKind::Cancelled), 1);
 }
 

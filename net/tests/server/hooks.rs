@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heist_net::server::{
-    Accepted, Address, CloseKind, CloseReason, Limits, Peer, Refusal, Serve, StartError,
+    Accepted, Address, CloseKind, CloseReason, ConnectionPermit, Limits, Peer, Refusal, Serve,
+    StartError,
 };
 use heist_net::{Builder, Runtime, Server};
 
@@ -46,16 +47,21 @@ impl Serve for Panics {
         accepted: Accepted,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
         async move {
-            let Accepted { stream, place, .. } = accepted;
-            let _ = crate::serving::echo_bytes(stream).await;
-            drop(place);
+            let _ = crate::serving::echo_bytes(accepted.stream).await;
             CloseReason::Finished
         }
     }
 
-    fn task(self: Arc<Self>, accepted: Accepted) -> impl Future<Output: Send> + Send + 'static {
+    fn task(
+        self: Arc<Self>,
+        permit: ConnectionPermit,
+        accepted: Accepted,
+    ) -> impl Future<Output: Send> + Send + 'static {
         assert_ne!(self.0.fetch_add(1, Ordering::SeqCst), 0, "no task (expected)");
-        self.serve(accepted)
+        async move {
+            let _permit = permit;
+            self.serve(accepted).await
+        }
     }
 
     fn refusal(&self, _: Refusal) -> Option<&'static [u8]> {

@@ -202,8 +202,8 @@ fn handler_of_the_whole_connection_is_told_of_the_drain() {
     let server = server(Limits::default())
         .accepted(|mut accepted: Accepted| async move {
             accepted.stream.write_all(b"ready").await.unwrap();
-            accepted.place.set_busy(true);
-            accepted.place.draining().await;
+            accepted.drain.set_busy(true);
+            accepted.drain.draining().await;
             accepted.stream.write_all(b"bye").await.unwrap();
             CloseReason::Drained
         })
@@ -214,21 +214,19 @@ fn handler_of_the_whole_connection_is_told_of_the_drain() {
     until(|| server.metrics().connections_active == 1);
     let report = server.drain_blocking(Duration::from_secs(60));
     assert_eq!(client.rest(), "bye");
-    assert_eq!((report.finished, report.idle_closed, report.cut), (1, 0, 0));
+    assert_eq!((report.finished, report.idle_closed, report.force_closed), (1, 0, 0));
     assert_eq!(server.metrics().connections_active, 0);
 }
 
+/// Failure: a connection whose stream went on in another task no longer counted.
 #[test]
-fn place_that_outlives_its_future_keeps_the_connection_counted() {
+fn handler_that_waits_for_another_task_keeps_the_connection_counted() {
     let runtime = runtime();
     let server = server(Limits { connections: 1, ..Limits::default() })
         .accepted(|accepted: Accepted| async move {
             // As after an upgrade: another task goes on with the stream.
-            drop(heist_scheduler::spawn(async move {
-                let Accepted { stream, place, .. } = accepted;
-                let _ = echo_bytes(stream).await;
-                place.leave(CloseKind::Lost);
-            }));
+            let served = heist_scheduler::spawn(echo_bytes(accepted.stream));
+            let _ = served.await;
             CloseReason::Finished
         })
         .start_on(runtime.handle())
@@ -241,8 +239,43 @@ fn place_that_outlives_its_future_keeps_the_connection_counted() {
     assert_eq!((server.metrics().accepted, server.metrics().connections_idle), (1, 1));
     drop(first);
     second.expect("two");
-    // The future reported it before the permit did.
     assert_eq!(server.metrics().closed_by(CloseKind::Finished), 1);
+}
+
+/// Failure: what a handler gave away of its connection kept that counted, and the drain waiting.
+#[test]
+fn drain_signal_that_outlives_its_connection_keeps_nothing_open() {
+    let runtime = runtime();
+    let (give, given) = mpsc::channel();
+    let server = server(Limits { connections: 1, ..Limits::default() })
+        .accepted(move |mut accepted: Accepted| {
+            let give = give.clone();
+            async move {
+                accepted.drain.set_busy(true);
+                let served = echo_bytes(accepted.stream).await;
+                give.send(accepted.drain).unwrap();
+                served.map_or_else(CloseReason::from, |()| CloseReason::Finished)
+            }
+        })
+        .start_on(runtime.handle())
+        .unwrap();
+    for _ in 0..2 {
+        Client::new(&server).ask("hello");
+    }
+    let mut signals = [given.recv().unwrap(), given.recv().unwrap()];
+    until(|| server.metrics().closed_by(CloseKind::Finished) == 2);
+    assert_eq!(server.metrics().connections_active, 0);
+    let [first, _] = &mut signals;
+    let draining = runtime.block_on(async {
+        let waits = poll_fn(|cx| Poll::Ready(first.poll_draining(cx))).await;
+        assert!(waits.is_pending());
+        let drain = server.drain(GUARD);
+        let mut drain = pin!(drain);
+        let report = poll_fn(|cx| drain.as_mut().poll(cx)).await;
+        first.draining().await;
+        report
+    });
+    assert_eq!((draining.finished, draining.force_closed), (0, 0));
 }
 
 #[test]
@@ -290,7 +323,7 @@ fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
     until(|| server.metrics().closed_by(CloseKind::Panicked) == 2);
     drop(Client::new(&server));
     until(|| server.metrics().closed_by(CloseKind::Panicked) == 3);
-    assert_eq!(server.drain_blocking(Duration::ZERO).cut, 0);
+    assert_eq!(server.drain_blocking(Duration::ZERO).force_closed, 0);
 }
 
 #[test]

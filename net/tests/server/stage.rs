@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use heist_net::protocol::{self, Context, Protocol};
-use heist_net::server::{Address, Builder, ByProtocol, Limits, Listener, Nothing, Peer};
+use heist_net::server::{Address, Builder, ByProtocol, Limits, Listener, NoService, Peer};
 use heist_net::{Runtime, Server};
 use heist_scheduler::time::{Clock, ManualClock};
 
@@ -60,7 +60,7 @@ pub(crate) fn listener() -> Listener {
 
 /// A server on a port that the system chooses, without a service yet. It is never overloaded, however
 /// busy the machine is.
-pub(crate) fn server(limits: Limits) -> Builder<Nothing> {
+pub(crate) fn server(limits: Limits) -> Builder<NoService> {
     let builder = Server::builder().name("test").listen(listener()).limits(limits);
     builder.overloaded_by(|_| false)
 }

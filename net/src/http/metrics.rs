@@ -10,9 +10,9 @@ use hyper::StatusCode;
 
 use crate::server::HttpMetrics;
 
-/// The figures of one server.
+/// The request metrics of one server.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(super) struct RequestMetrics {
     tallies: PerWorker<Tally>,
     refused: Option<RefusedHook>,
 }
@@ -54,9 +54,9 @@ impl Default for Tally {
     }
 }
 
-impl Figures {
-    pub(super) fn new(runtime: &Handle, refused: Option<RefusedHook>) -> Figures {
-        Figures { tallies: PerWorker::new(runtime), refused }
+impl RequestMetrics {
+    pub(super) fn new(runtime: &Handle, refused: Option<RefusedHook>) -> RequestMetrics {
+        RequestMetrics { tallies: PerWorker::new(runtime), refused }
     }
 
     /// A request came to the service, or to be refused.
@@ -96,7 +96,7 @@ impl Figures {
 
     /// All of it. Among the codes only those that came up; 0 stands for requests whose answer did
     /// not come to begin, as the peer went away or the service panicked.
-    pub(super) fn metrics(&self) -> HttpMetrics {
+    pub(super) fn snapshot(&self) -> HttpMetrics {
         // The ends before the beginnings: what is read late must not make the difference negative.
         let ended = self.tallies.sum(|tally| tally.ended.get());
         let in_flight = self.tallies.sum(|tally| tally.begun.get()).saturating_sub(ended);
@@ -132,16 +132,16 @@ mod tests {
     #[test]
     fn codes_at_both_ends_are_counted_and_requests_in_flight_are_the_difference() {
         let runtime = crate::Runtime::new().unwrap();
-        let figures = Figures::new(runtime.handle(), None);
+        let requests = RequestMetrics::new(runtime.handle(), None);
         for code in [100, 200, 200, 999] {
-            figures.begin();
-            figures.end(StatusCode::from_u16(code).unwrap(), Duration::from_micros(3));
+            requests.begin();
+            requests.end(StatusCode::from_u16(code).unwrap(), Duration::from_micros(3));
         }
-        figures.begin();
-        figures.begin();
-        figures.abandon();
-        figures.refuse(StatusCode::BAD_REQUEST);
-        let metrics = figures.metrics();
+        requests.begin();
+        requests.begin();
+        requests.abandon();
+        requests.refuse(StatusCode::BAD_REQUEST);
+        let metrics = requests.snapshot();
         assert_eq!(metrics.requests, [(0, 1), (100, 1), (200, 2), (400, 1), (999, 1)]);
         assert_eq!(metrics.in_flight, 1);
         assert_eq!(metrics.request_time.count(), 4);

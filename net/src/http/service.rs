@@ -1,4 +1,4 @@
-//! Between hyper and the service: what is refused is refused here.
+//! The service as hyper calls it: requests are refused here, or bounded and passed on.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -14,25 +14,25 @@ use hyper::{Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
 
 use super::body::Body;
-use super::conversation::Conversation;
-use super::draining::Draining;
+use super::drain_signal::DrainSignal;
 use super::reply::{Exchange, Reply};
+use super::state::HttpState;
 
-/// The service of one connection.
-pub(super) struct Gate<S> {
+/// The service of one connection, with the limits of its server in force.
+pub(super) struct LimitedService<S> {
     service: S,
-    conversation: Arc<Conversation>,
+    state: Arc<HttpState>,
 }
 
-impl<S> Gate<S> {
-    pub(super) fn new(service: S, conversation: Arc<Conversation>) -> Gate<S> {
-        Gate { service, conversation }
+impl<S> LimitedService<S> {
+    pub(super) fn new(service: S, state: Arc<HttpState>) -> LimitedService<S> {
+        LimitedService { service, state }
     }
 
     /// What to refuse a request with, if it must be.
     fn refusal(&self) -> Option<StatusCode> {
-        let server = self.conversation.server();
-        server.sheds().then(|| {
+        let server = self.state.server();
+        server.should_shed().then(|| {
             server.count_shed();
             StatusCode::SERVICE_UNAVAILABLE
         })
@@ -47,7 +47,7 @@ fn expects_continue(request: &Request<Incoming>) -> bool {
     expects && request.version() > Version::HTTP_10
 }
 
-impl<S, B> Service<Request<Incoming>> for Gate<S>
+impl<S, B> Service<Request<Incoming>> for LimitedService<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -59,16 +59,16 @@ where
     fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
         let receiving = !request.body().is_end_stream();
         let expects = receiving && expects_continue(&request);
-        let exchange = Some(Exchange::begin(&self.conversation, receiving, expects));
+        let exchange = Some(Exchange::begin(&self.state, receiving, expects));
         if let Some(status) = self.refusal() {
             if receiving {
-                self.conversation.leave_unread();
+                self.state.leave_unread();
             }
             return Answering { work: Work::Refused { status }, exchange };
         }
-        let mut request = request.map(|body| Body::new(body, Arc::clone(&self.conversation)));
-        request.extensions_mut().insert(self.conversation.peer().clone());
-        request.extensions_mut().insert(Draining::new(Arc::clone(&self.conversation)));
+        let mut request = request.map(|body| Body::new(body, Arc::clone(&self.state)));
+        request.extensions_mut().insert(self.state.peer().clone());
+        request.extensions_mut().insert(DrainSignal::new(Arc::clone(&self.state)));
         Answering { work: Work::Service { future: self.service.call(request) }, exchange }
     }
 }
@@ -103,12 +103,12 @@ where
         let outcome = match this.work.project() {
             WorkProjection::Refused { status } => {
                 let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
-                exchange.conversation().figures().tell_refused(*status);
+                exchange.state().metrics().tell_refused(*status);
                 Err(*status)
             }
             WorkProjection::Service { future } => ready!(future.poll(cx)).map_err(|error| {
                 let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
-                status_of_failure(exchange.conversation(), error.into().as_ref())
+                status_of_failure(exchange.state(), error.into().as_ref())
             }),
         };
         let exchange = this.exchange.take().expect(ANSWERED_ONCE);
@@ -117,9 +117,9 @@ where
 }
 
 /// A failure to read the body is the peer's; every other one is the service's.
-fn status_of_failure(conversation: &Conversation, error: &(dyn Error + 'static)) -> StatusCode {
-    let peer = conversation.peer();
-    match conversation.failure().status {
+fn status_of_failure(state: &HttpState, error: &(dyn Error + 'static)) -> StatusCode {
+    let peer = state.peer();
+    match state.failure().status {
         Some(status) => {
             tracing::debug!(error, %peer, %status, "a request's body was not received");
             status
@@ -137,10 +137,10 @@ fn answer<B>(
     mut exchange: Exchange,
 ) -> Response<Reply<B>> {
     let outcome = outcome.and_then(|response| match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => Err(switched(exchange.conversation())),
+        StatusCode::SWITCHING_PROTOCOLS => Err(switched(exchange.state())),
         _ => Ok(response),
     });
-    let closing = is_last(exchange.conversation(), &outcome);
+    let closing = is_last(exchange.state(), &outcome);
     exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
     let mut response = match outcome {
         Ok(response) => response.map(|body| Reply::new(Some(body), exchange)),
@@ -154,17 +154,17 @@ fn answer<B>(
 
 /// Upgrades are not built: without this hyper would take the connection for another protocol's and
 /// drop it.
-fn switched(conversation: &Conversation) -> StatusCode {
-    let peer = conversation.peer();
+fn switched(state: &HttpState) -> StatusCode {
+    let peer = state.peer();
     tracing::error!(%peer, "a service answers 101, and upgrades are not supported: 501 instead");
     StatusCode::NOT_IMPLEMENTED
 }
 
 /// Whether the connection ends with this answer: the server drains, or the peer was not asked for
 /// the body that it announced and is free to send it or not, so what comes next may be either.
-fn is_last<B>(conversation: &Conversation, outcome: &Result<Response<B>, StatusCode>) -> bool {
+fn is_last<B>(state: &HttpState, outcome: &Result<Response<B>, StatusCode>) -> bool {
     let is_success = outcome.as_ref().is_ok_and(|response| response.status().is_success());
-    conversation.closing() || conversation.leaves_body_unasked(is_success)
+    state.closing() || state.leaves_body_unasked(is_success)
 }
 
 /// The answer in place of a service. Only overload leaves the connection as it was: a new one would

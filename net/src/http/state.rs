@@ -12,18 +12,18 @@ use std::time::Duration;
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 
-use super::draining::DrainSignal;
+use super::drain_waiters::DrainWaiters;
 use super::failure::Failure;
-use super::figures::Figures;
+use super::metrics::RequestMetrics;
 use crate::connection::close_reason::CloseKind;
-use crate::server::{Limits, Peer, Place, Shared};
+use crate::server::{Limits, Peer, Shared};
 
 /// The state of one connection. The transport, the gate, each request's body and each exchange
 /// hold it.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(super) struct HttpState {
     server: Arc<Shared>,
-    figures: Arc<Figures>,
+    metrics: Arc<RequestMetrics>,
     peer: Peer,
     /// A [`Phase`]. Written by the connection's task.
     phase: AtomicU8,
@@ -53,7 +53,7 @@ pub(super) struct Conversation {
     /// A [`Failure`]. Cleared by the gate, set by the body and the transport.
     failure: AtomicU32,
     /// The tasks that wait for the drain. Rung by the connection's task, and by the end of the transport.
-    drain_signal: DrainSignal,
+    drain_waiters: DrainWaiters,
 }
 
 /// What the present request says of `100 Continue`, until the first byte in answer to it.
@@ -83,15 +83,20 @@ pub(super) enum Phase {
     Lingering,
 }
 
-impl Conversation {
-    pub(super) fn new(place: &Place, peer: Peer, figures: Arc<Figures>) -> Arc<Conversation> {
-        Arc::new(Conversation {
-            server: Arc::clone(place.server()),
-            figures,
+impl HttpState {
+    pub(super) fn new(
+        server: Arc<Shared>,
+        peer: Peer,
+        accepted_at: Instant,
+        metrics: Arc<RequestMetrics>,
+    ) -> Arc<HttpState> {
+        Arc::new(HttpState {
+            server,
+            metrics,
             peer,
             phase: AtomicU8::new(Phase::Fresh as u8),
-            since: AtomicU64::new(place.accepted_at().as_nanos()),
-            now: AtomicU64::new(place.accepted_at().as_nanos()),
+            since: AtomicU64::new(accepted_at.as_nanos()),
+            now: AtomicU64::new(accepted_at.as_nanos()),
             blocked: AtomicU64::new(NO_TIME),
             requests: AtomicU64::new(0),
             closing: AtomicBool::new(false),
@@ -101,7 +106,7 @@ impl Conversation {
             unread: AtomicBool::new(false),
             expectation: AtomicU8::new(Expectation::None as u8),
             failure: AtomicU32::new(Failure::NONE.to_bits()),
-            drain_signal: DrainSignal::default(),
+            drain_waiters: DrainWaiters::default(),
         })
     }
 
@@ -113,8 +118,8 @@ impl Conversation {
         self.server.limits()
     }
 
-    pub(super) fn figures(&self) -> &Figures {
-        &self.figures
+    pub(super) fn metrics(&self) -> &RequestMetrics {
+        &self.metrics
     }
 
     pub(super) fn peer(&self) -> &Peer {
@@ -251,13 +256,13 @@ impl Conversation {
         self.expectation.store(Expectation::None as u8, Relaxed);
     }
 
-    pub(super) fn drain_signal(&self) -> &DrainSignal {
-        &self.drain_signal
+    pub(super) fn drain_waiters(&self) -> &DrainWaiters {
+        &self.drain_waiters
     }
 
     /// What came is answered with `status` though it never became a request.
     pub(super) fn refuse(&self, status: StatusCode) {
-        self.figures.refuse(status);
+        self.metrics.refuse(status);
         self.set_failure(match status {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::BODY_TOO_LONG,
             _ => Failure::of_connection(CloseKind::Protocol),

@@ -1,0 +1,128 @@
+//! Services that serve each connection with an `async` function.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use heist_scheduler::coop;
+use heist_scheduler::time::{Instant, Timer};
+
+use super::serve::{Accepted, Serve};
+use super::shared::Shared;
+use crate::connection::close_reason::CloseReason;
+use crate::socket::peer::Peer;
+use crate::socket::stream::Stream;
+
+/// Serves each connection with an `async` function of its stream; see
+/// [`Builder::handler`](super::Builder::handler).
+pub struct Handler<H>(H);
+
+impl<H> Handler<H> {
+    /// Serves with what `handle` does with each stream.
+    pub fn new(handle: H) -> Handler<H> {
+        Handler(handle)
+    }
+}
+
+impl<H, F> Serve for Handler<H>
+where
+    H: Fn(Stream, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
+        let Accepted { stream, peer, server, .. } = accepted;
+        HandlerFuture { future: (self.0)(stream, peer), idle: Timer::new(), looks: 0, server }
+    }
+}
+
+impl<H> fmt::Debug for Handler<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handler")
+    }
+}
+
+/// Serves each connection with an `async` function of the whole [`Accepted`]; see
+/// [`Builder::accepted`](super::Builder::accepted).
+pub struct AcceptedHandler<H>(H);
+
+impl<H> AcceptedHandler<H> {
+    /// Serves with what `handle` does with each connection.
+    pub fn new(handle: H) -> AcceptedHandler<H> {
+        AcceptedHandler(handle)
+    }
+}
+
+impl<H, F> Serve for AcceptedHandler<H>
+where
+    H: Fn(Accepted) -> F + Send + Sync + 'static,
+    F: Future<Output = CloseReason> + Send + 'static,
+{
+    fn serve(
+        &self,
+        accepted: Accepted,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
+        (self.0)(accepted)
+    }
+}
+
+impl<H> fmt::Debug for AcceptedHandler<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AcceptedHandler")
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of a handler. It is polled when something happens; one that is not polled for too
+    /// long is idle.
+    struct HandlerFuture<F> {
+        #[pin]
+        future: F,
+        idle: Timer,
+        // How often it was polled since its time was over, and nothing came.
+        looks: u8,
+        server: Arc<Shared>,
+    }
+}
+
+impl<F: Future<Output = io::Result<()>>> Future for HandlerFuture<F> {
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let this = self.project();
+        let over = this.idle.poll_elapsed(cx).is_ready();
+        let before = coop::operations_left();
+        if let Poll::Ready(outcome) = this.future.poll(cx) {
+            return Poll::Ready(match outcome {
+                Ok(()) if this.server.is_draining() => CloseReason::Drained,
+                Ok(()) => CloseReason::Finished,
+                Err(error) => error.into(),
+            });
+        }
+        // The timer was set at the poll before. If it has elapsed and nothing is ready now, either
+        // nothing came in between, or the event that tells of it is still to be taken from the queue.
+        if over && coop::operations_left() == before {
+            if *this.looks == LOOKS {
+                return Poll::Ready(CloseReason::IdleTimeout);
+            }
+            *this.looks += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *this.looks = 0;
+        this.idle.set(Some(Instant::of_poll() + this.server.limits().idle_timeout));
+        if this.idle.poll_elapsed(cx).is_ready() {
+            // Not idle yet: the poll itself has taken as long as that.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// After so many turns a worker has polled the event queue twice, whatever else it has to do.
+const LOOKS: u8 = 128;

@@ -1,0 +1,117 @@
+//! A server that has started.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use heist_scheduler::time::{Instant, Timer};
+
+use super::drain::{AgeCounts, Report};
+use super::metrics::{HttpMetrics, Metrics};
+use super::shared::Shared;
+use crate::socket::address::Address;
+
+/// A server that accepts connections; see the [module](super) for an example.
+///
+/// Dropping it begins a drain without waiting for it: the listeners are closed, idle connections
+/// end, and those that are busy are left to finish.
+#[must_use = "the server stops accepting when this is dropped"]
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Vec<Address>,
+    http_metrics: Box<dyn Fn() -> Option<HttpMetrics> + Send + Sync>,
+}
+
+impl Server {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        addresses: Vec<Address>,
+        http_metrics: impl Fn() -> Option<HttpMetrics> + Send + Sync + 'static,
+    ) -> Server {
+        Server { shared, addresses, http_metrics: Box::new(http_metrics) }
+    }
+
+    /// Where it listens, in the order of [`Builder::listen`].
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// What its connections share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What it does now, and has done so far.
+    pub fn metrics(&self) -> Metrics {
+        Metrics { http: (self.http_metrics)(), ..self.shared.metrics() }
+    }
+
+    /// Leaves the files of Unix sockets where they are in the end, for another process that has the
+    /// same sockets.
+    pub fn keep_files(&self) {
+        self.shared.keep_files();
+    }
+
+    /// Ends the server: closes the listeners, tells every connection to finish, waits until all
+    /// have or `grace` has passed, and drops what is left.
+    ///
+    /// A connection whose poll is under way cannot be dropped; such are waited for, up to 5 s more.
+    /// Cancel-safe: dropped before it completes, the drain goes on, and nothing is force-closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime; there, use [`drain_blocking`](Server::drain_blocking).
+    pub async fn drain(&self, grace: Duration) -> Report {
+        let table = &self.shared.connections().table;
+        let start = Instant::now();
+        table.begin_draining();
+        let mut force_closed = AgeCounts::default();
+        let all_gone = self.gone(grace).await;
+        let closed = table.closed_draining();
+        if !all_gone {
+            table.force_close(Instant::now()).into_iter().for_each(|age| force_closed.count(age));
+            self.gone(FORCE_CLOSE_TIME).await;
+        }
+        Report::new(closed, force_closed, start.elapsed())
+    }
+
+    /// As [`drain`](Server::drain), from a plain thread, which it blocks.
+    ///
+    /// # Panics
+    ///
+    /// On a worker thread, which it would block.
+    pub fn drain_blocking(&self, grace: Duration) -> Report {
+        self.shared.runtime().block_on(self.drain(grace))
+    }
+
+    /// Whether all connections and listeners have ended within `time`.
+    async fn gone(&self, time: Duration) -> bool {
+        let mut timer = Timer::new();
+        timer.set(Some(Instant::now() + time));
+        poll_fn(|cx| match self.shared.connections().table.poll_gone(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => timer.poll_elapsed(cx).map(|()| false),
+        })
+        .await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.connections().table.begin_draining();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("name", &self.shared.name())
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long force-closed connections may take to end. Only a poll that blocks its worker takes long.
+const FORCE_CLOSE_TIME: Duration = Duration::from_secs(5);
