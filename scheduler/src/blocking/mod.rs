@@ -1,15 +1,15 @@
 //! The blocking pools: threads for work that blocks or computes for long.
 //!
-//! There are two of one make, one for look-ups of names and one for all other work, each with threads
-//! and a queue of its own. So name servers that do not answer cannot use up what other work needs, and
+//! There are two pools, one for look-ups of names and one for all other work, each with threads and a
+//! queue of its own. So name servers that do not answer cannot use up the threads of other work, and
 //! other work that takes long does not hold up look-ups.
 //!
-//! Each [`Pool`] is bounded twice: threads are started as they are needed, up to a bound, and end after
-//! some idle time; work waits in one queue, and what finds it full is refused. Work that is aborted
-//! while it waits leaves the queue at once.
+//! Each [`Pool`] has two bounds: threads are started as they are needed, up to a bound, and end after
+//! some idle time; work waits in one queue, and is refused when that is full. Work that is aborted while
+//! it waits leaves the queue at once.
 
-mod line;
 mod pool;
+mod queue;
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
 }
 
 impl Blocking {
-    /// `thread_name` is what the names of all threads begin with.
+    /// `thread_name` is the prefix of the names of all threads.
     pub(crate) fn new(
         runtime: &Arc<RuntimeContext>,
         work: Bounds,
@@ -106,7 +106,7 @@ impl Blocking {
 }
 
 /// The schedule function of a cell. Blocking work is queued once, by [`Blocking::launch`]. It never
-/// waits, so its waker has nothing to do, and to drop what such a waker brings ends the task.
+/// waits, so a wake has nothing to do, and dropping the task that it brings ends the task.
 fn schedule(task: Task, _info: ScheduleInfo) {
     drop(task);
 }

@@ -1,4 +1,4 @@
-//! One blocking pool: its queue, and its threads.
+//! One blocking pool: its queue and its threads.
 //!
 //! Queue and counts are behind one lock, so a thread that takes a task, an abort that takes it out,
 //! and a shutdown that drops it come in some order, and one of them has it. Threads are started, tasks
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::line::Line;
+use super::queue::KeyedQueue;
 use crate::clock::Instant;
 use crate::context::{self, Context, RuntimeContext};
 use crate::metrics::{Histogram, Scale};
@@ -42,8 +42,8 @@ pub(crate) struct Bounds {
 }
 
 struct State {
-    line: Line<Task>,
-    /// Threads that wait for a task, or were woken for one and are not up yet.
+    queue: KeyedQueue<Task>,
+    /// Threads that wait for a task, or were notified of one and have not taken the lock yet.
     idle: usize,
     /// Threads that run or are being started.
     threads: usize,
@@ -75,8 +75,14 @@ impl Pool {
         thread_name: String,
         threads: Arc<ThreadTracker>,
     ) -> Arc<Self> {
-        let state =
-            State { line: Line::new(), idle: 0, threads: 0, started: 0, refused: 0, closed: false };
+        let state = State {
+            queue: KeyedQueue::new(),
+            idle: 0,
+            threads: 0,
+            started: 0,
+            refused: 0,
+            closed: false,
+        };
         Arc::new(Pool {
             runtime,
             bounds,
@@ -93,7 +99,7 @@ impl Pool {
         self.bounds.threads.saturating_add(self.bounds.queued)
     }
 
-    /// Queues a task and sees to it that a thread comes to it; a task that is refused is dropped.
+    /// Queues a task and starts a thread for it if none is free; a task that is refused is dropped.
     pub(super) fn push(self: &Arc<Self>, task: Task) -> Result<(), Refusal> {
         let (key, serial) = (task.metadata().key(), task.metadata().serial());
         let Some(new) = self.enqueue(task)? else {
@@ -110,7 +116,7 @@ impl Pool {
     fn enqueue(&self, task: Task) -> Result<Option<NewThread>, Refusal> {
         task.metadata().stamp_wake(WakeStamp::new(self.runtime.clock.now(), false));
         let mut state = self.state.lock();
-        let waiting = state.line.len();
+        let waiting = state.queue.len();
         let refusal = if state.closed {
             Some(Refusal::ShuttingDown)
         } else if waiting >= self.bounds.queued.saturating_add(state.idle) {
@@ -124,8 +130,8 @@ impl Pool {
             drop(task);
             return Err(refusal);
         }
-        state.line.push(task.metadata().key(), task);
-        // Each idle thread is awaited by one of those that wait before.
+        state.queue.push(task.metadata().key(), task);
+        // Each task that waits before this one is about to be taken by an idle thread.
         let idle_for_it = state.idle > waiting;
         let starts = !idle_for_it && state.threads < self.bounds.threads;
         let new = starts.then(|| state.count_thread(&self.threads));
@@ -173,26 +179,26 @@ impl Pool {
     /// Takes a task out of the queue, if it still waits there.
     #[must_use = "the task is to be dropped without the lock"]
     pub(super) fn take_out(&self, key: u32, serial: u32) -> Option<Task> {
-        self.state.lock().line.take_if(key, |task| task.metadata().is(key, serial))
+        self.state.lock().queue.remove_if(key, |task| task.metadata().is(key, serial))
     }
 
     /// Runs tasks until this thread, which is counted, is to end.
     fn work(&self) {
-        let shift = Shift(self);
+        let guard = CountGuard(self);
         while let Some(task) = self.next() {
-            // The cell catches panics of its work; what gets out all the same does not end the thread,
-            // on which other tasks rely.
+            // The cell catches panics of its work. One that escapes does not end the thread, on which
+            // other tasks rely.
             panics::contain(Place::BlockingThread, || task.run());
         }
-        // `next` has counted it out, under the lock under which it found nothing to do.
-        mem::forget(shift);
+        // `next` has taken it out of the count, under the lock under which it found the queue empty.
+        mem::forget(guard);
     }
 
     /// The oldest task, or `None` when this thread is to end.
     fn next(&self) -> Option<Task> {
         let mut state = self.state.lock();
         loop {
-            if let Some(task) = state.line.pop() {
+            if let Some(task) = state.queue.pop() {
                 self.note_wait(&task);
                 return Some(task);
             }
@@ -202,7 +208,7 @@ impl Pool {
             state.idle += 1;
             let idled = self.changed.wait_for(&mut state, IDLE_TIME).timed_out();
             state.idle -= 1;
-            if idled && state.line.is_empty() {
+            if idled && state.queue.is_empty() {
                 break;
             }
         }
@@ -210,7 +216,8 @@ impl Pool {
         None
     }
 
-    /// Under the lock of the state. Blocking work pays for a look at the clock of its own.
+    /// Under the lock of the state. Reads the clock: blocking work has no poll boundary to take a time
+    /// from.
     fn note_wait(&self, task: &Task) {
         if cfg!(feature = "metrics") {
             self.wait.record_time(self.runtime.clock.now() - task.metadata().woken().at());
@@ -234,10 +241,10 @@ impl Pool {
 
     pub(super) fn load(&self, now: Instant) -> Load {
         let state = self.state.lock();
-        let oldest = state.line.first().map(|task| task.metadata().woken().at());
+        let oldest = state.queue.first().map(|task| task.metadata().woken().at());
         Load {
             threads: state.threads,
-            queued: state.line.len(),
+            queued: state.queue.len(),
             refused: state.refused,
             oldest_nanos: oldest
                 .map_or(0, |oldest| now.as_nanos().saturating_sub(oldest.as_nanos())),
@@ -255,14 +262,14 @@ impl State {
     }
 
     fn take_all(&mut self) -> Vec<Task> {
-        std::iter::from_fn(|| self.line.pop()).collect()
+        std::iter::from_fn(|| self.queue.pop()).collect()
     }
 }
 
-/// One thread's part in the count of threads, for a thread that unwinds.
-struct Shift<'a>(&'a Pool);
+/// Takes a thread that unwinds out of the count of threads.
+struct CountGuard<'a>(&'a Pool);
 
-impl Drop for Shift<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.0.state.lock().threads -= 1;
     }
