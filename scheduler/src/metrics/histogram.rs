@@ -1,10 +1,10 @@
-//! Distributions in buckets that double.
+//! WorkerHistograms in buckets that double.
 
 use std::time::Duration;
 
 use super::Counter;
 
-/// What the values of a histogram are, which is how its bounds are to be written.
+/// The unit of a histogram's values and the bounds of its buckets.
 ///
 /// The first bound is 2 to the power of the discriminant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ use super::Counter;
 pub enum Scale {
     /// Nanoseconds; the first bound is 1.024 µs, the last 68.7 s.
     Time = 10,
-    /// Things; the first bound is 1, the last 2^26.
+    /// A number of things; the first bound is 1, the last 2^26.
     Number = 0,
 }
 
@@ -20,7 +20,7 @@ pub enum Scale {
 ///
 /// Each bucket is twice as wide as the one before. Recording costs two loads and two stores and
 /// takes no lock. It has one writer at a time, like a [`Counter`]; keep it in
-/// [`PerWorker`](super::PerWorker).
+/// [`PerWorker`](crate::PerWorker).
 ///
 /// ```
 /// use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
@@ -75,13 +75,13 @@ impl Scale {
     /// The bucket that `value` belongs to: the first one whose bound is not below it.
     #[inline]
     fn bucket(self, value: u64) -> usize {
-        // How many of the first bound fit below the value; in bits, that is the bucket. Capped
-        // first and made odd, this is a dozen instructions without a branch, for each poll.
+        // How often the first bound fits below the value; the number of bits of that is the bucket.
+        // Capped first and made odd, this is a dozen instructions without a branch, for each poll.
         let bounds = (value.saturating_sub(1) >> self as u8).min(1 << (BUCKETS - 2));
         (bounds << 1 | 1).ilog2() as usize
     }
 
-    /// How many of the unit that is shown make one of the values.
+    /// How many values make one of the unit that is shown.
     fn unit(self) -> f64 {
         match self {
             Scale::Time => 1e9,
@@ -99,14 +99,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Of nothing so far.
+    /// A snapshot without values.
     #[must_use]
     pub fn new(scale: Scale) -> Snapshot {
         Snapshot { scale, buckets: [0; BUCKETS], sum: 0 }
     }
 
-    /// Adds what `histogram` holds now. It goes on meanwhile, so its sum may be ahead of its
-    /// buckets by a value, or behind.
+    /// Adds the values that `histogram` has now. Its writer goes on meanwhile, so the sum may be ahead of
+    /// the buckets by a value, or behind.
     pub fn add(&mut self, histogram: &Histogram) {
         debug_assert_eq!(self.scale, histogram.scale, "histograms of two scales cannot be added");
         for (sum, bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
@@ -154,7 +154,7 @@ impl Snapshot {
     }
 }
 
-/// The last one is for what is above all bounds.
+/// The last one is for values above all bounds.
 const BUCKETS: usize = 28;
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! What is counted while a runtime works, so that reading it costs the reader and nobody else.
+//! Counters and histograms of a runtime, and the snapshot that adds them up.
 //!
-//! Every figure has one writer at a time: a worker writes its own ([`PerWorker`](crate::PerWorker)), on cache lines
-//! that no other worker writes. A count costs a load and a store, a histogram two of each; nothing
-//! shared is written for an event. Readers add up.
+//! Each counter has one writer at a time: a worker writes its own ([`PerWorker`](crate::PerWorker)), on
+//! cache lines that no other worker writes. Adding to a counter costs a load and a store, recording in
+//! a histogram two of each; no event writes a shared line. Readers add up.
 //!
-//! Without the feature `metrics` nothing is counted, and all that is read is 0.
+//! Without the feature `metrics` nothing is counted, and all values read 0.
 
 mod counter;
-mod counters;
-mod distributions;
 mod histogram;
 mod snapshot;
+mod worker_counters;
+mod worker_histograms;
 
 pub use counter::Counter;
-pub(crate) use counters::Counters;
-pub(crate) use distributions::Distributions;
 pub use histogram::{Histogram, Scale, Snapshot};
 pub use snapshot::{CurrentPoll, Metrics, WorkerMetrics};
+pub(crate) use worker_counters::WorkerCounters;
+pub(crate) use worker_histograms::WorkerHistograms;

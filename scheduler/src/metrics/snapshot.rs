@@ -1,4 +1,4 @@
-//! What a runtime does now and has done so far, as plain numbers.
+//! A snapshot of what a runtime does now and has done so far.
 
 use std::panic::Location;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::Snapshot;
 ///
 /// Counts are since the start. They are read one after the other while the workers go on, so two
 /// of them may differ by what happened in between. In a build without the feature `metrics` counts
-/// and histograms are empty; what is there now, and whether there is overload, is told all the same.
+/// and histograms are empty; what is there now, and whether there is overload, is reported all the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Each worker's own figures.
+    /// The metrics of each worker.
     pub workers: Vec<WorkerMetrics>,
     /// Workers that wait on a shard now.
     pub listening: usize,
@@ -86,7 +86,7 @@ pub struct Metrics {
     pub lookup_wait: Snapshot,
 }
 
-/// One worker's figures.
+/// The metrics of one worker.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
@@ -104,7 +104,7 @@ pub struct WorkerMetrics {
     pub events: u64,
     /// Events whose source was gone.
     pub stale_events: u64,
-    /// Events that told nothing new and had nobody waiting.
+    /// Events without news for a source on which no task waited.
     pub spurious_events: u64,
     /// Wakes after which it found work.
     pub useful_wakes: u64,

@@ -1,13 +1,14 @@
-//! What a worker counts, on lines that it alone writes.
+//! The counters of one worker, on cache lines that it alone writes.
 
 use std::sync::Arc;
 
 use super::Counter;
 use crate::park::Harvest;
 
-/// Events of one worker since it started.
+/// What one worker has counted since it started; [`WorkerMetrics`](super::WorkerMetrics) says what each
+/// counter means.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct WorkerCounters {
     pub(crate) listens: Counter,
     pub(crate) parks: Counter,
     pub(crate) shard_polls: Counter,
@@ -28,7 +29,8 @@ pub(crate) struct Counters {
     pub(crate) recoveries: Counter,
 }
 
-impl Counters {
+impl WorkerCounters {
+    /// Adds the events of one harvest.
     pub(crate) fn took(&self, harvest: Harvest) {
         self.events.add(harvest.events as u64);
         self.stale_events.add(harvest.stale as u64);

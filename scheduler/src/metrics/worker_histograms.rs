@@ -1,4 +1,4 @@
-//! How a worker's figures are distributed, on lines that it alone writes.
+//! The histograms of one worker, on cache lines that it alone writes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::clock::Instant;
 
 /// Histograms of one worker.
 #[derive(Debug)]
-pub(crate) struct Distributions {
+pub(crate) struct WorkerHistograms {
     /// Length of each poll. Its count and sum are the worker's polls and busy time, which are
     /// therefore counted nowhere else.
     pub(crate) task_poll: Histogram,
@@ -15,16 +15,16 @@ pub(crate) struct Distributions {
     pub(crate) event_wait: Histogram,
     /// From the wake to the run, of all others: a run is recorded in one of the two.
     pub(crate) other_wait: Histogram,
-    /// Events that one look into a shard brought, where it brought any.
+    /// Events that one poll of a shard returned, where it returned any.
     pub(crate) harvest: Histogram,
-    /// How long a probe waited in its shard until this worker heard it.
+    /// How long a probe waited in its shard until this worker received it.
     pub(crate) probe: Histogram,
 }
 
-impl Distributions {
-    pub(crate) fn new() -> Distributions {
+impl WorkerHistograms {
+    pub(crate) fn new() -> WorkerHistograms {
         let time = || Histogram::new(Scale::Time);
-        Distributions {
+        WorkerHistograms {
             task_poll: time(),
             event_wait: time(),
             other_wait: time(),

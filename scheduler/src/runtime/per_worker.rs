@@ -1,4 +1,4 @@
-//! One set of figures for each worker.
+//! One set of counters for each worker.
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -7,8 +7,8 @@ use super::handle::Handle;
 use crate::context;
 use crate::coop::PollInfo;
 
-/// Figures of one kind: a set for each worker of a runtime, on cache lines of its own, and one for
-/// all other threads.
+/// A set of counters for each worker of a runtime, on cache lines of its own, and one for all other
+/// threads.
 ///
 /// ```
 /// use heist_scheduler::PerWorker;
@@ -24,12 +24,12 @@ use crate::coop::PollInfo;
 pub struct PerWorker<T> {
     runtime: Handle,
     workers: Box<[CachePadded<T>]>,
-    /// Holding this = the right to write the figures of those who are no workers.
+    /// Holding this = the right to write the counters of the threads that are no workers.
     others: CachePadded<Mutex<T>>,
 }
 
 impl<T> PerWorker<T> {
-    /// New figures for what happens in `runtime`.
+    /// A set for each worker of `runtime`.
     #[must_use]
     pub fn new(runtime: &Handle) -> PerWorker<T>
     where
@@ -42,7 +42,7 @@ impl<T> PerWorker<T> {
         }
     }
 
-    /// Calls `write` with the figures that the calling thread may write.
+    /// Calls `write` with the set that the calling thread may write.
     ///
     /// On a worker of the runtime this takes no lock. `write` must not call this again.
     pub fn with<R>(&self, write: impl FnOnce(&T) -> R) -> R {
@@ -55,14 +55,14 @@ impl<T> PerWorker<T> {
     /// As [`with`](PerWorker::with), in a poll that knows its [`PollInfo`] already: then this costs next
     /// to nothing.
     ///
-    /// One of another thread, or of an earlier poll, makes the figures inexact and does no other
+    /// The info of another thread, or of an earlier poll, makes the counts inexact and does no other
     /// harm.
     #[inline]
     pub fn at<R>(&self, info: PollInfo, write: impl FnOnce(&T) -> R) -> R {
         let worker = info.worker_of(self.runtime.context());
-        let figures = worker.and_then(|worker| self.workers.get(worker));
-        match figures {
-            Some(figures) => write(figures),
+        let set = worker.and_then(|worker| self.workers.get(worker));
+        match set {
+            Some(set) => write(set),
             None => self.with(write),
         }
     }
@@ -70,14 +70,14 @@ impl<T> PerWorker<T> {
     /// The sum over all threads of what `read` finds; it wraps around.
     pub fn sum(&self, read: impl Fn(&T) -> u64) -> u64 {
         let mut sum = 0_u64;
-        self.each(|figures| sum = sum.wrapping_add(read(figures)));
+        self.each(|set| sum = sum.wrapping_add(read(set)));
         sum
     }
 
-    /// Calls `read` with each thread's figures: each worker's in the order of their numbers, then
-    /// those of all other threads.
+    /// Calls `read` with each set: each worker's in the order of their numbers, then that of all other
+    /// threads.
     pub fn each(&self, mut read: impl FnMut(&T)) {
-        self.workers.iter().for_each(|figures| read(figures));
+        self.workers.iter().for_each(|set| read(set));
         read(&self.others.lock());
     }
 }

@@ -27,7 +27,7 @@ impl Metrics {
         let queues = || {
             shared.workers.iter().map(|worker| &worker.timers).chain([&inner.context.shared_timers])
         };
-        let each = || shared.workers.iter().map(|worker| &worker.distributions);
+        let each = || shared.workers.iter().map(|worker| &worker.histograms);
         Metrics {
             workers: shared.workers.iter().map(|w| WorkerMetrics::of(w, inner, now)).collect(),
             listening: idle.listening(),
@@ -76,8 +76,8 @@ impl WorkerMetrics {
     fn of(worker: &WorkerShared, inner: &Inner, now: Instant) -> Self {
         let counters = &worker.counters;
         WorkerMetrics {
-            polls: worker.distributions.polls(),
-            busy: worker.distributions.busy(),
+            polls: worker.histograms.polls(),
+            busy: worker.histograms.busy(),
             listens: counters.listens.get(),
             parks: counters.parks.get(),
             shard_polls: counters.shard_polls.get(),

@@ -44,7 +44,7 @@ impl Worker {
 
     /// Counts what a look into a shard brought.
     pub(super) fn took(&self, shard: usize, harvest: io::Result<Harvest>) {
-        let WorkerShared { counters, distributions, .. } = &**self.own;
+        let WorkerShared { counters, histograms, .. } = &**self.own;
         let harvest = harvest.unwrap_or_else(|error| {
             counters.shard_errors.add(1);
             panics::log(|| tracing::error!(%error, "waiting for events failed"));
@@ -52,12 +52,12 @@ impl Worker {
         });
         counters.took(harvest);
         if harvest.events > 0 {
-            distributions.harvest.record(harvest.events as u64);
+            histograms.harvest.record(harvest.events as u64);
         }
         if harvest.woken
             && let Some(waited) = self.shared.overload.record(shard, || self.shared.clock.now())
         {
-            distributions.probe.record(waited);
+            histograms.probe.record(waited);
         }
     }
 

@@ -142,7 +142,7 @@ impl Worker {
     fn run(&mut self, task: Task) {
         let (started, own) = (self.now(), &self.own);
         let woken = task.metadata().woken();
-        own.distributions.runs(woken.at(), woken.by_event(), started);
+        own.histograms.runs(woken.at(), woken.by_event(), started);
         self.poll.refill_budget();
         own.begin_poll(started, task.metadata().address());
         task.run();

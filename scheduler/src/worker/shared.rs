@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::clock::{Clock, Instant, nanos};
 use crate::context::{self, RuntimeContext};
-use crate::metrics::{Counters, Distributions};
+use crate::metrics::{WorkerCounters, WorkerHistograms};
 use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
 use crate::queue::Injector;
@@ -50,8 +50,8 @@ pub(crate) struct WorkerShared {
     polling: AtomicU64,
     /// The owner's thread, once it runs on one.
     thread: OnceLock<Option<Thread>>,
-    pub(crate) counters: Counters,
-    pub(crate) distributions: Distributions,
+    pub(crate) counters: WorkerCounters,
+    pub(crate) histograms: WorkerHistograms,
 }
 
 impl Shared {
@@ -174,8 +174,8 @@ impl WorkerShared {
             poll_started: AtomicU64::new(0),
             polling: AtomicU64::new(0),
             thread: OnceLock::new(),
-            counters: Counters::default(),
-            distributions: Distributions::new(),
+            counters: WorkerCounters::default(),
+            histograms: WorkerHistograms::new(),
         }
     }
 

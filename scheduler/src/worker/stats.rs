@@ -23,7 +23,7 @@ impl PollStats {
         now: Instant,
         length: u64,
     ) -> bool {
-        own.distributions.task_poll.record(length);
+        own.histograms.task_poll.record(length);
         self.batch.0 += 1;
         self.batch.1 += length;
         self.history.saw_poll(length);
