@@ -11,16 +11,20 @@
 //! waits for a socket or for the time is parked, its worker goes to the next one, and a worker with
 //! nothing to do sleeps in the kernel. The last line tells what that cost.
 
-use std::fmt;
+#[path = "common/print.rs"]
+mod print;
+
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use heist::net::{AcceptErrorKind, TcpListener, TcpStream, accept_error_kind};
 use heist::time::sleep;
 use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::print::print;
 
 /// A server and its clients in one process, waiting.
 #[derive(Parser)]
@@ -65,7 +69,7 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
     let (clients, elapsed, cpu_time) = (options.clients, start.elapsed(), cpu_time()?);
-    say(format_args!("{clients} clients in {elapsed:.2?}, {cpu_time:.0?} of CPU"))?;
+    print(format_args!("{clients} clients in {elapsed:.2?}, {cpu_time:.0?} of CPU"))?;
     Ok(())
 }
 
@@ -98,7 +102,7 @@ async fn client(address: SocketAddr, number: u32) -> io::Result<()> {
     stream.write_all(&number.to_be_bytes()).await?;
     let mut word = [0; 5];
     stream.read_exact(&mut word).await?;
-    say(format_args!("client {number}: {}", String::from_utf8_lossy(&word)))?;
+    print(format_args!("client {number}: {}", String::from_utf8_lossy(&word)))?;
     // The server closes by dropping its stream; then `read` returns 0.
     let mut rest = Vec::new();
     loop {
@@ -107,17 +111,7 @@ async fn client(address: SocketAddr, number: u32) -> io::Result<()> {
             count => rest.extend_from_slice(&word[..count]),
         }
     }
-    say(format_args!("client {number}: {}", String::from_utf8_lossy(&rest)))
-}
-
-/// Prints a line. `println!` would panic where that fails. Here a reader that has gone, such as
-/// `head`, ends the program, and any other failure is an error.
-fn say(line: fmt::Arguments<'_>) -> io::Result<()> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
-        Err(error) => Err(io::Error::other(format!("cannot write to standard output: {error}"))),
-        Ok(()) => Ok(()),
-    }
+    print(format_args!("client {number}: {}", String::from_utf8_lossy(&rest)))
 }
 
 /// What all threads of this process have used so far, in the kernel and out of it.

@@ -1,4 +1,5 @@
-//! The admin listener: metrics and health for operators and their programs, on a runtime of its own.
+//! The admin listener: metrics and health for operators and their programs, on a runtime of its
+//! own.
 //!
 //! It answers while every worker of the server is stuck and while the server takes no more
 //! connections, and it closes last.

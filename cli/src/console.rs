@@ -1,4 +1,5 @@
-//! Lines for the terminal. A closed standard stream is no reason to stop serving: errors are ignored.
+//! Lines for the terminal. A closed standard stream is no reason to stop serving: errors are
+//! ignored.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! Lines of the program's log about requests that were refused or failed.
 //!
-//! A flood of failures must not fill the disk: only the first [`LINES`] of each minute are logged, the
-//! others are counted.
+//! A flood of failures must not fill the disk: only the first [`LINES`] of each minute are logged,
+//! the others are counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, TryLockError};
@@ -14,8 +14,8 @@ use crate::access::{Entry, Head};
 
 /// Logs failures, up to the bound.
 pub(crate) struct Failures {
-    /// Holding this = the right to admit a line. No thread waits for it: a failure that finds it taken
-    /// is counted and not logged.
+    /// Holding this = the right to admit a line. No thread waits for it: a failure that finds it
+    /// taken is counted and not logged.
     minute: Mutex<Minute>,
     /// Failures not logged since the last line. Relaxed: a number that publishes nothing else.
     unlogged: AtomicU64,
@@ -57,8 +57,8 @@ impl Failures {
         }
     }
 
-    /// Admits a line or counts the failure. Returns how many failures were not logged since the last
-    /// line, if there is one now.
+    /// Admits a line or counts the failure. Returns how many failures were not logged since the
+    /// last line, if there is one now.
     fn admit(&self, now: Instant) -> Option<u64> {
         let admitted = match self.minute.try_lock() {
             Ok(mut minute) => minute.admit(now),

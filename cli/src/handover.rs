@@ -61,8 +61,8 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Finds a socket for each of `addresses`, to be used instead of binding it; `None` for addresses
-    /// without one.
+    /// Finds a socket for each of `addresses`, to be used instead of binding it; `None` for
+    /// addresses without one.
     ///
     /// Port 0 stands for any port: it gets a socket of its IP address that no other address claims.
     /// So a program whose port the system chose keeps that port.
@@ -104,8 +104,8 @@ impl Predecessor {
     /// Reports that this process serves: the other one drains from now on.
     ///
     /// # Errors
-    /// If the other process has ended meanwhile. This one should end then, too: a stop was meant for
-    /// the service, and the service manager does not know this process.
+    /// If the other process has ended meanwhile. This one should end then, too: a stop was meant
+    /// for the service, and the service manager does not know this process.
     pub(crate) fn announce_ready(self) -> io::Result<()> {
         io::Write::write_all(&mut &self.channel, &[READY])
     }

@@ -61,8 +61,8 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
     rate_grace: Duration,
 
-    /// How long a closing connection waits for its client to close, so that the last answer arrives;
-    /// 0s to close at once
+    /// How long a closing connection waits for its client to close, so that the last answer
+    /// arrives; 0s to close at once
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     linger_timeout: Duration,
 

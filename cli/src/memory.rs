@@ -6,12 +6,12 @@
 //!
 //! # The way of a crowd
 //!
-//! 1. Each connection enters and leaves the [`Crowd`], which keeps the number of connections and its
-//!    maximum. Nothing is sampled, so no crowd is too short to be seen.
+//! 1. Each connection enters and leaves the [`Crowd`], which keeps the number of connections and
+//!    its maximum. Nothing is sampled, so no crowd is too short to be seen.
 //! 2. The connection whose leaving makes it half of the maximum notifies the trimmer, a thread.
-//! 3. The trimmer waits for [`SETTLE`], in which the rest of the crowd may leave, too, and trims. So it
-//!    trims at most once in that time, however the connections come and go, and each notification is
-//!    followed by a trim that begins after it.
+//! 3. The trimmer waits for [`SETTLE`], in which the rest of the crowd may leave, too, and trims.
+//!    So it trims at most once in that time, however the connections come and go, and each
+//!    notification is followed by a trim that begins after it.
 
 use std::io;
 use std::sync::Arc;
@@ -65,7 +65,8 @@ impl Crowd {
         let run = move || {
             while rung.recv().is_ok() {
                 thread::sleep(SETTLE);
-                // A notification from here on is about a later crowd, or one that this trim may miss.
+                // A notification from here on is about a later crowd, or one that this trim may
+                // miss.
                 let _ = rung.try_recv();
                 trimmed.reset();
                 trim();
@@ -90,7 +91,8 @@ impl Crowd {
         let present = self.present.fetch_sub(1, Relaxed) - 1;
         let (most, rest) = (self.most.load(Relaxed), self.rest.load(Relaxed));
         let crowd_left = most >= CROWD && present <= most / 2;
-        // Of a crowd that leaves slowly a rest stays, whose memory the trim before could not return.
+        // Of a crowd that leaves slowly a rest stays, whose memory the trim before could not
+        // return.
         let rest_left = rest >= REST && present <= rest / 2;
         if crowd_left || rest_left {
             // Full: the trimmer is notified already.
@@ -127,8 +129,8 @@ fn trim() {}
 /// Fewer connections leave little memory behind.
 const CROWD: u64 = 256;
 
-/// A smaller rest holds next to nothing. Each rest is at most half of the one before, so a crowd has
-/// few of them, however the connections left come and go.
+/// A smaller rest holds next to nothing. Each rest is at most half of the one before, so a crowd
+/// has few of them, however the connections left come and go.
 const REST: u64 = 16;
 
 /// From the notification to the trim.

@@ -1,7 +1,8 @@
 //! The signals that do not end the program: those that reload, and those that are only logged.
 //!
 //! Each signal whose default action kills the process is handled here, in
-//! [`signals`](crate::signals) or in [`restarter`](crate::restarter). Left to the default action are:
+//! [`signals`](crate::signals) or in [`restarter`](crate::restarter). Left to the default action
+//! are:
 //!
 //! - SIGKILL and SIGSTOP, which cannot be handled;
 //! - SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS and SIGTRAP: a fault, or a watchdog that
@@ -70,13 +71,13 @@ fn name(signal: i32) -> String {
     }
 }
 
-/// Expired timers of a library or a profiler, up to a thousand a second. They are not logged: there is
-/// nothing to do, and they would fill the log.
+/// Expired timers of a library or a profiler, up to a thousand a second. They are not logged: there
+/// is nothing to do, and they would fill the log.
 const TIMERS: &[i32] = &[SIGALRM, SIGPROF, SIGVTALRM];
 
-/// Signals that mean nothing to the program. SIGXCPU and SIGXFSZ announce that a limit of the process
-/// is reached: the write beyond the longest file fails with an error of
-/// its own, and the hard limit on processor time kills as before.
+/// Signals that mean nothing to the program. SIGXCPU and SIGXFSZ announce that a limit of the
+/// process is reached: the write beyond the longest file fails with an error of its own, and the
+/// hard limit on processor time kills as before.
 #[cfg(target_os = "linux")]
 const NOTED: &[i32] = &[SIGIO, SIGXCPU, SIGXFSZ, libc::SIGPWR, libc::SIGSTKFLT];
 #[cfg(not(target_os = "linux"))]

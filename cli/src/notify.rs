@@ -31,8 +31,8 @@ pub(crate) fn reloading() {
 
 /// `successor`, a process id, serves, and is the main process from now on.
 ///
-/// The old process sends this, since the manager takes it from the main process only. It also counts
-/// as a sign of life, so that the new one has a whole interval for its first.
+/// The old process sends this, since the manager takes it from the main process only. It also
+/// counts as a sign of life, so that the new one has a whole interval for its first.
 pub(crate) fn handed_over(successor: u32) {
     let main = NotifyState::MainPid(successor);
     tell(&[main, NotifyState::Ready, NotifyState::Watchdog]);

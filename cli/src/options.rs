@@ -17,8 +17,8 @@ use crate::units;
 /// The options of `serve`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Listen on IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME; may be given more than once. For port
-    /// 0 the system chooses one, which is printed
+    /// Listen on IP:PORT, [IPv6]:PORT, unix:PATH or unix:@NAME; may be given more than once. For
+    /// port 0 the system chooses one, which is printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(crate) listen: Vec<Address>,
 
@@ -36,8 +36,8 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) public_metrics: bool,
 
-    /// How long requests in flight may take after a signal to end, such as 500ms, 30s or 2m; with 0s
-    /// they are cut off at once
+    /// How long requests in flight may take after a signal to end, such as 500ms, 30s or 2m; with
+    /// 0s they are cut off at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 
@@ -105,8 +105,8 @@ enum Verb {
 impl Command {
     /// Reads arguments, the first of which is the program's name.
     ///
-    /// A value may begin with a hyphen: `-1` is refused as a value, with what was expected, and not as
-    /// an unknown option. For the path of the access log `-` is a value.
+    /// A value may begin with a hyphen: `-1` is refused as a value, with what was expected, and not
+    /// as an unknown option. For the path of the access log `-` is a value.
     fn read<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Command, clap::Error> {

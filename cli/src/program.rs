@@ -57,7 +57,8 @@ impl Program {
         // Before this process opens a descriptor: LISTEN_FDS may count descriptors that were not
         // passed, and would then include one of this process.
         let mut inherited = handover::inherited()?;
-        // Before anything that takes time: until then the signals' default actions kill the process.
+        // Before anything that takes time: until then the signals' default actions kill the
+        // process.
         let (signals, stopper) = Signals::install().map_err(StartError::Signals)?;
         let stopper = Arc::new(stopper);
         let restarter = Restarter::install(&stopper).map_err(StartError::Signals)?;
@@ -160,7 +161,8 @@ fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
     }
 }
 
-/// Applies the bound of `--workers` to HEIST_WORKERS. The runtime refuses a value that is no number.
+/// Applies the bound of `--workers` to HEIST_WORKERS. The runtime refuses a value that is no
+/// number.
 fn check_environment() -> Result<(), StartError> {
     let workers = std::env::var("HEIST_WORKERS").ok().and_then(|text| text.trim().parse().ok());
     match workers {

@@ -25,8 +25,8 @@ pub(crate) enum Kind {
 }
 
 impl Reloads {
-    /// Adds a thing, with its name in log and metrics. `run` is called on the thread of the signals;
-    /// when it fails, the thing stays as it was.
+    /// Adds a thing, with its name in log and metrics. `run` is called on the thread of the
+    /// signals; when it fails, the thing stays as it was.
     pub(crate) fn add(
         &mut self,
         what: &'static str,

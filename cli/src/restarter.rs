@@ -42,8 +42,8 @@ impl Restarter {
         Ok(Restarter { inbox, handover, stopper: Arc::clone(stopper) })
     }
 
-    /// Starts the thread that waits for the signal and hands `listeners` over: second descriptors of
-    /// all listening sockets. The thread ends with the process.
+    /// Starts the thread that waits for the signal and hands `listeners` over: second descriptors
+    /// of all listening sockets. The thread ends with the process.
     pub(crate) fn start(&self, listeners: Vec<OwnedFd>) -> io::Result<()> {
         lock(&self.handover).listeners = listeners;
         let mut inbox = self.inbox.try_clone()?;
@@ -67,7 +67,8 @@ impl Restarter {
     }
 }
 
-/// Waits for the signal; several that arrived meanwhile count as one. False when there will be none.
+/// Waits for the signal; several that arrived meanwhile count as one. False when there will be
+/// none.
 fn wait(inbox: &mut UnixStream) -> bool {
     loop {
         match inbox.read(&mut [0; 64]) {

@@ -1,8 +1,9 @@
-//! The signals that end the program: the first one drains the server, the second one ends the process.
+//! The signals that end the program: the first one drains the server, the second one ends the
+//! process.
 //!
-//! The main thread only waits for them, in a plain `read`. So a signal takes effect even while every
-//! worker is stuck, without a thread of its own. The signals that do not end the
-//! program are in [`notices`](crate::notices) and [`restarter`](crate::restarter).
+//! The main thread only waits for them, in a plain `read`. So a signal takes effect even while
+//! every worker is stuck, without a thread of its own. The signals that do not end the program are
+//! in [`notices`](crate::notices) and [`restarter`](crate::restarter).
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -36,8 +37,8 @@ pub(crate) enum Stop {
 
 impl Signals {
     /// Handles SIGINT, SIGQUIT and SIGTERM from now on. The second signal, of whichever kind, ends
-    /// the process at once from inside its handler, with the exit code that a shell gives to a process
-    /// killed by it.
+    /// the process at once from inside its handler, with the exit code that a shell gives to a
+    /// process killed by it.
     pub(crate) fn install() -> io::Result<(Signals, Stopper)> {
         let (inbox, outbox) = UnixStream::pair()?;
         let asked = Arc::new(AtomicBool::new(false));

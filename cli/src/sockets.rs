@@ -59,8 +59,8 @@ pub(crate) enum SocketError {
     Bind(#[from] BindError),
 }
 
-/// Refuses an address that is given twice: binding the second would report it as in use. Port 0 is a
-/// different port each time.
+/// Refuses an address that is given twice: binding the second would report it as in use. Port 0 is
+/// a different port each time.
 fn refuse_twice(public: &[Address], admin: Option<&Address>) -> Result<(), SocketError> {
     let mut seen = Vec::new();
     for address in public.iter().chain(admin) {

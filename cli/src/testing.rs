@@ -15,8 +15,8 @@ pub(crate) fn child(test: &str, role: &str) -> Command {
     command
 }
 
-/// Ends this process, whose role is done. A process that finds no test of its name ends with another
-/// code.
+/// Ends this process, whose role is done. A process that finds no test of its name ends with
+/// another code.
 pub(crate) fn done() -> ! {
     std::process::exit(DONE)
 }

@@ -1,8 +1,8 @@
-//! What a person asks for: the lines that begin with `/`.
+//! Commands: the lines that begin with `/`.
 
 use heist::protocol::Context;
 
-use crate::session::{Session, complain, tell};
+use crate::session::{Session, tell, warn};
 
 impl Session {
     pub(crate) fn command(&mut self, command: &str, cx: &mut Context<'_>) {
@@ -18,18 +18,18 @@ impl Session {
                 self.depart(cx);
             }
             ("who" | "rooms" | "help" | "quit", _) => {
-                complain(cx, format_args!("/{name} takes no argument"));
+                warn(cx, format_args!("/{name} takes no argument"));
             }
-            _ => complain(cx, format_args!("there is no /{name}; /help lists what there is")),
+            _ => warn(cx, format_args!("there is no /{name}; /help lists what there is")),
         }
     }
 
     fn rename(&mut self, name: &str, cx: &mut Context<'_>) {
         let old = match self.hall.rename(&self.me, name) {
             Ok(old) => old,
-            Err(refusal) => return complain(cx, refusal),
+            Err(refusal) => return warn(cx, refusal),
         };
-        // The others hear of it.
+        // This costs the next line a share, as the others receive it.
         self.paid = false;
         tell(cx, format_args!("You are {name}."));
         if let Some(room) = &self.room {
@@ -39,7 +39,7 @@ impl Session {
 
     pub(crate) fn join(&mut self, name: &str, cx: &mut Context<'_>) {
         if self.room.as_ref().is_some_and(|room| room.name == name) {
-            return complain(cx, format_args!("you are in {name}"));
+            return warn(cx, format_args!("you are in {name}"));
         }
         match self.hall.join(&self.me, name) {
             Ok(room) => {
@@ -49,7 +49,7 @@ impl Session {
                 tell(cx, format_args!("You are in {name}, with {others} others."));
                 self.room = Some(room);
             }
-            Err(refusal) => complain(cx, refusal),
+            Err(refusal) => warn(cx, refusal),
         }
     }
 

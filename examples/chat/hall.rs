@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::room::{Person, Room, Word};
+use crate::room::{Message, Person, Room};
 
 pub(crate) struct Hall {
-    /// How long a slow reader is waited for.
+    /// How long the output of a slow reader may wait.
     pub(crate) patience: Duration,
-    /// How many lines a second each person may say.
+    /// How many lines a second each person may post.
     pub(crate) share: u32,
     max_people: usize,
     people: Mutex<People>,
@@ -33,7 +33,7 @@ struct Rooms {
     ever: u64,
 }
 
-/// Why something was not done. The text is what the person is told.
+/// Why a command was refused. The text is for the person.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the server is full, try again later")]
@@ -52,7 +52,7 @@ impl Hall {
         Hall { patience, share, max_people, people, rooms }
     }
 
-    /// Takes a new person in, under a name that is free.
+    /// Adds a new person, under a free name.
     pub(crate) fn enter(&self, person: &Arc<Person>) -> Result<(), Refusal> {
         let mut people = self.people.lock();
         if people.by_name.len() >= self.max_people {
@@ -69,7 +69,7 @@ impl Hall {
         }
     }
 
-    /// Frees the name of a person. Another one may have it already, if this one left before.
+    /// Frees the name of a person. Another person may have it already, if this one left before.
     pub(crate) fn exit(&self, person: &Arc<Person>) {
         if let Entry::Occupied(taken) = self.people.lock().by_name.entry(person.name())
             && Arc::ptr_eq(taken.get(), person)
@@ -81,10 +81,10 @@ impl Hall {
     /// Asks all people to leave.
     pub(crate) fn close(&self) {
         let people: Vec<_> = self.people.lock().by_name.values().cloned().collect();
-        people.iter().for_each(|person| person.send(Word::Closing));
+        people.iter().for_each(|person| person.send(Message::Closing));
     }
 
-    /// Gives a person another name, and returns the old one.
+    /// Renames a person, and returns the old name.
     pub(crate) fn rename(&self, person: &Arc<Person>, name: &str) -> Result<String, Refusal> {
         check_name(name)?;
         let mut people = self.people.lock();
@@ -98,7 +98,7 @@ impl Hall {
         Ok(old)
     }
 
-    /// Joins the room of that name, which is made if there is none.
+    /// Joins the room of that name, which is created if there is none.
     pub(crate) fn join(&self, person: &Arc<Person>, name: &str) -> Result<Arc<Room>, Refusal> {
         check_name(name)?;
         let mut rooms = self.rooms.lock();

@@ -1,20 +1,20 @@
 //! Rooms: how one line reaches thousands.
 //!
-//! Saying something appends it to the room's pending text, which takes no longer in a room of
+//! Posting a line appends it to the room's pending text, which takes no longer in a room of
 //! thousands than in an empty one, and starts a task that delivers if there is none. That task
 //!
 //! - takes all that is pending, which all members then share: nothing is copied for each of them;
 //! - puts one message into each member's inbox, which wakes the member's connection if it sleeps,
 //!   and yields after every few, so that the connections that were woken write to their sockets
 //!   meanwhile, on all workers, instead of lining up;
-//! - goes on with what has become pending since, or ends. So the busier a room is, the more lines
+//! - continues with what has become pending since, or ends. So the busier a room is, the more lines
 //!   each wake, each message and each write carries; and a quiet room costs nothing at all.
 //!
-//! A full inbox is that of a reader that cannot keep up. The others do not wait: the reader has
-//! missed something from then on, so it gets nothing more, and is told and dropped.
+//! An inbox is full when its reader cannot keep up. The others do not wait: the reader has missed
+//! lines, so it gets no more of them but a last message, and is dropped.
 //!
-//! If more is said than is delivered, the pending text is full. The next delivery takes it, and the
-//! message that it sends to each member also tells a member that waits to speak to try again.
+//! If more is posted than delivered, the pending text is full. The next delivery takes it, and its
+//! message makes each member whose line waits try again.
 
 use std::fmt;
 use std::mem;
@@ -24,31 +24,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heist::protocol::{SendError, Sender};
 use parking_lot::Mutex;
 
-/// What was said, shared by all members.
+/// Posted lines, shared by all members.
 type Text = Arc<[u8]>;
 
 type Members = Arc<Vec<Arc<Person>>>;
 
-/// What a person's connection is told.
-pub(crate) enum Word {
-    /// Whole lines, said in the room of this number: a person that has just left does not want to
-    /// hear them.
-    Said(u64, Text),
+/// Messages to a person's connection.
+pub(crate) enum Message {
+    /// Whole lines, posted in the room of this number: a person that has just left that room
+    /// ignores them.
+    Lines(u64, Text),
     /// The chat closes.
     Closing,
 }
 
 /// A person's connection, as rooms see it.
 pub(crate) struct Person {
-    inbox: Sender<Word>,
+    inbox: Sender<Message>,
     name: Mutex<String>,
-    /// A word did not fit into the inbox. Set by the task that delivers, never cleared; the
-    /// connection looks at it when it takes the next word. Relaxed: the lock of the inbox orders it.
+    /// A message did not fit into the inbox. Set by the task that delivers, never cleared; read by
+    /// the connection at its next message. Relaxed: the lock of the inbox orders it.
     missed: AtomicBool,
 }
 
 impl Person {
-    pub(crate) fn new(inbox: Sender<Word>) -> Person {
+    pub(crate) fn new(inbox: Sender<Message>) -> Person {
         Person { inbox, name: Mutex::default(), missed: AtomicBool::new(false) }
     }
 
@@ -64,15 +64,15 @@ impl Person {
         self.missed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn send(&self, word: Word) {
+    pub(crate) fn send(&self, word: Message) {
         if self.has_missed_something() {
             return;
         }
         // A connection that has ended needs nothing; its session takes it from the room.
         if let Err(SendError::Full(word)) = self.inbox.try_send(word) {
             self.missed.store(true, Ordering::Relaxed);
-            // The connection may have emptied its inbox before it could see the mark. Then this word
-            // wakes it, and finds the mark.
+            // The connection may have emptied its inbox before it could see the mark. Then this
+            // word wakes it, and finds the mark.
             let _ = self.inbox.try_send(word);
         }
     }
@@ -93,7 +93,7 @@ struct State {
     delivering: bool,
 }
 
-/// As much as may be waits to be delivered. Each member gets a word when that is on its way.
+/// The pending text is full. Each member gets a message when it is on its way.
 #[derive(Debug)]
 pub(crate) struct Full;
 
@@ -102,9 +102,9 @@ impl Room {
         Room { id, name: name.to_owned(), state: Mutex::default() }
     }
 
-    /// Says a line to all members, the one that says it included: that is how a person knows that the
-    /// line went out, and where in the order.
-    pub(crate) fn say(self: &Arc<Room>, line: fmt::Arguments<'_>) -> Result<(), Full> {
+    /// Posts a line to all members, its author included, which shows the author its place in the
+    /// order.
+    pub(crate) fn post(self: &Arc<Room>, line: fmt::Arguments<'_>) -> Result<(), Full> {
         let line = format!("{line}\n");
         let mut state = self.state.lock();
         if state.pending.len() + line.len() > MAX_PENDING {
@@ -118,14 +118,14 @@ impl Room {
         Ok(())
     }
 
-    /// How many members there are then.
+    /// Adds a member. Returns the new number of members.
     pub(crate) fn add(&self, person: &Arc<Person>) -> usize {
         let mut state = self.state.lock();
         Arc::make_mut(&mut state.members).push(Arc::clone(person));
         state.members.len()
     }
 
-    /// How many members are left.
+    /// Removes a member. Returns the new number of members.
     pub(crate) fn remove(&self, person: &Arc<Person>) -> usize {
         let mut state = self.state.lock();
         let members = Arc::make_mut(&mut state.members);
@@ -137,17 +137,16 @@ impl Room {
         Arc::clone(&self.state.lock().members)
     }
 
-    /// Says which people come and go, where that is of interest: if thousands come at once, telling
-    /// each of each would be millions of lines.
+    /// Announces joining and leaving, in small rooms alone: between thousands this would be
+    /// millions of lines.
     pub(crate) fn announce(self: &Arc<Room>, members: usize, line: fmt::Arguments<'_>) {
         if members <= ANNOUNCED {
-            // In a busy room this is what can be left out.
-            let _ = self.say(line);
+            // A full room drops announcements first.
+            let _ = self.post(line);
         }
     }
 
-    /// What is to be delivered, and to which members; `None` if that is nothing, and the delivery is
-    /// over.
+    /// The pending text, and the members to deliver it to; `None` ends the delivery.
     fn next_batch(&self) -> Option<(Text, Members)> {
         let mut state = self.state.lock();
         if state.pending.is_empty() {
@@ -161,10 +160,10 @@ impl Room {
 
 async fn deliver(room: Arc<Room>) {
     while let Some((text, members)) = room.next_batch() {
-        // Begins anywhere, so that each member that waits to speak is among the first now and then.
+        // Begins at a random member, so that each member with a waiting line is sometimes first.
         let (later, first) = members.split_at(fastrand::usize(..=members.len()));
         for few in first.chunks(FEW).chain(later.chunks(FEW)) {
-            few.iter().for_each(|member| member.send(Word::Said(room.id, Arc::clone(&text))));
+            few.iter().for_each(|member| member.send(Message::Lines(room.id, Arc::clone(&text))));
             heist::yield_now().await;
         }
     }
@@ -173,8 +172,8 @@ async fn deliver(room: Arc<Room>) {
 /// The most text that may wait to be delivered.
 const MAX_PENDING: usize = 16 * 1024;
 
-/// Up to how many members are told which people come and go.
+/// The most members of a room with announcements of joining and leaving.
 const ANNOUNCED: usize = 100;
 
-/// How many are told before other tasks have their turn: about 10 µs' worth.
+/// How many members get their message before other tasks run: about 10 µs.
 const FEW: usize = 64;

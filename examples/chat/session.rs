@@ -1,4 +1,4 @@
-//! One person's connection: lines in, lines out, and the order in which they wait.
+//! One person's connection: lines in, lines out, and how they wait.
 
 use std::fmt;
 use std::io::Write;
@@ -9,35 +9,35 @@ use heist::protocol::{CloseReason, Context, Error, Protocol, Sender};
 use heist::time::Instant;
 
 use crate::hall::Hall;
-use crate::room::{Full, Person, Room, Word};
+use crate::room::{Full, Message, Person, Room};
 use crate::share::Share;
 
 pub(crate) struct Session {
     pub(crate) hall: Arc<Hall>,
     pub(crate) me: Arc<Person>,
-    /// Where this person is; nowhere when coming and going.
+    /// The room of this person; `None` before the first and after the last.
     pub(crate) room: Option<Arc<Room>>,
     share: Share,
-    /// The line at the front of the input has its part of the share. A line that the others hear
-    /// nothing of leaves it to the next one.
+    /// The line at the front of the input is paid for. A line that the others do not receive leaves
+    /// that to the next one.
     pub(crate) paid: bool,
     /// The line at the front of the input waits until the room has space for it.
     waiting: bool,
-    /// That line, if the input ended behind it.
+    /// That line, if the input has ended after it.
     last: Option<Vec<u8>>,
-    /// The rest of a line that is too long is still to come.
+    /// The rest of a line that is too long is being discarded.
     skipping: bool,
-    /// More waits for this reader than may; the deadline says for how long it may.
+    /// More output waits for this reader than the watermark; the deadline bounds that.
     slow: bool,
 }
 
 impl Protocol for Session {
-    type Message = Word;
+    type Message = Message;
 
-    /// The server speaks first: a client that waits for it finds out that it is connected.
+    /// The server sends first, so that a client sees that it is connected.
     fn opened(&mut self, cx: &mut Context<'_>) {
         if let Err(refusal) = self.hall.enter(&self.me) {
-            complain(cx, refusal);
+            warn(cx, refusal);
             return cx.close();
         }
         tell(cx, format_args!("Welcome, {}. Say something; /help lists the rest.", self.me.name()));
@@ -51,7 +51,8 @@ impl Protocol for Session {
         Ok(taken)
     }
 
-    /// The last line needs no end. It is paid for, and not too long: `received` saw it.
+    /// The last line needs no line feed. It is paid for and not too long: `received` has checked
+    /// it.
     fn input_closed(&mut self, rest: &[u8], cx: &mut Context<'_>) {
         match self.skipping || rest.is_empty() {
             true => self.depart(cx),
@@ -59,11 +60,11 @@ impl Protocol for Session {
         }
     }
 
-    fn message(&mut self, word: Word, cx: &mut Context<'_>) {
-        match word {
-            Word::Said(..) if self.me.has_missed_something() => return self.drop_slow(cx),
-            Word::Said(room, text) => self.hear(room, &text, cx),
-            Word::Closing => {
+    fn message(&mut self, message: Message, cx: &mut Context<'_>) {
+        match message {
+            Message::Lines(..) if self.me.has_missed_something() => return self.drop_slow(cx),
+            Message::Lines(room, text) => self.deliver(room, &text, cx),
+            Message::Closing => {
                 tell(cx, "* the chat closes; goodbye");
                 return cx.close();
             }
@@ -82,7 +83,7 @@ impl Protocol for Session {
         cx.set_deadline(None);
     }
 
-    /// The reader has not. Unlike messages, a deadline comes also while nothing more is sent.
+    /// The reader has not. Unlike messages, a deadline also fires while nothing more is sent.
     fn deadline(&mut self, cx: &mut Context<'_>) {
         self.drop_slow(cx);
     }
@@ -93,16 +94,16 @@ impl Protocol for Session {
 }
 
 impl Session {
-    pub(crate) fn new(hall: Arc<Hall>, inbox: Sender<Word>) -> Session {
+    pub(crate) fn new(hall: Arc<Hall>, inbox: Sender<Message>) -> Session {
         let (me, share) = (Arc::new(Person::new(inbox)), Share::new(hall.share));
         let (room, last) = (None, None);
         let (paid, waiting, skipping, slow) = (false, false, false, false);
         Session { hall, me, room, share, paid, waiting, last, skipping, slow }
     }
 
-    /// How many bytes of the input are done with. None if the line is not whole yet, and none if it
-    /// waits: then the input is paused, so that the sockets' buffers fill, and the program at the
-    /// other end has to stop.
+    /// Returns how many bytes of the input are consumed: 0 if the line is incomplete or has to
+    /// wait. In that case the input is paused, so that the sockets' buffers fill and the peer has
+    /// to stop.
     fn take_line(&mut self, input: &[u8], cx: &mut Context<'_>) -> usize {
         let end = memchr::memchr(b'\n', input);
         let line = without_cr(&input[..end.unwrap_or(input.len())]);
@@ -115,8 +116,8 @@ impl Session {
             return 0;
         }
         if line.len() > MAX_LINE {
-            complain(cx, format_args!("a line has at most {MAX_LINE} bytes"));
-            // It is thrown away as it comes: no memory is needed up to its end.
+            warn(cx, format_args!("a line has at most {MAX_LINE} bytes"));
+            // It is discarded as it arrives, without memory for the whole line.
             self.skipping = end.is_none();
             return taken;
         }
@@ -133,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Takes what the input ended with, and ends as well; now or when the room has space.
+    /// Takes the last line of the input, then ends the session; now or when the room has space.
     fn take_last(&mut self, rest: &[u8], cx: &mut Context<'_>) {
         match self.line(without_cr(rest), cx) {
             Ok(()) => self.depart(cx),
@@ -144,7 +145,7 @@ impl Session {
         }
     }
 
-    /// Pays for the next line out of this person's share. Where that is used up, the input waits
+    /// Pays for the next line out of this person's share. If that is used up, the input is paused
     /// until it is not.
     fn pay(&mut self, cx: &mut Context<'_>) -> bool {
         if self.paid {
@@ -156,7 +157,7 @@ impl Session {
                 if wait.first {
                     let share = self.hall.share;
                     let rule = format_args!("slow down to {share} lines a second");
-                    complain(cx, format_args!("{rule}; the rest waits its turn"));
+                    warn(cx, format_args!("{rule}; the rest waits its turn"));
                 }
                 cx.pause_reading(wait.until);
             }
@@ -164,31 +165,31 @@ impl Session {
         self.paid
     }
 
-    /// Does what a line says.
+    /// Posts a line, or executes a command.
     fn line(&mut self, line: &[u8], cx: &mut Context<'_>) -> Result<(), Full> {
         match std::str::from_utf8(line).map(str::trim_end) {
-            Err(_) => complain(cx, "a line has to be UTF-8"),
+            Err(_) => warn(cx, "a line has to be UTF-8"),
             Ok(line) if line.chars().any(disturbs_terminals) => {
-                complain(cx, "a line has no control characters");
+                warn(cx, "a line has no control characters");
             }
             Ok("") => {}
             Ok(line) => match line.strip_prefix('/') {
                 Some(command) => self.command(command, cx),
-                None => return self.say(line),
+                None => return self.post(line),
             },
         }
         Ok(())
     }
 
-    fn say(&mut self, line: &str) -> Result<(), Full> {
+    fn post(&mut self, line: &str) -> Result<(), Full> {
         if let Some(room) = &self.room {
-            room.say(format_args!("{}: {line}", self.me.name()))?;
+            room.post(format_args!("{}: {line}", self.me.name()))?;
         }
         self.paid = false;
         Ok(())
     }
 
-    fn hear(&mut self, room: u64, text: &[u8], cx: &mut Context<'_>) {
+    fn deliver(&mut self, room: u64, text: &[u8], cx: &mut Context<'_>) {
         if self.room.as_ref().is_some_and(|here| here.id == room) {
             cx.write(text);
             self.watch(cx);
@@ -201,7 +202,7 @@ impl Session {
         }
     }
 
-    /// Ends the connection once what was written is sent. The room and the name do not wait for that.
+    /// Closes the connection once its output is sent. Room and name are free at once.
     pub(crate) fn depart(&mut self, cx: &mut Context<'_>) {
         self.exit();
         cx.close();
@@ -212,7 +213,7 @@ impl Session {
         self.hall.exit(&self.me);
     }
 
-    /// If more waits than may, the reader has so long to take it.
+    /// Sets the deadline of a slow reader, if there is more output than the watermark.
     fn watch(&mut self, cx: &mut Context<'_>) {
         if cx.room() == 0 && !self.slow {
             self.slow = true;
@@ -221,13 +222,13 @@ impl Session {
     }
 
     fn drop_slow(&mut self, cx: &mut Context<'_>) {
-        complain(cx, "you read too slowly and have missed something; goodbye");
+        warn(cx, "you read too slowly and have missed something; goodbye");
         self.depart(cx);
     }
 }
 
-/// Whether a character does more to a terminal than to show itself: control characters, and those
-/// that turn the direction of text or end a line, so that one person's words look like another's.
+/// Whether a character changes how a terminal shows others: control characters, and those that
+/// change the direction of text or end a line, so that one person's line could look like another's.
 fn disturbs_terminals(char: char) -> bool {
     let format = '\u{2028}'..='\u{202e}';
     let isolates = '\u{2066}'..='\u{2069}';
@@ -242,12 +243,13 @@ fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// Writes a line to this person.
 pub(crate) fn tell(cx: &mut Context<'_>, line: impl fmt::Display) {
     writeln!(cx, "{line}").expect("writing to a context does not fail");
 }
 
-/// What a person did wrong, in one line, which no other person can say: names have no `!`.
-pub(crate) fn complain(cx: &mut Context<'_>, line: impl fmt::Display) {
+/// Writes a warning, which no other person can imitate: names have no `!`.
+pub(crate) fn warn(cx: &mut Context<'_>, line: impl fmt::Display) {
     tell(cx, format_args!("! {line}"));
 }
 

@@ -1,11 +1,11 @@
-//! A person's share of the room: so many lines a second, and as many at once after a silence.
+//! A person's share of the room: a number of lines a second, and as many at once after a silence.
 
 use std::time::Duration;
 
 use heist::time::Instant;
 
 /// A token bucket, kept as the time at which it is full again (the generic cell rate algorithm). It
-/// reads no clock, so that tests can tell it the time.
+/// reads no clock, so that tests pass the time.
 pub(crate) struct Share {
     /// What a line costs.
     per_line: Duration,
@@ -19,7 +19,7 @@ pub(crate) struct Share {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) until: Instant,
-    /// The first one since the share was whole: the person is to be told.
+    /// The first one since the share was whole: the person gets a warning.
     pub(crate) first: bool,
 }
 
@@ -28,7 +28,7 @@ impl Share {
         Share { per_line: SECOND / lines_a_second, full_at: Instant::ZERO, exceeded: false }
     }
 
-    /// Takes a line's worth of the share, or says when there will be one.
+    /// Takes the cost of a line out of the share, or returns when there will be enough.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Wait> {
         let debt = self.full_at - now;
         self.exceeded &= !debt.is_zero();

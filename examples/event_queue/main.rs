@@ -47,17 +47,20 @@
 
 mod client;
 mod echo;
+#[path = "../common/print.rs"]
+mod print;
 mod race;
 mod task;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::task::Waker;
 use std::thread;
 
 use clap::Parser;
 use heist::reactor::{Config, Queue};
+
+use crate::print::print;
 
 /// One event queue, many threads, no scheduler.
 #[derive(Parser)]
@@ -81,7 +84,7 @@ fn main() -> ExitCode {
     match echo_to_many(&options).and_then(|()| close_under_many(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error);
+            eprint(&error);
             ExitCode::FAILURE
         }
     }
@@ -107,7 +110,7 @@ fn echo_to_many(options: &Options) -> io::Result<()> {
         served.map(|()| harvests)
     })?;
     let sum = |count: fn(&Tally) -> usize| harvests.iter().map(count).sum::<usize>();
-    say(format_args!(
+    print(format_args!(
         "{} connections echoed {} KiB each: {} events ({} stale, {} with nothing new)",
         clients * usize::from(options.threads),
         options.kib,
@@ -117,7 +120,7 @@ fn echo_to_many(options: &Options) -> io::Result<()> {
     ))?;
     let by_thread: Vec<_> = harvests.iter().map(|tally| tally.events.to_string()).collect();
     let (by_thread, left) = (by_thread.join(" "), queue.sources());
-    say(format_args!("events by thread: {by_thread}; sources left: {left}"))
+    print(format_args!("events by thread: {by_thread}; sources left: {left}"))
 }
 
 /// What one waiting thread has seen.
@@ -154,7 +157,7 @@ fn close_under_many(options: &Options) -> io::Result<()> {
         refused += race.refused;
     }
     let races = options.races;
-    say(format_args!(
+    print(format_args!(
         "{races} closes raced with registrations: {told} were told, {refused} refused"
     ))
 }
@@ -164,17 +167,7 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Prints a line. `println!` would panic where that fails. Here a reader that has gone, such as
-/// `head`, ends the program, and any other failure is an error.
-fn say(line: fmt::Arguments<'_>) -> io::Result<()> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
-        Err(error) => Err(io::Error::other(format!("cannot write to standard output: {error}"))),
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Tells of an error. If that fails, nothing is left to be told of it, and `eprintln!` would panic.
-fn complain(error: &io::Error) {
+/// Reports an error on standard error. `eprintln!` panics where that fails.
+fn eprint(error: &io::Error) {
     let _ = writeln!(io::stderr(), "event_queue: {error}");
 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use heist::reactor::Closed;
 
-use crate::complain;
+use crate::eprint;
 
 /// Something that owns sources and goes as far as it can whenever it is called.
 pub(crate) trait Job: Send + 'static {
@@ -70,7 +70,7 @@ impl<J: Job> Task<J> {
 fn report(end: io::Result<()>) {
     match end {
         Err(error) if !error.get_ref().is_some_and(|inner| inner.is::<Closed>()) => {
-            complain(&error);
+            eprint(&error);
         }
         _ => {}
     }

@@ -31,20 +31,20 @@ mod form;
 mod header;
 mod multipart;
 mod part;
+#[path = "../common/program.rs"]
+mod program;
 mod service;
 mod upload;
 
 use std::error::Error;
-use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use heist::Runtime;
 use heist::server::{Address, Limits, Listener};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -71,26 +71,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // What can fail by the user's mistake comes first, before any thread.
-    let (listener, directory, _lock) = match prepare(&options) {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            complain(format_args!("http_upload: {error}"));
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options, listener, directory) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("http_upload: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// As `eprintln!`, which panics where that cannot be written.
-fn complain(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    program::run("http_upload", prepare(&options), |(listener, directory, _lock)| {
+        serve(&options, listener, directory)
+    })
 }
 
 fn prepare(options: &Options) -> Result<(Listener, PathBuf, File), Box<dyn Error>> {
@@ -100,19 +83,18 @@ fn prepare(options: &Options) -> Result<(Listener, PathBuf, File), Box<dyn Error
     Ok((Listener::bind(&options.listen)?, directory, lock))
 }
 
-fn run(options: &Options, listener: Listener, directory: PathBuf) -> Result<(), Box<dyn Error>> {
+fn serve(options: &Options, listener: Listener, directory: PathBuf) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     // Caught, it lets the write fail that goes beyond `ulimit -f`, instead of ending the server.
     signal_hook::flag::register(libc::SIGXFSZ, Arc::default())?;
-    let runtime = Runtime::new()?;
+    let runtime = program::runtime(None)?;
     let limits = limits(options.max_mib);
     let server = service::start(runtime.handle(), listener, limits, directory.into())?;
-    complain(format_args!("{}", greeting(&server.addresses()[0])));
+    program::eprint(greeting(&server.addresses()[0]));
 
     // The workers serve; this thread only waits.
     signals.forever().next();
-    let report = server.drain_blocking(Duration::from_secs(options.grace));
-    complain(format_args!("stopped: {report}"));
+    program::drain(&server, Duration::from_secs(options.grace));
     // The blocking pool removes the files of uploads that were cut.
     match runtime.shutdown(Duration::from_secs(10)).threads_left {
         0 => Ok(()),

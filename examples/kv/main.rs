@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It has the commands of the table in `commands/table.rs`, each exactly as Redis 7.0 does it, and
-//! refuses all others. It keeps nothing on disk. Ctrl-C lets what is under way finish.
+//! refuses all others. It keeps nothing on disk. Ctrl-C lets requests under way finish.
 //!
 //! What it shows of heist, from the outside in:
 //!
@@ -22,6 +22,8 @@
 //! - `commands`: a table, and a module for each kind of value.
 
 mod commands;
+#[path = "../common/program.rs"]
+mod program;
 mod resp;
 mod session;
 mod shared;
@@ -29,7 +31,6 @@ mod store;
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,13 +52,13 @@ use crate::shared::Shared;
 #[derive(Parser)]
 #[command(name = "kv")]
 struct Options {
-    /// Where to listen: IP:PORT, of which port 0 lets the system choose, or unix:PATH
+    /// Listen on IP:PORT or unix:PATH; for port 0 the system chooses one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6380")]
     listen: Address,
-    /// How many workers; as many as there are CPUs unless given
+    /// Number of workers; as many as CPUs if not given
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// How long a client may be silent; 0 for ever
+    /// Longest time between two requests of a client; 0 for no bound
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     timeout: u32,
     /// The most memory for replies that clients have not read, and again for requests that have
@@ -68,35 +69,13 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // What can fail for a reason of the user's comes first, before any thread.
-    let served = match Listener::bind(&options.listen) {
-        Ok(listener) => serve(&options, listener),
-        Err(error) => {
-            complain(format_args!("kv: {error}"));
-            return ExitCode::from(2);
-        }
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("kv: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// As `eprintln!`, which panics where that cannot be written.
-fn complain(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let listener = Listener::bind(&options.listen);
+    program::run("kv", listener, |listener| serve(&options, listener))
 }
 
 fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let mut builder = heist::Builder::new();
-    if let Some(workers) = options.workers {
-        builder = builder.workers(workers.into());
-    }
-    let runtime = builder.start()?;
+    let runtime = program::runtime(options.workers)?;
     let memory = options.memory as usize * 1024 * 1024;
     let shared = Arc::new(Shared::new(memory, runtime.handle().clock().now()));
     runtime.spawn(sweep(Arc::clone(&shared)));
@@ -110,9 +89,9 @@ fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
         .start_on(runtime.handle())?;
     greet(&server.addresses()[0])?;
 
-    // The workers serve; this thread has nothing to do but wait.
+    // The workers serve; this thread only waits.
     signals.forever().next();
-    complain(format_args!("stopped: {}", server.drain_blocking(GRACE)));
+    program::drain(&server, GRACE);
     Ok(())
 }
 
@@ -125,8 +104,8 @@ fn greet(address: &Address) -> io::Result<()> {
     writeln!(io::stdout(), "kv serving on {address}; try: {hint}")
 }
 
-/// What all clients together may take. They are a few machines with many connections each, which
-/// are used for long: a new one is no matter of how much there is to do at this moment.
+/// The bounds of all clients together. These are a few machines with many long-lived connections
+/// each, so a new connection says nothing about the load, and none is refused for it.
 fn server_limits(memory: usize) -> server::Limits {
     server::Limits {
         per_address: usize::MAX,
@@ -136,9 +115,9 @@ fn server_limits(memory: usize) -> server::Limits {
     }
 }
 
-/// What one client may take. The defaults are for clients that come, ask and go. Those of a store
-/// stay, and are slow for reasons of their own: a person types a request, a debugger has stopped the
-/// process. So what they send has no bound in time but `--timeout`.
+/// The bounds of one client. The defaults are for short connections. Clients of a store keep
+/// theirs, and may be slow for good reasons: a request is typed by hand, a debugger has stopped the
+/// process. So `--timeout` is the only bound on the time of their requests.
 fn client_limits(timeout: u32, memory: usize) -> protocol::Limits {
     let idle_timeout = match timeout {
         0 => Duration::MAX,
@@ -146,27 +125,27 @@ fn client_limits(timeout: u32, memory: usize) -> protocol::Limits {
     };
     protocol::Limits {
         idle_timeout,
-        // A client that sends its whole pipeline before it reads a reply must not wait for itself.
+        // A client that sends its whole pipeline before it reads a reply must not block itself.
         high_watermark: memory / 4,
         low_watermark: memory / 8,
-        // `resp::LongRequest` takes longer requests in pieces. A line that is too long has to be
-        // seen, to be refused with a reply.
+        // `resp::LongRequest` takes longer requests in pieces. A line that is too long must fit, to
+        // be refused with a reply.
         max_message: MAX_LINE + 2,
         message_timeout: idle_timeout.max(PATIENCE),
         min_receive_rate: 0,
-        // Replies that wait are charged to all, so they do not wait for ever.
+        // Waiting replies use memory that all clients share, so they do not wait for ever.
         write_timeout: PATIENCE,
         min_send_rate: 0,
         flush_timeout: PATIENCE,
-        // A client that is refused in the middle of a long request sees why only once it has sent
-        // the rest, so that much is discarded before its connection is closed.
+        // A client that is refused in the middle of a long request reads the reply only after it
+        // has sent the rest, so that much is discarded before its connection is closed.
         linger_bytes: MAX_STRING,
         linger_timeout: Duration::from_secs(30),
         ..protocol::Limits::default()
     }
 }
 
-/// Removes expired keys that no command asks for.
+/// Removes expired keys that no command uses.
 async fn sweep(shared: Arc<Shared>) {
     loop {
         sleep(Duration::from_millis(100)).await;
@@ -180,5 +159,5 @@ async fn sweep(shared: Arc<Shared>) {
 /// How long a client may take none of its replies.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long what is under way may take after Ctrl-C.
+/// How long requests under way may take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);

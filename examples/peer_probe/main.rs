@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     let torrent = match read_torrent(&options) {
         Ok(torrent) => torrent,
         Err(error) => {
-            complain(&format!("{}: {error}", options.torrent.display()));
+            eprint(&format!("{}: {error}", options.torrent.display()));
             return ExitCode::from(2);
         }
     };
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
         // It said why for each.
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&error.to_string());
+            eprint(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -145,7 +145,7 @@ fn at_once(options: &Options) -> usize {
     let wanted = options.at_once.map_or(room, NonZero::get);
     if wanted > room {
         let limit = descriptors::limit();
-        complain(&format!(
+        eprint(&format!(
             "--at-once {wanted} is lowered to {room}: the limit is {limit} open files"
         ));
     }
@@ -174,7 +174,7 @@ async fn find_peers(
     for answer in answers {
         match answer.map_err(Error::from).and_then(|answer| answer) {
             Ok(peers) => found.extend(peers),
-            Err(failure) => complain(&failure.to_string()),
+            Err(failure) => eprint(&failure.to_string()),
         }
     }
     found
@@ -200,7 +200,7 @@ fn watch(inbox: &Receiver<Event>, peers: usize) -> Vec<Report> {
             Event::Shortage(error) if !is_short => {
                 is_short = true;
                 bar.suspend(|| {
-                    complain(&format!("{error}: probes wait for a free descriptor or memory"))
+                    eprint(&format!("{error}: probes wait for a free descriptor or memory"))
                 });
             }
             Event::Shortage(_) => {}
@@ -229,8 +229,7 @@ fn print(text: &str) -> Result<(), String> {
     }
 }
 
-/// Says on standard error what went wrong; foreign text in it is escaped. Not by `eprintln!`, which
-/// panics where that cannot be written.
-fn complain(what: &str) {
+/// Reports an error on standard error, with foreign text escaped. `eprintln!` panics where that fails.
+fn eprint(what: &str) {
     let _ = writeln!(io::stderr(), "peer_probe: {}", report::printable(what));
 }

@@ -22,8 +22,8 @@ pub(crate) fn well_formed_id(headers: &HeaderMap) -> Option<String> {
     well_formed.then(|| id.to_owned())
 }
 
-/// The position of the request in a trace, if it is valid by the W3C's Trace Context. Fields after the
-/// four of version 00 are dropped.
+/// The position of the request in a trace, if it is valid by the W3C's Trace Context. Fields after
+/// the four of version 00 are dropped.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = only(headers, &TRACEPARENT)?.to_str().ok()?;
     let (known, rest) = text.split_at_checked(55)?;

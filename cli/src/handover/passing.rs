@@ -38,8 +38,8 @@ pub(super) fn send(sockets: &[BorrowedFd<'_>], command: &mut Command) -> io::Res
     Ok(ours)
 }
 
-/// Receives the sockets from the process before this one, if there is one, and this process's end of
-/// the channel.
+/// Receives the sockets from the process before this one, if there is one, and this process's end
+/// of the channel.
 ///
 /// Standard input is empty from then on.
 pub(super) fn receive() -> io::Result<Option<(Vec<OwnedFd>, UnixStream)>> {

@@ -127,8 +127,8 @@ fn program(started_from: PathBuf) -> PathBuf {
 mod tests {
     use super::*;
 
-    /// Failure: after an upgrade the new file is not found, as the system reports the old path with a
-    /// mark.
+    /// Failure: after an upgrade the new file is not found, as the system reports the old path with
+    /// a mark.
     #[test]
     fn program_that_was_replaced_is_found() {
         let replaced = PathBuf::from("/usr/bin/heist (deleted)");

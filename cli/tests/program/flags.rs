@@ -13,7 +13,8 @@ struct Flag {
     words: String,
 }
 
-/// Failure: a flag is missing in the manual, the manual has one that is gone, or the defaults differ.
+/// Failure: a flag is missing in the manual, the manual has one that is gone, or the defaults
+/// differ.
 #[test]
 fn table_of_flags_is_that_of_the_program() {
     let (flags, table) = (flags(&help()), table(&operating()));

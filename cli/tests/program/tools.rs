@@ -39,8 +39,8 @@ fn curl_reads_pages_echoes_and_uploads() {
         assert!(receipt.contains("\"bytes\":4000000"), "{receipt}");
     }
     std::fs::write(&file, vec![b'x'; 9 << 20]).unwrap();
-    // With `Expect: 100-continue`, which curl adds by itself: for a client that sends the whole body
-    // regardless, the bounded lingering close may end before it reads the answer.
+    // With `Expect: 100-continue`, which curl adds by itself: for a client that sends the whole
+    // body regardless, the bounded lingering close may end before it reads the answer.
     let status = ["--output", "/dev/null", "--write-out", "%{http_code}"];
     let status = [&status[..], &["--header", "Expect: 100-continue"]].concat();
     let refused = curl(&[&status[..], &["--data-binary", &data, &at("/upload")]].concat());
