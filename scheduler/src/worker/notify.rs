@@ -8,9 +8,12 @@ use crate::wake::policy::{Action, Snapshot, Trigger, decide};
 use crate::wake::{Claim, IdleCounts};
 use crate::worker::shared::Shared;
 
+/// Inline, so that the trigger is known where the decision is made, and a decision against a wake costs no
+/// call.
 impl Shared {
     /// Wakes a worker for work that no awake worker is bound to come to, if `trigger` is worth it.
     /// The caller has made the work visible.
+    #[inline(always)]
     pub(crate) fn notify_one(&self, trigger: Trigger) {
         // Pairs with the fence in `Sleep::announce`: either the last look of a worker that announces
         // itself finds what was made visible before, or the decision sees the announcement.
@@ -23,7 +26,7 @@ impl Shared {
     ///
     /// Without a fence: an idle worker that this misses is found at the owner's next decision, or at
     /// the monitor's next look.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn notify_if_idle(&self, trigger: Trigger) -> bool {
         self.carry_out(decide(trigger, self))
     }
@@ -31,7 +34,7 @@ impl Shared {
     /// Carries out what was decided about waking. Returns whether a worker was woken.
     ///
     /// Calls [`Park::wake`](crate::Park::wake), which is foreign code.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn carry_out(&self, action: Action) -> bool {
         match action {
             Action::None | Action::KeepSearching => false,
