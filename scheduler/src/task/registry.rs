@@ -137,6 +137,9 @@ impl<O: Withdraw + ?Sized> Registry<O> {
     }
 
     /// Stores the waker of a live task in its entry. False if the task is to be dropped.
+    ///
+    /// Once a task: out of line, so that the check before it is inlined into each poll.
+    #[inline(never)]
     pub(super) fn attach(&self, key: u32, waker: &Waker) -> bool {
         let kept = waker.clone();
         let (aborted, closed) = {
