@@ -83,7 +83,8 @@
 //! use std::time::Duration;
 //!
 //! use heist_net::Runtime;
-//! use heist_net::server::{Listener, Server, http};
+//! use heist_net::http;
+//! use heist_net::server::{Listener, Server};
 //! use http_body_util::Full;
 //! use hyper::body::Bytes;
 //! use hyper::service::service_fn;
