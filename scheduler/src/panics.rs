@@ -6,21 +6,21 @@
 //! | place | code | what a panic does |
 //! |---|---|---|
 //! | `task/guard.rs` | a poll; the drop of a future or an output | ends that task; counted as its panic |
-//! | [`Place::Waker`] | a waker that is called | the other wakers of its batch are called all the same |
-//! | [`Place::WakerDrop`] | a waker that is dropped | as above |
-//! | [`Place::JoinWaker`] | the waker of who joins a task | the task has ended as it would have |
+//! | `Place::Waker` | a waker that is called | the other wakers of its batch are called all the same |
+//! | `Place::WakerDrop` | a waker that is dropped | as above |
+//! | `Place::JoinWaker` | the waker of who joins a task | the task has ended as it would have |
 //! | `runtime/builder.rs` | `Builder::on_thread_start` | an error of `Builder::start` |
-//! | [`Place::StopHook`] | `Builder::on_thread_stop` | the thread ends as it would have |
-//! | [`Place::Park`] | a `Park` that is called to wake or to close, or by a worker with a task in hand | a wake is tried once more; else as if it had done nothing |
-//! | [`Place::Worker`] | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |
-//! | [`Place::Monitor`] | the monitor's look: the same | the monitor looks again |
-//! | [`Place::BlockingThread`] | a thread of the blocking pool | the thread takes the next work |
-//! | [`Place::Hook`] | what a caller of [`contain_hook`] names | the caller goes on without its result |
+//! | `Place::StopHook` | `Builder::on_thread_stop` | the thread ends as it would have |
+//! | `Place::Park` | a `Park` that is called to wake or to close, or by a worker with a task in hand | a wake is tried once more; else as if it had done nothing |
+//! | `Place::Worker` | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |
+//! | `Place::Monitor` | the monitor's look: the same | the monitor looks again |
+//! | `Place::BlockingThread` | a thread of the blocking pool | the thread takes the next work |
+//! | `Place::Hook` | what a caller of [`contain_hook`] names | the caller goes on without its result |
 //!
 //! The event queue calls wakers as well, in the poll that lets go of a source or ends a drain early: all
 //! of them, and then that poll gets the panic.
 //!
-//! Those with a [`Place`] are counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics).
+//! Those with a `Place` are counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics).
 
 use std::any::Any;
 use std::cell::RefCell;

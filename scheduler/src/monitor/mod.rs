@@ -16,4 +16,6 @@ pub(crate) use codel::{CoDel, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 pub(crate) use delay_probe::Overload;
 pub(crate) use run::Monitor;
 pub(crate) use shared::{LONG_POLL, MonitorShared};
+#[cfg(all(test, heist_loom))]
+pub(crate) use timer::MonitorTimer;
 pub(crate) use workers::Workers;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::policy::{Action, Snapshot, Trigger, decide};
 use super::{Claim, IdleCounts, MonitorState, ParkKind, Sleep};
 use crate::clock::Instant;
-use crate::monitor::timer::Alarm;
+use crate::monitor::MonitorTimer;
 use crate::mutant::{self, Mutant, caught};
 
 /// What the workers share, in place of `Shared`.
@@ -25,7 +25,7 @@ struct World {
     left: AtomicUsize,
     shards: Vec<Shard>,
     monitor: MonitorState,
-    alarm: Alarm,
+    timer: MonitorTimer,
 }
 
 /// A shard: an event that is a task, an edge-triggered wake, and a level-triggered close.
@@ -73,7 +73,7 @@ impl World {
             left: AtomicUsize::new(tasks),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             monitor: MonitorState::new(),
-            alarm: Alarm::new().unwrap(),
+            timer: MonitorTimer::new().unwrap(),
         })
     }
 
@@ -187,18 +187,18 @@ impl World {
         self.sleep.idle().all() == self.workers
     }
 
-    /// `Watch::on_unpark`, with an alarm that rings at once: the worker is taken to run for long.
+    /// `MonitorShared::on_unpark`, with a timer that fires at once: the worker is taken to run for long.
     fn on_unpark(&self) {
         if self.monitor.on_unpark() {
-            self.alarm.set(Duration::ZERO);
+            self.timer.set(Duration::ZERO);
         }
     }
 
-    /// `Monitor::doze`. Returns once the alarm rang or it did not have to wait.
+    /// `Monitor::doze`. Returns once the timer fired or it did not have to wait.
     fn monitor_dozes(&self) {
         self.monitor.doze();
         if self.all_idle() || mutant::on(Mutant::MonitorBlind) {
-            self.alarm.wait();
+            self.timer.wait();
         }
         self.monitor.on_wake();
     }
@@ -419,7 +419,7 @@ fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
         let _ = world.sleep.leave(0, kind);
         if world.monitor.on_unpark() {
             // For a time after the end of the short run.
-            world.alarm.set(NEVER);
+            world.timer.set(NEVER);
         }
         let kind = world.sleep.announce(0, 1);
         if world.all_idle() && !mutant::on(Mutant::AllIdleUnsaid) {
