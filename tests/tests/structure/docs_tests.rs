@@ -42,6 +42,7 @@ const PAGES: &[&str] = &[
     "docs/decisions/README.md",
     "docs/metrics.md",
     "docs/scaling.md",
+    "net/README.md",
     "reactor/README.md",
     "scheduler/README.md",
     "scheduler/src/wake/README.md",
@@ -107,7 +108,7 @@ fn names_that_exist_hold() {
     for text in [
         "`a/b.rs`, `a/docs/`, `c.md`, `../b.rs`, [it](c.md#part), [it](../b.rs), [it](https://a.b/c), [it](#part)",
         "`Item`, `Item::method`, `Item::method()`, `heist_net::Kind::Variant`, `Trait::provided`",
-        "`Item::field`, `Pinned`, `WouldBlock`, `docs/NNNN-title.md`",
+        "`Item::field`, `Pinned`, `WouldBlock`, `hyper::rt`, `docs/NNNN-title.md`",
         "`snake_case`, `UPPER_CASE`, `--flag`, `T / h`, `/proc/self/fd`, `a b::c`",
         "```text\n`a/gone.rs` and `Gone`\n```",
     ] {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-/// Names of std and of other crates that pages mention.
-const FOREIGN: &[&str] = &["Arc", "Date", "Future", "Poll", "Send", "Waker", "WouldBlock", "mio"];
+/// Names of std and of other projects that pages mention.
+const FOREIGN: &[&str] = &["Arc", "Date", "Future", "Send", "Waker", "WouldBlock"];
+
+/// Crates whose items pages mention.
+const FOREIGN_CRATES: &[&str] = &["hyper", "mio", "std"];
 
 /// Parts of names that stand for others, and the folder of what is built.
 const PLACEHOLDERS: &[&str] = &["NNNN", "DATE", "target/"];
@@ -57,14 +60,15 @@ fn is_path(code: &str) -> bool {
     code.chars().all(is_plain) && !code.starts_with('/') && (code.contains('/') || has_ending)
 }
 
-/// Whether `code` names an item: a path with `::`, or one name in camel case.
+/// Whether `code` names an item of the project: a path with `::`, or one name in camel case.
 fn is_item(code: &str) -> bool {
     let name = code.trim_end_matches("()");
     let is_plain = |it: char| it.is_alphanumeric() || matches!(it, '_' | ':');
     let is_camel = name.starts_with(|it: char| it.is_ascii_uppercase())
         && name.contains(|it: char| it.is_ascii_lowercase())
         && !name.contains('_');
-    name.chars().all(is_plain) && (name.contains("::") || is_camel)
+    let is_foreign = FOREIGN_CRATES.iter().any(|it| name.starts_with(&format!("{it}::")));
+    name.chars().all(is_plain) && (name.contains("::") || is_camel) && !is_foreign
 }
 
 fn is_crate(segment: &str) -> bool {
