@@ -2,13 +2,13 @@
 //!
 //! `cargo bench --bench upload_beside`; `-- --smoke` goes through it once, to see that it works.
 //!
-//! The server is the example `http_upload` as it is, in a process of its own. A client asks for `/`,
-//! waits for two milliseconds after the answer, and asks again: for a while in quiet, for a while
-//! beside uploads, and so on, so that what else the machine does falls upon both.
+//! The server is the example `http_upload` as it is, in a process of its own. A client asks for
+//! `/`, waits for two milliseconds after the answer, and asks again: for a while in quiet, for a
+//! while beside uploads, and so on, so that what else the machine does falls upon both.
 //!
 //! Uploads take from the small request in two ways: the server is at work on them, and so is the
-//! machine, on which the clients run, too. To tell these apart the client also asks, beside the same
-//! uploads, a second server that does nothing else ("elsewhere").
+//! machine, on which the clients run, too. To tell these apart the client also asks, beside the
+//! same uploads, a second server that does nothing else ("elsewhere").
 //!
 //! The uploads send 1 MiB a second each, or four, or as fast as they can. In the last case there is
 //! no quiet to compare with: all cores are busy with copying, and the small request has its turn
@@ -138,8 +138,8 @@ fn ask(address: SocketAddr, time: Duration) -> Vec<Duration> {
     times
 }
 
-/// Asks `asked` for small pages for `time`, while uploads to `server` go on. They all come from one thread: one for each
-/// would leave the server's a fiftieth of a core.
+/// Asks `asked` for small pages for `time`, while uploads to `server` go on. They all come from one
+/// thread: one for each would leave the server's a fiftieth of a core.
 fn beside_uploads(
     server: &Server,
     asked: SocketAddr,
@@ -176,7 +176,7 @@ fn beside_uploads(
     times
 }
 
-/// Who uploads one file after the other.
+/// A client that uploads one file after the other.
 struct Client {
     address: SocketAddr,
     /// What passes after each piece.
@@ -222,7 +222,8 @@ impl Client {
         fs::remove_file(self.directory.join(name))
     }
 
-    /// Breaks off, and waits until the server has noticed: else there would soon be more than fifty.
+    /// Breaks off, and waits until the server has noticed: else there would soon be more than
+    /// fifty.
     async fn give_up(&self, mut stream: heist::net::TcpStream) -> io::Result<()> {
         stream.shutdown(Shutdown::Write)?;
         let _ = stream.read(&mut [0; 2048]).await;

@@ -1,7 +1,8 @@
 //! An echo server with `async` sockets: `cargo run --example echo`, then `nc 127.0.0.1 7000`.
 //!
 //! The server accepts; each connection is a task that reads and writes. All its
-//! [`Limits`](heist::server::Limits) are in force: who says nothing for a minute is let go.
+//! [`Limits`](heist::server::Limits) are in force: a connection that is idle for a minute is
+//! closed.
 
 use std::error::Error;
 use std::future::pending;
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     heist::Runtime::new()?.block_on(async {
         let server =
             Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
-        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        // Not `eprintln!`, which panics where this fails: the server works without the message.
         let _ = writeln!(io::stderr(), "echoing on {}", server.addresses()[0]);
         pending().await
     })

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = Listener::tcp(address)?;
     heist::Runtime::new()?.block_on(async {
         let server = Server::builder().listen(listener).http(service_fn(hello)).start()?;
-        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        // Not `eprintln!`, which panics where this fails: the server works without the message.
         let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
         pending().await
     })

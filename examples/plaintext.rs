@@ -79,12 +79,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let listener = Listener::tcp(address.parse()?)?;
-    // It is there to be loaded, so it refuses no connection.
+    // This server is made to be loaded, so it refuses no connection.
     let limits = Limits { shed: false, ..Limits::default() };
     builder.start()?.block_on(async {
         let server =
             Server::builder().listen(listener).limits(limits).protocol(|_| Plaintext).start()?;
-        // Not `eprintln!`, which panics where that cannot be written: a server needs no words.
+        // Not `eprintln!`, which panics where this fails: the server works without the message.
         let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
         pending().await
     })

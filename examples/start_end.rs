@@ -9,7 +9,7 @@
 //! Read it from [`run`] down. It shows the whole life of a connection with `async` sockets: bind,
 //! accept, connect, read, write, sleep, spawn, join. Nothing in it blocks a thread: a task that
 //! waits for a socket or for the time is parked, its worker goes to the next one, and a worker with
-//! nothing to do sleeps in the kernel. The last line tells what that cost.
+//! nothing to do sleeps in the kernel. The last line shows what that cost.
 
 #[path = "common/print.rs"]
 mod print;
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If that fails, nothing is left to be told of it, and `eprintln!` would panic.
+            // `eprintln!` panics where this fails.
             let _ = writeln!(io::stderr(), "start_end: {error}");
             ExitCode::FAILURE
         }
@@ -88,7 +88,7 @@ async fn serve(listener: TcpListener, pause: Duration) -> io::Result<()> {
     }
 }
 
-/// Says "start" at once and "end" after a pause.
+/// Writes "start" at once and "end" after a pause.
 async fn attend(mut stream: TcpStream, pause: Duration) -> io::Result<()> {
     let mut number = [0; 4];
     stream.read_exact(&mut number).await?;

@@ -20,12 +20,12 @@ pub(crate) struct Bench {
     /// Where results and scratch files go.
     pub(crate) folder: PathBuf,
     workspace: Workspace,
-    /// Kept from others as long as this one measures.
+    /// A lock that keeps other benchmarks out while this one measures.
     _machine: File,
 }
 
 impl Bench {
-    /// For the benchmark of this name; `build` builds what it needs.
+    /// For the benchmark of this name; `build` builds its programs.
     pub(crate) fn prepare(
         name: &str,
         scale: Scale,

@@ -89,7 +89,7 @@ impl Program {
         Ok(last)
     }
 
-    /// Tells a load to go.
+    /// Starts a load.
     pub(crate) fn go(&mut self) -> Result<(), Fault> {
         let input = self.child.stdin.as_mut().expect("its input was asked for");
         input.write_all(b"go\n").map_err(Fault::of(format!("telling {} to go", self.name)))
@@ -100,7 +100,7 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        // A program that has ended by itself is as well.
+        // An error means that the program has ended already.
         let _ = kill(Pid::from_raw(self.id() as i32), signal);
     }
 

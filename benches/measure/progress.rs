@@ -15,7 +15,7 @@ pub(crate) fn bar(row: &str, visits: usize) -> ProgressBar {
         .with_prefix(row.to_owned())
 }
 
-/// Runs a command that builds something. What it says is shown only where no user watches the
+/// Runs a command that builds something. Its output is shown only where no user watches the
 /// spinner, or when it fails.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<(), Fault> {
     let spinner = ProgressBar::new_spinner().with_message(what.to_owned());

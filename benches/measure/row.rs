@@ -46,7 +46,7 @@ pub(crate) enum Against {
     Nothing,
 }
 
-/// Where the ratio, or the figure itself, is to be.
+/// The goal for the ratio, or for the figure itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtMost(f64),

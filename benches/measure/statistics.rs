@@ -46,10 +46,10 @@ impl Spread {
 impl Verdict {
     /// The rule of the board. `twins` is the ratio of a thing to itself.
     ///
-    /// - Within the bound, and further from 1 than the twins' quartiles, or further inside the bound
-    ///   than the twins scatter: met.
+    /// - Within the bound, and further from 1 than the twins' quartiles, or further inside the
+    ///   bound than the twins scatter: met.
     /// - Beyond the bound by more than the twins scatter: not met.
-    /// - Otherwise it cannot be told.
+    /// - Otherwise the result is unclear.
     pub(crate) fn of(ratio: Option<f64>, Below(bound): Below, twins: Option<Spread>) -> Verdict {
         let (Some(ratio), Some(twins)) = (ratio, twins) else { return Verdict::Unknown };
         let scatter = twins.scatter() * bound.min(1.0);

@@ -36,5 +36,5 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// What every page of ours looks like.
+/// The style of all pages.
 pub(crate) const STYLE: &str = include_str!("style.css");

@@ -14,7 +14,7 @@ pub(crate) struct Line {
     pub(crate) subject: String,
     /// Median of the figure.
     pub(crate) value: Option<f64>,
-    /// Median of what it is compared with.
+    /// Median of the server it is compared with.
     pub(crate) other: Option<f64>,
     /// The ratios of the rounds; without something to divide by, that of the figure to its bound.
     pub(crate) ratio: Option<Spread>,

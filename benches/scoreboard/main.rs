@@ -1,12 +1,12 @@
 //! How heist compares with what one would use instead, measured side by side in one run.
 //!
-//! `cargo bench --bench scoreboard`; `-- --quick` in two minutes, `-- ROW…` for some rows, `-- --smoke`
-//! to see that every row works. `benches/README.md` says how to read what it prints.
+//! `cargo bench --bench scoreboard`; `-- --quick` in two minutes, `-- ROW…` for some rows, `--
+//! --smoke` to check that every row works. `benches/README.md` explains how to read the output.
 //!
 //! The way of one figure: a row (`rows`) names its cases, and in each the entrants that are
 //! compared. `measure` lets them take turns; an entrant's turn is a visit (`drive`), which starts a
-//! program in a process of its own, loads it, and gives figures. `judge` makes ratios of the figures
-//! of a round, and verdicts of the ratios. `report` writes it down.
+//! program in a process of its own, loads it, and gives figures. `judge` makes ratios of the
+//! figures of a round, and verdicts of the ratios. `report` writes it down.
 
 #![allow(clippy::print_stdout)]
 

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Everything once and as short as can be, to see that it works; its figures mean nothing
     #[arg(long, conflicts_with = "quick")]
     pub(crate) smoke: bool,
-    /// Say which rows there are
+    /// List the rows
     #[arg(long)]
     pub(crate) list: bool,
     /// Keep the result as benches/record/DATE-scoreboard.json, as a full run of all rows does
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Rounds of each row
     #[arg(long, value_name = "COUNT")]
     pub(crate) rounds: Option<usize>,
-    /// What cargo says to every benchmark
+    /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -31,7 +31,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Its name on the board and, for those of ours, of its program.
+    /// Its name on the board and, for peers built here, of its program.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Heist => "heist",

@@ -1,8 +1,8 @@
-//! Who runs where.
+//! Which CPUs server and load run on.
 
 use crate::measure::machine::Machine;
 
-/// Who runs where.
+/// Which CPUs server and load run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
     /// (a): the server on the first CPU, the load on the second.

@@ -7,8 +7,8 @@ pub(crate) struct Number<'a> {
     pub(crate) word: Option<&'a str>,
 }
 
-/// The numbers of a list, each once. `words` are names of numbers; `…` (or `...`) goes on doubling
-/// as far as the next number, or as far as `most` where it is the last.
+/// The numbers of a list, each once. `words` are names of numbers; `…` (or `...`) continues by
+/// doubling as far as the next number, or as far as `most` where it is the last.
 ///
 /// # Errors
 /// Says which word is neither.
@@ -58,7 +58,7 @@ fn number<'a>(part: &'a str, words: &[(&str, usize)]) -> Result<Number<'a>, Stri
     }
     match part.parse() {
         Ok(value) if value > 0 => Ok(Number { value, word: None }),
-        _ => Err(format!("{part:?} is no number from 1 on and no word of this list")),
+        _ => Err(format!("{part:?} is neither a number from 1 nor a word of this list")),
     }
 }
 

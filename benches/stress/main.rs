@@ -1,12 +1,12 @@
 //! How heist scales with cores.
 //!
-//! `cargo bench --bench stress`; `-- --plan` says what that would do here and how long it would take,
-//! `-- --smoke` sees that it works. `benches/README.md` says how to read the result.
+//! `cargo bench --bench stress`; `-- --plan` prints what that would do here and how long it would
+//! take, `-- --smoke` checks that it works. `benches/README.md` explains how to read the result.
 //!
-//! The way of one figure: `topology` is what the kernel says of the CPUs, `place` gives some to the
-//! server and some to the load, `plan` is the list of points: a workload, workers, shards. A visit to
-//! a `point` starts a server and a load and reads what both counted; `measure` lets the points take
-//! turns. `report` makes curves of them.
+//! The way of one figure: `topology` reads the kernel's description of the CPUs, `place` gives some
+//! to the server and some to the load, `plan` is the list of points: a workload, workers, shards. A
+//! visit to a `point` starts a server and a load and reads what both counted; `measure` lets the
+//! points take turns. `report` makes curves of them.
 
 #![allow(clippy::print_stdout)]
 

@@ -10,15 +10,15 @@ use crate::settings::Settings;
 use crate::topology::Topology;
 use crate::workload::Workload;
 
-/// How heist scales: each workload with so many workers on so many shards, the server on CPUs of its
-/// own where there are enough.
+/// How heist scales: each workload with so many workers on so many shards, the server on CPUs of
+/// its own where there are enough.
 #[derive(Parser)]
 #[command(name = "stress", bin_name = "cargo bench --bench stress --")]
 pub(crate) struct Options {
     /// What to drive; all by default
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<Workload>,
-    /// Workers of the server; `all` is one for each of its CPUs, `…` or `...` goes on doubling
+    /// Workers of the server; `all` is one for each of its CPUs, `…` or `...` continues by doubling
     #[arg(
         long,
         value_name = "LIST",
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Visits of each point; the result is their median
     #[arg(long, value_name = "COUNT", default_value_t = 3, default_value_if("smoke", "true", "1"))]
     rounds: usize,
-    /// Who runs where
+    /// Which CPUs server and load run on
     #[arg(long, value_enum, default_value = "auto")]
     place: Division,
     /// CPUs of the server, such as 0-3,8, in place of --place
@@ -58,7 +58,7 @@ pub(crate) struct Options {
     /// Requests a second for each CPU of the server: hog
     #[arg(long, default_value_t = 5_000.0)]
     rate: f64,
-    /// Say what would be done and how long it would take, and end
+    /// Print what would be done and how long it would take, and end
     #[arg(long)]
     pub(crate) plan: bool,
     /// 16 workers on 4 shards, once and as short as can be, to see that it works
@@ -67,7 +67,7 @@ pub(crate) struct Options {
     /// Keep the result as benches/record/DATE-stress.json
     #[arg(long, conflicts_with = "smoke")]
     pub(crate) record: bool,
-    /// What cargo says to every benchmark
+    /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -77,7 +77,7 @@ pub(crate) struct Options {
 pub(crate) struct Shape {
     pub(crate) workers: usize,
     pub(crate) shards: usize,
-    /// Whether it would choose so many shards by itself.
+    /// Whether the runtime would choose this number of shards.
     pub(crate) auto: bool,
 }
 
@@ -122,7 +122,7 @@ impl Options {
         let workers = workers.map_err(Fault::of("reading --workers"))?;
         let mut groups = Vec::new();
         for workers in workers.into_iter().map(|workers| workers.value) {
-            // What the runtime does unless it is told otherwise.
+            // The runtime's default.
             let auto = workers.div_ceil(WORKERS_A_SHARD);
             let shards = list::numbers(&self.shards, &[("auto", auto), ("all", workers)], workers);
             let shards = shards.map_err(Fault::of("reading --shards"))?.into_iter();

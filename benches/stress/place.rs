@@ -1,4 +1,4 @@
-//! Who runs on which CPUs.
+//! Which CPUs server and load run on.
 
 use crate::topology::{Cpu, Topology};
 
@@ -24,7 +24,8 @@ pub(crate) struct Place {
 
 impl Place {
     /// # Errors
-    /// Says why the machine cannot be divided so.
+    /// # Errors
+    /// If the machine cannot be divided like this.
     pub(crate) fn divide(topology: &Topology, division: Division) -> Result<Place, String> {
         let all: Vec<usize> = topology.cpus.iter().map(|cpu| cpu.id).collect();
         let shared = Place { server: all.clone(), load: all };
@@ -41,7 +42,7 @@ impl Place {
         }
     }
 
-    /// CPUs that were chosen by hand; who has none given has those that the other leaves over.
+    /// CPUs chosen by hand; a side without a choice gets those that the other leaves.
     ///
     /// # Errors
     /// Names a CPU that may not be used, or says that none is left over.
@@ -82,8 +83,8 @@ impl Place {
     }
 }
 
-/// In each group the first half of what `kind` tells apart goes to the server, the rest to the load;
-/// `None` if that leaves one of them without.
+/// In each group the first half of what `kind` tells apart goes to the server, the rest to the
+/// load; `None` if that leaves one of them without.
 fn halves(topology: &Topology, group: fn(&Cpu) -> usize, kind: fn(&Cpu) -> usize) -> Option<Place> {
     let of_server = |cpu: &&Cpu| {
         let mates = topology.cpus.iter().filter(|other| group(other) == group(cpu));

@@ -1,4 +1,4 @@
-//! Which CPUs there are, and which of them are near each other, as the kernel says.
+//! The CPUs, and which of them are near each other, as the kernel reports.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +28,8 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    /// Of the CPUs `allowed`, out of `system`: `/sys/devices/system`. What it does not say is taken
-    /// to be simple: one node, one package, a core and a cache for each CPU.
+    /// Of the CPUs `allowed`, out of `system`: `/sys/devices/system`. What is missing there is
+    /// taken to be simple: one node, one package, a core and a cache for each CPU.
     pub(crate) fn read(system: &Path, allowed: &[usize]) -> Topology {
         let nodes = nodes(system);
         let mut cpus: Vec<Cpu> = allowed

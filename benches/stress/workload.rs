@@ -57,7 +57,7 @@ impl Workload {
         matches!(self, Workload::Hog | Workload::Skew)
     }
 
-    /// What the server is told to be.
+    /// The server's arguments.
     pub(crate) fn server(self) -> &'static str {
         match self {
             Workload::Echo => "echo",

@@ -13,7 +13,7 @@ pub(crate) fn check(address: SocketAddr, bytes: usize) -> io::Result<()> {
     let seed = usize::from(stream.local_addr()?.port());
     let sent: Vec<u8> = (seed..seed + bytes).map(|number| (number % 251) as u8).collect();
     let echoed = thread::scope(|scope| {
-        // From a thread of its own: the server stops reading from those who do not read.
+        // From a thread of its own: the server stops reading from clients that do not read.
         let sending = scope.spawn(|| {
             (&stream).write_all(&sent)?;
             stream.shutdown(Shutdown::Write)

@@ -10,7 +10,7 @@ use rustix::io::{Errno, read};
 
 use crate::task::{self, Job};
 
-/// Puts a listening socket into the queue. From there on the server runs by itself.
+/// Registers a listening socket with the queue, which runs the server.
 pub(crate) fn start(queue: &Queue) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -75,7 +75,7 @@ impl Echo {
                     drain.drained();
                     return Poll::Ready(Ok(()));
                 }
-                // A full read, or a signal, which says nothing about the socket.
+                // A full read, or a signal: the socket may still be readable.
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) => {
                     drain.drained();

@@ -1,5 +1,5 @@
 //! The event queue by itself: several threads wait on one `heist_reactor::Queue`, with no scheduler
-//! and no async anywhere. It is what a tutorial on epoll arrives at, if it goes on to threads.
+//! and no async anywhere. This is where a tutorial on epoll ends, if it covers threads.
 //!
 //! ```sh
 //! cargo run --example event_queue
@@ -12,10 +12,11 @@
 //! there. With one thread that is comfortable. With several, each gets the same socket for the same
 //! bytes, until one of them has read.
 //!
-//! **Edge-triggered** reports a socket once for each arrival of bytes, to one thread. That costs two
-//! duties. The thread must *drain*: read until `WouldBlock`, since what it leaves is not reported
-//! again. And it is not alone: the next bytes are the next edge, which may wake a second thread
-//! while the first still reads, and then two read from one connection and tear its bytes apart.
+//! **Edge-triggered** reports a socket once for each arrival of bytes, to one thread. That costs
+//! two duties. The thread must *drain*: read until `WouldBlock`, since what it leaves is not
+//! reported again. And it is not alone: the next bytes are the next edge, which may wake a second
+//! thread while the first still reads, and then two read from one connection and tear its bytes
+//! apart.
 //!
 //! **One-shot** closes that hole: after one event the socket is disarmed until it is re-armed,
 //! so it is in one thread's hands at a time. The kernel can do it (`EPOLLONESHOT`), but wants a
@@ -30,14 +31,15 @@
 //!   and only set the bit, so no second task is called. That is the one-shot.
 //! - The called task clears the bit *first*, and then reads until `WouldBlock`. An edge meanwhile
 //!   sets the bit again, so it cannot be missed.
-//! - To re-arm is to leave a waker, and to look at the bit once more: if it is set, the task does not
-//!   wait. That is two atomic operations and no system call.
+//! - To re-arm is to leave a waker, and to look at the bit once more: if it is set, the task does
+//!   not wait. That is two atomic operations and no system call.
 //! - A task that stops early, because a buffer is full, sets the bit again: the next look finds it.
 //!
-//! In code, the first two are `Source::poll_drain` and `Drain::drained`, the third is `Pending`, the
-//! last is to drop the `Drain`. See `receive` in `echo.rs`, the heart of this example: it reads into
-//! the spare capacity of a buffer. `race.rs` is about the end: what becomes of sources that are registered
-//! while the queue is closed. It also says why a registered socket is never cloned.
+//! In code, the first two are `Source::poll_drain` and `Drain::drained`, the third is `Pending`,
+//! the last is to drop the `Drain`. See `receive` in `echo.rs`, the heart of this example: it reads
+//! into the spare capacity of a buffer. `race.rs` is about the end: what becomes of sources that
+//! are registered while the queue is closed. It also explains why a registered socket is never
+//! cloned.
 //!
 //! # What runs a task
 //!
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Part one: register, drain, re-arm. An echo server on the queue, and clients who check it.
+/// Part one: register, drain, re-arm. An echo server on the queue, and clients that check it.
 fn echo_to_many(options: &Options) -> io::Result<()> {
     let queue = Queue::new(Config::default())?;
     let address = echo::start(&queue)?;
@@ -162,7 +164,7 @@ fn close_under_many(options: &Options) -> io::Result<()> {
     ))
 }
 
-/// Waits for a thread; its panic goes on here.
+/// Waits for a thread, and resumes its panic here.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

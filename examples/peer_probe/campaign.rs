@@ -38,9 +38,9 @@ impl Campaign {
 
     /// Probes all `peers`, at most `most` of them at once.
     ///
-    /// A probe without a descriptor says nothing of its peer, which goes back into the queue until
-    /// another probe ends. If no probe runs, something else holds the descriptors: then it tries again
-    /// for as long as a peer may take.
+    /// A probe without a descriptor has no result for its peer, which goes back into the queue
+    /// until another probe ends. If no probe runs, something else holds the descriptors: then it
+    /// tries again for as long as a peer may take.
     pub(crate) async fn run(
         self: Arc<Self>,
         mut peers: BTreeSet<SocketAddr>,

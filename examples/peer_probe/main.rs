@@ -24,8 +24,8 @@
 //! - `wire.rs`: bytes to messages and back, and everything that can be wrong with them.
 //! - `tracker.rs`: hyper's client over heist's sockets.
 //! - `torrent.rs`: the file. `report.rs`: the table and the JSON.
-//! - `campaign.rs`: how many are probed at once. `descriptors.rs`: how many may be. `limits.rs`: what
-//!   the engine bounds in each connection.
+//! - `campaign.rs`: how many are probed at once. `descriptors.rs`: how many may be. `limits.rs`:
+//!   what the engine bounds in each connection.
 //! - this file: which peers are probed, and the progress meanwhile.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
@@ -72,8 +72,8 @@ struct Options {
     #[arg(long = "tracker", value_name = "URL")]
     trackers: Vec<String>,
     /// How many seconds a peer has for everything; real ones unchoke others every ten. A peer whose
-    /// handshake is followed by silence counts as one without pieces after ten seconds, or when this
-    /// time is up
+    /// handshake is followed by silence counts as one without pieces after ten seconds, or when
+    /// this time is up
     #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// How many peers are probed at the same time; by default and at most as many as the limit on
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     };
     match run(&options, torrent) {
         Ok(reports) if reports.iter().any(|report| report.failure.is_none()) => ExitCode::SUCCESS,
-        // It said why for each.
+        // The report has the reason for each peer.
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprint(&error.to_string());
@@ -229,7 +229,8 @@ fn print(text: &str) -> Result<(), String> {
     }
 }
 
-/// Reports an error on standard error, with foreign text escaped. `eprintln!` panics where that fails.
+/// Reports an error on standard error, with foreign text escaped. `eprintln!` panics where that
+/// fails.
 fn eprint(what: &str) {
     let _ = writeln!(io::stderr(), "peer_probe: {}", report::printable(what));
 }

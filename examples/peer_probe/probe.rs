@@ -11,7 +11,7 @@ use heist::time::Instant;
 use crate::torrent::InfoHash;
 use crate::wire::{self, Message, PeerId, Pieces};
 
-/// What the probes tell.
+/// What the probes report.
 #[derive(Debug)]
 pub(crate) enum Event {
     Reached(Stage),
@@ -26,7 +26,7 @@ pub(crate) enum Stage {
     Connected,
     /// It sent its handshake.
     Greeted,
-    /// It told what it has.
+    /// The peer has sent its pieces.
     Known,
     Unchoked,
 }
@@ -68,15 +68,15 @@ pub(crate) struct Probe {
     events: Sender<Event>,
 }
 
-/// What it waits for.
+/// What the probe waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Our handshake is on its way; the peer's comes back.
+    /// The handshake is sent; the peer's is awaited.
     Handshake,
     /// A bitfield, or a `have` from a peer that sends none; one without pieces may send neither.
     /// `unchoked` is when the peer unchoked us, if it did before it told what it has.
     Pieces { unchoked: Option<Instant> },
-    /// We said that we are interested.
+    /// `interested` is sent.
     Unchoke,
     /// Nothing more.
     Done,
@@ -134,7 +134,7 @@ impl Probe {
     }
 
     fn reach(&mut self, stage: Stage, at: Instant) {
-        // Workers read the clock each for itself, so the next event may seem a little older.
+        // Each worker reads the clock for itself, so the next event may seem a little older.
         let last = self.report.reached.into_iter().flatten().max().unwrap_or_default();
         self.report.reached[stage as usize] = Some(last.max(at - self.start));
         self.tell(Event::Reached(stage));
@@ -217,8 +217,8 @@ impl Probe {
         }
     }
 
-    /// No more will come. That is a result if the peer only told of no pieces: it has none, and needs
-    /// no bitfield to say so (BEP 3).
+    /// No more input. That is a result if the peer has not sent pieces: it has none, and needs
+    /// no bitfield for that (BEP 3).
     fn stop(&mut self, may_be_empty: bool, failure: String) {
         match self.state {
             State::Pieces { unchoked } if may_be_empty => {

@@ -1,4 +1,4 @@
-//! What a `.torrent` file says (BEP 3 and 12).
+//! The contents of a `.torrent` file (BEP 3 and 12).
 
 use bendy::decoding::{Decoder, Object};
 use heist::protocol::Error;

@@ -16,7 +16,8 @@ use hyper::{Request, StatusCode, Uri};
 use crate::torrent::{DEPTH, Torrent};
 use crate::wire::PeerId;
 
-/// The peers that the tracker at `url` knows, at most [`MAX_PEERS`], if it names them within `time`.
+/// The peers that the tracker at `url` knows, at most [`MAX_PEERS`], if it names them within
+/// `time`.
 pub(crate) async fn peers(
     url: &str,
     torrent: &Torrent,
@@ -28,7 +29,7 @@ pub(crate) async fn peers(
     // Or the tracker would send others here. The peers count even if it does not answer this.
     let _ = timeout(time.min(TIME_TO_LEAVE), announce(url, torrent, id, "stopped")).await;
     let mut peers = parse(&answer)?;
-    // This program itself, and what cannot be connected to.
+    // This program itself, and addresses that cannot be connected to.
     peers.retain(|peer| peer.port() != PORT && peer.port() != 0);
     peers.truncate(MAX_PEERS);
     Ok(peers)
@@ -146,5 +147,5 @@ const MAX_PEERS: usize = 1000;
 /// As much of a refusal as is worth reading, in bytes.
 const MAX_REASON: usize = 400;
 
-/// How long a tracker may take to hear that this program has left.
+/// How long a tracker may take to accept `stopped`.
 const TIME_TO_LEAVE: Duration = Duration::from_secs(5);

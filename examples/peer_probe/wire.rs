@@ -16,13 +16,14 @@ pub(crate) enum Message<'a> {
     Unchoke,
     Have(u32),
     Bitfield(&'a [u8]),
-    /// `have all` or `have none` (BEP 6). We do not offer that extension, but the meaning is clear.
+    /// `have all` or `have none` (BEP 6). This program does not offer that extension, but the
+    /// meaning is clear.
     HaveEvery(bool),
     /// Of a kind that does not matter here, or is not known yet.
     Other,
 }
 
-/// Our handshake.
+/// This program's handshake.
 pub(crate) fn handshake(info_hash: &InfoHash, id: &PeerId) -> Vec<u8> {
     // No extensions: a peer then sends nothing but what Message has names for.
     [PROTOCOL, &[0; 8], info_hash, id].concat()
@@ -42,7 +43,7 @@ pub(crate) fn read_handshake(input: &[u8], ours: &InfoHash) -> Result<Option<Pee
     Ok(input.get(48..HANDSHAKE).map(|id| id.try_into().expect("48..68 are 20 bytes")))
 }
 
-/// Reads one message off the front of `input`, and says how many bytes it takes; `None` while it is
+/// Reads one message off the front of `input`, and returns its length; `None` while it is
 /// incomplete. The torrent has so many `pieces`.
 pub(crate) fn read_message(
     input: &[u8],
@@ -164,7 +165,7 @@ pub(crate) fn client(id: &PeerId) -> String {
 /// How long a handshake is.
 pub(crate) const HANDSHAKE: usize = 68;
 
-/// "We would like to have something of yours."
+/// "I want pieces of yours."
 pub(crate) const INTERESTED: &[u8] = &[0, 0, 0, 1, 2];
 
 /// What every handshake begins with.

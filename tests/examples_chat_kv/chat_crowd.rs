@@ -58,7 +58,7 @@ fn reader_that_takes_too_long_is_dropped() {
     let _sloth = Guest::connect_small(&program);
     let mut guest = Guest::connect(&program);
     let line = "x".repeat(900);
-    // Until it has gone: the server looks at the clock, not we.
+    // Until it has gone: the server reads the clock, not the test.
     loop {
         guest.send(&line);
         guest.send("/rooms");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What the workloads of `tasks`, `wake` and `timers` need of a runtime.
 pub trait Runtime: Send + Sync + 'static {
-    /// A timer that waits as long as it was told when it was made.
+    /// A timer that waits for the time given when it was made.
     type Sleep: Future<Output: Send> + Send + 'static;
 
     /// Starts so many workers.

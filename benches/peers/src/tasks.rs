@@ -17,7 +17,7 @@ type Workload<R> = (&'static str, usize, fn(&Arc<R>, usize));
 /// Prints the nanoseconds of each operation as one line of JSON: the median of `repetitions`, after
 /// one that does not count.
 ///
-/// Of all workloads, or of those whose figures are named.
+/// Runs all workloads, or those whose figures are named.
 pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize, figures: &[String]) {
     let runtime = Arc::new(R::start(workers));
     let workloads: [Workload<R>; 9] = [
@@ -49,11 +49,11 @@ pub fn run<R: Runtime>(workers: usize, repetitions: usize, operations: usize, fi
     println!("{{{}}}", figures.collect::<Vec<_>>().join(", "));
 }
 
-/// Counts tasks down; the last one tells.
+/// Counts tasks down; the last one notifies.
 struct Countdown {
     /// Tasks that have not run; each takes one away. AcqRel, so that the last comes after all.
     left: AtomicUsize,
-    /// Set by the last one, before it tells; nothing is handed over with it.
+    /// Set by the last one, before it notifies; publishes nothing else.
     over: AtomicBool,
     done: Mutex<Option<oneshot::Sender<()>>>,
 }

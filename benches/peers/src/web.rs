@@ -1,4 +1,4 @@
-//! The service of the contenders that speak HTTP through hyper.
+//! The service of the peers that use hyper.
 
 use std::convert::Infallible;
 
@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 
-/// Says hello, whatever was asked.
+/// Answers every request with a hello.
 pub async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::new(Bytes::from_static(b"Hello, World!")));
     let plain = hyper::header::HeaderValue::from_static("text/plain");

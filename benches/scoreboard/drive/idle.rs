@@ -1,4 +1,4 @@
-//! What a connection costs that says nothing.
+//! What an idle connection costs.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

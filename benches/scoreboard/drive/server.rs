@@ -62,7 +62,7 @@ impl Server {
         Ok((program, address))
     }
 
-    /// Writes what nginx is told, and gives its arguments.
+    /// Writes nginx' configuration, and returns its arguments.
     fn nginx(&self, bench: &Bench, address: SocketAddr) -> Result<Vec<String>, Fault> {
         let folder = bench.folder.join("nginx");
         let file = folder.join("nginx.conf");

@@ -40,7 +40,7 @@ fn watch(bench: &Bench, process: u32) -> Result<Program, Fault> {
     command.args(["stat", "-x,", "--log-fd=1", "-e", &events, "-p", &process.to_string()]);
     let perf = Program::start(&mut command, &Placement::Together.cpus(&bench.machine).1)?;
     perf.wait_for_handler()?;
-    // It says nothing when it begins. The load waits meanwhile, so nothing is missed or added.
+    // It does not report when it begins. The load waits meanwhile, so nothing is missed or added.
     std::thread::sleep(Duration::from_millis(200));
     Ok(perf)
 }

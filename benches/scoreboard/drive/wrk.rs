@@ -52,7 +52,7 @@ impl Wrk {
         let mut wrk = Program::start(&mut command, &self.server.placement.cpus(&bench.machine).1)?;
         wrk.wait_for_handler()?;
         std::thread::sleep(Duration::from_secs_f64(seconds));
-        // wrk counts in whole seconds; interrupted, it says what it saw so far.
+        // wrk takes whole seconds; interrupted, it reports what it has measured so far.
         let figures = parse(&wrk.interrupt()?)?;
         match figures.get("errors") {
             Some(0.0) => Ok(figures),
@@ -79,7 +79,7 @@ done = function(summary, latency, requests)
 end
 "#;
 
-/// Seconds before those that count.
+/// Seconds of warm-up.
 const WARM_UP: f64 = 0.1;
 /// Seconds in which any server answers.
 const LONG: f64 = 5.0;

@@ -12,7 +12,7 @@ use crate::measure::rounds::Outcome;
 use crate::measure::write::save;
 use crate::options::Options;
 
-/// Writes the file and the page, reads the file back, and says where they are.
+/// Writes the file and the page, reads the file back, and prints their paths.
 pub(crate) fn write(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> Result<(), Fault> {
     let board = json::board(bench, options, outcomes);
     let text = format!("{board:#}\n");

@@ -162,7 +162,7 @@ pub(crate) fn growth(scale: Scale) -> Row {
     let entrant = |peer| move |count: &usize| Entrant::new(count.to_string(), drive(peer, *count));
     let mut entrants = Vec::from(Entrant::twins("64", drive(Peer::Heist, 64)));
     entrants.extend(counts[1..].iter().map(entrant(Peer::Heist)));
-    // What the same connections cost without us: no goal, but what the goals are to be held against.
+    // The cost of the same connections without any server code: no goal, but a base for the goals.
     let bare = Case {
         name: "epoll (a)".to_owned(),
         entrants: main_ones(scale, &[64, 1_024, 15_000, 4_096], 3)

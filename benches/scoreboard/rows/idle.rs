@@ -1,4 +1,4 @@
-//! What connections cost that say nothing.
+//! What idle connections cost.
 
 use super::main_ones;
 use crate::drive::{Idle, Server};

@@ -44,6 +44,6 @@ fn main_ones<T: Clone>(scale: Scale, all: &[T], few: usize) -> Vec<T> {
     }
 }
 
-/// The servers to use instead of heist; those that every row compares come first.
+/// The servers to compare with; those of every row first.
 const PEERS: [Peer; 7] =
     [Peer::Epoll, Peer::Tokio, Peer::Smol, Peer::May, Peer::GoNet, Peer::Threads, Peer::TokioHyper];

@@ -121,7 +121,8 @@ pub(crate) fn skew(scale: Scale) -> Row {
     let plan = Plan { rate, connections: workers * 32, seconds, mix: &mix, servers: workers };
     let drive = |peer| {
         let server = Server::together(peer, workers);
-        // Whichever worker accepts, the others steal; a loop per core has to be told to be that unlucky.
+        // Whichever worker accepts, the others steal; a loop per core needs all connections put on
+        // it.
         let server =
             if peer == Peer::Epoll { server.with("HEIST_PEERS_ONE_LISTENER") } else { server };
         Load::new(server, &plan.words())

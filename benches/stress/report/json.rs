@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::point::Point;
 use crate::topology::Cpu;
 
-/// `points` has every figure of every point; `curves` says how they go with the workers.
+/// `points` has every figure of every point; `curves` has their course over the workers.
 pub(super) fn result(
     bench: &Bench,
     options: &Options,

@@ -13,7 +13,7 @@ use crate::measure::write::save;
 use crate::options::Options;
 use crate::plan::Plan;
 
-/// Writes the file and the page, reads the file back, and says where they are.
+/// Writes the file and the page, reads the file back, and prints their paths.
 pub(crate) fn write(
     bench: &Bench,
     options: &Options,

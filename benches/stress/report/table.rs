@@ -69,5 +69,5 @@ const FIGURES: [(&str, &str); 11] = [
     ("server_busy", "server busy"),
     ("load_busy", "load busy"),
 ];
-/// A share of CPU time beyond which nothing more is to be had.
+/// The share of CPU time that counts as full load.
 const FULL: f64 = 0.95;

@@ -104,7 +104,7 @@ fn every_form_of_a_trackers_list_is_understood() {
     let folder = TempDir::new().unwrap();
     let torrent = write_torrent(folder.path());
     // Each is dead, on a port without a listener: what counts is that it was tried. A peer on
-    // port 9 is we ourselves.
+    // port 9 is this program itself.
     let compact =
         ok(b"d8:intervali60e5:peers18:\x7f\0\0\x01\0\x01\x7f\0\0\x01\0\x09\x7f\0\0\x02\0\x01e");
     let six = [b"d6:peers618:", &[0; 15][..], &[1, 0, 1], b"e"].concat();

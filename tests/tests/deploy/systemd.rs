@@ -39,7 +39,7 @@ fn systemd_has_nothing_to_say_about_the_units() {
         file
     });
     let said = check(Command::new("systemd-analyze").args(["verify", "--man=no"]).args(files));
-    // It goes on about units of the machine that ours depend on.
+    // It also reports on units of the machine that heist's depend on.
     assert!(!said.contains("heist"), "{said}");
     fs::remove_dir_all(directory).unwrap();
 }

@@ -1,6 +1,6 @@
-//! A load for chats: so many people in the lobby, of whom one after the other says a line, at a
-//! fixed rate; every guest hears every line. Counts deliveries, and how long each took from the moment
-//! its line was due.
+//! A load for chats: people in the lobby, one after the other posting a line, at a fixed rate;
+//! every guest receives every line. Counts deliveries, and how long each took from the moment its
+//! line was due.
 //!
 //! `chat_load PEOPLE RATE SECONDS ADDRESS PID`: PID is the server's, for its CPU time.
 

@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Room {
-    fn say(self: &Arc<Room>, line: &str) -> bool {
+    fn post(self: &Arc<Room>, line: &str) -> bool {
         let mut state = self.0.lock().unwrap();
         if state.pending.len() + line.len() > 16 * 1024 {
             return false;
@@ -114,7 +114,7 @@ fn take_lines(input: &mut Vec<u8>, output: &mut Vec<u8>, person: &Person, room: 
     let mut taken = 0;
     while let Some(end) = input[taken..].iter().position(|&byte| byte == b'\n') {
         let line = String::from_utf8_lossy(&input[taken..taken + end]);
-        if !room.say(&format!("guest{}: {line}\n", person.id)) {
+        if !room.post(&format!("guest{}: {line}\n", person.id)) {
             output.extend_from_slice(b"! too much is being said here; that was not\n");
         }
         taken += end + 1;

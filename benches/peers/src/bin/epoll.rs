@@ -99,7 +99,7 @@ fn accept(epoll: libc::c_int, listener: libc::c_int) {
 
 fn drain(fd: libc::c_int, input: &mut [u8], output: &mut Vec<u8>) {
     loop {
-        // SAFETY: the buffer is as long as is said.
+        // SAFETY: the pointer and the length are those of the buffer.
         let count = unsafe { libc::read(fd, input.as_mut_ptr().cast(), input.len()) };
         if count <= 0 {
             let again = std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock;

@@ -1,6 +1,6 @@
-//! heist on many cores: `stress WORKERS ADDRESS echo|http`. `HEIST_SHARDS` in the environment says
-//! how many shards its event queue has. A line on its standard input makes it say on one line of JSON
-//! what its workers have counted so far.
+//! heist on many cores: `stress WORKERS ADDRESS echo|http`. `HEIST_SHARDS` in the environment sets
+//! how many shards its event queue has. A line on its standard input makes it print as one line of
+//! JSON what its workers have counted so far.
 
 use std::convert::Infallible;
 

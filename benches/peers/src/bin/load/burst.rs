@@ -41,7 +41,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     }
     last.sort_unstable();
     let median = quantile(&last, 0.5);
-    crate::say(&format!("{{\"requests\": {}, \"last_us\": {median:.1}}}", last.len()))
+    crate::print(&format!("{{\"requests\": {}, \"last_us\": {median:.1}}}", last.len()))
 }
 
 impl Load {

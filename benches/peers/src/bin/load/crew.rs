@@ -13,7 +13,7 @@ pub(crate) struct Crew<'a> {
     index: usize,
     count: usize,
     meeting: &'a Meeting,
-    /// CPU seconds that it had used when it was told to go.
+    /// CPU seconds used at the start signal.
     idle: Cell<f64>,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Crew<'a> {
         self.meeting.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that all are connected, and waits to be told to go.
+    /// Reports that all are connected, and waits for the start signal.
     pub(crate) fn ready(&self) -> io::Result<()> {
         if self.meeting.barrier.wait().is_leader() {
             crate::ready()?;

@@ -1,19 +1,19 @@
-//! Loads that wrk has not got. Each connects, says `ready` on a line, waits for a line on its
-//! standard input, says what it saw as one line of JSON, and stays connected until another line
+//! Loads that wrk does not have. Each connects, prints `ready` on a line, waits for a line on its
+//! standard input, prints its results as one line of JSON, and stays connected until another line
 //! comes.
 //!
 //! - `load open ADDRESS RATE CONNECTIONS SECONDS MIX SEED SERVERS`: an open loop. Requests are due
 //!   as a Poisson process whatever the answers do, and latency counts from when each was due.
 //!   `SERVERS` other than 0 adds what so many perfect ones would have done with the same requests.
 //! - `load closed ADDRESS CONNECTIONS SECONDS`: each connection asks again when it is answered.
-//! - `load echo ADDRESS CONNECTIONS SECONDS`: the same to a server that sends back what it is sent.
+//! - `load echo ADDRESS CONNECTIONS SECONDS`: the same to an echo server.
 //! - `load churn ADDRESS CONNECTIONS SECONDS`: a connection per request, so many at a time.
-//! - `load skew ADDRESS RATE CONNECTIONS SECONDS MIX SEED STRIDE`: `open`, but it opens STRIDE times as
-//!   many connections and asks only one in every STRIDE.
+//! - `load skew ADDRESS RATE CONNECTIONS SECONDS MIX SEED STRIDE`: `open`, but it opens STRIDE
+//!   times as many connections and asks only one in every STRIDE.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
 //!
-//! `load threads COUNT …` does any but `burst` on so many threads, each with its share of connections
-//! and rate. They begin together, and what they saw is one.
+//! `load threads COUNT …` does any but `burst` on so many threads, each with its share of
+//! connections and rate. They begin together, and what they saw is one.
 
 mod burst;
 mod churn;
@@ -50,7 +50,7 @@ fn main() -> io::Result<()> {
         ref words => (1, words),
     };
     let mut seen = crew::run(threads, |crew| play(words, crew))?;
-    say(&seen.line())
+    print(&seen.line())
 }
 
 /// What one thread of the load does.
@@ -97,16 +97,16 @@ fn wrong(what: &str) -> ! {
     std::process::exit(2)
 }
 
-/// Says that all is connected, and waits to be told to go.
+/// Reports that all are connected, and waits for the start signal.
 fn ready() -> io::Result<()> {
     println!("ready");
     io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 
-/// Says what was seen, and stays connected until told otherwise: what closing costs a server is not
-/// part of what a request costs it.
-fn say(figures: &str) -> io::Result<()> {
+/// Prints the results, and stays connected until the next line of input: what closing costs a
+/// server is not part of what a request costs it.
+fn print(figures: &str) -> io::Result<()> {
     println!("{figures}");
     io::stdin().read_line(&mut String::new())?;
     Ok(())
