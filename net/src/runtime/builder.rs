@@ -111,8 +111,9 @@ impl Builder {
         self.map(|scheduler| scheduler.lookup_queue(length))
     }
 
-    /// Sets the longest time that arriving work may wait for a worker before [`Handle::is_overloaded`]
-    /// returns true; 50 ms if not set. `Duration::MAX` turns the check off.
+    /// Sets the longest time that arriving work may wait for a worker before
+    /// [`Handle::is_overloaded`](heist_scheduler::Handle::is_overloaded) returns true; 50 ms if not set.
+    /// `Duration::MAX` turns the check off.
     pub fn overload_target(self, target: Duration) -> Builder {
         self.map(|scheduler| scheduler.overload_target(target))
     }
