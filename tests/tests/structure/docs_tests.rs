@@ -40,6 +40,7 @@ const PAGES: &[&str] = &[
     "README.md",
     "benches/README.md",
     "docs/decisions/README.md",
+    "docs/design.md",
     "docs/metrics.md",
     "docs/scaling.md",
     "net/README.md",
