@@ -16,6 +16,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
+use crate::addresses;
 use crate::app::App;
 use crate::respond::{not_allowed, options, respond, text};
 
@@ -43,7 +44,7 @@ impl Admin {
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        crate::program::url(&self.server.addresses()[0])
+        addresses::url(&self.server.addresses()[0])
     }
 
     /// Keeps the file of a Unix socket, for the successor.

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod access;
+mod addresses;
 mod admin;
 mod app;
 mod console;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use heist::Runtime;
 use heist::http::Http;
-use heist::server::{self, Address, Listener, Serve, Server};
+use heist::server::{self, Listener, Serve, Server};
 use hyper::service::service_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::access::{AccessLog, AccessLogError, Writer};
+use crate::addresses::{curl, url};
 use crate::admin::{Admin, AdminError};
 use crate::app::App;
 use crate::console::{eprint, print};
@@ -237,26 +238,6 @@ fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
             descriptors,
             "--max-connections is beyond the limit on open files: raise ulimit -n or LimitNOFILE="
         );
-    }
-}
-
-/// The URL of a TCP address; a Unix socket has none and is shown as it was given.
-pub(super) fn url(address: &Address) -> String {
-    match address {
-        Address::Tcp(address) => format!("http://{address}/"),
-        Address::Unix(_) | Address::Abstract(_) => address.to_string(),
-    }
-}
-
-/// A command that sends a request to `address`.
-fn curl(address: &Address) -> String {
-    match address {
-        Address::Tcp(_) => format!("curl {}", url(address)),
-        Address::Unix(path) => format!("curl --unix-socket {} http://localhost/", path.display()),
-        Address::Abstract(name) => {
-            let name = String::from_utf8_lossy(name);
-            format!("curl --abstract-unix-socket {name} http://localhost/")
-        }
     }
 }
 

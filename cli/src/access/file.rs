@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use metrics::counter;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::WRITE_ERRORS;
-
 /// A path, and the open file.
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -109,3 +107,5 @@ fn open(path: &Path) -> io::Result<File> {
 fn lock(file: &Mutex<File>) -> MutexGuard<'_, File> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+pub(super) const WRITE_ERRORS: &str = "heist_access_log_write_errors_total";

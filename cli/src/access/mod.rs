@@ -23,7 +23,7 @@ pub(crate) use entry::{Entry, Format, Head};
 pub(crate) use ids::{REQUEST_ID, well_formed_id};
 
 use crate::reload::{Kind, Reloads};
-use file::{LogFile, Output};
+use file::{LogFile, Output, WRITE_ERRORS};
 
 /// The opened destination of the lines.
 pub(crate) struct AccessLog {
@@ -104,7 +104,6 @@ pub(crate) struct AccessLogError {
 }
 
 pub(crate) const DROPPED: &str = "heist_access_log_dropped_total";
-const WRITE_ERRORS: &str = "heist_access_log_write_errors_total";
 
 /// 25 MB if each line has the maximal length; typically a few.
 const QUEUED_LINES: usize = 8192;
