@@ -5,16 +5,16 @@
 //!
 //! 1. [`spawn`] puts a future into a cell (`task`), enters it into a registry, and schedules it.
 //! 2. Scheduling (`worker`) puts it where it will be found: on a worker, into that
-//!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then somebody is
+//!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then a worker is
 //!    woken, if the work that waits is worth it (`wake`).
 //! 3. A worker's turn (`worker`) finds a task: next slot, deque, injector, another worker's deque.
 //!    It runs one poll of it, with a budget ([`coop`]).
 //! 4. The task waits for something that keeps its waker: a timer ([`time`]), another task, or a
-//!    source of events behind [`Park`]. Whoever calls the waker schedules the task again: step 2.
-//! 5. A worker that finds nothing announces that it sleeps, looks everywhere once more, and waits:
+//!    source of events behind [`Park`]. A call of the waker schedules the task again: step 2.
+//! 5. A worker that finds nothing announces that it is idle, looks everywhere once more, and waits:
 //!    on a shard of the [`Park`], from which events come as batches of wakers, or parked.
-//! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll, and says when what
-//!    arrives waits too long (`overload`).
+//! 6. The monitor (`monitor`) looks after workers that are stuck in a long poll, and finds out when
+//!    what arrives waits too long.
 //!
 //! ```
 //! use std::time::Duration;

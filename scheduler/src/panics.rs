@@ -8,7 +8,7 @@
 //! | `task/guard.rs` | a poll; the drop of a future or an output | ends that task; counted as its panic |
 //! | `Place::Waker` | a waker that is called | the other wakers of its batch are called all the same |
 //! | `Place::WakerDrop` | a waker that is dropped | as above |
-//! | `Place::JoinWaker` | the waker of who joins a task | the task has ended as it would have |
+//! | `Place::JoinWaker` | the waker of a task that joins another | the task has ended as it would have |
 //! | `runtime/builder.rs` | `Builder::on_thread_start` | an error of `Builder::start` |
 //! | `Place::StopHook` | `Builder::on_thread_stop` | the thread ends as it would have |
 //! | `Place::Park` | a `Park` that is called to wake or to close, or by a worker with a task in hand | a wake is tried once more; else as if it had done nothing |
@@ -104,7 +104,7 @@ pub(crate) fn contain<R>(place: Place, code: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// Calls wakers: all of them, whatever one of them does.
+/// Calls wakers: all of them, also when one of them panics.
 ///
 /// A panic of one is counted in [`Metrics::caught_panics`](crate::Metrics::caught_panics) of the
 /// current runtime, if there is one, and logged. Call it with no lock held: wakers are foreign code.
@@ -137,7 +137,7 @@ pub fn contain_hook<R>(place: &'static str, code: impl FnOnce() -> R) -> Option<
     contain(Place::Hook(place), code)
 }
 
-/// Drops wakers, of whatever tasks.
+/// Drops wakers, of any tasks.
 pub(crate) fn drop_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
     while contain(Place::WakerDrop, || wakers.by_ref().for_each(drop)).is_none() {}

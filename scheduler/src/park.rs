@@ -15,7 +15,7 @@ pub struct Harvest {
     pub events: usize,
     /// Events whose source was gone.
     pub stale: usize,
-    /// Events that told nothing new and had nobody waiting.
+    /// Events that told nothing new and had no task waiting.
     pub spurious: usize,
     /// A [`Park::wake`] was taken.
     pub woken: bool,
@@ -31,13 +31,13 @@ pub struct Harvest {
 /// 1. An event is handed to exactly one caller of [`Park::poll`] or [`Park::listen`], as the wakers
 ///    of the tasks that waited for it.
 /// 2. [`Park::wake`] makes one caller of `listen` on that shard return with `woken` set: one that is
-///    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while nobody takes
-///    them; one is never lost. It should come after the events that were there before it: how long
+///    waiting now, or else the next to `poll` or `listen`. Wakes may coalesce while none is
+///    taken; one is never lost. It should come after the events that were there before it: how long
 ///    it takes is how long events wait.
 /// 3. [`Park::close`] makes every present and future `listen` return at once with `closed` set.
 /// 4. [`Park::ready`] looks and takes nothing. It may say yes when it does not know.
 ///
-/// Who waits where, how many, and who is woken is decided by the scheduler alone.
+/// The scheduler alone decides how many workers wait where, and which one is woken.
 ///
 /// The seam costs one indirect call a batch, beside the system call that the batch costs.
 pub trait Park: Any + Send + Sync {
@@ -72,7 +72,7 @@ pub trait Park: Any + Send + Sync {
     /// Whether `shard` has something to take.
     fn ready(&self, shard: usize) -> bool;
 
-    /// Wakes everybody for ever; returns the wakers of all tasks that still waited.
+    /// Makes every wait return from now on; returns the wakers of all tasks that still waited.
     fn close(&self) -> Vec<Waker>;
 }
 

@@ -120,7 +120,7 @@ impl Builder {
         self
     }
 
-    /// Seed of the random choices (whom to steal from first); default: a random one.
+    /// Seed of the random choices (which worker to steal from first); default: a random one.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self

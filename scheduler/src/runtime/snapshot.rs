@@ -6,7 +6,7 @@ use super::handle::{Handle, Inner};
 use crate::blocking::Kind;
 use crate::clock::Instant;
 use crate::metrics::{CurrentPoll, Histogram, Metrics, Scale, Snapshot, WorkerMetrics};
-use crate::worker::shared::WorkerShared;
+use crate::worker::worker_shared::WorkerShared;
 
 impl Handle {
     /// What the runtime does now and has done so far.

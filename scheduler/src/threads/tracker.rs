@@ -1,5 +1,5 @@
-//! Which threads of a runtime still run, and how to wait for their end with a deadline; and which
-//! threads of users wait in `block_on`.
+//! Which threads of a runtime still run, and a wait for their end with a deadline; and which threads of
+//! users wait in `block_on`.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, ThreadId};
@@ -10,9 +10,10 @@ use parking_lot::{Condvar, Mutex};
 use crate::chunks::Chunks;
 use crate::threads::Parker;
 
+/// The threads that a runtime has started.
 #[derive(Default)]
 pub(crate) struct ThreadTracker {
-    /// Threads that have been entered and not left.
+    /// Holding this = the right to count threads: those with a guard.
     running: Mutex<usize>,
     left: Condvar,
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -20,8 +21,8 @@ pub(crate) struct ThreadTracker {
     ids: Mutex<Vec<ThreadId>>,
 }
 
-/// One thread's guard; dropped as the last thing the thread does, or where it could not be
-/// started.
+/// Counts one thread until it is dropped: as the last thing that the thread does, or where it could not
+/// be started.
 pub(crate) struct ThreadGuard {
     threads: Arc<ThreadTracker>,
     /// Of the thread, once it has begun.
@@ -29,12 +30,13 @@ pub(crate) struct ThreadGuard {
 }
 
 impl ThreadTracker {
+    /// Counts a thread that is about to be started.
     pub(crate) fn enter(self: &Arc<Self>) -> ThreadGuard {
         *self.running.lock() += 1;
         ThreadGuard { threads: Arc::clone(self), id: None }
     }
 
-    /// Whether the current thread is one of them.
+    /// Whether the calling thread is one of them.
     pub(crate) fn contains_current(&self) -> bool {
         self.ids.lock().contains(&thread::current().id())
     }

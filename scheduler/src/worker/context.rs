@@ -10,7 +10,8 @@ use crate::context::{PollContext, PollParts, RuntimeRef};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry, WakeStamp};
 use crate::wake::policy::{Action, Trigger, decide};
-use crate::worker::shared::{Shared, WorkerShared};
+use crate::worker::shared::Shared;
+use crate::worker::worker_shared::WorkerShared;
 
 pub(crate) struct WorkerContext {
     /// What lower layers reach of this worker.

@@ -9,7 +9,7 @@ use crate::panics;
 use crate::park::Harvest;
 use crate::wake::policy::Trigger;
 use crate::worker::context::WakeSource;
-use crate::worker::shared::{WorkerShared, due};
+use crate::worker::worker_shared::{WorkerShared, due};
 
 impl Worker {
     pub(super) fn fire_timers(&mut self) {

@@ -9,7 +9,7 @@ use crate::sync::fence;
 use crate::task::Task;
 use crate::wake::policy::{Action, Trigger, decide};
 use crate::worker::context::WakeSource;
-use crate::worker::shared::WorkerShared;
+use crate::worker::worker_shared::WorkerShared;
 
 impl Worker {
     /// The next task to run, from where it is cheapest to find.

@@ -1,5 +1,5 @@
-//! A worker: a value with one `turn`. A thread calls it in a loop; a simulation may call many in
-//! whatever order it likes.
+//! A worker: a value with one `turn`. A thread calls it in a loop; a simulation may call the turns of many
+//! workers in any order.
 
 pub(crate) mod context;
 pub(crate) mod current;
@@ -9,8 +9,9 @@ mod notify;
 mod park;
 pub(crate) mod schedule;
 pub(crate) mod shared;
-pub(crate) mod stats;
+mod stats;
 mod watched;
+pub(crate) mod worker_shared;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,9 +29,11 @@ use crate::wake::ParkKind;
 use crate::wake::estimate::{Estimate, HARVEST_MAX};
 use crate::wake::policy::Trigger;
 use crate::worker::context::{WakeSource, WorkerContext};
-use crate::worker::shared::{Shared, WorkerShared};
+use crate::worker::shared::Shared;
 use crate::worker::stats::PollStats;
+use crate::worker::worker_shared::WorkerShared;
 
+/// What a worker keeps for itself between turns.
 pub(crate) struct Worker {
     context: Rc<WorkerContext>,
     /// That of the context, at hand; so is the next.

@@ -1,57 +1,41 @@
 //! What all workers of a runtime share.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::clock::{Clock, Instant, nanos};
+use crate::clock::{Clock, Instant};
 use crate::context::{self, RuntimeContext};
-use crate::metrics::{WorkerCounters, WorkerHistograms};
 use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::{Owner, Task, WakeStamp, Withdraw};
-use crate::threads::Thread;
 use crate::wake::Sleep;
-use crate::wake::estimate::{Estimate, WORTH_A_WAKE};
 use crate::wake::policy::Trigger;
-use crate::wheel::TimerQueue;
+use crate::worker::worker_shared::{WorkerShared, due};
 
+/// The part of a runtime that its workers share.
 pub(crate) struct Shared {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) context: Arc<RuntimeContext>,
     /// That of the runtime, at hand.
     pub(crate) clock: Clock,
     pub(crate) injector: Injector,
-    /// Each by itself, so that a worker holds its own and comes to it without looking it up.
+    /// Each by itself, so that a worker holds its own and need not look it up.
     pub(crate) workers: Box<[Arc<CachePadded<WorkerShared>>]>,
     pub(crate) sleep: Sleep,
-    /// The deadline of the shared timers that some sleeper waits for, in nanoseconds.
+    /// The deadline of the shared timers that an idle worker waits for, in nanoseconds; `u64::MAX`
+    /// where none waits.
     ///
-    /// Lowered by whoever goes to sleep on it, after announcing itself; set back by the same one
-    /// when it gets up. An earlier timer wakes somebody, who finds it here on going back to sleep.
+    /// Lowered by the worker that waits for it, after its announcement, and set back by the same worker
+    /// when it leaves. An earlier timer wakes a worker, which finds that timer when it becomes idle
+    /// again. Relaxed: the SeqCst fences in `notify_one` and `Sleep::announce` order it with the timers.
     pub(crate) timer_watch: AtomicU64,
     pub(crate) monitor: MonitorShared,
     pub(crate) overload: Overload,
     pub(crate) budget: u32,
-}
-
-/// The part of a worker that others see; written by its owner alone unless it says otherwise.
-pub(crate) struct WorkerShared {
-    pub(crate) queue: SharedQueue,
-    pub(crate) timers: Arc<TimerQueue>,
-    /// `h` in nanoseconds; the monitor raises it while the owner is stuck.
-    estimate: AtomicU64,
-    /// When the poll under way began, in clock nanoseconds; 0 between polls.
-    poll_started: AtomicU64,
-    /// The address of the task being polled; meaningful while `poll_started` is not 0.
-    polling: AtomicU64,
-    /// The owner's thread, once it runs on one.
-    thread: OnceLock<Option<Thread>>,
-    pub(crate) counters: WorkerCounters,
-    pub(crate) histograms: WorkerHistograms,
 }
 
 impl Shared {
@@ -115,7 +99,7 @@ impl Shared {
         queues.fold(self.injector.age(now), u64::max)
     }
 
-    /// Whether everybody is busy and what arrives waits too long.
+    /// Whether every worker is busy and what arrives waits too long.
     pub(crate) fn is_overloaded(&self) -> bool {
         self.overload.is_on() && self.sleep.idle().all() == 0
     }
@@ -131,15 +115,15 @@ impl Shared {
         self.notify_one(Trigger::SharedTimer { deadline });
     }
 
-    /// Makes the calling worker the one that waits for the shared timers, if nobody waits for a
-    /// deadline as early. Returns the deadline it has to wait for.
+    /// Makes the calling worker the one that waits for the shared timers, if none waits for a deadline as
+    /// early. Returns the deadline it has to wait for.
     pub(crate) fn watch_shared_timers(&self) -> Option<Instant> {
         let next = self.context.shared_timers.next()?;
         let before = self.timer_watch.fetch_min(next.as_nanos(), Ordering::Relaxed);
         (next.as_nanos() < before).then_some(next)
     }
 
-    /// Gives the watch back, unless somebody has taken over with an earlier deadline.
+    /// Gives the watch back, unless another worker has taken over with an earlier deadline.
     pub(crate) fn unwatch_shared_timers(&self, watched: Instant) {
         let _ = self.timer_watch.compare_exchange(
             watched.as_nanos(),
@@ -162,99 +146,11 @@ impl Owner for Shared {
     }
 }
 
-impl WorkerShared {
-    fn new(queue: SharedQueue, now: Instant) -> Self {
-        let timers = Arc::new(TimerQueue::new(None));
-        timers.start_at(now);
-        queue.set_oldest(now);
-        WorkerShared {
-            queue,
-            timers,
-            estimate: AtomicU64::new(Estimate::START.as_nanos()),
-            poll_started: AtomicU64::new(0),
-            polling: AtomicU64::new(0),
-            thread: OnceLock::new(),
-            counters: WorkerCounters::default(),
-            histograms: WorkerHistograms::new(),
-        }
-    }
-
-    pub(crate) fn estimate(&self) -> Estimate {
-        Estimate::from_nanos(self.estimate.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn set_estimate(&self, estimate: Estimate) {
-        self.estimate.store(estimate.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// By the owner: it runs on the calling thread from now on.
-    pub(crate) fn runs_here(&self) {
-        self.thread.get_or_init(Thread::current);
-    }
-
-    /// The owner's thread, if it can be looked at.
-    pub(crate) fn thread(&self) -> Option<Thread> {
-        self.thread.get().copied().flatten()
-    }
-
-    pub(crate) fn begin_poll(&self, now: Instant, address: u64) {
-        self.polling.store(address, Ordering::Relaxed);
-        self.poll_started.store(now.as_nanos().max(1), Ordering::Release);
-    }
-
-    pub(crate) fn end_poll(&self) {
-        self.poll_started.store(0, Ordering::Release);
-    }
-
-    /// The task being polled and for how long, in nanoseconds.
-    pub(crate) fn current_poll(&self, now: Instant) -> Option<(u64, u64)> {
-        // Acquire pairs with the Release of `begin_poll`: the address is this poll's or a later's.
-        match self.poll_started.load(Ordering::Acquire) {
-            0 => None,
-            started => {
-                Some((self.polling.load(Ordering::Relaxed), now.as_nanos().saturating_sub(started)))
-            }
-        }
-    }
-
-    /// Raises the estimate to the age of a poll that has not ended. The owner does the same when
-    /// the poll ends, so a store of the owner's that overwrites this loses nothing.
-    pub(crate) fn raise_estimate_if_stuck(&self, now: Instant) {
-        if let Some((_, age)) = self.current_poll(now)
-            && age > nanos(WORTH_A_WAKE)
-        {
-            self.estimate.fetch_max(age, Ordering::Relaxed);
-        }
-    }
-
-    fn stuck(&self, now: Instant) -> bool {
-        self.current_poll(now).is_some_and(|(_, age)| age > nanos(WORTH_A_WAKE))
-    }
-
-    /// Whether timers are due that their owner cannot come to.
-    pub(crate) fn timers_stuck(&self, now: Instant) -> bool {
-        due(&self.timers, now) && self.stuck(now)
-    }
-
-    /// Whether what waits here is worth waking somebody for.
-    pub(crate) fn needs_help(&self, now: Instant) -> bool {
-        self.estimate().worth_a_wake(self.queue.len())
-            || self.queue.next_has_aged(now)
-            || self.timers_stuck(now)
-    }
-}
-
-/// Whether the first of these timers has come.
-#[inline]
-pub(crate) fn due(timers: &TimerQueue, now: Instant) -> bool {
-    // Where there is none, it is one that never comes: one comparison for both.
-    timers.next().unwrap_or(Instant::FAR_FUTURE) <= now
-}
-
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) mod tests {
     use super::*;
     use crate::park::Idle;
+    use crate::wheel::TimerQueue;
 
     /// The shared part of a runtime with one worker and one shard, on which nothing runs.
     pub(crate) fn of_one_worker(clock: Clock) -> Shared {

@@ -3,7 +3,8 @@
 use crate::clock::{Instant, nanos};
 use crate::monitor::LONG_POLL;
 use crate::wake::estimate::WORTH_A_WAKE;
-use crate::worker::shared::{Shared, WorkerShared};
+use crate::worker::shared::Shared;
+use crate::worker::worker_shared::WorkerShared;
 
 #[derive(Debug, Default)]
 pub(crate) struct PollStats {
@@ -99,7 +100,7 @@ mod tests {
     use crate::wake::estimate::Estimate;
     use crate::worker::shared::tests::of_one_worker;
 
-    /// Failure: tasks that only ever yield bring no events and let nobody rest, so the estimate stood
+    /// Failure: tasks that only ever yield bring no events and leave no worker idle, so the estimate stood
     /// where it was, and tasks from outside were taken one by one between 61 of theirs.
     #[test]
     fn short_polls_are_learnt_from_without_an_event_or_a_rest() {
