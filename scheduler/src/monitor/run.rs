@@ -151,7 +151,7 @@ mod tests {
         let shared = Arc::new(of_one_worker(Clock::system()));
         let codel = CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL);
         let mut monitor = Monitor::new(Arc::clone(&shared), codel);
-        let mut look = || monitor.look(shared.clock.now());
+        let mut look = || monitor.look(shared.context.clock.now());
         for _ in 0..2 {
             assert!(matches!(look(), Next::LookAgainIn(_)), "its worker runs");
             let park_kind = shared.sleep.announce(0, 1);
@@ -159,7 +159,7 @@ mod tests {
             assert!(!shared.sleep.leave(0, park_kind));
         }
         let _bed = shared.sleep.announce(0, 1);
-        shared.monitor.begin_long_poll_mode(shared.clock.now());
+        shared.monitor.begin_long_poll_mode(shared.context.clock.now());
         for _ in 1..LOOKS_AT_REST {
             assert_eq!(look(), Next::LookAgainIn(PERIOD_MIN), "there may be more of them");
         }

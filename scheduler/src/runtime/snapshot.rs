@@ -19,7 +19,7 @@ impl Handle {
 impl Metrics {
     pub(super) fn of(inner: &Inner) -> Self {
         let shared = &inner.shared;
-        let now = shared.clock.now();
+        let now = shared.context.clock.now();
         let idle = shared.sleep.idle();
         let blocking = inner.blocking.load(Kind::Work, now);
         let lookups = inner.blocking.load(Kind::Lookup, now);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::context::{PollContext, PollParts, RuntimeRef};
+use crate::context::{PollContext, PollParts, RuntimeContext, RuntimeRef};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry, WakeStamp};
 use crate::wake::policy::{Action, Trigger, decide};
@@ -17,6 +17,8 @@ pub(crate) struct WorkerContext {
     /// What lower layers reach of this worker.
     pub(crate) poll: Rc<PollContext>,
     shared: Arc<Shared>,
+    /// That of `shared`, at hand.
+    runtime: Arc<RuntimeContext>,
     own: Arc<CachePadded<WorkerShared>>,
     /// Where the tasks belong that are spawned here.
     registry: Arc<TaskRegistry>,
@@ -63,6 +65,7 @@ impl WorkerContext {
         };
         WorkerContext {
             poll: Rc::new(PollContext::new(runtime, parts)),
+            runtime: Arc::clone(&shared.context),
             shared,
             own,
             registry,
@@ -90,7 +93,7 @@ impl WorkerContext {
     /// Queues a task that became runnable on this worker. What is left to do is foreign code, before
     /// which the caller has to end its borrow of this.
     pub(crate) fn push(&self, task: Task, yielded: bool) -> Pushed {
-        if self.poll.is_closing() {
+        if self.runtime.is_closing() {
             return Pushed::Refused(task);
         }
         let (wake_source, now) = (self.wake_source.get(), self.poll.now.get());

@@ -14,7 +14,7 @@ use crate::worker::worker_shared::{WorkerShared, due};
 impl Worker {
     pub(super) fn fire_timers(&mut self) {
         let now = self.now();
-        if due(&self.own.timers, now) || self.shared.shared_timers_due(now) {
+        if due(&self.own.timers, now) || due(&self.runtime.shared_timers, now) {
             self.fire_due_timers(now);
         }
     }
@@ -55,7 +55,7 @@ impl Worker {
             histograms.harvest.record(harvest.events as u64);
         }
         if harvest.woken
-            && let Some(waited) = self.shared.overload.record(shard, || self.shared.clock.now())
+            && let Some(waited) = self.shared.overload.record(shard, || self.runtime.clock.now())
         {
             histograms.probe.record(waited);
         }

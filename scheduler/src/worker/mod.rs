@@ -21,7 +21,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Instant, nanos};
-use crate::context::{PollContext, RuntimeRef};
+use crate::context::{PollContext, RuntimeContext, RuntimeRef};
 use crate::panics::{self, Place};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry};
@@ -36,9 +36,10 @@ use crate::worker::worker_shared::WorkerShared;
 /// What a worker keeps for itself between turns.
 pub(crate) struct Worker {
     context: Rc<WorkerContext>,
-    /// That of the context, at hand; so is the next.
+    /// These are in the context, or in `shared`, and here at hand.
     poll: Rc<PollContext>,
     own: Arc<CachePadded<WorkerShared>>,
+    runtime: Arc<RuntimeContext>,
     shared: Arc<Shared>,
     rng: fastrand::Rng,
     wakers: Vec<Waker>,
@@ -85,6 +86,7 @@ impl Worker {
             context: Rc::new(context),
             poll,
             own: Arc::clone(&shared.workers[index]),
+            runtime: Arc::clone(&shared.context),
             shared,
             rng: fastrand::Rng::with_seed(seed),
             wakers: Vec::with_capacity(HARVEST_MAX),
@@ -128,7 +130,7 @@ impl Worker {
 
     /// Finds one task and runs it, or waits for one.
     pub(crate) fn turn(&mut self) -> Turn {
-        if self.shared.closing() {
+        if self.runtime.is_closing() {
             return Turn::Closed;
         }
         self.fire_timers();
@@ -172,7 +174,7 @@ impl Worker {
 
     /// Reads the clock, once for all that need the time at this poll boundary.
     fn tick(&self) -> Instant {
-        let now = self.shared.clock.now();
+        let now = self.runtime.clock.now();
         self.poll.now.set(now);
         now
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::Instant;
 use crate::context::{self, RuntimeContext};
 use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
@@ -20,8 +20,6 @@ use crate::worker::worker_shared::{WorkerShared, due};
 pub(crate) struct Shared {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) context: Arc<RuntimeContext>,
-    /// That of the runtime, at hand.
-    pub(crate) clock: Clock,
     pub(crate) injector: Injector,
     /// Each by itself, so that a worker holds its own and need not look it up.
     pub(crate) workers: Box<[Arc<CachePadded<WorkerShared>>]>,
@@ -51,7 +49,6 @@ impl Shared {
         Shared {
             sleep: Sleep::new(workers.len(), shards, max_waiters),
             park,
-            clock: context.clock.clone(),
             context,
             injector: Injector::new(),
             workers: workers
@@ -72,7 +69,7 @@ impl Shared {
 
     /// Takes a task from a thread that is none of this runtime's workers.
     fn inject(&self, task: Task) {
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         task.metadata().stamp_wake(WakeStamp::new(now, false));
         self.injector.push(task, now);
         self.notify_one(Trigger::ForeignSubmit);
@@ -149,6 +146,7 @@ impl Owner for Shared {
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::park::Idle;
     use crate::wheel::TimerQueue;
 

@@ -23,7 +23,7 @@ impl Workers for Shared {
     }
 
     fn now(&self) -> Instant {
-        self.clock.now()
+        self.context.clock.now()
     }
 
     fn is_closing(&self) -> bool {
