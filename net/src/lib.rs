@@ -25,8 +25,8 @@
 //!
 //! An idle connection owns no buffer and costs no CPU.
 //!
-//! A [`Server`] does all of this for many connections, enforces limits, and drains them in order. The
-//! README of the crate lists its layers and what to change where.
+//! A [`Server`] does all of this for many connections, enforces limits, and drains them in order.
+//! The README of the crate lists its layers and what to change where.
 //!
 //! # Example
 //!

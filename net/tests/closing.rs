@@ -1,5 +1,5 @@
-//! Once a runtime has begun to shut down, no socket of it becomes ready: a worker drops the task, and
-//! `block_on` panics. A shutdown is no error that a caller retries.
+//! Once a runtime has begun to shut down, no socket of it becomes ready: a worker drops the task,
+//! and `block_on` panics. A shutdown is no error that a caller retries.
 
 use std::future::{Future, poll_fn};
 use std::io::Read;

@@ -78,8 +78,8 @@ fn target_without_a_port_is_refused_by_name() {
     });
 }
 
-/// Failure: abandoned look-ups stayed in the queue of all blocking work until a thread took each of them:
-/// they filled it, and all other blocking work was refused.
+/// Failure: abandoned look-ups stayed in the queue of all blocking work until a thread took each of
+/// them: they filled it, and all other blocking work was refused.
 #[test]
 fn lookups_that_are_given_up_leave_their_queue() {
     let builder = Builder::new().workers(2).blocking_threads(1).blocking_queue(1);

@@ -48,7 +48,8 @@ async fn fill(stream: &mut TcpStream) {
     .await;
 }
 
-/// Failure: a dropped stream with `SO_LINGER` blocks its worker for as long as its peer reads nothing.
+/// Failure: a dropped stream with `SO_LINGER` blocks its worker for as long as its peer reads
+/// nothing.
 #[test]
 fn stream_that_lingers_does_not_hold_up_the_worker_that_drops_it() {
     drop_does_not_wait(async {

@@ -246,8 +246,8 @@ fn slow_reader_pauses_the_connection_instead_of_growing_its_output() {
             let mut answer = [0; ANSWER];
             (&far).read_exact(&mut answer).unwrap();
             assert_eq!(answer, [request as u8; ANSWER]);
-            // The system's buffers, twice the size that was asked for, and the connection's: far less
-            // than 32 MiB.
+            // The system's buffers, twice the size that was asked for, and the connection's: far
+            // less than 32 MiB.
             let ahead = answers.load(Ordering::SeqCst) - request;
             assert!(ahead < 1024, "{ahead} KiB of answers wait for a slow reader");
         }

@@ -19,9 +19,9 @@ fn of_different_ages() -> [Runtime; 2] {
     [old, runtime()]
 }
 
-/// Waits in the current runtime for a future that waits `WAIT` from `start` on by a timer of another
-/// runtime, and compares it with a timer of its own, which would end first if the other were late by
-/// `AGE`.
+/// Waits in the current runtime for a future that waits `WAIT` from `start` on by a timer of
+/// another runtime, and compares it with a timer of its own, which would end first if the other
+/// were late by `AGE`.
 async fn compare(start: Instant, timer: impl Future) {
     let (mut timer, mut own) = (pin!(timer), pin!(time::sleep(AGE)));
     let in_order = poll_fn(|cx| match timer.as_mut().poll(cx) {
@@ -32,8 +32,8 @@ async fn compare(start: Instant, timer: impl Future) {
     assert!(start.elapsed() >= WAIT, "it is early");
 }
 
-/// Failure: each runtime counted the time from its own start. A timer made in one and awaited in another
-/// was late, or early, by their difference in age.
+/// Failure: each runtime counted the time from its own start. A timer made in one and awaited in
+/// another was late, or early, by their difference in age.
 #[test]
 fn timers_of_one_runtime_are_right_in_another() {
     let [old, young] = of_different_ages();
@@ -57,8 +57,8 @@ fn timers_of_one_runtime_are_right_in_another() {
     }
 }
 
-/// Failure: as above, with a timer made by a thread that only enters the runtime, and awaited by a thread
-/// that blocks on the other.
+/// Failure: as above, with a timer made by a thread that only enters the runtime, and awaited by a
+/// thread that blocks on the other.
 #[test]
 fn timer_made_off_the_workers_is_right_in_another_runtime() {
     let [old, young] = of_different_ages();

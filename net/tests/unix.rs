@@ -81,8 +81,8 @@ fn peek_and_short_reads_strand_nothing() {
 /// The variable that gives a child process the path to listen at.
 const PATH: &str = "HEIST_TEST_PATH";
 
-/// Failure: of two processes that start at once, each mistakes the other's new socket for an abandoned
-/// one; and a process that ends removes the file of one that starts.
+/// Failure: of two processes that start at once, each mistakes the other's new socket for an
+/// abandoned one; and a process that ends removes the file of one that starts.
 #[test]
 fn of_many_processes_one_listens_and_is_reached() {
     if let Ok(path) = std::env::var(PATH) {
@@ -127,8 +127,8 @@ fn abstract_names_are_bound_connected_to_and_shown() {
     use std::os::unix::net::SocketAddr;
 
     run(async {
-        // Another test forks, and its child holds a socket until it executes its program: so each test
-        // has a name of its own.
+        // Another test forks, and its child holds a socket until it executes its program: so each
+        // test has a name of its own.
         for way in ["path", "address"] {
             // Bytes that no path can have: the kernel accepts them unchanged.
             let name = format!("heist-\0{}/../{way}", std::process::id()).into_bytes();
@@ -167,8 +167,8 @@ impl Protocol for Echo {
     }
 }
 
-/// Failure: the address of a server's abstract socket is lost, so that it can be neither shown nor handed
-/// over.
+/// Failure: the address of a server's abstract socket is lost, so that it can be neither shown nor
+/// handed over.
 #[cfg(target_os = "linux")]
 #[test]
 fn server_listens_on_an_abstract_name_and_hands_it_over() {

@@ -32,8 +32,8 @@ const WAYS: [&str; 9] = [
     "protocol close",
 ];
 
-/// Failure: a vectored write to a peer that has gone raises SIGPIPE, which ends a process that restored
-/// its default action.
+/// Failure: a vectored write to a peer that has gone raises SIGPIPE, which ends a process that
+/// restored its default action.
 #[test]
 fn no_write_to_a_peer_that_has_gone_raises_a_signal() {
     if let Ok(way) = std::env::var(WAY) {
@@ -59,7 +59,8 @@ fn write_after_the_end(way: &str) {
         let (mut tcp, far) = blocking_pair().await;
         SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
         drop(far);
-        // The first operation after a reset returns its error. The next ones would raise the signal.
+        // The first operation after a reset returns its error. The next ones would raise the
+        // signal.
         assert_eq!(tcp.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
         write_by(way, tcp).await;
     });
@@ -130,7 +131,8 @@ impl Protocol for Says {
 /// The number of empty buffers before, between and after two that are not empty.
 const CROWDS: [usize; 7] = [0, 1, 1022, 1023, 1024, 1025, 5000];
 
-/// Failure: a write with 1,024 empty buffers in front is mistaken for a socket that accepts nothing.
+/// Failure: a write with 1,024 empty buffers in front is mistaken for a socket that accepts
+/// nothing.
 #[test]
 fn empty_buffers_do_not_hide_those_behind_them_from_a_write() {
     run(async {
@@ -180,8 +182,8 @@ fn empty_buffers_do_not_hide_those_behind_them_from_a_read() {
     });
 }
 
-/// Failure: a read into more buffers than one system call takes is mistaken for a short read, and the
-/// bytes behind are never read.
+/// Failure: a read into more buffers than one system call takes is mistaken for a short read, and
+/// the bytes behind are never read.
 #[test]
 fn read_that_fills_all_buffers_of_a_call_does_not_count_as_short() {
     run(async {

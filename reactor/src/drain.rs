@@ -8,9 +8,9 @@ use crate::slot::Slot;
 /// [`Source::poll_drain`](crate::Source::poll_drain).
 ///
 /// Repeat the operation until it returns `WouldBlock`, then call [`drained`](Drain::drained). After
-/// any other end (success, an error, an exhausted budget, a full buffer, a panic) just drop this: the
-/// direction is then ready again and the next poll finds it so. A forgotten case loses nothing; the
-/// worst is one try too many.
+/// any other end (success, an error, an exhausted budget, a full buffer, a panic) just drop this:
+/// the direction is then ready again and the next poll finds it so. A forgotten case loses nothing;
+/// the worst is one try too many.
 #[must_use = "dropping this makes the direction ready again"]
 #[derive(Debug)]
 pub struct Drain<'a> {

@@ -4,8 +4,9 @@ use crate::readiness::{Bits, Direction};
 
 /// The events that the kernel is asked for when a source is registered.
 ///
-/// A direction that is not among them is not lost: it counts as ready until an operation would block,
-/// and the kernel is asked for it, by one more system call, when a task first has to wait for it.
+/// A direction that is not among them is not lost: it counts as ready until an operation would
+/// block, and the kernel is asked for it, by one more system call, when a task first has to wait
+/// for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
     /// None yet: for a connection, which can be written to at once and may have bytes to read. A

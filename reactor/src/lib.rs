@@ -18,16 +18,16 @@
 //!    sets the bit again, so nothing is lost between the last read and the next wait. A task that
 //!    stops early drops the `Drain`, which sets the bit too.
 //!
-//! So each source is registered with the kernel once, edge-triggered, and a drain re-arms it in user
-//! space, with no system call. A source may be registered only when a task first has to wait for it
-//! ([`Interest::None`]), or never.
+//! So each source is registered with the kernel once, edge-triggered, and a drain re-arms it in
+//! user space, with no system call. A source may be registered only when a task first has to wait
+//! for it ([`Interest::None`]), or never.
 //!
 //! The README of the crate lists its layers and what to change where.
 //!
 //! # Example
 //!
-//! The crate knows no runtime. Here a thread waits on the queue and wakes; the main thread plays the
-//! task, and its waker unparks it.
+//! The crate knows no runtime. Here a thread waits on the queue and wakes; the main thread plays
+//! the task, and its waker unparks it.
 //!
 //! ```
 //! use heist_reactor::{Config, Direction, Interest, Kind, Queue};
@@ -103,8 +103,9 @@
 //! # Back ends
 //!
 //! On Linux any number of threads wait on one epoll instance. Elsewhere, and on Linux when compiled
-//! with `--cfg heist_portable`, one thread at a time waits in mio's `Poll` and [`Queue::max_waiters`]
-//! is 1. This is no cargo feature, because features add up and the two back ends exclude each other.
+//! with `--cfg heist_portable`, one thread at a time waits in mio's `Poll` and
+//! [`Queue::max_waiters`] is 1. This is no cargo feature, because features add up and the two back
+//! ends exclude each other.
 #![deny(unsafe_code)]
 
 mod backend;

@@ -65,8 +65,8 @@ mod switch {
         on.as_deref().is_some_and(|on| on == format!("{mutant:?}"))
     }
 
-    /// Asserts that the model `test` of this binary fails with `mutant`; returns what it wrote to its
-    /// standard error.
+    /// Asserts that the model `test` of this binary fails with `mutant`; returns what it wrote to
+    /// its standard error.
     ///
     /// In a process of its own, since a deadlock that loom finds may end in an abort.
     #[cfg(test)]

@@ -21,11 +21,12 @@ use crate::token::Token;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The number of instances of the kernel's queue that share the sources, at most 2^16; 0 is taken
-    /// for 1. One serves about eight threads.
+    /// The number of instances of the kernel's queue that share the sources, at most 2^16; 0 is
+    /// taken for 1. One serves about eight threads.
     pub shards: usize,
-    /// The number of sources that may be registered at once, at most 2^30. The table grows as needed,
-    /// by 48 bytes a source; only its directory (24 bytes per 1,024 sources) exists from the start.
+    /// The number of sources that may be registered at once, at most 2^30. The table grows as
+    /// needed, by 48 bytes a source; only its directory (24 bytes per 1,024 sources) exists from
+    /// the start.
     pub max_sources: usize,
 }
 
@@ -81,8 +82,9 @@ impl Queue {
         self.0.shards.len()
     }
 
-    /// The number of threads that may wait on one shard at once: any number (`usize::MAX`), or 1 where
-    /// the system's queue cannot be shared. A further thread is safe, but blocks until another leaves.
+    /// The number of threads that may wait on one shard at once: any number (`usize::MAX`), or 1
+    /// where the system's queue cannot be shared. A further thread is safe, but blocks until
+    /// another leaves.
     #[must_use]
     pub fn max_waiters(&self) -> usize {
         backend::MAX_WAITERS
@@ -91,7 +93,8 @@ impl Queue {
     /// Takes up to `bound` ready events (at least 1, at most 64) without waiting, and appends to
     /// `out` the wakers of the tasks that waited for them.
     ///
-    /// Where [`max_waiters`](Queue::max_waiters) is 1 and another thread is inside, it takes nothing.
+    /// Where [`max_waiters`](Queue::max_waiters) is 1 and another thread is inside, it takes
+    /// nothing.
     ///
     /// # Errors
     /// The system's error; none is expected in a running program.
@@ -104,12 +107,13 @@ impl Queue {
         Ok(batch.harvest(signals))
     }
 
-    /// Waits until there is an event, a wake or a close, or `timeout` has passed (`None`: for ever),
-    /// then takes up to `bound` events (at least 1, at most 64) as [`poll`](Queue::poll) does.
+    /// Waits until there is an event, a wake or a close, or `timeout` has passed (`None`: for
+    /// ever), then takes up to `bound` events (at least 1, at most 64) as [`poll`](Queue::poll)
+    /// does.
     ///
-    /// May return early with nothing: after a signal, or when the timeout is longer than 24 days. The
-    /// timeout counts in nanoseconds, and is rounded up to milliseconds where the system's call takes
-    /// no finer one.
+    /// May return early with nothing: after a signal, or when the timeout is longer than 24 days.
+    /// The timeout counts in nanoseconds, and is rounded up to milliseconds where the system's call
+    /// takes no finer one.
     ///
     /// # Errors
     /// The system's error; none is expected in a running program.
@@ -141,9 +145,9 @@ impl Queue {
         self.shard(shard).wake()
     }
 
-    /// Whether there is something to harvest; takes nothing. True also for a wake that was not taken
-    /// yet, and always after a close. False where [`max_waiters`](Queue::max_waiters) is 1 and another
-    /// thread is inside, which then takes it.
+    /// Whether there is something to harvest; takes nothing. True also for a wake that was not
+    /// taken yet, and always after a close. False where [`max_waiters`](Queue::max_waiters) is 1
+    /// and another thread is inside, which then takes it.
     ///
     /// # Panics
     /// If there is no such shard.
@@ -208,8 +212,8 @@ impl<'a> Batch<'a> {
         Batch { sources, out, harvest: Harvest::default() }
     }
 
-    /// Takes an event. One closure for `poll` and `wait`, so that there is one copy of the loop over
-    /// the events, with all that is done for an event inlined.
+    /// Takes an event. One closure for `poll` and `wait`, so that there is one copy of the loop
+    /// over the events, with all that is done for an event inlined.
     fn sink(&mut self) -> impl FnMut(Token, Bits) {
         |token, bits| self.add(token, bits)
     }

@@ -1,10 +1,10 @@
-//! A slot of the table of sources: a readiness word and, for each direction, the wakers of the tasks
-//! that wait there.
+//! A slot of the table of sources: a readiness word and, for each direction, the wakers of the
+//! tasks that wait there.
 //!
-//! A waiter is *anonymous* or *keyed*. The slot knows an anonymous waiter by its waker alone and is not
-//! told when that waiter loses interest; so an event wakes all anonymous waiters. A [`KeyedWaiter`]
-//! tells it, and passes the event on; so an event wakes one keyed waiter. If wakers are left, the
-//! `WAITING` bit is set again under the lock that they are taken under.
+//! A waiter is *anonymous* or *keyed*. The slot knows an anonymous waiter by its waker alone and is
+//! not told when that waiter loses interest; so an event wakes all anonymous waiters. A
+//! [`KeyedWaiter`] tells it, and passes the event on; so an event wakes one keyed waiter. If wakers
+//! are left, the `WAITING` bit is set again under the lock that they are taken under.
 
 mod keyed;
 mod wakers;
@@ -40,8 +40,8 @@ impl Slot {
     }
 
     /// Clears the direction's ready bit and returns the flags before, or stores the task's waker.
-    /// `request` asks the kernel for the direction's events; it is called under the slot's lock, and
-    /// once in the life of a source unless it fails.
+    /// `request` asks the kernel for the direction's events; it is called under the slot's lock,
+    /// and once in the life of a source unless it fails.
     #[inline]
     pub(crate) fn poll_take(
         &self,
@@ -78,8 +78,8 @@ impl Slot {
         }
     }
 
-    /// As [`poll_ready`](Slot::poll_ready), with a persistent waker: it stays in the slot and is not
-    /// stored again. For a task that has the source to itself and keeps it.
+    /// As [`poll_ready`](Slot::poll_ready), with a persistent waker: it stays in the slot and is
+    /// not stored again. For a task that has the source to itself and keeps it.
     #[inline]
     pub(crate) fn poll_ready_persistent(
         &self,
@@ -101,8 +101,8 @@ impl Slot {
         cx: &mut Context<'_>,
         request: impl FnOnce(Arming) -> io::Result<()>,
     ) -> Poll<io::Result<Bits>> {
-        // The waiting bit was set too early. A thread that has found it meanwhile has woken the task,
-        // or has found no waker; the look that follows finds what that thread brought.
+        // The waiting bit was set too early. A thread that has found it meanwhile has woken the
+        // task, or has found no waker; the look that follows finds what that thread brought.
         self.word.clear_waiting(direction);
         match self.word.status(direction) {
             Status::NotReady => {
@@ -237,8 +237,8 @@ impl Slot {
     fn finish_wait(&self, direction: Direction, found: Status) -> Poll<io::Result<Bits>> {
         if found != Status::NotReady && !mutant::on(Mutant::WakerLeftBehind) {
             self.word.clear_waiting(direction);
-            // By now the stored waker may belong to another task, or to another future of this task,
-            // that depends on an event. So what is taken out is woken, as an event would.
+            // By now the stored waker may belong to another task, or to another future of this
+            // task, that depends on an event. So what is taken out is woken, as an event would.
             if mutant::on(Mutant::TakenWakerDropped) {
                 drop(self.take_wakers(direction));
             } else {
@@ -303,8 +303,8 @@ impl Slot {
 pub(crate) enum WaitMode {
     /// Any number of tasks may wait.
     Shared,
-    /// One task at a time waits. A stored waker belongs to a task that waited before: it is displaced
-    /// and woken, so that wakers do not pile up where a source moves from task to task.
+    /// One task at a time waits. A stored waker belongs to a task that waited before: it is
+    /// displaced and woken, so that wakers do not pile up where a source moves from task to task.
     Exclusive,
     /// As `Exclusive`, and the waker stays in the slot when it is used.
     Persistent,

@@ -55,14 +55,15 @@ impl Queue {
 
 /// A source registered with a [`Queue`], and the source itself.
 ///
-/// Any number of tasks may wait in each direction. The methods of the source know a task by its waker
-/// alone and are not told when it loses interest, so an event wakes all tasks that wait by them. Of the
-/// tasks that wait by a [`Waiter`](crate::Waiter) an event wakes one. Where one task at a time waits,
-/// [`poll_drain_exclusive`](Source::poll_drain_exclusive) keeps wakers from piling up.
+/// Any number of tasks may wait in each direction. The methods of the source know a task by its
+/// waker alone and are not told when it loses interest, so an event wakes all tasks that wait by
+/// them. Of the tasks that wait by a [`Waiter`](crate::Waiter) an event wakes one. Where one task
+/// at a time waits, [`poll_drain_exclusive`](Source::poll_drain_exclusive) keeps wakers from piling
+/// up.
 ///
 /// Dropping it removes it from the queue, then drops what it owns. A future that polled it may be
-/// dropped at any time: readiness stays until a task drains it. The waker of that task stays until the
-/// next event, and the task is woken then.
+/// dropped at any time: readiness stays until a task drains it. The waker of that task stays until
+/// the next event, and the task is woken then.
 ///
 /// ```
 /// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
@@ -115,8 +116,8 @@ impl<S: AsFd> Source<S> {
     /// its first event, even if bytes are there.
     ///
     /// # Errors
-    /// [`Closed`](crate::Closed) once the queue is closed; the system's error if it refuses to report
-    /// the direction's events.
+    /// [`Closed`](crate::Closed) once the queue is closed; the system's error if it refuses to
+    /// report the direction's events.
     #[inline]
     pub fn poll_drain(
         &self,
@@ -126,9 +127,9 @@ impl<S: AsFd> Source<S> {
         self.poll_drain_in(direction, cx, WaitMode::Shared)
     }
 
-    /// As [`poll_drain`](Source::poll_drain), for a caller that ensures that one task at a time waits
-    /// in the direction: the task displaces tasks that waited before, which are woken. So wakers do
-    /// not pile up where a source moves from task to task.
+    /// As [`poll_drain`](Source::poll_drain), for a caller that ensures that one task at a time
+    /// waits in the direction: the task displaces tasks that waited before, which are woken. So
+    /// wakers do not pile up where a source moves from task to task.
     ///
     /// Two tasks that keep waiting by this keep waking each other.
     ///
@@ -165,13 +166,13 @@ impl<S: AsFd> Source<S> {
         slot.poll_ready(direction, cx, |arming| self.arm(arming, direction)).map_ok(drop)
     }
 
-    /// As [`poll_ready`](Source::poll_ready), with a persistent waker: it stays in the slot when it is
-    /// called, and is not stored again for each wait, which is most of the cost of a wait. For a task
-    /// that keeps the source.
+    /// As [`poll_ready`](Source::poll_ready), with a persistent waker: it stays in the slot when it
+    /// is called, and is not stored again for each wait, which is most of the cost of a wait. For a
+    /// task that keeps the source.
     ///
     /// The task must be the same at each call of this; another one would wait in vain, because the
-    /// stored waker is not its own. The waker keeps the task's memory until another waker is stored or
-    /// the source is dropped.
+    /// stored waker is not its own. The waker keeps the task's memory until another waker is stored
+    /// or the source is dropped.
     ///
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain).
@@ -185,8 +186,8 @@ impl<S: AsFd> Source<S> {
         slot.poll_ready_persistent(direction, cx, |arming| self.arm(arming, direction)).map_ok(drop)
     }
 
-    /// Does one operation when the direction is ready, and repeats it until it neither would block nor
-    /// was interrupted. On success the direction stays ready.
+    /// Does one operation when the direction is ready, and repeats it until it neither would block
+    /// nor was interrupted. On success the direction stays ready.
     ///
     /// # Errors
     /// As [`poll_drain`](Source::poll_drain), and those of the operation.
@@ -204,8 +205,8 @@ impl<S: AsFd> Source<S> {
         }
     }
 
-    /// As [`poll_io`](Source::poll_io), for a caller that ensures that one task at a time waits in the
-    /// direction; see [`poll_drain_exclusive`](Source::poll_drain_exclusive).
+    /// As [`poll_io`](Source::poll_io), for a caller that ensures that one task at a time waits in
+    /// the direction; see [`poll_drain_exclusive`](Source::poll_drain_exclusive).
     ///
     /// # Errors
     /// As [`poll_io`](Source::poll_io).

@@ -2,8 +2,8 @@
 //!
 //! Slots live in chunks that are never freed, so a reference to one stays valid and a late event
 //! finds a slot, whichever source owns it now. The table of chunks has its final length from the
-//! start, so finding a slot takes no lock. An owner holds its chunk and reaches its slot without the
-//! table.
+//! start, so finding a slot takes no lock. An owner holds its chunk and reaches its slot without
+//! the table.
 
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -36,7 +36,8 @@ pub(crate) fn slot_in(chunk: &Chunk, index: u32) -> &Slot {
 
 #[derive(Debug)]
 struct Free {
-    /// Slots that were given back; the last one is used first, since its line is most likely cached.
+    /// Slots that were given back; the last one is used first, since its line is most likely
+    /// cached.
     released: Vec<u32>,
     /// The slots from here on were never handed out.
     untouched: usize,
@@ -111,8 +112,8 @@ impl Sources {
         }
     }
 
-    /// Takes no more sources and marks the existing ones; returns all wakers, which the caller wakes.
-    /// `None` if it was closed before.
+    /// Takes no more sources and marks the existing ones; returns all wakers, which the caller
+    /// wakes. `None` if it was closed before.
     pub(crate) fn close(&self) -> Option<Vec<Waker>> {
         let mut free = self.free.lock();
         if std::mem::replace(&mut free.closed, true) {

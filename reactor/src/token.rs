@@ -1,7 +1,7 @@
 //! The name of a registration: a slot, and the generation of the slot's owner.
 //!
-//! The kernel returns a token with each event, perhaps long after its source is gone. A pointer would
-//! dangle then; a slot with a generation can only turn out to be stale.
+//! The kernel returns a token with each event, perhaps long after its source is gone. A pointer
+//! would dangle then; a slot with a generation can only turn out to be stale.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("heist-reactor packs slot and generation into one 64-bit token");

@@ -1,4 +1,5 @@
-//! Several tasks wait in one direction of a source: one is woken for an event, and none is forgotten.
+//! Several tasks wait in one direction of a source: one is woken for an event, and none is
+//! forgotten.
 
 mod common;
 
@@ -109,7 +110,8 @@ fn connection_wakes_one_of_many_waiting_tasks() {
         let accepted: usize = tasks.iter().map(|task| task.accepted.len()).sum();
         assert_eq!(accepted, round);
     }
-    // The task that accepts tries again. It puts the event back for that, which wakes the next task.
+    // The task that accepts tries again. It puts the event back for that, which wakes the next
+    // task.
     let polls: usize = tasks.iter().map(|task| task.polls).sum();
     assert!(polls <= 100 + 2 * 300, "{polls} polls for 300 connections");
     let all = tasks.iter().all(|task| task.wakes.count() >= 2);

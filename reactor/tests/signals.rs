@@ -1,5 +1,5 @@
-//! Failure 15: a signal ends the wait. A test binary of its own, because the system delivers a signal
-//! for the process to the main thread, which must be the one that waits.
+//! Failure 15: a signal ends the wait. A test binary of its own, because the system delivers a
+//! signal for the process to the main thread, which must be the one that waits.
 
 mod common;
 

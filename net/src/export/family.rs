@@ -67,7 +67,8 @@ pub(super) struct Series<'a> {
     begun: bool,
 }
 
-/// Writes the series of each family from all sources, so that the lines of one family stay together.
+/// Writes the series of each family from all sources, so that the lines of one family stay
+/// together.
 pub(super) fn write<T>(families: &[Family<T>], metrics: &[Labelled<'_, T>], sink: &mut dyn Sink) {
     for family in families {
         if !sink.takes(&family.metadata) {

@@ -3,11 +3,11 @@
 //! # The way of a metric
 //!
 //! A worker counts an event on a cache line of its own, where the event happens
-//! ([`metrics`](heist_scheduler::metrics)). Nothing else is written while the server works. When
-//! a page is asked for, [`Exporter`] reads the runtime's
+//! ([`metrics`](heist_scheduler::metrics)). Nothing else is written while the server works. When a
+//! page is asked for, [`Exporter`] reads the runtime's
 //! [`metrics`](heist_scheduler::Handle::metrics) and each server's, goes through its tables of
-//! families (one row for each name), and puts the absolute value of every series on the page or into the
-//! recorder.
+//! families (one row for each name), and puts the absolute value of every series on the page or
+//! into the recorder.
 //!
 //! # Two ways to export
 //!
@@ -16,8 +16,8 @@
 //! A program that counts through `metrics` calls [`Exporter::publish`], renders its recorder, and
 //! appends [`Exporter::render_unbridged`]: the families that no recorder holds. These are the
 //! histograms, of which a recorder needs every single value; the counters of seconds, because a
-//! recorder's counters are whole numbers; and the gauge whose series come and go, because a recorder
-//! would keep the removed series. So each family is on the page once.
+//! recorder's counters are whole numbers; and the gauge whose series come and go, because a
+//! recorder would keep the removed series. So each family is on the page once.
 //!
 //! Names, units and labels are stable. `docs/metrics.md` lists them, with their costs and the
 //! conclusions to draw.
@@ -62,9 +62,9 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Exports the metrics of some runtimes and servers.
 ///
-/// It has no global state, so there may be several. Its methods may be called on any thread, even while
-/// every worker is blocked; they take no lock that a worker holds for longer than a few instructions.
-/// Values that cannot be read, as where there is no `/proc`, are left out.
+/// It has no global state, so there may be several. Its methods may be called on any thread, even
+/// while every worker is blocked; they take no lock that a worker holds for longer than a few
+/// instructions. Values that cannot be read, as where there is no `/proc`, are left out.
 #[derive(Default)]
 pub struct Exporter {
     /// Holding this = the right to change the list of sources. No metrics are read under it.
@@ -86,11 +86,11 @@ impl Exporter {
         Exporter::default()
     }
 
-    /// Exports `runtime`, with the label `runtime="name"` on all its series, from now on and also after
-    /// its end. It replaces a runtime with the same name.
+    /// Exports `runtime`, with the label `runtime="name"` on all its series, from now on and also
+    /// after its end. It replaces a runtime with the same name.
     ///
-    /// A recorder's counters never decrease, so give a runtime that follows another in one process a name
-    /// of its own.
+    /// A recorder's counters never decrease, so give a runtime that follows another in one process
+    /// a name of its own.
     pub fn runtime(&self, name: impl Into<String>, runtime: &Handle) {
         let labels = vec![("runtime", name.into())];
         replace(&mut self.sources.lock().runtimes, labels, runtime.clone());
@@ -99,8 +99,8 @@ impl Exporter {
     /// Exports a server of the runtime that is exported as `runtime`, with the labels `runtime` and
     /// `server`. It replaces a server with the same two labels.
     ///
-    /// `metrics` is called for each page, on the thread that asks for the page, and should not block. A
-    /// panic in it reaches that caller.
+    /// `metrics` is called for each page, on the thread that asks for the page, and should not
+    /// block. A panic in it reaches that caller.
     pub fn server(
         &self,
         runtime: impl Into<String>,
@@ -111,11 +111,12 @@ impl Exporter {
         replace(&mut self.sources.lock().servers, labels, Arc::new(metrics));
     }
 
-    /// Sets counters and gauges of the installed recorder of the `metrics` crate to their present values,
-    /// and describes them. Does nothing if none is installed.
+    /// Sets counters and gauges of the installed recorder of the `metrics` crate to their present
+    /// values, and describes them. Does nothing if none is installed.
     ///
-    /// Call it when the recorder is asked for its page; [`render_unbridged`](Exporter::render_unbridged)
-    /// has the families that the recorder does not hold.
+    /// Call it when the recorder is asked for its page;
+    /// [`render_unbridged`](Exporter::render_unbridged) has the families that the recorder does not
+    /// hold.
     pub fn publish(&self) {
         self.write(&mut Bridge);
     }
@@ -126,8 +127,8 @@ impl Exporter {
         self.page(Part::All)
     }
 
-    /// Only the families that a recorder cannot hold, to be appended to the recorder's own page after
-    /// [`publish`](Exporter::publish).
+    /// Only the families that a recorder cannot hold, to be appended to the recorder's own page
+    /// after [`publish`](Exporter::publish).
     #[must_use]
     pub fn render_unbridged(&self) -> String {
         self.page(Part::Unbridged)

@@ -1,7 +1,7 @@
 //! The kernel's counts of connections that no program saw.
 
-/// Counts from `/proc/net/netstat`, of the whole network namespace. A count that the kernel lacks is
-/// `None`.
+/// Counts from `/proc/net/netstat`, of the whole network namespace. A count that the kernel lacks
+/// is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Netstat {
     /// Connections dropped because the accept queue of their listener was full.
@@ -13,8 +13,8 @@ pub(super) struct Netstat {
 }
 
 impl Netstat {
-    /// Parses the text of the file: pairs of lines, names and values, that begin with the name of their
-    /// group.
+    /// Parses the text of the file: pairs of lines, names and values, that begin with the name of
+    /// their group.
     pub(super) fn parse(text: &str) -> Netstat {
         let mut lines = text.lines().filter_map(|line| line.strip_prefix(GROUP));
         let (Some(names), Some(values)) = (lines.next(), lines.next()) else {

@@ -102,7 +102,8 @@ impl Sink for Page {
 
     fn begin(&mut self, family: &Metadata) {
         let (name, kind) = (family.name, family.kind.as_str());
-        // A backslash or a line break here would need an escape; a test ensures that no text has one.
+        // A backslash or a line break here would need an escape; a test ensures that no text has
+        // one.
         writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", family.help)
             .expect("a write to a string does not fail");
     }

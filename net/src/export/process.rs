@@ -37,9 +37,9 @@ impl Process {
     }
 }
 
-/// The number of open descriptors. Newer kernels (from 6.2 on) report it as the directory's size: that
-/// takes 2 µs instead of the 8 ms of counting 10,000, and no descriptor, so it also works when none is
-/// left.
+/// The number of open descriptors. Newer kernels (from 6.2 on) report it as the directory's size:
+/// that takes 2 µs instead of the 8 ms of counting 10,000, and no descriptor, so it also works when
+/// none is left.
 fn open_fds(directory: &Path) -> Option<u64> {
     match fs::metadata(directory).ok()?.len() {
         0 => {
@@ -61,7 +61,8 @@ pub(super) fn cpu_time() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
-/// The start of the process, in seconds since 1970, if it started `after` seconds after the machine.
+/// The start of the process, in seconds since 1970, if it started `after` seconds after the
+/// machine.
 fn start_time(after: f64) -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let boot: u64 =
@@ -80,8 +81,8 @@ struct Stat {
 }
 
 impl Stat {
-    /// The name of the program is in brackets and may contain spaces and brackets: the fields are counted
-    /// from behind the last bracket.
+    /// The name of the program is in brackets and may contain spaces and brackets: the fields are
+    /// counted from behind the last bracket.
     fn parse(text: &str) -> Stat {
         let (_, rest) = text.rsplit_once(')').unwrap_or(("", ""));
         let fields: Vec<_> = rest.split_ascii_whitespace().collect();
@@ -105,8 +106,8 @@ impl Stat {
     }
 }
 
-/// The family of [`cpu_time`]. A table of its own: no recorder holds it, and the unbridged page must not
-/// pay for the files that the other families are read from.
+/// The family of [`cpu_time`]. A table of its own: no recorder holds it, and the unbridged page
+/// must not pay for the files that the other families are read from.
 pub(super) const CPU: &[Family<Duration>] = &[seconds(
     "process_cpu_seconds_total",
     "Processor time of the process, in seconds.",

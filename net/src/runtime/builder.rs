@@ -15,9 +15,10 @@ use super::env::{self, EnvError};
 ///
 /// # Environment
 ///
-/// These variables take precedence over the settings of the program, so that a deployment can be tuned
-/// without a new build: `HEIST_WORKERS`, `HEIST_SHARDS`, `HEIST_BLOCKING_THREADS` and `HEIST_BUDGET`.
-/// Each is a whole number from 1 on; any other value is an error of [`start`](Builder::start).
+/// These variables take precedence over the settings of the program, so that a deployment can be
+/// tuned without a new build: `HEIST_WORKERS`, `HEIST_SHARDS`, `HEIST_BLOCKING_THREADS` and
+/// `HEIST_BUDGET`. Each is a whole number from 1 on; any other value is an error of
+/// [`start`](Builder::start).
 ///
 /// ```
 /// use heist_net::Builder;
@@ -55,8 +56,8 @@ impl Builder {
         self
     }
 
-    /// Sets the number of kernel queues that share the sources; 1 is best for up to about 8 workers.
-    /// There can be no more shards than workers.
+    /// Sets the number of kernel queues that share the sources; 1 is best for up to about 8
+    /// workers. There can be no more shards than workers.
     pub fn shards(mut self, shards: usize) -> Builder {
         self.shards = Some(shards);
         self
@@ -83,8 +84,8 @@ impl Builder {
         self.map(|scheduler| scheduler.budget(operations))
     }
 
-    /// Sets the number of live tasks that one worker may have spawned, and all other threads together;
-    /// further ones are refused.
+    /// Sets the number of live tasks that one worker may have spawned, and all other threads
+    /// together; further ones are refused.
     pub fn max_tasks(self, tasks: usize) -> Builder {
         self.map(|scheduler| scheduler.max_tasks(tasks))
     }
@@ -99,8 +100,8 @@ impl Builder {
         self.map(|scheduler| scheduler.blocking_queue(length))
     }
 
-    /// Sets the greatest number of threads that look up names, besides those for other blocking work; 32
-    /// if not set.
+    /// Sets the greatest number of threads that look up names, besides those for other blocking
+    /// work; 32 if not set.
     pub fn lookup_threads(self, threads: usize) -> Builder {
         self.map(|scheduler| scheduler.lookup_threads(threads))
     }
@@ -112,14 +113,14 @@ impl Builder {
     }
 
     /// Sets the longest time that arriving work may wait for a worker before
-    /// [`Handle::is_overloaded`](heist_scheduler::Handle::is_overloaded) returns true; 50 ms if not set.
-    /// `Duration::MAX` turns the check off.
+    /// [`Handle::is_overloaded`](heist_scheduler::Handle::is_overloaded) returns true; 50 ms if not
+    /// set. `Duration::MAX` turns the check off.
     pub fn overload_target(self, target: Duration) -> Builder {
         self.map(|scheduler| scheduler.overload_target(target))
     }
 
-    /// Sets the time that the wait has to stay above the [target](Builder::overload_target); 100 ms if
-    /// not set.
+    /// Sets the time that the wait has to stay above the [target](Builder::overload_target); 100 ms
+    /// if not set.
     pub fn overload_interval(self, interval: Duration) -> Builder {
         self.map(|scheduler| scheduler.overload_interval(interval))
     }
@@ -139,8 +140,8 @@ impl Builder {
         self.map(|scheduler| scheduler.clock(clock))
     }
 
-    /// Ignores the environment: for a second runtime in a program, which the variables are not meant
-    /// for.
+    /// Ignores the environment: for a second runtime in a program, which the variables are not
+    /// meant for.
     pub fn ignore_environment(mut self) -> Builder {
         self.ignores_environment = true;
         self
@@ -150,8 +151,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`]: an invalid environment variable, no event queue from the system, a setting out of
-    /// its bounds, no thread.
+    /// [`StartError`]: an invalid environment variable, no event queue from the system, a setting
+    /// out of its bounds, no thread.
     pub fn start(self) -> Result<Runtime, StartError> {
         let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
         let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
@@ -218,8 +219,8 @@ pub enum StartError {
     Scheduler(#[from] heist_scheduler::StartError),
 }
 
-/// The number of shards if none is set. Only workers with a CPU contend in the kernel, and each further
-/// shard costs a listener that a shared one would spare.
+/// The number of shards if none is set. Only workers with a CPU contend in the kernel, and each
+/// further shard costs a listener that a shared one would spare.
 fn shards_for(workers: usize, cpus: usize) -> usize {
     workers.min(cpus).div_ceil(WORKERS_A_SHARD)
 }

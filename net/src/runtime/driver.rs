@@ -1,7 +1,7 @@
 //! The only joint between the scheduler and the event queue.
 //!
-//! The scheduler waits through its [`Park`] and knows no sockets; the queue returns wakers and knows no
-//! tasks. [`Driver`] is the one type that knows both, and only passes calls on.
+//! The scheduler waits through its [`Park`] and knows no sockets; the queue returns wakers and
+//! knows no tasks. [`Driver`] is the one type that knows both, and only passes calls on.
 
 use std::any::Any;
 use std::io;
@@ -17,13 +17,13 @@ use crate::runtime::source::Source;
 
 /// A runtime's event queue, as the [`Park`] of its scheduler.
 ///
-/// [`Builder`](crate::Builder) makes one for each runtime. A socket finds it through the handle of the
-/// runtime whose task (or [`enter`](Handle::enter) guard) creates the socket.
+/// [`Builder`](crate::Builder) makes one for each runtime. A socket finds it through the handle of
+/// the runtime whose task (or [`enter`](Handle::enter) guard) creates the socket.
 pub struct Driver {
     queue: Queue,
-    /// The number of registrations, which spreads them over the shards. Any thread adds to it; it is
-    /// never reset. Relaxed: it publishes nothing, and each `fetch_add` returns another number, in
-    /// whatever order, so each shard gets a source in turn.
+    /// The number of registrations, which spreads them over the shards. Any thread adds to it; it
+    /// is never reset. Relaxed: it publishes nothing, and each `fetch_add` returns another number,
+    /// in whatever order, so each shard gets a source in turn.
     registrations: AtomicUsize,
 }
 
@@ -33,8 +33,8 @@ impl Driver {
         Driver { queue, registrations: AtomicUsize::new(0) }
     }
 
-    /// The driver of the runtime that `handle` belongs to; `None` if that runtime was built without this
-    /// crate's [`Builder`](crate::Builder).
+    /// The driver of the runtime that `handle` belongs to; `None` if that runtime was built without
+    /// this crate's [`Builder`](crate::Builder).
     pub fn of(handle: &Handle) -> Option<&Driver> {
         let park: &dyn Any = &**handle.park();
         park.downcast_ref()
@@ -140,8 +140,8 @@ impl Park for Driver {
 
     fn wake(&self, shard: usize) {
         if let Err(error) = self.queue.wake(shard) {
-            // The wake goes through a descriptor that the queue owns and that is open as long as the
-            // queue. An error here means a broken process, and no caller can handle it.
+            // The wake goes through a descriptor that the queue owns and that is open as long as
+            // the queue. An error here means a broken process, and no caller can handle it.
             tracing::error!(shard, %error, "the event queue could not be woken");
         }
     }

@@ -74,8 +74,8 @@ impl Runtime {
         self.scheduler.block_on(future)
     }
 
-    /// Ends the runtime: every wait returns, every future is dropped and every thread joined. Polls and
-    /// blocking work that still run after `timeout` are reported and left running.
+    /// Ends the runtime: every wait returns, every future is dropped and every thread joined. Polls
+    /// and blocking work that still run after `timeout` are reported and left running.
     #[must_use = "the report tells whether a thread was left running"]
     pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
         self.scheduler.shutdown(timeout)

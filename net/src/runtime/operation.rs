@@ -1,5 +1,5 @@
-//! The rules that each operation of a socket follows under a runtime: it spends one unit of the poll's
-//! budget, and it stays pending once the runtime shuts down.
+//! The rules that each operation of a socket follows under a runtime: it spends one unit of the
+//! poll's budget, and it stays pending once the runtime shuts down.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,8 +13,8 @@ pub(crate) async fn proceed() {
     poll_fn(coop::poll_proceed).await;
 }
 
-/// The outcome of an operation of a source, pending for ever if the queue was closed by the shutdown of
-/// the runtime that polls. In another runtime the closed queue is an error.
+/// The outcome of an operation of a source, pending for ever if the queue was closed by the
+/// shutdown of the runtime that polls. In another runtime the closed queue is an error.
 #[inline]
 pub(crate) fn until_shutdown<R>(polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
     match polled {

@@ -14,10 +14,10 @@ use crate::runtime::operation::{self, restore_if_pending};
 /// A file descriptor that is registered with a runtime's event queue; made by
 /// [`Driver::register`](crate::Driver::register).
 ///
-/// It is a [`heist_reactor::Source`] that follows the rules of a runtime: each operation spends one unit
-/// of the poll's budget, and is pending for ever once the runtime that polls it shuts down (see
-/// [`coop`]). Polled in another runtime, or in none, it fails with [`Closed`](heist_reactor::Closed)
-/// then.
+/// It is a [`heist_reactor::Source`] that follows the rules of a runtime: each operation spends one
+/// unit of the poll's budget, and is pending for ever once the runtime that polls it shuts down
+/// (see [`coop`]). Polled in another runtime, or in none, it fails with
+/// [`Closed`](heist_reactor::Closed) then.
 ///
 /// ```
 /// use heist_net::{Driver, Runtime};
@@ -54,8 +54,8 @@ impl<S: AsFd> Source<S> {
         self.0.io()
     }
 
-    /// Does one operation when the direction is ready, and repeats it until it neither would block nor
-    /// was interrupted; otherwise stores the task's waker.
+    /// Does one operation when the direction is ready, and repeats it until it neither would block
+    /// nor was interrupted; otherwise stores the task's waker.
     ///
     /// # Errors
     /// Those of the operation, and the system's if it refuses to watch the source.
@@ -69,8 +69,9 @@ impl<S: AsFd> Source<S> {
         restore_if_pending(operation::until_shutdown(self.0.poll_io(direction, cx, op)))
     }
 
-    /// Does one operation when the direction is ready: as [`poll_io`](Source::poll_io), for any number
-    /// of tasks at once. An event wakes one of them; a woken task that drops the future wakes the next.
+    /// Does one operation when the direction is ready: as [`poll_io`](Source::poll_io), for any
+    /// number of tasks at once. An event wakes one of them; a woken task that drops the future
+    /// wakes the next.
     ///
     /// Cancel-safe: the operation is done only when the future completes.
     ///
@@ -98,8 +99,8 @@ impl<S: AsFd> Source<S> {
         restore_if_pending(operation::until_shutdown(self.0.poll_ready(direction, cx)))
     }
 
-    /// The right, and the duty, to drain the direction when it is ready; otherwise stores the task's
-    /// waker. See [`heist_reactor::Source::poll_drain`].
+    /// The right, and the duty, to drain the direction when it is ready; otherwise stores the
+    /// task's waker. See [`heist_reactor::Source::poll_drain`].
     ///
     /// # Errors
     /// As [`poll_io`](Source::poll_io).

@@ -1,8 +1,8 @@
 //! Wakers that are stored behind a lock.
 //!
-//! A waker is foreign code: its clone, its call and its drop may run anything, such as code that takes
-//! the same lock. So a clone is made before the lock is taken, and a displaced waker is dropped after
-//! it:
+//! A waker is foreign code: its clone, its call and its drop may run anything, such as code that
+//! takes the same lock. So a clone is made before the lock is taken, and a displaced waker is
+//! dropped after it:
 //!
 //! ```text
 //! let mut waker = LazyWaker::of(cx);

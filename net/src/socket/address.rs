@@ -13,9 +13,9 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket, by the path of its file.
     Unix(PathBuf),
-    /// A Unix socket without a file, by its name in Linux's abstract namespace, without the NUL that
-    /// the kernel puts before it. As text it begins with `@`: `unix:@name`. A file of that name is
-    /// `unix:./@name`.
+    /// A Unix socket without a file, by its name in Linux's abstract namespace, without the NUL
+    /// that the kernel puts before it. As text it begins with `@`: `unix:@name`. A file of that
+    /// name is `unix:./@name`.
     Abstract(Vec<u8>),
 }
 

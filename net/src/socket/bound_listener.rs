@@ -11,15 +11,15 @@ use super::address::Address;
 use super::socket_file::{self, SocketFile};
 use crate::socket::sys;
 
-/// A listening socket without a runtime: it can be bound before any thread starts and before privileges
-/// are given up.
+/// A listening socket without a runtime: it can be bound before any thread starts and before
+/// privileges are given up.
 ///
-/// A server that starts takes back `SO_LINGER` with a time, which its connections would inherit: closing
-/// one never waits.
+/// A server that starts takes back `SO_LINGER` with a time, which its connections would inherit:
+/// closing one never waits.
 ///
-/// To hand it to another process, duplicate its descriptor before the server takes it. A server that
-/// ends closes its own descriptor and never shuts the socket down: a process that has another descriptor
-/// goes on accepting, and no connection in the backlog is lost.
+/// To hand it to another process, duplicate its descriptor before the server takes it. A server
+/// that ends closes its own descriptor and never shuts the socket down: a process that has another
+/// descriptor goes on accepting, and no connection in the backlog is lost.
 ///
 /// ```
 /// use heist_net::server::{Address, Listener};
@@ -56,19 +56,20 @@ impl Listener {
 
     /// Listens on a Unix socket at `path`.
     ///
-    /// The file of a socket that refuses connections is replaced: a process that was killed left it. Of
-    /// several processes that start at once, one listens and the others get an error; a short lock
-    /// (`flock`) of the directory ensures that. The file is removed when the listener is dropped, unless
-    /// another process has put its own file there since, or after [`keep_file`](Listener::keep_file).
+    /// The file of a socket that refuses connections is replaced: a process that was killed left
+    /// it. Of several processes that start at once, one listens and the others get an error; a
+    /// short lock (`flock`) of the directory ensures that. The file is removed when the listener is
+    /// dropped, unless another process has put its own file there since, or after
+    /// [`keep_file`](Listener::keep_file).
     ///
-    /// A path that begins with a NUL is a name of Linux's abstract namespace, as [`Address::Abstract`]
-    /// has it; there is no file then.
+    /// A path that begins with a NUL is a name of Linux's abstract namespace, as
+    /// [`Address::Abstract`] has it; there is no file then.
     ///
     /// # Errors
     ///
-    /// [`BindError`], with the system's error: `AddrInUse` if another socket listens there, or if the
-    /// directory of an abandoned file cannot be locked; `ResourceBusy` if another program holds that lock
-    /// for 10 s.
+    /// [`BindError`], with the system's error: `AddrInUse` if another socket listens there, or if
+    /// the directory of an abandoned file cannot be locked; `ResourceBusy` if another program holds
+    /// that lock for 10 s.
     pub fn unix(path: impl AsRef<Path>) -> Result<Listener, BindError> {
         Listener::bind(&Address::of_unix(path.as_ref()))
     }
@@ -92,8 +93,8 @@ impl Listener {
         bound.map_err(|source| BindError { address: address.clone(), source })
     }
 
-    /// Takes over a socket that listens already, of either family: inherited from the previous process
-    /// or from a service manager. The file of a Unix socket is not removed.
+    /// Takes over a socket that listens already, of either family: inherited from the previous
+    /// process or from a service manager. The file of a Unix socket is not removed.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl Listener {
         Ok(Listener { file: None, socket, address })
     }
 
-    /// Keeps the file of a Unix socket when the listener is dropped, for a successor that has the same
-    /// socket.
+    /// Keeps the file of a Unix socket when the listener is dropped, for a successor that has the
+    /// same socket.
     #[must_use = "the listener is consumed"]
     pub fn keep_file(mut self) -> Listener {
         if let Some(file) = &mut self.file {

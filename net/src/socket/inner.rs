@@ -1,9 +1,10 @@
 //! The asynchronous part that all stream sockets share: readiness around one system call.
 //!
 //! Each read and write takes the same steps. It spends one unit of the poll's budget, clears the
-//! direction's ready bit, and makes the system call. `WouldBlock` leaves the bit clear, and the next poll
-//! of the source stores the waker; any other outcome sets the bit again, because more may be there. A
-//! read that fills only part of its buffer has drained a TCP socket, which saves a further read.
+//! direction's ready bit, and makes the system call. `WouldBlock` leaves the bit clear, and the
+//! next poll of the source stores the waker; any other outcome sets the bit again, because more may
+//! be there. A read that fills only part of its buffer has drained a TCP socket, which saves a
+//! further read.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -20,11 +21,11 @@ use crate::socket::meter::Meter;
 use crate::socket::sys;
 use crate::socket::vectored;
 
-/// A connected socket of any family: the common part of [`Socket`](crate::Socket) and of the halves of a
-/// [split](crate::socket::split) stream.
+/// A connected socket of any family: the common part of [`Socket`](crate::Socket) and of the halves
+/// of a [split](crate::socket::split) stream.
 ///
-/// Its methods take a shared reference, and one task at a time may wait in each direction: the public
-/// types around it give each direction one user.
+/// Its methods take a shared reference, and one task at a time may wait in each direction: the
+/// public types around it give each direction one user.
 pub struct SocketInner {
     source: Source<sys::Stream>,
     /// Counts the bytes, if a server accepted the socket.
@@ -118,8 +119,8 @@ impl SocketInner {
         })
     }
 
-    /// One read of at most `length` bytes by `read`. A read of 0 bytes does not reach the socket: its `0`
-    /// must not be mistaken for the end of the stream.
+    /// One read of at most `length` bytes by `read`. A read of 0 bytes does not reach the socket:
+    /// its `0` must not be mistaken for the end of the stream.
     pub(crate) fn poll_read_with(
         &self,
         cx: &mut Context<'_>,
@@ -271,8 +272,8 @@ pub struct TooLong {
     pub limit: usize,
 }
 
-/// The number of bytes that a write accepted. None is an error, or a loop that writes the rest would
-/// never end.
+/// The number of bytes that a write accepted. None is an error, or a loop that writes the rest
+/// would never end.
 pub(crate) fn nonzero(count: usize) -> io::Result<usize> {
     match count {
         0 => Err(io::ErrorKind::WriteZero.into()),

@@ -34,8 +34,8 @@ impl<F: Family> SocketListener<F> {
 
     /// Waits for the next connection and takes it. Spends one unit of the poll's budget.
     ///
-    /// Any number of tasks may wait at once: a connection wakes one of them. A woken task that drops the
-    /// future wakes the next one.
+    /// Any number of tasks may wait at once: a connection wakes one of them. A woken task that
+    /// drops the future wakes the next one.
     ///
     /// Cancel-safe: a connection is taken only when the future completes.
     ///
@@ -56,8 +56,8 @@ impl<F: Family> SocketListener<F> {
 
     /// Takes one connection, or stores the task's waker. Spends one unit of the poll's budget.
     ///
-    /// To take all pending connections, call it until it is pending. A connection wakes every task that
-    /// waits by this, even one that lost interest, and one of those that wait in
+    /// To take all pending connections, call it until it is pending. A connection wakes every task
+    /// that waits by this, even one that lost interest, and one of those that wait in
     /// [`accept`](Self::accept).
     ///
     /// # Errors

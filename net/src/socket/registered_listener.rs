@@ -13,8 +13,9 @@ use crate::runtime::driver::{Driver, NoDriver};
 use crate::runtime::operation;
 use crate::socket::sys;
 
-/// A listening socket that is registered with an event queue. Dropping it deregisters it and closes the
-/// descriptor, and does no more to the socket: another process may have another descriptor of it.
+/// A listening socket that is registered with an event queue. Dropping it deregisters it and closes
+/// the descriptor, and does no more to the socket: another process may have another descriptor of
+/// it.
 pub(crate) struct RegisteredListener {
     // Before the socket, so that the file is removed while the socket listens.
     file: Option<SocketFile>,
@@ -44,8 +45,8 @@ impl RegisteredListener {
 
     /// Takes one connection, or stores the task's waker.
     ///
-    /// While connections come one at a time, it asks whether another is pending instead of trying to
-    /// accept; in a crowd it accepts until none is pending.
+    /// While connections come one at a time, it asks whether another is pending instead of trying
+    /// to accept; in a crowd it accepts until none is pending.
     pub(crate) fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,

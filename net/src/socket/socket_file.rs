@@ -1,13 +1,14 @@
 //! The files of Unix sockets: created, replaced if abandoned, and removed at the end.
 //!
-//! Between `bind` and `listen` a socket refuses connections, like the socket of a process that was killed.
-//! And between the check of a file and its removal another process may create its own there. So a process
-//! that creates such a file holds a lock of the directory from before the check until the socket listens.
-//! The lock is the kernel's (`flock`): it ends with the process and leaves no file behind.
+//! Between `bind` and `listen` a socket refuses connections, like the socket of a process that was
+//! killed. And between the check of a file and its removal another process may create its own
+//! there. So a process that creates such a file holds a lock of the directory from before the check
+//! until the socket listens. The lock is the kernel's (`flock`): it ends with the process and
+//! leaves no file behind.
 //!
-//! To remove its own file a process needs no lock: it removes the file while its socket still listens, and
-//! a listening socket is not replaced. Until the socket is closed, the inode number of its file is not
-//! reused, either.
+//! To remove its own file a process needs no lock: it removes the file while its socket still
+//! listens, and a listening socket is not replaced. Until the socket is closed, the inode number of
+//! its file is not reused, either.
 
 use std::fs::{self, File};
 use std::io;
@@ -50,8 +51,8 @@ fn bind_locked(path: &Path, locked: Option<&File>) -> io::Result<(Socket, Socket
     Ok((socket, file))
 }
 
-/// The right to create and replace sockets in the directory of `path`, until it is dropped; `None` if this
-/// process has no permission or the file system has no locks. Tries `attempts` times.
+/// The right to create and replace sockets in the directory of `path`, until it is dropped; `None`
+/// if this process has no permission or the file system has no locks. Tries `attempts` times.
 fn lock(path: &Path, attempts: usize) -> io::Result<Option<File>> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -75,8 +76,8 @@ fn lock(path: &Path, attempts: usize) -> io::Result<Option<File>> {
     Err(io::Error::new(io::ErrorKind::ResourceBusy, HELD))
 }
 
-/// Whether `path` is a socket that refuses connections. Non-blocking: a listener with a full backlog
-/// would make this call wait, and returns `WouldBlock` instead.
+/// Whether `path` is a socket that refuses connections. Non-blocking: a listener with a full
+/// backlog would make this call wait, and returns `WouldBlock` instead.
 fn is_abandoned(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = || {
@@ -87,8 +88,8 @@ fn is_abandoned(path: &Path) -> bool {
     is_socket && refused().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// The file of a Unix socket, removed when this is dropped, unless another process has put its own file
-/// there since. The owner drops it before it closes the socket.
+/// The file of a Unix socket, removed when this is dropped, unless another process has put its own
+/// file there since. The owner drops it before it closes the socket.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -167,8 +168,8 @@ mod tests {
         accepted
     }
 
-    /// Failure: of two processes that start at once, each mistakes the other's new file for an abandoned
-    /// one and removes it.
+    /// Failure: of two processes that start at once, each mistakes the other's new file for an
+    /// abandoned one and removes it.
     #[test]
     fn one_of_many_that_start_at_once_listens() {
         let path = SocketPath::new("start");

@@ -1,7 +1,7 @@
 //! The two directions of a stream, as two values.
 //!
-//! The event queue stores the wakers of each direction separately, so the halves need neither a lock nor
-//! a second descriptor.
+//! The event queue stores the wakers of each direction separately, so the halves need neither a
+//! lock nor a second descriptor.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -44,8 +44,8 @@ pub type OwnedReadHalf = SocketReader<Arc<SocketInner>>;
 
 /// The writing direction of a stream that two tasks share; made by `into_split`.
 ///
-/// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other half
-/// is in use.
+/// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other
+/// half is in use.
 pub type OwnedWriteHalf = SocketWriter<ShutdownOnDrop>;
 
 pub(crate) fn borrowed(inner: &SocketInner) -> (ReadHalf<'_>, WriteHalf<'_>) {
@@ -156,7 +156,8 @@ impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
         self.inner.poll_write_vectored(cx, buffers)
     }
 
-    /// Shuts this direction down: the peer reads the end of the stream after the bytes that were written.
+    /// Shuts this direction down: the peer reads the end of the stream after the bytes that were
+    /// written.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! A connected socket: one type for all families.
 //!
-//! The parts that differ by family (connecting, addresses, options) are in `tcp` and `unix`; reading and
-//! writing are in `inner`.
+//! The parts that differ by family (connecting, addresses, options) are in `tcp` and `unix`;
+//! reading and writing are in `inner`.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -21,21 +21,22 @@ use crate::socket::sys;
 
 /// A connected socket of any family.
 ///
-/// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with `into()`, so
-/// that a protocol need not depend on the family of its socket.
+/// [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) turn into it with
+/// `into()`, so that a protocol need not depend on the family of its socket.
 pub type Stream = Socket<Any>;
 
 /// A connected socket: a [`TcpStream`](crate::TcpStream), a [`UnixStream`](crate::UnixStream), or
 /// a [`Stream`], which may be either.
 ///
-/// Reading and writing take `&mut`, because one task may wait in each direction; to do both at once,
-/// [`split`](Self::split) it. Dropping it closes the connection.
+/// Reading and writing take `&mut`, because one task may wait in each direction; to do both at
+/// once, [`split`](Self::split) it. Dropping it closes the connection.
 ///
 /// It also implements the traits of `futures-io`, and with the feature `hyper` those of
 /// `hyper::rt`.
 ///
 /// Options of the socket that have no method here are set through [`AsFd`], with the crate
-/// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped: the drop never waits.
+/// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped: the drop never
+/// waits.
 ///
 /// ```
 /// use heist_net::{Runtime, TcpListener, TcpStream};
@@ -57,15 +58,15 @@ pub struct Socket<F> {
 }
 
 impl<F> Socket<F> {
-    /// Reads available bytes into `buffer` and returns their number; waits while there are none. 0 means
-    /// that the peer has finished sending, or that `buffer` is empty.
+    /// Reads available bytes into `buffer` and returns their number; waits while there are none. 0
+    /// means that the peer has finished sending, or that `buffer` is empty.
     ///
     /// Cancel-safe: nothing is read unless the future completes.
     ///
     /// # Errors
     ///
-    /// The system's (the connection was reset), and [`heist_reactor::Closed`] after the runtime of the
-    /// socket has shut down.
+    /// The system's (the connection was reset), and [`heist_reactor::Closed`] after the runtime of
+    /// the socket has shut down.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer).await
     }
@@ -89,7 +90,8 @@ impl<F> Socket<F> {
     /// # Errors
     ///
     /// As [`read`](Self::read), and `InvalidData` with [`TooLong`](crate::TooLong) inside if the
-    /// peer sends more; at most one byte above the limit is read then, and all that was read is lost.
+    /// peer sends more; at most one byte above the limit is read then, and all that was read is
+    /// lost.
     ///
     /// ```
     /// use heist_net::{Runtime, UnixStream};
@@ -142,8 +144,8 @@ impl<F> Socket<F> {
         self.inner.write_all(bytes).await
     }
 
-    /// As [`write`](Self::write), from several buffers with one system call. Returns 0 at once if all
-    /// buffers are empty.
+    /// As [`write`](Self::write), from several buffers with one system call. Returns 0 at once if
+    /// all buffers are empty.
     ///
     /// Cancel-safe.
     ///
@@ -164,8 +166,8 @@ impl<F> Socket<F> {
         self.inner.poll_read(cx, buffer)
     }
 
-    /// As [`poll_read`](Self::poll_read), into several buffers with one system call. 0 means that the
-    /// peer has finished sending, or that all buffers are empty.
+    /// As [`poll_read`](Self::poll_read), into several buffers with one system call. 0 means that
+    /// the peer has finished sending, or that all buffers are empty.
     pub fn poll_read_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -204,8 +206,8 @@ impl<F> Socket<F> {
         split::borrowed(&self.inner)
     }
 
-    /// Splits the socket into its two directions, each for a task of its own. They share one socket,
-    /// which is closed when both are dropped.
+    /// Splits the socket into its two directions, each for a task of its own. They share one
+    /// socket, which is closed when both are dropped.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::owned(self.inner)
     }

@@ -37,20 +37,20 @@ pub type TcpListener = SocketListener<Tcp>;
 
 /// A TCP connection.
 ///
-/// `TCP_NODELAY` is set: each write is sent at once, so write whole messages. [`Socket`] has the methods
-/// that read and write.
+/// `TCP_NODELAY` is set: each write is sent at once, so write whole messages. [`Socket`] has the
+/// methods that read and write.
 pub type TcpStream = Socket<Tcp>;
 
 impl SocketListener<Tcp> {
     /// Listens on `address`; port 0 lets the system choose one.
     ///
-    /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options, set up
-    /// a socket by other means and take it over with [`from_std`](TcpListener::from_std).
+    /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options,
+    /// set up a socket by other means and take it over with [`from_std`](TcpListener::from_std).
     ///
     /// # Errors
     ///
-    /// The system's (the address is in use, or not allowed), and [`NoDriver`](crate::NoDriver) outside of
-    /// a runtime.
+    /// The system's (the address is in use, or not allowed), and [`NoDriver`](crate::NoDriver)
+    /// outside of a runtime.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::new(sys::TcpListener::bind(address)?)
     }
@@ -70,32 +70,32 @@ impl Socket<Tcp> {
     /// Connects to `address`.
     ///
     /// There is no time limit but the system's, which is minutes: put a
-    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future closes the
-    /// socket.
+    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
+    /// closes the socket.
     ///
     /// # Errors
     ///
-    /// The system's (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver) outside of a
-    /// runtime.
+    /// The system's (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver) outside of
+    /// a runtime.
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         operation::proceed().await;
         let socket = sys::Stream::connect_tcp(address)?;
         TcpStream::connected(socket).await
     }
 
-    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve()) does, and
-    /// tries them as RFC 8305 describes, in the order of the system's resolver but with the families in
-    /// turn. The next attempt begins when the one before it has failed, or after 250 ms. The first attempt
-    /// that succeeds wins, and the others are dropped.
+    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve())
+    /// does, and tries them as RFC 8305 describes, in the order of the system's resolver but with
+    /// the families in turn. The next attempt begins when the one before it has failed, or after
+    /// 250 ms. The first attempt that succeeds wins, and the others are dropped.
     ///
-    /// It takes 30 s at most, look-up included; [`connect_timeout`](Self::connect_timeout) takes another
-    /// limit. Cancel-safe: dropping the future closes the sockets, and removes a look-up that waits for a
-    /// thread from its queue; a running look-up occupies its thread until it ends.
+    /// It takes 30 s at most, look-up included; [`connect_timeout`](Self::connect_timeout) takes
+    /// another limit. Cancel-safe: dropping the future closes the sockets, and removes a look-up
+    /// that waits for a thread from its queue; a running look-up occupies its thread until it ends.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`](crate::ConnectError) as the inner error: there is no address, or each attempt
-    /// failed, with the error of each.
+    /// [`ConnectError`](crate::ConnectError) as the inner error: there is no address, or each
+    /// attempt failed, with the error of each.
     ///
     /// # Panics
     ///
@@ -118,7 +118,8 @@ impl Socket<Tcp> {
         TcpStream::connect_timeout(target, CONNECT_TIME).await
     }
 
-    /// As [`connect_to`](Self::connect_to), but gives up after `timeout`; never for [`Duration::MAX`].
+    /// As [`connect_to`](Self::connect_to), but gives up after `timeout`; never for
+    /// [`Duration::MAX`].
     ///
     /// # Errors
     ///
@@ -171,11 +172,12 @@ impl Socket<Tcp> {
         self.socket().options().tcp_nodelay()
     }
 
-    /// Makes the close of the connection a reset: bytes that were not sent by then are lost, and the port
-    /// does not stay in TIME-WAIT (`SO_LINGER` with a time of zero).
+    /// Makes the close of the connection a reset: bytes that were not sent by then are lost, and
+    /// the port does not stay in TIME-WAIT (`SO_LINGER` with a time of zero).
     ///
-    /// `SO_LINGER` with a longer time, set by other means, has no effect: all it does is make `close` wait,
-    /// and it is taken back so that no worker waits. The system sends the written bytes in either case.
+    /// `SO_LINGER` with a longer time, set by other means, has no effect: all it does is make
+    /// `close` wait, and it is taken back so that no worker waits. The system sends the written
+    /// bytes in either case.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Unix sockets: listening and connecting. Further methods of listeners and streams are in `listener`
-//! and `stream`.
+//! Unix sockets: listening and connecting. Further methods of listeners and streams are in
+//! `listener` and `stream`.
 
 use std::io;
 use std::os::unix::net::SocketAddr;
@@ -38,13 +38,13 @@ pub type UnixStream = Socket<Unix>;
 impl SocketListener<Unix> {
     /// Listens on `path`, which must not exist.
     ///
-    /// A path that begins with a NUL is a name of Linux's abstract namespace. Up to 4,096 connections wait
-    /// for an accept, fewer if the system's limit is lower.
+    /// A path that begins with a NUL is a name of Linux's abstract namespace. Up to 4,096
+    /// connections wait for an accept, fewer if the system's limit is lower.
     ///
     /// # Errors
     ///
-    /// The system's (`AddrInUse` if the file exists), and [`NoDriver`](crate::NoDriver) outside of a
-    /// runtime.
+    /// The system's (`AddrInUse` if the file exists), and [`NoDriver`](crate::NoDriver) outside of
+    /// a runtime.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&sys::unix_address(path.as_ref())?)
     }
@@ -77,8 +77,8 @@ impl Socket<Unix> {
     ///
     /// # Errors
     ///
-    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime. On Linux a listener whose
-    /// backlog is full is `WouldBlock`, and no event reports room: try again later.
+    /// The system's, and [`NoDriver`](crate::NoDriver) outside of a runtime. On Linux a listener
+    /// whose backlog is full is `WouldBlock`, and no event reports room: try again later.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         operation::proceed().await;
         UnixStream::connect_now(&sys::unix_address(path.as_ref())?).await

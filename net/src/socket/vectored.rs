@@ -1,14 +1,14 @@
 //! Lists of buffers, cut to what one system call takes.
 //!
-//! A call takes 1,024 buffers at most, and returns 0 if all of them are empty. That 0 would be mistaken
-//! for the end of the stream, or for a socket that accepts no bytes. So empty buffers do not count
-//! towards the limit.
+//! A call takes 1,024 buffers at most, and returns 0 if all of them are empty. That 0 would be
+//! mistaken for the end of the stream, or for a socket that accepts no bytes. So empty buffers do
+//! not count towards the limit.
 
 use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
 
-/// The buffers of one write: up to [`MOST`], of which the first is not empty; none if all of `buffers`
-/// are empty.
+/// The buffers of one write: up to [`MOST`], of which the first is not empty; none if all of
+/// `buffers` are empty.
 pub(crate) fn to_write<'b, 'a>(buffers: &'b [IoSlice<'a>]) -> Cow<'b, [IoSlice<'a>]> {
     let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
     let buffers = &buffers[empty..];
@@ -47,7 +47,8 @@ const MOST: usize = 1024;
 mod tests {
     use super::*;
 
-    /// The buffers and bytes that are taken from a list that repeats `empty` empty buffers and a full one.
+    /// The buffers and bytes that are taken from a list that repeats `empty` empty buffers and a
+    /// full one.
     fn taken(empty: usize, full: usize) -> (usize, usize) {
         let one = std::iter::repeat_n(IoSlice::new(b""), empty).chain([IoSlice::new(b"x")]);
         let all: Vec<_> = std::iter::repeat_n(one, full).flatten().collect();

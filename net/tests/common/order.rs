@@ -1,5 +1,5 @@
-//! Two workers that are held so that a timer fires on one of them while the other runs the task of the
-//! timer with an older time.
+//! Two workers that are held so that a timer fires on one of them while the other runs the task of
+//! the timer with an older time.
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -25,11 +25,11 @@ impl TwoWorkers {
         TwoWorkers { runtime, hand }
     }
 
-    /// Lets the timers of `owner` that are due at `deadline` fire while a task is in the queue of the other
-    /// worker, which runs the task with a time before the deadline.
+    /// Lets the timers of `owner` that are due at `deadline` fire while a task is in the queue of
+    /// the other worker, which runs the task with a time before the deadline.
     ///
-    /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task has run
-    /// there. The clock is past the deadline then.
+    /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task
+    /// has run there. The clock is past the deadline then.
     pub(crate) fn fire_behind_a_run(
         &self,
         owner: ThreadId,
@@ -79,7 +79,8 @@ impl TwoWorkers {
         }
     }
 
-    /// Moves time on, repeatedly, until `condition` holds after both workers have polled their timers.
+    /// Moves time on, repeatedly, until `condition` holds after both workers have polled their
+    /// timers.
     #[allow(dead_code, reason = "not every test file needs it")]
     #[track_caller]
     pub(crate) fn pass_until(&self, time: Duration, condition: impl Fn() -> bool) {
@@ -99,8 +100,8 @@ impl TwoWorkers {
         }
     }
 
-    /// Holds a worker in a task, which first calls `begin` there; returns when the worker is held. Time
-    /// stands still, so no other worker takes a task that is queued behind it.
+    /// Holds a worker in a task, which first calls `begin` there; returns when the worker is held.
+    /// Time stands still, so no other worker takes a task that is queued behind it.
     fn hold_a_worker<T: Send + 'static>(
         &self,
         begin: impl FnOnce() -> T + Send + 'static,

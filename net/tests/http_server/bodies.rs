@@ -43,7 +43,8 @@ fn peer_that_goes_on_sending_after_the_last_answer_is_not_reset_for_a_while() {
     let mut client = site.connect();
     client.send(post(64 * 1024 * 1024));
     assert_eq!(client.answer().code, 413);
-    // If the server had closed, the first of these would be answered with a reset, and the next fail.
+    // If the server had closed, the first of these would be answered with a reset, and the next
+    // fail.
     for _ in 0..3 {
         client.send([b'x'; 10_000]);
         site.settle();

@@ -32,8 +32,8 @@ fn part_of_a_head(length: usize) -> String {
     format!("GET / HTTP/1.1\r\nhost: test\r\nx: {}", "a".repeat(length - 31))
 }
 
-/// Failure: a partial head was held without a charge. Here it follows other requests of its connection,
-/// and the peer gives up.
+/// Failure: a partial head was held without a charge. Here it follows other requests of its
+/// connection, and the peer gives up.
 #[test]
 fn part_of_a_later_head_is_charged_until_the_connection_ends() {
     let site = Site::new(Hello::default());
@@ -128,8 +128,8 @@ fn end_of_a_turn_is_not_taken_for_a_peer_that_does_not_read() {
     }
 }
 
-/// Failure: as above, after the last answer: the bytes that the peer still sent were not discarded, and
-/// the reset could destroy the answer.
+/// Failure: as above, after the last answer: the bytes that the peer still sent were not discarded,
+/// and the reset could destroy the answer.
 #[test]
 fn end_of_a_turn_does_not_end_the_lingering() {
     let request = "GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";

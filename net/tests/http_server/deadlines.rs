@@ -65,8 +65,8 @@ impl HeldBack {
     }
 }
 
-/// Failure: the connection relied on its timer, which had fired at the limit of a head while another
-/// worker ran the task with an older time. The idle connection stayed open for ever.
+/// Failure: the connection relied on its timer, which had fired at the limit of a head while
+/// another worker ran the task with an older time. The idle connection stayed open for ever.
 #[test]
 fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
     let workers = TwoWorkers::new();
@@ -117,7 +117,8 @@ fn idle_limit_is_kept_where_the_timer_fires_behind_the_back_of_a_run() {
     assert!(client.rest().is_empty());
 }
 
-/// Serves with another service: after the first poll in another task, which is reported to the test.
+/// Serves with another service: after the first poll in another task, which is reported to the
+/// test.
 struct Moved<T>(T, Mutex<Sender<()>>);
 
 impl<T: Serve> Serve for Moved<T> {
@@ -144,7 +145,8 @@ impl<T: Serve> Serve for Moved<T> {
     }
 }
 
-/// Failure: the timer had the waker of the task that had polled the connection first, and woke only that.
+/// Failure: the timer had the waker of the task that had polled the connection first, and woke only
+/// that.
 #[test]
 fn limits_are_kept_where_another_task_goes_on_with_the_connection() {
     let (tell, moved) = mpsc::channel();

@@ -67,8 +67,8 @@ fn body_that_came_unasked_leaves_the_connection_open() {
     assert_eq!(client.get().body, b"0");
 }
 
-/// Failure: bytes of a peer that got no `100 Continue` are mistaken for the body, or the body for the
-/// next request.
+/// Failure: bytes of a peer that got no `100 Continue` are mistaken for the body, or the body for
+/// the next request.
 #[test]
 fn answer_without_reading_asks_for_nothing_and_is_the_last() {
     let hello = Hello::default();

@@ -10,8 +10,8 @@ use crate::site::{Failure, Gate, Hello, Site, measure, reply};
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Failure: a line feed alone ends a trailer section for one parser of hyper's and not for the other, and
-/// the bytes between are dropped: a whole request.
+/// Failure: a line feed alone ends a trailer section for one parser of hyper's and not for the
+/// other, and the bytes between are dropped: a whole request.
 #[test]
 fn lone_line_feed_in_a_trailer_section_is_refused() {
     let hello = Hello::default();

@@ -79,8 +79,8 @@ fn pipelined_requests_with_the_end_behind_them_are_all_answered() {
     assert_eq!((site.closed(CloseKind::Finished), site.answered(200)), (100, 300));
 }
 
-/// Failure: a service is dropped because its peer has finished sending; or it is kept, and the end of the
-/// input makes a worker spin meanwhile.
+/// Failure: a service is dropped because its peer has finished sending; or it is kept, and the end
+/// of the input makes a worker spin meanwhile.
 #[test]
 fn end_of_the_input_neither_ends_a_service_nor_spins() {
     let (gate, go) = Gate::new();

@@ -39,8 +39,8 @@ fn ambiguous_framing_is_refused_and_ends_the_connection() {
     assert_eq!(site.closed(CloseKind::Protocol), framings.len() as u64 + 1);
 }
 
-/// Failure: memory for the limit of header lines was allocated at once, and a limit above the capacity of
-/// a header map caused a panic.
+/// Failure: memory for the limit of header lines was allocated at once, and a limit above the
+/// capacity of a header map caused a panic.
 #[test]
 fn limit_on_lines_beyond_what_can_be_held_is_one_that_can() {
     let limits = Limits { headers: usize::MAX, header_bytes: 256 * 1024, ..Limits::default() };

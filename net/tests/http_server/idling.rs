@@ -12,11 +12,12 @@ use hyper::service::service_fn;
 use crate::client::{Client, GET};
 use crate::site::{Hello, Site, measure};
 
-/// More connections than events that a worker takes at once: some events are still in the queue when all
-/// timers have fired.
+/// More connections than events that a worker takes at once: some events are still in the queue
+/// when all timers have fired.
 const CROWD: usize = 200;
 
-/// On each connection `first` has come, and `second` comes while the worker is blocked for this long.
+/// On each connection `first` has come, and `second` comes while the worker is blocked for this
+/// long.
 fn no_connection_is_closed(site: &Site, first: &str, seconds: u64, second: &str, body: &str) {
     let mut crowd: Vec<_> = (0..CROWD).map(|_| site.connect()).collect();
     for client in &mut crowd {
@@ -84,8 +85,8 @@ impl<T: Serve> Serve for Given<T> {
     }
 }
 
-/// No worker takes the event: `late` comes before the deadline, but the timer wakes the connection first.
-/// Returns whether the connection goes on.
+/// No worker takes the event: `late` comes before the deadline, but the timer wakes the connection
+/// first. Returns whether the connection goes on.
 fn goes_on<S>(service: S, first: &str, seconds: u64, late: &str) -> bool
 where
     Http<S>: Serve,

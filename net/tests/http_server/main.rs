@@ -1,5 +1,5 @@
-//! hyper services on a `Server`, over real sockets: faulty peers, the reaction of the server, and a drain
-//! that loses no request.
+//! hyper services on a `Server`, over real sockets: faulty peers, the reaction of the server, and a
+//! drain that loses no request.
 
 #[path = "../common/order.rs"]
 mod order;

@@ -177,7 +177,8 @@ fn request_brings_its_peer_along() {
     assert_eq!(client.get().body, address.as_bytes());
 }
 
-/// Failure: hyper treats a connection as upgraded, and drops it, because a service answers 101 itself.
+/// Failure: hyper treats a connection as upgraded, and drops it, because a service answers 101
+/// itself.
 #[test]
 fn switch_of_protocols_is_replaced() {
     let site = Site::new(service_fn(async |_: Request<Body>| {

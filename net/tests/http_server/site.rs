@@ -95,7 +95,8 @@ impl Site {
     /// Lets the server process what has come so far, on all its sockets and timers.
     pub(crate) fn settle(&self) {
         let turns = self.runtime.spawn(async {
-            // It polls its sockets at least every 61 turns; the tasks that this wakes may take a few.
+            // It polls its sockets at least every 61 turns; the tasks that this wakes may take a
+            // few.
             for _ in 0..300 {
                 yield_now().await;
             }

@@ -55,8 +55,8 @@ fn reader_below_the_least_rate_is_closed_though_it_reads() {
     let site = Site::with(limits, service_fn(endless));
     let mut client = Client::connect_narrow(site.address());
     client.send(GET);
-    // Each time enough that the server can write again, and so slowly that the beginning of the answer,
-    // which the kernel's buffers took at once, does not raise the rate enough.
+    // Each time enough that the server can write again, and so slowly that the beginning of the
+    // answer, which the kernel's buffers took at once, does not raise the rate enough.
     for _ in 0..20 {
         site.pass(20);
         client.skip(4_000_000);

@@ -95,8 +95,8 @@ impl Overtaken {
     }
 }
 
-/// Failure: the connection relied on a timer that had fired already on another worker, and the deadline
-/// of the protocol was never called.
+/// Failure: the connection relied on a timer that had fired already on another worker, and the
+/// deadline of the protocol was never called.
 #[test]
 fn deadline_that_passes_behind_the_back_of_a_run_is_called() {
     let overtaken = Overtaken::new(Some(Duration::from_secs(10)));

@@ -47,8 +47,8 @@ impl Drained {
 
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Failure: a connection that was taken out of the backlog is refused as the drain begins, although the
-/// successor of the listener would have served it.
+/// Failure: a connection that was taken out of the backlog is refused as the drain begins, although
+/// the successor of the listener would have served it.
 #[test]
 fn connection_accepted_as_the_drain_begins_is_served() {
     let runtime = runtime();

@@ -148,6 +148,6 @@ fn emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging() {
 
 const CHILD: &str = "HEIST_TEST_CHILD";
 
-/// The prefix of each line that the test harness did not print. The harness prints its own text in front
-/// of the first one.
+/// The prefix of each line that the test harness did not print. The harness prints its own text in
+/// front of the first one.
 const WORD: &str = "server: ";

@@ -69,8 +69,8 @@ impl Serve for Panics {
     }
 }
 
-/// Failure: a service that panicked while its task was made left its connection counted, and ended the
-/// listener.
+/// Failure: a service that panicked while its task was made left its connection counted, and ended
+/// the listener.
 #[test]
 fn service_that_panics_in_the_acceptor_gives_its_place_back() {
     let runtime = runtime();

@@ -13,8 +13,8 @@ use heist_net::{Connection, Server, UnixStream};
 use crate::serving::echo_bytes;
 use crate::stage::{Client, Echo, Stage, echo, server, until};
 
-/// More connections than events that a worker takes at once: some events are still in the queue when all
-/// timers have fired.
+/// More connections than events that a worker takes at once: some events are still in the queue
+/// when all timers have fired.
 const CROWD: usize = 300;
 
 fn no_connection_is_closed(stage: &Stage, server: &Server, first: &str, second: &str) {
@@ -54,8 +54,8 @@ fn message_whose_end_came_in_time_is_whole() {
     no_connection_is_closed(&stage, &server, "in ", "time\n");
 }
 
-/// No worker takes the event: `before` has come, and `late` comes before the deadline, but the timer
-/// wakes the connection's task first.
+/// No worker takes the event: `before` has come, and `late` comes before the deadline, but the
+/// timer wakes the connection's task first.
 fn is_not_late(before: &str, late: &str) {
     let stage = Stage::new();
     let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();

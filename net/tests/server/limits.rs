@@ -210,8 +210,8 @@ fn flood(client: &Client) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || while stream.write_all(&[7; 64 * 1024]).is_ok() {})
 }
 
-/// Failure: discarded bytes were not counted when the budget of operations ended the poll, so that the
-/// connection lingered as long as the peer sent.
+/// Failure: discarded bytes were not counted when the budget of operations ended the poll, so that
+/// the connection lingered as long as the peer sent.
 #[test]
 fn linger_bytes_bound_what_is_discarded_with_any_budget_of_operations() {
     for operations in [128, 3, 2, 1] {

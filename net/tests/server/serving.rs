@@ -75,7 +75,8 @@ fn protocol_that_asks_for_a_sender_has_one_from_the_start() {
     until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
 }
 
-/// Serves with the protocol in a task of its own, after a first poll in the task that the server made.
+/// Serves with the protocol in a task of its own, after a first poll in the task that the server
+/// made.
 struct InAnotherTask(ByProtocol<fn(&Peer) -> Echo>, mpsc::Sender<()>);
 
 impl Serve for InAnotherTask {
@@ -114,8 +115,8 @@ fn protocol_that_moves_to_another_task_is_woken_there() {
     client.ask("hello\n");
 }
 
-/// Failure: the drain woke the task that the server had made, and the connection learned of the drain at
-/// its next event, which might never come.
+/// Failure: the drain woke the task that the server had made, and the connection learned of the
+/// drain at its next event, which might never come.
 #[test]
 fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
     let stage = Stage::new();

@@ -58,8 +58,8 @@ pub(crate) fn listener() -> Listener {
     Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
-/// A server on a port that the system chooses, without a service yet. It is never overloaded, however
-/// busy the machine is.
+/// A server on a port that the system chooses, without a service yet. It is never overloaded,
+/// however busy the machine is.
 pub(crate) fn server(limits: Limits) -> Builder<NoService> {
     let builder = Server::builder().name("test").listen(listener()).limits(limits);
     builder.overloaded_by(|_| false)
@@ -123,8 +123,8 @@ impl Stage {
     /// Moves time on, and lets all timers that are due fire.
     pub(crate) fn pass(&self, time: Duration) {
         self.hand.advance(time);
-        // Moving the clock wakes no thread. The first task makes the worker poll its timers, the second
-        // runs after the tasks that those have woken.
+        // Moving the clock wakes no thread. The first task makes the worker poll its timers, the
+        // second runs after the tasks that those have woken.
         for _ in 0..2 {
             self.runtime.block_on(self.runtime.spawn(heist_scheduler::yield_now())).unwrap();
         }

@@ -1,8 +1,8 @@
-//! The back end on Linux: any number of threads wait on one epoll instance, and the kernel wakes one
-//! of them for each event.
+//! The back end on Linux: any number of threads wait on one epoll instance, and the kernel wakes
+//! one of them for each event.
 //!
-//! mio owns the instance and registers the sources. Waiting does not go through mio, because its own
-//! wait takes exclusive access. This is the one file of the crate with unsafe code.
+//! mio owns the instance and registers the sources. Waiting does not go through mio, because its
+//! own wait takes exclusive access. This is the one file of the crate with unsafe code.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -137,7 +137,8 @@ impl Shard {
         Ok(unsafe { slice::from_raw_parts(buffer.as_ptr().cast(), taken) })
     }
 
-    /// Waits a finite time, to the nanosecond where the kernel has the call for it (5.11 and later).
+    /// Waits a finite time, to the nanosecond where the kernel has the call for it (5.11 and
+    /// later).
     fn wait_for(
         &self,
         buffer: &mut [MaybeUninit<libc::epoll_event>],
@@ -184,9 +185,9 @@ impl Shard {
             Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         // SAFETY: the instance is open while `self` lives. The kernel writes at most as many events
         // as the length tells, to a buffer that this call alone borrows until it returns. The time
-        // is two 64-bit integers, as the call takes them, and lives until it returns. No signal mask
-        // is given, so its size is ignored. Called by number, because not every C library that this
-        // may be linked with has a function for it.
+        // is two 64-bit integers, as the call takes them, and lives until it returns. No signal
+        // mask is given, so its size is ignored. Called by number, because not every C library that
+        // this may be linked with has a function for it.
         let taken = unsafe {
             libc::syscall(
                 libc::SYS_epoll_pwait2,
@@ -202,7 +203,8 @@ impl Shard {
     }
 }
 
-/// Rounded up, so that a short wait is no busy loop; a wait that is too long for the call is capped.
+/// Rounded up, so that a short wait is no busy loop; a wait that is too long for the call is
+/// capped.
 fn whole_millis(timeout: Duration) -> c_int {
     c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
 }

@@ -1,5 +1,5 @@
-//! The back end wherever mio runs: one thread at a time is inside mio's `Poll`, and the others block
-//! on a lock until it leaves.
+//! The back end wherever mio runs: one thread at a time is inside mio's `Poll`, and the others
+//! block on a lock until it leaves.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -82,8 +82,8 @@ fn two_waiters() {
     });
 }
 
-/// A waker that compares unequal to its own clone does not displace and wake itself for ever. loom's
-/// wakers do so in release builds, so this model uses loom's `block_on`.
+/// A waker that compares unequal to its own clone does not displace and wake itself for ever.
+/// loom's wakers do so in release builds, so this model uses loom's `block_on`.
 fn self_displacement() {
     model(2, || {
         let simulated = Simulated::new();
@@ -113,8 +113,8 @@ fn racing_edge(poll: fn(&Simulated, &mut Context<'_>) -> bool) {
     });
 }
 
-/// Two futures of one task wait in the same direction, and the second is polled as the edge comes: it
-/// must not silently take back the waker that the first one waits by.
+/// Two futures of one task wait in the same direction, and the second is polled as the edge comes:
+/// it must not silently take back the waker that the first one waits by.
 fn two_futures_of_one_task() {
     model(3, || {
         let simulated = Simulated::new();

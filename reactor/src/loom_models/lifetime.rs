@@ -15,8 +15,8 @@ use crate::sources::Sources;
 use crate::sync::Mutex;
 use crate::token::Token;
 
-/// The kernel learns of a source when a task first has to wait: two tasks that begin to wait at once
-/// ask it one after the other, and it reports both directions in the end.
+/// The kernel learns of a source when a task first has to wait: two tasks that begin to wait at
+/// once ask it one after the other, and it reports both directions in the end.
 fn both_directions_are_asked_for() {
     model(3, || {
         let simulated = Simulated::with(Bits::NONE);
@@ -42,8 +42,8 @@ fn both_directions_are_asked_for() {
     });
 }
 
-/// The kernel refuses once. Neither of two tasks that wait in one direction depends on that request:
-/// each gets the error, or waits once the kernel knows of the source.
+/// The kernel refuses once. Neither of two tasks that wait in one direction depends on that
+/// request: each gets the error, or waits once the kernel knows of the source.
 fn refused_arming() {
     model(3, || {
         let simulated = Simulated::with(Bits::NONE);

@@ -12,8 +12,8 @@ mod several;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-// Not loom's: when a model fails, loom unwinds its waiting threads after the state that its own `Arc`
-// needs for a drop is gone. The same holds for its `block_on`.
+// Not loom's: when a model fails, loom unwinds its waiting threads after the state that its own
+// `Arc` needs for a drop is gone. The same holds for its `block_on`.
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker, ready};
 

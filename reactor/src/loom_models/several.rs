@@ -116,8 +116,8 @@ fn anonymous_lost_interest() {
     });
 }
 
-/// A waiter is polled without a wake, takes the event of two bytes while the dispatcher still looks for
-/// a waker, reads one byte and leaves. The waiter behind it gets the second byte.
+/// A waiter is polled without a wake, takes the event of two bytes while the dispatcher still looks
+/// for a waker, reads one byte and leaves. The waiter behind it gets the second byte.
 fn polled_unwoken() {
     model(3, || {
         let simulated = Simulated::new();
@@ -140,8 +140,8 @@ fn polled_unwoken() {
     });
 }
 
-/// The same in the one order that matters: the event has set the ready bit, and the dispatcher has not
-/// taken a waker yet.
+/// The same in the one order that matters: the event has set the ready bit, and the dispatcher has
+/// not taken a waker yet.
 fn polled_unwoken_in_between() {
     model(1, || {
         let simulated = Simulated::new();
@@ -165,8 +165,8 @@ fn polled_unwoken_in_between() {
     });
 }
 
-/// Two waiters of one task, one of which is polled and leaves as the event comes: the task is woken for
-/// the other one.
+/// Two waiters of one task, one of which is polled and leaves as the event comes: the task is woken
+/// for the other one.
 fn two_waiters_of_one_task() {
     model(3, || {
         let simulated = Simulated::new();
@@ -177,7 +177,8 @@ fn two_waiters_of_one_task() {
         edge(&simulated);
         let drain = second.poll_take(cx, armed).map(|seen| seen.expect("never closed"));
         assert!(drain.is_ready() && count.load(Ordering::SeqCst) == 1);
-        // Its waker is stored where that of the first one was, and the first one has not learned of it.
+        // Its waker is stored where that of the first one was, and the first one has not learned of
+        // it.
         assert!(second.poll_take(cx, armed).is_pending());
         let dispatcher = spawn(&simulated, edge);
         let _ = first.poll_take(cx, armed);
@@ -219,7 +220,8 @@ fn anonymous(simulated: &Simulated, _: &mut KeyedWaiter<'_>, cx: &mut Context<'_
     simulated.poll_drain(Direction::Read, cx).is_pending()
 }
 
-/// Keyed waiters and an anonymous one wait, or begin to wait, as the queue closes: each gets the error.
+/// Keyed waiters and an anonymous one wait, or begin to wait, as the queue closes: each gets the
+/// error.
 fn close_races_waiters() {
     model(2, || {
         let simulated = Simulated::new();

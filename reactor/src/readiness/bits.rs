@@ -52,8 +52,8 @@ impl Direction {
 
 /// The lower half of the word.
 ///
-/// "The lock" is the lock of the slot. The *inline waker* of a direction is the one that is stored in
-/// the slot itself, not in a list.
+/// "The lock" is the lock of the slot. The *inline waker* of a direction is the one that is stored
+/// in the slot itself, not in a list.
 ///
 /// | bit | meaning | set by | cleared by |
 /// |---|---|---|---|
@@ -67,8 +67,8 @@ impl Direction {
 /// | `READ_KEYED`, `WRITE_KEYED` | the inline waker, if there is one, belongs to a keyed waiter | that waiter, under the lock | a task that stores an anonymous one; a keyed waiter that leaves without the event; both under the lock |
 /// | `READ_ARMED`, `WRITE_ARMED` | the kernel reports the direction's events | registration; the first task that has to wait, under the lock, once the kernel has agreed | reuse |
 ///
-/// The sticky flags (closed, error, urgent) never make a direction ready by themselves: the event that
-/// carries them sets the ready bits once, so a task that met `WouldBlock` does not spin.
+/// The sticky flags (closed, error, urgent) never make a direction ready by themselves: the event
+/// that carries them sets the ready bits once, so a task that met `WouldBlock` does not spin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bits(u32);
 

@@ -149,8 +149,8 @@ impl Readiness {
     #[inline]
     fn set_waiting(&self, direction: Direction) -> Bits {
         // Release pairs with the Acquire in `deliver`, `put_back`, `clear_waiting` and
-        // `mark_closed`: a thread that finds the bit finds the waker. Acquire pairs with the Release
-        // in `deliver` and `put_back`, as in `clear`, and in `mark_closed`.
+        // `mark_closed`: a thread that finds the bit finds the waker. Acquire pairs with the
+        // Release in `deliver` and `put_back`, as in `clear`, and in `mark_closed`.
         let seen = bits_of(self.0.fetch_or(mask(direction.waiting()), Ordering::AcqRel));
         match mutant::on(Mutant::NoSecondLook) {
             true => seen.intersection(direction.persistent()),
@@ -216,8 +216,8 @@ impl Readiness {
         self.replace(direction.persistent(), chosen(persistent, direction.persistent()));
     }
 
-    /// Says of the inline waker that was just stored whether it is persistent, and whether it belongs
-    /// to a keyed waiter.
+    /// Says of the inline waker that was just stored whether it is persistent, and whether it
+    /// belongs to a keyed waiter.
     #[inline]
     pub(crate) fn describe_waker(&self, direction: Direction, persistent: bool, keyed: bool) {
         self.replace(
@@ -250,9 +250,9 @@ impl Readiness {
         self.relaxed().intersects(direction.armed())
     }
 
-    /// The request that makes the kernel report a direction that is not armed. Under the slot's lock
-    /// up to [`set_armed`](Readiness::set_armed), so that an earlier request of another thread has
-    /// been answered.
+    /// The request that makes the kernel report a direction that is not armed. Under the slot's
+    /// lock up to [`set_armed`](Readiness::set_armed), so that an earlier request of another thread
+    /// has been answered.
     pub(crate) fn arming(&self) -> Arming {
         match Direction::BOTH.into_iter().any(|direction| self.is_armed(direction)) {
             true => Arming::Reregister,
@@ -260,8 +260,8 @@ impl Readiness {
         }
     }
 
-    /// The kernel has agreed to report this direction's events. Not before it has: no task may depend
-    /// on a request that the kernel may refuse.
+    /// The kernel has agreed to report this direction's events. Not before it has: no task may
+    /// depend on a request that the kernel may refuse.
     pub(crate) fn set_armed(&self, direction: Direction) {
         // Relaxed: the slot's lock orders the threads that ask, and nothing is published.
         self.0.fetch_or(mask(direction.armed()), Ordering::Relaxed);

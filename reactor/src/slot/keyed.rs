@@ -6,14 +6,14 @@
 //! - it polls and finds the event taken: it waits again, and depends on the task that has the event;
 //! - it is dropped: if the direction is ready, it wakes the next one as an event would.
 //!
-//! So no waker may stay keyed when its waiter is gone: an event would depend on that waiter for ever.
-//! A waiter takes its waker out before it leaves, or makes it anonymous.
+//! So no waker may stay keyed when its waiter is gone: an event would depend on that waiter for
+//! ever. A waiter takes its waker out before it leaves, or makes it anonymous.
 //!
 //! The inline waker has no number. A waiter whose waker was stored inline may find the waker of
-//! another, later waiter there. That one needs no event passed on: the direction was not ready when it
-//! began to wait, and a later event finds it. So a waiter that is dropped makes the inline waker
-//! anonymous, which costs a spurious wake and loses nothing; a waiter that is ready takes it out and
-//! wakes it.
+//! another, later waiter there. That one needs no event passed on: the direction was not ready when
+//! it began to wait, and a later event finds it. So a waiter that is dropped makes the inline waker
+//! anonymous, which costs a spurious wake and loses nothing; a waiter that is ready takes it out
+//! and wakes it.
 
 use std::io;
 use std::task::{Context, Poll, Waker};

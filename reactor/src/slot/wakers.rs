@@ -1,5 +1,5 @@
-//! The wakers that wait in one direction of a source: mostly none or one, stored inline; several are
-//! in a list on the heap.
+//! The wakers that wait in one direction of a source: mostly none or one, stored inline; several
+//! are in a list on the heap.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -113,8 +113,8 @@ impl List {
         self.anonymous.is_empty() && self.keyed.is_empty()
     }
 
-    /// Adds a waker at the end; an anonymous one only if it is not there yet. Returns the waker that
-    /// is not needed.
+    /// Adds a waker at the end; an anonymous one only if it is not there yet. Returns the waker
+    /// that is not needed.
     pub(super) fn push(&mut self, owner: Option<Key>, waker: Waker) -> Option<Waker> {
         match owner {
             Some(key) => self.keyed.push_back((key, waker)),
@@ -149,8 +149,8 @@ impl List {
     }
 }
 
-/// Calls wakers: all of them, even if one panics. The first panic continues in the caller, unless the
-/// caller unwinds already.
+/// Calls wakers: all of them, even if one panics. The first panic continues in the caller, unless
+/// the caller unwinds already.
 pub(super) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
     let mut first = None;

@@ -1,8 +1,9 @@
 //! Connecting to one of several addresses, without waiting long for one that does not answer (Happy
 //! Eyeballs, RFC 8305).
 //!
-//! A [`Race`] decides. It neither reads a clock nor opens a socket: its input is the time and the failed
-//! attempts, its output the attempt to begin or the time to wait for. [`connect`] carries the steps out.
+//! A [`Race`] decides. It neither reads a clock nor opens a socket: its input is the time and the
+//! failed attempts, its output the attempt to begin or the time to wait for. [`connect`] carries
+//! the steps out.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use heist_scheduler::Handle;
 use heist_scheduler::time::{self, Instant, Sleep};
 
-/// Connects to one of `addresses` with `connect`: the first attempt that succeeds ends the others. The
-/// error has each address in the order of the attempts, and the error of each.
+/// Connects to one of `addresses` with `connect`: the first attempt that succeeds ends the others.
+/// The error has each address in the order of the attempts, and the error of each.
 pub(crate) async fn connect<T, F>(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -154,8 +155,8 @@ impl Race {
     }
 }
 
-/// The addresses with the families in turn, otherwise in their order, beginning with the family of the
-/// first; each address once.
+/// The addresses with the families in turn, otherwise in their order, beginning with the family of
+/// the first; each address once.
 fn alternating(addresses: &[SocketAddr]) -> impl Iterator<Item = SocketAddr> {
     let is_first_family =
         |it: &&SocketAddr| addresses.first().is_some_and(|first| first.is_ipv6() == it.is_ipv6());
@@ -277,8 +278,8 @@ mod tests {
         assert_eq!(Race::new(&addresses(FOUR), at(1)).step(at(1)), Step::Over);
     }
 
-    /// A socket that does not accept and whose backlog is full, so that a further connection gets no
-    /// answer; and the sockets that fill it.
+    /// A socket that does not accept and whose backlog is full, so that a further connection gets
+    /// no answer; and the sockets that fill it.
     fn silent() -> (SocketAddr, impl Sized) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();

@@ -14,15 +14,16 @@ use crate::runtime::operation;
 
 /// Looks up the addresses of `target`, in the order of the system's resolver.
 ///
-/// The system's resolver looks a name up, on threads that block: for seconds, if name servers do not
-/// answer. Put a [`timeout`](heist_scheduler::time::timeout) around it. An address is parsed at once.
+/// The system's resolver looks a name up, on threads that block: for seconds, if name servers do
+/// not answer. Put a [`timeout`](heist_scheduler::time::timeout) around it. An address is parsed at
+/// once.
 ///
 /// [`Builder::lookup_threads`](crate::Builder::lookup_threads) sets how many look-ups run at once,
-/// [`Builder::lookup_queue`](crate::Builder::lookup_queue) how many more may wait; further ones fail.
-/// Other blocking work has threads of its own.
+/// [`Builder::lookup_queue`](crate::Builder::lookup_queue) how many more may wait; further ones
+/// fail. Other blocking work has threads of its own.
 ///
-/// Cancel-safe: dropping the future abandons the look-up. One that waits for a thread leaves the queue at
-/// once; a running one occupies its thread until it ends.
+/// Cancel-safe: dropping the future abandons the look-up. One that waits for a thread leaves the
+/// queue at once; a running one occupies its thread until it ends.
 ///
 /// # Errors
 ///
@@ -60,14 +61,15 @@ async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
 ///
 /// It is the inner error of the [`io::Error`] that [`resolve`] and
 /// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return. The kind of that error is
-/// [`TimedOut`](io::ErrorKind::TimedOut) if an attempt timed out, and otherwise that of the last attempt.
+/// [`TimedOut`](io::ErrorKind::TimedOut) if an attempt timed out, and otherwise that of the last
+/// attempt.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The target is malformed, does not exist or has no address; or the look-up failed, because name
-    /// servers do not answer or the queue of look-ups is full. The kind of a look-up that was not started
-    /// is [`ResourceBusy`](io::ErrorKind::ResourceBusy), that of one that outlasted the time limit
-    /// [`TimedOut`](io::ErrorKind::TimedOut).
+    /// The target is malformed, does not exist or has no address; or the look-up failed, because
+    /// name servers do not answer or the queue of look-ups is full. The kind of a look-up that was
+    /// not started is [`ResourceBusy`](io::ErrorKind::ResourceBusy), that of one that outlasted the
+    /// time limit [`TimedOut`](io::ErrorKind::TimedOut).
     #[error("cannot find the address of {target}: {source}")]
     NotFound {
         /// The target of the look-up.
@@ -81,8 +83,8 @@ pub enum ConnectError {
         /// The target of the attempts.
         target: Target,
         /// Its addresses in the order of the attempts, and the error of each. The kind is
-        /// [`TimedOut`](io::ErrorKind::TimedOut) for an address that had not answered or was not tried
-        /// when the time was up.
+        /// [`TimedOut`](io::ErrorKind::TimedOut) for an address that had not answered or was not
+        /// tried when the time was up.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
 }

@@ -8,9 +8,9 @@ use heist_scheduler::{AbortHandle, TaskBuilder};
 
 /// A host and a port to connect to.
 ///
-/// Made from `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6 address
-/// is in brackets in the first form, and with or without them in the second. It may have a zone, as in
-/// `fe80::1%eth0`.
+/// Made from `"example.org:80"`, `("example.org", 80)`, or a [`SocketAddr`], by `into()`. An IPv6
+/// address is in brackets in the first form, and with or without them in the second. It may have a
+/// zone, as in `fe80::1%eth0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target(Form);
 

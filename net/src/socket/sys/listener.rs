@@ -159,8 +159,8 @@ pub(crate) fn bind_unix(address: &unix::net::SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether a connection is pending at `listener`. This costs a fraction of an accept that finds none,
-/// for which Linux makes a socket first.
+/// Whether a connection is pending at `listener`. This costs a fraction of an accept that finds
+/// none, for which Linux makes a socket first.
 pub(crate) fn has_pending_connection(listener: &impl AsFd) -> bool {
     let mut listener = [PollFd::new(listener, PollFlags::IN)];
     // Yes after an error: the accept that follows returns it.

@@ -23,8 +23,8 @@ pub(super) fn clear_linger(socket: &impl AsFd) {
     }
 }
 
-/// Whether code outside of this crate may have set options of a TCP socket, so that `SO_LINGER` must be
-/// read before the socket is closed. Other sockets are spared the system call.
+/// Whether code outside of this crate may have set options of a TCP socket, so that `SO_LINGER`
+/// must be read before the socket is closed. Other sockets are spared the system call.
 ///
 /// | value | meaning | set by | cleared by |
 /// |---|---|---|---|
@@ -32,9 +32,10 @@ pub(super) fn clear_linger(socket: &impl AsFd) {
 ///
 /// Read when a stream is dropped and when a listener has accepted.
 ///
-/// Relaxed everywhere, since other orders already hold: the drop of a stream comes after every other use
-/// of it, by ownership; the accept of a connection that inherits a listener's option comes after the call
-/// that set the option, by the kernel's lock of that socket, and that call after the descriptor was lent.
+/// Relaxed everywhere, since other orders already hold: the drop of a stream comes after every
+/// other use of it, by ownership; the accept of a connection that inherits a listener's option
+/// comes after the call that set the option, by the kernel's lock of that socket, and that call
+/// after the descriptor was lent.
 #[derive(Debug)]
 pub struct Exposed(AtomicBool);
 

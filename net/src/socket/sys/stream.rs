@@ -80,7 +80,8 @@ impl Stream {
         Ok(read.len())
     }
 
-    /// Reads into several buffers, at most as many as [`vectored`](crate::socket::vectored) passes on.
+    /// Reads into several buffers, at most as many as [`vectored`](crate::socket::vectored) passes
+    /// on.
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         Ok(rustix::io::readv(self, buffers)?)
     }
@@ -96,13 +97,14 @@ impl Stream {
         Ok(rustix::net::send(self, bytes, SendFlags::NOSIGNAL)?)
     }
 
-    /// Writes the last bytes. The caller shuts the direction down or closes the socket at once, so that
-    /// the end goes out in one packet with them.
+    /// Writes the last bytes. The caller shuts the direction down or closes the socket at once, so
+    /// that the end goes out in one packet with them.
     pub(crate) fn write_last(&self, bytes: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(self, bytes, LAST)?)
     }
 
-    /// Writes from several buffers, at most as many as [`vectored`](crate::socket::vectored) passes on.
+    /// Writes from several buffers, at most as many as [`vectored`](crate::socket::vectored) passes
+    /// on.
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         // `writev` would raise SIGPIPE where the peer has gone.
         let mut control = SendAncillaryBuffer::default();
@@ -190,9 +192,9 @@ impl AsFd for Stream {
     }
 }
 
-/// `SO_LINGER` with a time above zero makes `close` wait for the peer, also on a non-blocking socket. A
-/// worker must not wait, so the option is taken back, and the kernel sends the remaining bytes after the
-/// close as it does without it. A time of zero, which asks for a reset, stays.
+/// `SO_LINGER` with a time above zero makes `close` wait for the peer, also on a non-blocking
+/// socket. A worker must not wait, so the option is taken back, and the kernel sends the remaining
+/// bytes after the close as it does without it. A time of zero, which asks for a reset, stays.
 impl Drop for Stream {
     #[inline]
     fn drop(&mut self) {
@@ -204,8 +206,8 @@ impl Drop for Stream {
     }
 }
 
-/// Announces that more follows: here only the end. Where the system has no such flag, the end takes a
-/// packet of its own.
+/// Announces that more follows: here only the end. Where the system has no such flag, the end takes
+/// a packet of its own.
 #[cfg(target_os = "linux")]
 const LAST: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
 #[cfg(not(target_os = "linux"))]
