@@ -1,19 +1,19 @@
 //! Blocking work and look-ups: their bounds, and the places of aborted work.
 
+mod common;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use heist_scheduler::{Builder, Idle, JoinHandle, Runtime, TaskBuilder};
+
+use common::{HANG, SetOnDrop};
 
 /// One thread and a queue of two, for each of the two pools.
 fn runtime() -> Runtime {
     let builder = Builder::new().workers(1).blocking_threads(1).blocking_queue(2);
     builder.lookup_threads(1).lookup_queue(2).start(Idle::new()).unwrap()
 }
-
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
 
 /// Occupies a pool's only thread until the sender is dropped.
 fn occupy(
@@ -36,14 +36,6 @@ fn blocking(runtime: &Runtime, work: impl FnOnce() + Send + 'static) -> JoinHand
 fn lookup(runtime: &Runtime, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let _inside = runtime.handle().enter();
     TaskBuilder::new().name("lookup").spawn_lookup(work)
-}
-
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// Failure: work that was aborted while it waited kept its place until a thread took it, so aborted

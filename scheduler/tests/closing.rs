@@ -1,6 +1,8 @@
 //! Once a runtime has begun to shut down no wait resumes: a worker drops the task, and `block_on`
 //! panics with the reason. A shutdown never looks like a tick, a time-out or an error.
 
+mod common;
+
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -8,23 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Handle, Idle, JoinHandle, Runtime, spawn, spawn_blocking, time};
+use heist_scheduler::{Handle, JoinHandle, spawn, spawn_blocking, time};
 
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
+use common::{CountDrop, HANG, once_closing, runtime};
+
 const HOUR: Duration = Duration::from_secs(3_600);
-
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).start(Idle::new()).unwrap()
-}
-
-struct CountDrop(Arc<AtomicUsize>);
-
-impl Drop for CountDrop {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -201,13 +191,7 @@ fn shutdown_under_an_enter_guard_waits_as_any_other() {
     entered.recv_timeout(HANG).unwrap();
     let handle = runtime.handle().clone();
     let _guard = handle.enter();
-    let observer = handle.clone();
-    std::thread::spawn(move || {
-        while !observer.is_shutting_down() {
-            std::thread::yield_now();
-        }
-        release.send(()).unwrap();
-    });
+    once_closing(&handle, move || release.send(()).unwrap());
     let report = runtime.shutdown(HANG);
     assert_eq!((report.tasks_left, report.threads_left, report.tasks_dropped), (0, 0, 0));
 }
@@ -296,13 +280,7 @@ fn destructors_of_dropped_futures_run_inside_the_runtime() {
         hold.recv().unwrap();
     }));
     entered.recv_timeout(HANG).unwrap();
-    let handle = runtime.handle().clone();
-    std::thread::spawn(move || {
-        while !handle.is_shutting_down() {
-            std::thread::yield_now();
-        }
-        release.send(()).unwrap();
-    });
+    once_closing(runtime.handle(), move || release.send(()).unwrap());
     let report = runtime.shutdown(HANG);
     assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
     drop(tell);

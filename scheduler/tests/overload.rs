@@ -1,13 +1,15 @@
 //! Overload is seen when all workers are busy for too long, and is over when they are not.
 
+mod common;
+
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use heist_scheduler::time::{Clock, Instant, ManualClock};
 use heist_scheduler::{Builder, Idle, JoinHandle, Runtime};
 
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
+use common::HANG;
+
 const WORKERS: usize = 2;
 
 /// Every worker is in a poll that only the test ends.

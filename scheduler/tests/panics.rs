@@ -1,5 +1,7 @@
 //! A panic of foreign code ends at a named place, is counted, and takes nothing else with it.
 
+mod common;
+
 use std::any::Any;
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -13,9 +15,7 @@ use std::time::Duration;
 use heist_scheduler::time::{self, Timer};
 use heist_scheduler::{Builder, Harvest, Idle, Park, Runtime, StartError, spawn};
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).start(Idle::new()).unwrap()
-}
+use common::{HANG, once_closing, runtime, wait_until};
 
 /// Panics when it is woken, or when it is dropped.
 struct Bad {
@@ -52,18 +52,6 @@ fn still_works(runtime: &Runtime) {
     });
     assert_eq!(answer.unwrap(), 7);
 }
-
-/// Fails instead of hanging.
-fn wait_until(reached: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !reached() {
-        assert!(start.elapsed() < HANG, "what is waited for does not come");
-        std::thread::yield_now();
-    }
-}
-
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
 
 /// Failure: a waker that panics in a dispatched batch killed the worker, lost the rest of the batch and
 /// never released the wake permit.
@@ -345,12 +333,8 @@ fn a_close_of_the_park_that_panics_leaves_the_shutdown_in_order() {
     let park = Panics::new();
     let runtime = Builder::new().workers(2).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
     park.in_close.store(true, Ordering::SeqCst);
-    let handle = runtime.handle().clone();
     // A `Park` that did not close does not wake its listener: another thread does.
-    std::thread::spawn(move || {
-        while !handle.is_shutting_down() {
-            std::thread::yield_now();
-        }
+    once_closing(runtime.handle(), move || {
         while park.in_close.load(Ordering::SeqCst) {
             std::thread::yield_now();
         }

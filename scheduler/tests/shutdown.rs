@@ -1,26 +1,16 @@
 //! Every wait ends: shutting down drops every future and joins every thread.
 
+mod common;
+
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Idle, Runtime, spawn, time};
+use heist_scheduler::{spawn, time};
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).start(Idle::new()).unwrap()
-}
-
-const HANG: Duration = Duration::from_secs(60);
-
-struct CountDrop(Arc<AtomicUsize>);
-
-impl Drop for CountDrop {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
+use common::{CountDrop, HANG, runtime};
 
 #[test]
 fn every_future_is_dropped_wherever_it_waits() {

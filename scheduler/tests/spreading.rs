@@ -1,19 +1,16 @@
 //! No idle worker while work waits: each test ends only if the work was spread.
 
+mod common;
+
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use heist_scheduler::{Builder, Idle, Runtime, spawn, time, yield_now};
+use heist_scheduler::{Builder, Idle, spawn, time, yield_now};
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).start(Idle::new()).unwrap()
-}
-
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
+use common::{HANG, runtime};
 
 /// tokio 1768: all workers were idle with work queued.
 #[test]

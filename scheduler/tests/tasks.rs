@@ -1,5 +1,7 @@
 //! Tasks: their results, their panics, their end.
 
+mod common;
+
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -9,24 +11,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use heist_scheduler::{
-    AbortHandle, Builder, Handle, Idle, JoinHandle, Runtime, TaskBuilder, coop, spawn, time,
-    yield_now,
+    AbortHandle, Builder, Handle, Idle, JoinHandle, TaskBuilder, coop, spawn, time, yield_now,
 };
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).start(Idle::new()).unwrap()
-}
-
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
-
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
+use common::{HANG, SetOnDrop, runtime};
 
 #[test]
 fn a_task_yields_its_output() {

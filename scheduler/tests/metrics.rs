@@ -1,6 +1,8 @@
 //! What is measured, and from when to when: on a clock that only the test moves.
 #![cfg(feature = "metrics")]
 
+mod common;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
@@ -10,8 +12,7 @@ use std::time::Duration;
 use heist_scheduler::time::{Clock, ManualClock};
 use heist_scheduler::{Builder, Harvest, Idle, Metrics, Park, Runtime, spawn};
 
-/// Far longer than any test here takes: only a hang reaches it.
-const HANG: Duration = Duration::from_secs(60);
+use common::HANG;
 
 fn runtime(park: Arc<dyn Park>) -> (Runtime, ManualClock) {
     let (clock, hand) = Clock::manual();
