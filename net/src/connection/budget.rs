@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
-    /// Bytes charged now. Written by whichever connection's buffers change. Relaxed everywhere: the
+    /// Bytes charged now. Written by each connection whose buffers change. Relaxed everywhere: the
     /// number alone decides, and it publishes nothing.
     used: AtomicUsize,
 }
@@ -30,7 +30,7 @@ pub struct Budget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connections of the server may buffer {limit} bytes together, which are used up")]
 pub struct OverBudget {
-    /// The bound: [`Limits::buffered_bytes`](super::Limits::buffered_bytes).
+    /// The bound: [`Limits::buffered_bytes`](crate::server::Limits::buffered_bytes).
     pub limit: usize,
 }
 

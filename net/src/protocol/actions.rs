@@ -15,15 +15,15 @@ pub(super) struct Actions {
     deadline: Option<Option<Instant>>,
     /// `Some` if the input is to be paused until then; a time that has passed resumes it.
     pause: Option<Instant>,
-    close: Close,
+    close: CloseRequest,
 }
 
 #[derive(Debug, Default)]
-enum Close {
+enum CloseRequest {
     #[default]
     None,
     Finish,
-    Close,
+    Graceful,
     Abort,
     Fail(Error),
 }
@@ -38,25 +38,26 @@ impl Actions {
     }
 
     pub(super) fn close(&mut self) {
-        if matches!(self.close, Close::None | Close::Finish) {
-            self.close = Close::Close;
+        if matches!(self.close, CloseRequest::None | CloseRequest::Finish) {
+            self.close = CloseRequest::Graceful;
         }
     }
 
     pub(super) fn finish(&mut self) {
-        if matches!(self.close, Close::None) {
-            self.close = Close::Finish;
+        if matches!(self.close, CloseRequest::None) {
+            self.close = CloseRequest::Finish;
         }
     }
 
     pub(super) fn abort(&mut self) {
-        self.close = Close::Abort;
+        self.close = CloseRequest::Abort;
     }
 
     /// The first error counts, and an abort before it.
     pub(super) fn fail(&mut self, error: Error) {
-        if matches!(self.close, Close::None | Close::Finish | Close::Close) {
-            self.close = Close::Fail(error);
+        if matches!(self.close, CloseRequest::None | CloseRequest::Finish | CloseRequest::Graceful)
+        {
+            self.close = CloseRequest::Fail(error);
         }
     }
 
@@ -94,7 +95,7 @@ impl Actions {
     #[inline]
     pub(super) fn check_close(&mut self) -> Result<(), Box<Termination>> {
         match self.close {
-            Close::None => Ok(()),
+            CloseRequest::None => Ok(()),
             _ => Err(self.termination()),
         }
     }
@@ -103,7 +104,7 @@ impl Actions {
     #[cold]
     pub(super) fn failed(&self, error: Error) -> Box<Termination> {
         match self.close {
-            Close::Abort => Termination::immediate(CloseReason::Protocol(error)),
+            CloseRequest::Abort => Termination::immediate(CloseReason::Protocol(error)),
             _ => Termination::graceful(CloseReason::Protocol(error)),
         }
     }
@@ -111,10 +112,12 @@ impl Actions {
     #[cold]
     fn termination(&mut self) -> Box<Termination> {
         match mem::take(&mut self.close) {
-            Close::Finish => Box::new(Termination::Finished),
-            Close::None | Close::Close => Termination::graceful(CloseReason::Finished),
-            Close::Abort => Termination::immediate(CloseReason::Aborted),
-            Close::Fail(error) => Termination::graceful(CloseReason::Protocol(error)),
+            CloseRequest::Finish => Box::new(Termination::Finished),
+            CloseRequest::None | CloseRequest::Graceful => {
+                Termination::graceful(CloseReason::Finished)
+            }
+            CloseRequest::Abort => Termination::immediate(CloseReason::Aborted),
+            CloseRequest::Fail(error) => Termination::graceful(CloseReason::Protocol(error)),
         }
     }
 }

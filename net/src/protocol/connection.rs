@@ -42,8 +42,9 @@ impl<P: Protocol> Connection<P> {
     /// [`UnixStream`](crate::UnixStream), accepted or connected.
     pub fn new(stream: impl Into<Stream>, protocol: P) -> Connection<P> {
         let (source, meter) = stream.into().into_parts();
-        let settings = meter.map(|meter| Box::new(Settings { limits: None, meter: Some(meter) }));
-        Connection::at(source, protocol, Owner::Caller(settings))
+        let given = |meter| Settings { meter: Some(meter), ..Settings::default() };
+        let settings = meter.map(|meter| Box::new(given(meter)));
+        Connection::at(source, protocol, Owner::Task(settings))
     }
 
     /// As [`new`](Connection::new), for a protocol that is to have a [`Sender`] of its own: to give
@@ -136,7 +137,8 @@ impl<P: Protocol> Connection<P> {
         protocol: P,
     ) -> Connection<P> {
         let (source, _) = stream.into_parts();
-        Connection::at(source, protocol, Owner::Signalled(Box::new(signal)))
+        let settings = Settings { signal: Some(signal), ..Settings::default() };
+        Connection::at(source, protocol, Owner::Task(Some(Box::new(settings))))
     }
 
     /// As [`with_drain_signal`](Connection::with_drain_signal), for a protocol that has a sender of
@@ -213,25 +215,31 @@ impl<P: Protocol> Connection<P> {
     #[inline]
     fn poll_as<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         assert!(!self.engine.has_ended(), "a Connection was polled after its end");
-        let polled = self.run_turn::<SAME_TASK>(cx);
-        if let Poll::Ready(reason) = &polled {
-            self.end(reason);
-        }
-        polled
-    }
-
-    #[inline]
-    fn run_turn<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
         if self.owner.is_force_closed() {
-            return Poll::Ready(CloseReason::Cancelled);
+            return self.close(CloseReason::Cancelled);
         }
         let info = ready!(coop::poll_info(cx));
         let Connection { events, engine, owner } = self;
         let mut shell = SocketShell::<_, SAME_TASK> { events, owner, cx, read: 0, written: 0 };
         let turned = engine.turn(info.now(), &mut shell);
         let (read, written) = (shell.read, shell.written);
-        self.owner.count(info, read, written);
-        turned
+        // In each branch, so that the usual one passes no reason on.
+        match turned {
+            Poll::Pending => {
+                self.owner.count(info, read, written);
+                Poll::Pending
+            }
+            Poll::Ready(reason) => {
+                self.owner.count(info, read, written);
+                self.close(reason)
+            }
+        }
+    }
+
+    #[cold]
+    fn close(&mut self, reason: CloseReason) -> Poll<CloseReason> {
+        self.end(&reason);
+        Poll::Ready(reason)
     }
 
     /// Tells the protocol and all that send to it, once, and then the server.

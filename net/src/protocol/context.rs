@@ -135,8 +135,9 @@ impl Context<'_> {
     }
 
     /// Ends the connection as an error from [`received`](super::Protocol::received) does: as
-    /// [`close`](Context::close), for the reason [`CloseReason::Protocol`](super::CloseReason::Protocol). For
-    /// what is found wrong elsewhere: no answer came in time, the input ended too early.
+    /// [`close`](Context::close), for the reason
+    /// [`CloseReason::Protocol`](super::CloseReason::Protocol). For what is found wrong elsewhere: no
+    /// answer came in time, the input ended too early.
     ///
     /// The first error counts. After an [`abort`](Context::abort) it does nothing.
     pub fn fail(&mut self, error: impl Into<Error>) {

@@ -1,4 +1,4 @@
-//! Whom a connection belongs to: its limits, and what counts it.
+//! The owner of a connection: its limits, and the counters of its bytes.
 
 use std::sync::Arc;
 
@@ -11,39 +11,37 @@ use crate::connection::permit::ConnectionPermit;
 use crate::connection::set::ConnectionSet;
 use crate::socket::meter::Meter;
 
-/// Whom a connection belongs to.
+/// The owner of a connection.
 pub(super) enum Owner {
-    /// Its caller, who may have set something.
-    Caller(Option<Box<Settings>>),
     /// A server, in the task that the server has made: with it comes the permit.
     Server(ConnectionPermit),
-    /// A server, in a task that need not be that one, which has the permit. In a box, as that is
-    /// rare and the signal large.
-    Signalled(Box<DrainSignal>),
+    /// Any other task, with what the connection was given, if anything. In a box, as an idle
+    /// connection should not pay for what is rare.
+    Task(Option<Box<Settings>>),
 }
 
-/// What the caller of a connection set.
+/// What a connection without a permit was given.
 #[derive(Default)]
 pub(super) struct Settings {
     pub(super) limits: Option<Arc<Limits>>,
     pub(super) meter: Option<Arc<Meter>>,
+    /// Of the server that has accepted the connection, whose own task has the permit.
+    pub(super) signal: Option<DrainSignal>,
 }
 
 impl Owner {
     pub(super) fn set_limits(&mut self, limits: Arc<Limits>) {
-        if let Owner::Caller(settings) = self {
+        if let Owner::Task(settings) = self {
             settings.get_or_insert_default().limits = Some(limits);
         }
     }
 
     #[inline]
     pub(super) fn limits(&self) -> &Limits {
-        let settings = match self {
-            Owner::Server(permit) => return permit.set().limits(),
-            Owner::Signalled(signal) => return signal.set().limits(),
-            Owner::Caller(settings) => settings.as_ref(),
-        };
-        settings.and_then(|settings| settings.limits.as_deref()).unwrap_or(&Limits::DEFAULT)
+        match self {
+            Owner::Server(permit) => permit.set().limits(),
+            Owner::Task(settings) => settings.as_ref().map_or(&Limits::DEFAULT, |it| it.limits()),
+        }
     }
 
     /// Counts bytes that passed through the socket.
@@ -51,8 +49,7 @@ impl Owner {
     pub(super) fn count(&self, info: PollInfo, read: usize, written: usize) {
         let meter = match self {
             Owner::Server(permit) => Some(permit.set().meter()),
-            Owner::Signalled(signal) => Some(signal.set().meter()),
-            Owner::Caller(settings) => settings.as_ref().and_then(|set| set.meter.as_ref()),
+            Owner::Task(settings) => settings.as_ref().and_then(|settings| settings.meter()),
         };
         if let Some(meter) = meter {
             meter.count(info, read, written);
@@ -64,8 +61,15 @@ impl Owner {
     pub(super) fn set(&self) -> Option<&ConnectionSet> {
         match self {
             Owner::Server(permit) => Some(permit.set()),
-            Owner::Signalled(signal) => Some(signal.set()),
-            Owner::Caller(_) => None,
+            Owner::Task(settings) => settings.as_ref().and_then(|settings| settings.set()),
+        }
+    }
+
+    /// The server's drain, for a connection whose permit is elsewhere.
+    pub(super) fn signal(&mut self) -> Option<&mut DrainSignal> {
+        match self {
+            Owner::Server(_) => None,
+            Owner::Task(settings) => settings.as_mut().and_then(|it| it.signal.as_mut()),
         }
     }
 
@@ -81,10 +85,10 @@ impl Owner {
 
     /// Says whether the connection is doing something, for the metrics.
     pub(super) fn set_busy(&mut self, busy: bool) {
-        match self {
-            Owner::Server(permit) => permit.set_busy(busy),
-            Owner::Signalled(signal) => signal.set_busy(busy),
-            Owner::Caller(_) => {}
+        if let Owner::Server(permit) = self {
+            permit.set_busy(busy);
+        } else if let Some(signal) = self.signal() {
+            signal.set_busy(busy);
         }
     }
 
@@ -93,5 +97,23 @@ impl Owner {
         if let Owner::Server(permit) = self {
             permit.close(kind);
         }
+    }
+}
+
+impl Settings {
+    fn set(&self) -> Option<&ConnectionSet> {
+        self.signal.as_ref().map(|signal| &**signal.set())
+    }
+
+    fn limits(&self) -> &Limits {
+        match (self.set(), &self.limits) {
+            (Some(set), _) => set.limits(),
+            (None, Some(limits)) => limits,
+            (None, None) => &Limits::DEFAULT,
+        }
+    }
+
+    fn meter(&self) -> Option<&Arc<Meter>> {
+        self.set().map(ConnectionSet::meter).or(self.meter.as_ref())
     }
 }

@@ -12,8 +12,9 @@ use crate::connection::close_reason::CloseReason;
 ///
 /// A panic ends this connection only.
 pub trait Protocol: Send + 'static {
-    /// What other tasks may send, through the [`Sender`](super::Sender) of [`Connection::inbox`](super::Connection::inbox).
-    /// [`Infallible`](std::convert::Infallible) where that is nothing.
+    /// What other tasks may send, through the [`Sender`](super::Sender) of
+    /// [`Connection::inbox`](super::Connection::inbox). [`Infallible`](std::convert::Infallible)
+    /// where that is nothing.
     type Message: Send + 'static;
 
     /// The connection is open, accepted or connected: the first call.
@@ -25,17 +26,18 @@ pub trait Protocol: Send + 'static {
     ///
     /// Returns 0 while the message is incomplete: the engine keeps the bytes and calls again when
     /// there are more, with the same ones in front. After any other result it calls again at once
-    /// with what is behind. `input` is never empty, and never longer than [`Limits::max_message`](super::Limits::max_message):
-    /// returning 0 for that many ends the connection. A message that may be longer is taken in
-    /// pieces.
+    /// with what is behind. `input` is never empty, and never longer than
+    /// [`Limits::max_message`](super::Limits::max_message): returning 0 for that many ends the
+    /// connection. A message that may be longer is taken in pieces.
     ///
     /// # Errors
     ///
     /// An error ends the connection, as [`close`](Context::close) does, for the reason
-    /// [`CloseReason::Protocol`]: what was written before is sent, and the peer is given time to read it,
-    /// up to [`Limits::linger_timeout`](super::Limits::linger_timeout), so that an answer that names the error arrives. Where no
-    /// answer matters, as mostly for a client, [`abort`](Context::abort) before returning the error
-    /// ends the connection at once, for the same reason.
+    /// [`CloseReason::Protocol`]: what was written before is sent, and the peer is given time to read
+    /// it, up to [`Limits::linger_timeout`](super::Limits::linger_timeout), so that an answer that
+    /// names the error arrives. Where no answer matters, as mostly for a client,
+    /// [`abort`](Context::abort) before returning the error ends the connection at once, for the same
+    /// reason.
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, Error>;
 
     /// The output has fallen to the low watermark, after it had reached the high one.

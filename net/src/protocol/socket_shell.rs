@@ -78,11 +78,12 @@ impl<M, const SAME_TASK: bool> Transport for SocketShell<'_, '_, M, SAME_TASK> {
 
     #[inline]
     fn poll_readable(&mut self) -> Poll<io::Result<()>> {
-        match SAME_TASK {
-            true => operation::until_shutdown(
-                self.events.source.poll_ready_persistent(Direction::Read, self.cx),
-            ),
-            false => self.poll_readable_anew(),
+        if !SAME_TASK {
+            return self.poll_readable_anew();
+        }
+        match self.events.source.poll_ready_persistent(Direction::Read, self.cx) {
+            Poll::Pending => Poll::Pending,
+            readable => operation::until_shutdown(readable),
         }
     }
 
@@ -203,7 +204,7 @@ impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
 
     /// Whenever another task polls than before, the timer does not cover it, so that this is called.
     fn wake_at(&mut self, deadline: Instant, now: Instant) -> Poll<()> {
-        if !SAME_TASK && let Owner::Signalled(signal) = self.owner {
+        if !SAME_TASK && let Some(signal) = self.owner.signal() {
             signal.watch(self.cx.waker());
             if signal.set().is_force_closed() {
                 // It may have begun before the waker was registered.

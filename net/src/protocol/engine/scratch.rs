@@ -1,4 +1,4 @@
-//! Scratch that belong to the thread, lent to one engine at a time.
+//! Buffers that belong to the thread, lent to one engine at a time.
 //!
 //! A turn inside of another one gets new buffers for as long.
 
@@ -18,7 +18,7 @@ pub(super) struct Scratch {
     pub(super) output: Vec<u8>,
 }
 
-/// Calls `with` with the thread's scratch. They survive a panic in it.
+/// Calls `with` with the thread's buffers. They survive a panic in it.
 #[inline]
 pub(super) fn lend<R>(with: impl FnOnce(&mut Scratch) -> R) -> R {
     SCRATCH.with(|owner| {
