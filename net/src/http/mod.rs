@@ -70,7 +70,7 @@
 //! # When the server drains
 //!
 //! A request that is being served is finished, and its answer says `connection: close`. A
-//! connection that has been idle for [`Limits::drain_linger`](super::Limits::drain_linger) is
+//! connection that has been idle for [`Limits::drain_linger`](crate::server::Limits::drain_linger) is
 //! closed at once. One that was used less long ago may send one more request until then, since the
 //! client may have sent it before it could know; that answer, too, says `connection: close`.
 //!

@@ -33,7 +33,7 @@ impl Server {
         Server { shared, addresses, http_metrics: Box::new(http_metrics) }
     }
 
-    /// Where it listens, in the order of [`Builder::listen`].
+    /// Where it listens, in the order of [`Builder::listen`](super::Builder::listen).
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
