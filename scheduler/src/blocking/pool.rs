@@ -159,7 +159,7 @@ impl Pool {
     }
 
     /// A thread that was counted could not be started. One fewer than wanted is not a failure; where
-    /// there is none at all, nothing that waits would ever run: it is taken out and returned.
+    /// there is none at all, no waiting task would ever run: they are taken out and returned.
     #[must_use = "the tasks are to be dropped without the lock"]
     fn count_missing_thread(&self, error: &io::Error) -> Vec<Task> {
         let mut state = self.state.lock();

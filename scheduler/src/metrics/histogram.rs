@@ -16,7 +16,7 @@ pub enum Scale {
     Number = 0,
 }
 
-/// How often values of each magnitude came, and their sum.
+/// How many values there were of each magnitude, and their sum.
 ///
 /// Each bucket is twice as wide as the one before. Recording costs two loads and two stores and
 /// takes no lock. It has one writer at a time, like a [`Counter`]; keep it in

@@ -9,7 +9,7 @@ use super::Snapshot;
 ///
 /// Counts are since the start. They are read one after the other while the workers go on, so two
 /// of them may differ by what happened in between. In a build without the feature `metrics` counts
-/// and histograms are empty; what is there now, and whether there is overload, is reported all the same.
+/// and histograms are empty; the present state and overload are reported all the same.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -27,10 +27,10 @@ pub struct Metrics {
     /// An upper bound: a deque is taken to be as old as the task that was taken from it last, which
     /// was woken before all that are left. A task that came into a deque from a next slot or the
     /// injector, behind younger ones, may be older by what it waited there: a poll, or as long as a
-    /// worker with work of its own lets the injector wait. What still waits in the kernel is not in
-    /// it; see [`event_queue_delay`](Metrics::event_queue_delay).
+    /// worker with work of its own lets the injector wait. Events that still wait in the kernel are not
+    /// included; see [`event_queue_delay`](Metrics::event_queue_delay).
     pub oldest_runnable: Duration,
-    /// Wakes that the monitor sent because work waited that no awake worker came to.
+    /// Wakes that the monitor sent because work waited that no awake worker took.
     pub rescues: u64,
     /// Whether what arrives waits too long: [`Handle::is_overloaded`](crate::Handle::is_overloaded).
     pub overloaded: bool,
@@ -69,14 +69,14 @@ pub struct Metrics {
     pub task_poll: Snapshot,
     /// From the wake of a task to its run: how long it waited for a worker.
     pub task_wait: Snapshot,
-    /// The same for tasks that an event woke, from the harvest on. What the event waited in the
-    /// kernel before is not in it.
+    /// The same for tasks that an event woke, from the harvest on. The time that the event waited in the
+    /// kernel before is not included.
     pub event_to_run: Snapshot,
     /// How long a probe waited behind the events of its shard. One is sent every 10 ms or so while
     /// every worker is busy, so this is what events wait in the kernel when that is long. With a
     /// [`Park`](crate::Park) that hands wakes out before events it is less than they wait.
     pub event_queue_delay: Snapshot,
-    /// How many events came with one look into a shard, where any came.
+    /// How many events one poll of a shard returned, where it returned any.
     pub harvest_size: Snapshot,
     /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
     pub timer_lateness: Snapshot,
@@ -112,7 +112,7 @@ pub struct WorkerMetrics {
     pub empty_wakes: u64,
     /// Attempts to steal that brought a task.
     pub steal_hits: u64,
-    /// Attempts to steal that came too late.
+    /// Attempts to steal that found no task.
     pub steal_misses: u64,
     /// Tasks stolen from others.
     pub stolen_tasks: u64,
@@ -126,11 +126,11 @@ pub struct WorkerMetrics {
     /// workers: they block or compute. Asking the system about each would cost too much, so this
     /// counts all polls of the second after the monitor has found one.
     pub long_polls: u64,
-    /// Polls as long at other times: presumably the thread was merely kept from running, by more
-    /// busy threads than there are CPUs. The first ones that block are counted here, too.
+    /// Polls as long at other times: presumably the system did not run the thread, as there are more busy
+    /// threads than CPUs. The first polls that block are counted here, too.
     pub preempted_polls: u64,
-    /// Turns that panicked, by a fault of the [`Park`](crate::Park) or of this crate. The worker
-    /// went on with the next.
+    /// Turns that panicked, by a fault of the [`Park`](crate::Park) or of this crate. The worker goes on
+    /// with the next turn.
     pub recoveries: u64,
     /// Tasks in its deque now.
     pub queue_depth: usize,
@@ -148,6 +148,6 @@ pub struct CurrentPoll {
     pub elapsed: Duration,
     /// Name of the task, or `unnamed`.
     pub task: String,
-    /// Where the task was spawned. `None` if it ended while we looked.
+    /// Where the task was spawned. `None` if it ended while the snapshot was taken.
     pub spawned_at: Option<&'static Location<'static>>,
 }

@@ -10,7 +10,7 @@ use crate::panics;
 
 /// Why a task has no output.
 ///
-/// It converts into whatever takes any error, such as `Box<dyn Error + Send + Sync>`.
+/// It implements `Error + Send + Sync`, so `?` converts it into `Box<dyn Error + Send + Sync>`.
 ///
 /// ```
 /// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;

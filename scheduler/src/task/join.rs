@@ -24,11 +24,11 @@ use crate::{context, coop};
 /// the handle can be awaited again.
 ///
 /// Inside a runtime that shuts down it is pending for ever, as every wait there; in another runtime
-/// it tells that the task was dropped.
+/// it yields an error: the task was dropped.
 ///
 /// # Errors
 /// Awaiting gives a [`JoinError`] if the task panicked, was aborted or dropped by a shutdown, or
-/// was refused in the first place.
+/// was refused when it was spawned.
 ///
 /// # Panics
 /// When it is polled again after it gave its result.
@@ -68,7 +68,7 @@ impl<T> JoinHandle<T> {
     /// Asks for the task to be dropped instead of polled again.
     ///
     /// A poll under way is not interrupted. A task that has finished keeps its output; otherwise
-    /// awaiting the handle tells that it was [cancelled](JoinError::is_cancelled).
+    /// awaiting the handle gives an error that is [cancelled](JoinError::is_cancelled).
     pub fn abort(&self) {
         match &self.state {
             State::Spawned(task) => drop(task.metadata().abort()),
@@ -87,7 +87,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Whether the task has ended, in whatever way.
+    /// Whether the task has ended: finished, panicked, dropped or refused.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         match &self.state {
@@ -122,7 +122,7 @@ impl<T> Future for JoinHandle<T> {
             State::Finished => panic!("JoinHandle polled after it gave its result"),
         };
         // The finished task stays in place until here; dropping it has nothing left to cancel. One
-        // that was refused is not detached, as its error is told.
+        // that was refused is not detached, as its error is returned.
         if let State::Joining { task, .. } = std::mem::replace(&mut self.state, State::Finished) {
             task.detach();
         }

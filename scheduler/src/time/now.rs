@@ -8,7 +8,7 @@ use crate::context::{self, no_runtime};
 impl Instant {
     /// The current time of the runtime that this code runs in.
     ///
-    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) tells a runtime's time, and
+    /// Elsewhere, [`Handle::clock`](crate::Handle::clock) gives a runtime's time, and
     /// [`Clock::system`](crate::time::Clock::system) that of all runtimes whose time is not moved by hand. This
     /// does not fall back on the latter: a test that moves the time by hand would get an instant that
     /// compares with none of its runtime's and looks as if it did.
@@ -55,7 +55,7 @@ pub(super) fn poll_time(what: &str) -> Instant {
 #[cold]
 fn no_clock(what: &str) -> ! {
     panic!(
-        "{what} was used outside a heist runtime, so there is no telling whose time is meant: ask \
+        "{what} was used outside a heist runtime, so there is no runtime whose time it could give: ask \
          the runtime's `Handle::clock`, call it after `Handle::enter`, or use \
          `std::time::Instant`"
     )

@@ -1,4 +1,4 @@
-//! A future with an end.
+//! A future with a deadline.
 
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -18,10 +18,10 @@ use crate::coop;
 ///
 /// The result is the future's output, or [`Elapsed`] if the time was up first; then the future is
 /// dropped together with the returned one. The future is always polled first, so one that is ready
-/// in time is never lost to a tie, and one that is ready at once needs no time at all.
+/// in time never loses a tie, and one that is ready at once succeeds with a duration of zero.
 ///
-/// The time is looked at whenever the future is pending: a future that blocks its thread is not
-/// interrupted. One that is ready spends an operation of the poll's budget ([`coop`]), whatever it is.
+/// The clock is read whenever the future is pending: a future that blocks its thread is not
+/// interrupted. A ready future spends an operation of the poll's budget ([`coop`]).
 /// Cancel-safe if `future` is.
 ///
 /// ```
@@ -86,7 +86,7 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // An output cannot be put off, so the budget is looked at before, and charged after.
+        // An output cannot be put off, so the budget is checked before, and charged after.
         ready!(coop::poll_has_budget(cx));
         if let Poll::Ready(output) = this.future.poll(cx) {
             coop::charge();

@@ -2,7 +2,7 @@
 //!
 //! A task that gives each of its waits a time limit drops a timer and arms another in the same poll,
 //! over and over, with the same waker and a little later each time. So a worker caches the entry that
-//! was given up last, for the timer that is armed there next. The queue is told nothing: to it the
+//! was given up last, for the timer that is armed there next. The queue does not notice: to it the
 //! entry is one that waits, as that of a timer whose deadline was
 //! [taken away](crate::time::Timer::set). If the next timer has the same waker, arming it is a plain
 //! store.

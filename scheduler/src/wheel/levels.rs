@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Hence all slots of a level belong to one group of the level above, no slot in use lies before the
-//! base, and a level's first slot in use is its earliest. Nothing wraps. When the base comes to
+//! base, and a level's first slot in use is its earliest. Nothing wraps. When the base reaches
 //! the start of a slot above level 0, the entries there are filed anew, now nearer to the base and
 //! so at a lower level: each entry at most seven times. Each slot knows the least tick filed in it,
 //! so the next deadline is exact and no worker wakes only to file entries anew.
@@ -220,7 +220,7 @@ impl Links {
     }
 }
 
-/// Bits of a tick that one level tells apart.
+/// Bits of a tick that one level distinguishes.
 const GROUP: u32 = 6;
 const LEVELS: usize = (Tick::BITS / GROUP) as usize;
 /// Set in a name that means a slot.
@@ -238,7 +238,7 @@ mod tests {
         wheel
     }
 
-    /// Moves to `tick`; the entries whose tick came, by what `ticks` says of them.
+    /// Moves to `tick`; the entries that have come, whose ticks are in `ticks`.
     fn turn(wheel: &mut Levels<()>, ticks: &[Tick], tick: Tick) -> Vec<u32> {
         let mut came = Vec::new();
         while let Some(slot) = wheel.reach(tick) {

@@ -1,5 +1,5 @@
-//! Timers as a task sees them, in a runtime whose workers never come to look: it has no clock but
-//! ours, and the tests advance its shared timers themselves.
+//! Timers as a task sees them, in a runtime whose workers never fire them: its clock is moved by hand,
+//! and the tests advance its shared timers themselves.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
