@@ -14,7 +14,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use heist_scheduler::chunks::Chunks;
-use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
+use heist_scheduler::metrics::{Histogram, HistogramSnapshot, Scale};
 use heist_scheduler::panics;
 use heist_scheduler::time::Instant;
 use parking_lot::Mutex;
@@ -275,9 +275,9 @@ impl ConnectionTable {
     }
 
     /// What has happened so far, and how long the connections lasted that have ended.
-    pub(crate) fn counts(&self) -> (Counts, Snapshot) {
+    pub(crate) fn counts(&self) -> (Counts, HistogramSnapshot) {
         let state = self.state.lock();
-        let mut lifetimes = Snapshot::new(Scale::Time);
+        let mut lifetimes = HistogramSnapshot::new(Scale::Time);
         lifetimes.add(&state.lifetimes);
         (state.counts.clone(), lifetimes)
     }

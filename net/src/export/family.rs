@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heist_scheduler::metrics::Snapshot;
+use heist_scheduler::metrics::HistogramSnapshot;
 
 /// One name on the page: a row of a table, with the function that reads its series from a `T`.
 pub(super) struct Family<T> {
@@ -56,7 +56,7 @@ pub(super) struct Labels<'a> {
 pub(super) enum Value<'a> {
     Whole(u64),
     Real(f64),
-    Distribution(&'a Snapshot),
+    Distribution(&'a HistogramSnapshot),
 }
 
 /// Passes the series of one family on to the sink.
@@ -202,8 +202,8 @@ impl From<Duration> for Value<'_> {
     }
 }
 
-impl<'a> From<&'a Snapshot> for Value<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
+impl<'a> From<&'a HistogramSnapshot> for Value<'a> {
+    fn from(snapshot: &'a HistogramSnapshot) -> Self {
         Value::Distribution(snapshot)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use heist_scheduler::metrics::Snapshot;
+use heist_scheduler::metrics::HistogramSnapshot;
 
 use super::family::{Labels, Metadata, Sink, Value};
 
@@ -66,7 +66,7 @@ impl Page {
         self.text.push('"');
     }
 
-    fn distribution(&mut self, name: &str, labels: &Labels<'_>, snapshot: &Snapshot) {
+    fn distribution(&mut self, name: &str, labels: &Labels<'_>, snapshot: &HistogramSnapshot) {
         let all = (f64::INFINITY, snapshot.count());
         for (bound, below) in snapshot.cumulative().chain([all]) {
             self.series(name, "_bucket", labels, Some(bound));

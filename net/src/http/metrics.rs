@@ -5,7 +5,7 @@ use std::{array, fmt, iter};
 
 use heist_scheduler::Handle;
 use heist_scheduler::PerWorker;
-use heist_scheduler::metrics::{Counter, Histogram, Scale, Snapshot};
+use heist_scheduler::metrics::{Counter, Histogram, HistogramSnapshot, Scale};
 use hyper::StatusCode;
 
 use crate::server::HttpMetrics;
@@ -100,7 +100,7 @@ impl RequestMetrics {
         // The ends before the beginnings: what is read late must not make the difference negative.
         let ended = self.tallies.sum(|tally| tally.ended.get());
         let in_flight = self.tallies.sum(|tally| tally.begun.get()).saturating_sub(ended);
-        let mut request_time = Snapshot::new(Scale::Time);
+        let mut request_time = HistogramSnapshot::new(Scale::Time);
         self.tallies.each(|tally| request_time.add(&tally.time));
         HttpMetrics::new(self.requests(), in_flight, request_time)
     }

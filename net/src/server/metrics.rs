@@ -1,6 +1,6 @@
 //! What a server does and has done, as plain numbers.
 
-use heist_scheduler::metrics::Snapshot;
+use heist_scheduler::metrics::HistogramSnapshot;
 
 use crate::connection::close_reason::CloseKind;
 use crate::connection::refusal::Refusal;
@@ -27,7 +27,7 @@ pub struct Metrics {
     /// Errors of accepting, by the system's name for them, such as `EMFILE`.
     pub accept_errors: Vec<(&'static str, u64)>,
     /// How long the connections lasted that have ended.
-    pub connection_time: Snapshot,
+    pub connection_time: HistogramSnapshot,
     /// Bytes read from all sockets.
     pub bytes_read: u64,
     /// Bytes written to all sockets.
@@ -52,12 +52,16 @@ pub struct HttpMetrics {
     /// Requests that are being answered now.
     pub in_flight: u64,
     /// From the call of the service to the end of its response.
-    pub request_time: Snapshot,
+    pub request_time: HistogramSnapshot,
 }
 
 impl HttpMetrics {
     /// Puts together what was counted.
-    pub fn new(requests: Vec<(u16, u64)>, in_flight: u64, request_time: Snapshot) -> HttpMetrics {
+    pub fn new(
+        requests: Vec<(u16, u64)>,
+        in_flight: u64,
+        request_time: HistogramSnapshot,
+    ) -> HttpMetrics {
         HttpMetrics { requests, in_flight, request_time }
     }
 }

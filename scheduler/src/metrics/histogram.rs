@@ -23,12 +23,12 @@ pub enum Scale {
 /// [`PerWorker`](crate::PerWorker).
 ///
 /// ```
-/// use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
+/// use heist_scheduler::metrics::{Histogram, Scale, HistogramSnapshot};
 /// use std::time::Duration;
 ///
 /// let histogram = Histogram::new(Scale::Time);
 /// histogram.record_time(Duration::from_micros(3));
-/// let mut all = Snapshot::new(Scale::Time);
+/// let mut all = HistogramSnapshot::new(Scale::Time);
 /// all.add(&histogram);
 /// assert_eq!(all.count(), 1);
 /// assert_eq!(all.sum(), 3e-6);
@@ -92,17 +92,17 @@ impl Scale {
 
 /// The sum of histograms of one scale, as it was when they were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct HistogramSnapshot {
     scale: Scale,
     buckets: [u64; BUCKETS],
     sum: u64,
 }
 
-impl Snapshot {
+impl HistogramSnapshot {
     /// A snapshot without values.
     #[must_use]
-    pub fn new(scale: Scale) -> Snapshot {
-        Snapshot { scale, buckets: [0; BUCKETS], sum: 0 }
+    pub fn new(scale: Scale) -> HistogramSnapshot {
+        HistogramSnapshot { scale, buckets: [0; BUCKETS], sum: 0 }
     }
 
     /// Adds the values that `histogram` has now. Its writer goes on meanwhile, so the sum may be ahead of
@@ -116,7 +116,7 @@ impl Snapshot {
     }
 
     /// The upper bounds of the buckets, in seconds or things, each with the number of values that
-    /// are not above it. Values above the last bound are in [`count`](Snapshot::count) alone.
+    /// are not above it. Values above the last bound are in [`count`](HistogramSnapshot::count) alone.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
         let (first, unit) = (self.scale as usize, self.scale.unit());
         let mut below = 0_u64;
@@ -184,7 +184,7 @@ mod tests {
         (0..98).for_each(|_| one.record(2_000));
         other.record(1_000_000);
         other.record(u64::MAX / 4);
-        let mut all = Snapshot::new(Scale::Time);
+        let mut all = HistogramSnapshot::new(Scale::Time);
         all.add(&one);
         all.add(&other);
         assert_eq!(all.count(), 100);
@@ -193,6 +193,6 @@ mod tests {
         assert_eq!(all.quantile(1.0), f64::INFINITY);
         let (last, below) = all.cumulative().last().unwrap();
         assert_eq!((last, below), ((1_u64 << 36) as f64 / 1e9, 99));
-        assert_eq!(Snapshot::new(Scale::Time).quantile(0.5), 0.0);
+        assert_eq!(HistogramSnapshot::new(Scale::Time).quantile(0.5), 0.0);
     }
 }

@@ -13,7 +13,7 @@ mod worker_counters;
 mod worker_histograms;
 
 pub use counter::Counter;
-pub use histogram::{Histogram, Scale, Snapshot};
+pub use histogram::{Histogram, HistogramSnapshot, Scale};
 pub use snapshot::{CurrentPoll, Metrics, WorkerMetrics};
 pub(crate) use worker_counters::WorkerCounters;
 pub(crate) use worker_histograms::WorkerHistograms;

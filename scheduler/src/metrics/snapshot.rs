@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::Snapshot;
+use super::HistogramSnapshot;
 
 /// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
 ///
@@ -66,24 +66,24 @@ pub struct Metrics {
     /// How long the oldest of the waiting look-ups has waited.
     pub lookup_oldest: Duration,
     /// Length of each poll.
-    pub task_poll: Snapshot,
+    pub task_poll: HistogramSnapshot,
     /// From the wake of a task to its run: how long it waited for a worker.
-    pub task_wait: Snapshot,
+    pub task_wait: HistogramSnapshot,
     /// The same for tasks that an event woke, from the harvest on. The time that the event waited in the
     /// kernel before is not included.
-    pub event_to_run: Snapshot,
+    pub event_to_run: HistogramSnapshot,
     /// How long a probe waited behind the events of its shard. One is sent every 10 ms or so while
     /// every worker is busy, so this is what events wait in the kernel when that is long. With a
     /// [`Park`](crate::Park) that hands wakes out before events it is less than they wait.
-    pub event_queue_delay: Snapshot,
+    pub event_queue_delay: HistogramSnapshot,
     /// How many events one poll of a shard returned, where it returned any.
-    pub harvest_size: Snapshot,
+    pub harvest_size: HistogramSnapshot,
     /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
-    pub timer_lateness: Snapshot,
+    pub timer_lateness: HistogramSnapshot,
     /// From the queueing of blocking work to its start.
-    pub blocking_wait: Snapshot,
+    pub blocking_wait: HistogramSnapshot,
     /// From the queueing of a look-up to its start.
-    pub lookup_wait: Snapshot,
+    pub lookup_wait: HistogramSnapshot,
 }
 
 /// The metrics of one worker.

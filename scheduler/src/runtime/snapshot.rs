@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::{Handle, Inner};
 use crate::blocking::Kind;
 use crate::clock::Instant;
-use crate::metrics::{CurrentPoll, Histogram, Metrics, Scale, Snapshot, WorkerMetrics};
+use crate::metrics::{CurrentPoll, Histogram, HistogramSnapshot, Metrics, Scale, WorkerMetrics};
 use crate::worker::worker_shared::WorkerShared;
 
 impl Handle {
@@ -66,8 +66,8 @@ impl Metrics {
     }
 }
 
-fn sum<'a>(scale: Scale, histograms: impl IntoIterator<Item = &'a Histogram>) -> Snapshot {
-    let mut sum = Snapshot::new(scale);
+fn sum<'a>(scale: Scale, histograms: impl IntoIterator<Item = &'a Histogram>) -> HistogramSnapshot {
+    let mut sum = HistogramSnapshot::new(scale);
     histograms.into_iter().for_each(|histogram| sum.add(histogram));
     sum
 }

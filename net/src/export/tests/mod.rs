@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heist_scheduler::metrics::{Histogram, Scale, Snapshot};
+use heist_scheduler::metrics::{Histogram, HistogramSnapshot, Scale};
 use heist_tests::exposition::{Family, parse};
 
 use super::Exporter;
@@ -22,10 +22,10 @@ fn runtime(workers: usize) -> Runtime {
 }
 
 /// A distribution of `count` values of `each`.
-fn times(count: u64, each: Duration) -> Snapshot {
+fn times(count: u64, each: Duration) -> HistogramSnapshot {
     let histogram = Histogram::new(Scale::Time);
     (0..count).for_each(|_| histogram.record_time(each));
-    let mut snapshot = Snapshot::new(Scale::Time);
+    let mut snapshot = HistogramSnapshot::new(Scale::Time);
     snapshot.add(&histogram);
     snapshot
 }
