@@ -41,7 +41,7 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
     max_body: u64,
 
-    /// Longest time without a byte of a request body that is awaited
+    /// Longest time without a byte of a request body under way
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     body_timeout: Duration,
 
@@ -49,15 +49,16 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     write_timeout: Duration,
 
-    /// Longest time between two requests of a connection
+    /// Longest time in which a connection neither reads nor writes
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::patience)]
     idle_timeout: Duration,
 
-    /// Lowest transfer rate in bytes a second, for bodies and for answers; 0 for no bound
+    /// Lowest rate in bytes a second of a client that sends a request or takes an answer; 0 for no
+    /// bound
     #[arg(long, value_name = "BYTES", default_value = "500", value_parser = units::rate)]
     min_rate: u32,
 
-    /// How long a transfer may be slower than --min-rate at its start
+    /// How long a client may be slower than --min-rate at the start
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
     rate_grace: Duration,
 
@@ -66,7 +67,7 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration)]
     linger_timeout: Duration,
 
-    /// How much input is read and discarded meanwhile
+    /// Most input in bytes that is discarded meanwhile
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::length)]
     linger_bytes: usize,
 

@@ -36,13 +36,13 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) public_metrics: bool,
 
-    /// How long requests in flight may take after a signal to end, such as 500ms, 30s or 2m; with
-    /// 0s they are cut off at once
+    /// How long requests in flight may take to finish after a stop signal, such as 500ms, 30s or 2m;
+    /// with 0s they are cut off at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 
-    /// How long to keep serving after a signal to end while /readyz answers 503, so that load
-    /// balancers notice first
+    /// How long to keep serving after a stop signal while /readyz answers 503, so that load
+    /// balancers notice
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = units::duration)]
     pub(crate) drain_delay: Duration,
 
