@@ -19,7 +19,7 @@ use crate::server::Peer;
 ///
 /// It is bounded by the server's [`Limits`](crate::server::Limits): `max_body` bytes, pauses of
 /// `body_timeout`, and `min_receive_rate` once the service has waited for it for `rate_grace` in
-/// all. Time in which the service does not wait for it is not counted.
+/// total. Time in which the service does not wait for it does not count.
 ///
 /// Reading it is cancel-safe. It may be read in another task, and one of known length also after
 /// the answer; of one in chunks hyper does not tell the end once the answer is out. If it is
@@ -37,11 +37,11 @@ pub struct Body {
     state: Arc<HttpState>,
     limit: u64,
     rate: RateMonitor,
-    /// The end of the longest pause that is allowed. Armed by the first wait, and only looked at
-    /// while waiting.
+    /// The end of the longest pause that is allowed. Armed by the first wait, and polled only while
+    /// waiting.
     pause: Timer,
-    /// The transport was told to look for bytes since that has passed.
-    looked: bool,
+    /// Since then the transport was told to peek for bytes.
+    peeked: bool,
     finished: bool,
 }
 
@@ -81,11 +81,11 @@ impl Body {
             state,
             rate: RateMonitor::default(),
             pause: Timer::new(),
-            looked: false,
+            peeked: false,
         }
     }
 
-    /// Sets how many bytes it may be long, from its beginning.
+    /// Sets its greatest length, in bytes from its beginning.
     ///
     /// A request that announces more than `max_body` bytes does not get as far as this: set
     /// `max_body` to the most that any request may send, and lower it here for the others.
@@ -93,7 +93,7 @@ impl Body {
         self.limit = bytes;
     }
 
-    /// Who sends it.
+    /// The peer that sends it.
     pub fn peer(&self) -> &Peer {
         self.state.peer()
     }
@@ -123,13 +123,13 @@ impl Body {
         let patience = self.state.limits().body_timeout;
         if self.rate.begin_wait(now) {
             self.pause.set(Some(now + patience));
-            self.looked = false;
+            self.peeked = false;
         }
         ready!(self.pause.poll_elapsed(cx));
-        // What came in time counts, though the event that tells of it is still to be taken from the
-        // queue. The task comes back until it is.
-        if !std::mem::replace(&mut self.looked, true) || self.state.has_unread() {
-            self.state.order_look();
+        // Bytes that came in time count, though their event is still in the queue. The task is polled
+        // again until it is taken.
+        if !std::mem::replace(&mut self.peeked, true) || self.state.has_unread() {
+            self.state.request_peek();
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -148,7 +148,7 @@ impl Body {
         }
     }
 
-    /// Whether what came, and what is announced, is within the limit.
+    /// Whether the bytes that came, and those announced, are within the limit.
     fn check_length(&self) -> Result<(), BodyError> {
         let announced = hyper::body::Body::size_hint(self).lower();
         match self.rate.bytes().saturating_add(announced) > self.limit {
@@ -162,8 +162,7 @@ impl Body {
         self.state.body_ended(Instant::of_poll());
     }
 
-    /// What the service is told of an error of hyper's: if the guard has found what is wrong,
-    /// that says more.
+    /// The error for the service where hyper fails. What the guard has found says more.
     fn broken(&self, error: hyper::Error) -> BodyError {
         match self.state.failure() {
             Failure::BODY_TOO_LONG => BodyError::TooLong { limit: self.state.limits().max_body },
@@ -179,7 +178,7 @@ impl Body {
     }
 }
 
-/// What hyper gives.
+/// A frame as hyper returns it.
 type IncomingFrame = Result<Frame<Bytes>, hyper::Error>;
 
 impl hyper::body::Body for Body {
@@ -191,7 +190,7 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.finished {
-            // hyper may not tell the end once the answer is out, though it is known to be there.
+            // hyper may not report the end once the answer is written, though it is known.
             return Poll::Ready(None);
         }
         if let Err(error) = self.check_length() {
@@ -249,7 +248,7 @@ impl BodyError {
     }
 }
 
-/// Whether the peer sent what it must not, rather than nothing more.
+/// Whether the peer broke the framing, rather than the connection.
 fn is_malformed(error: &hyper::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| {

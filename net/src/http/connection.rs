@@ -30,11 +30,11 @@ pub(super) struct HttpConnection {
     state: Arc<HttpState>,
     drain: DrainSignal,
     timer: DeadlineTimer,
-    /// Once the server drains: how many requests there had been that were not to be the last.
+    /// Once the server drains: how many requests came before, without the one in service.
     before_drain: Option<u64>,
 }
 
-/// What a poll came to.
+/// The outcome of a poll.
 enum Step {
     Over(CloseReason),
     /// hyper has finished. It has shut the transport down, unless a request asked for an upgrade.
@@ -74,7 +74,7 @@ impl HttpConnection {
     async fn close(&mut self, mut transport: Box<Transport>) -> CloseReason {
         poll_fn(|cx| {
             let now = Instant::of_poll();
-            self.state.enter_poll(now);
+            self.state.begin_poll(now);
             match Pin::new(&mut *transport).poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
                 Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
@@ -96,19 +96,19 @@ impl HttpConnection {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let now = Instant::of_poll();
-        self.state.enter_poll(now);
+        self.state.begin_poll(now);
         if self.before_drain.is_none() && self.drain.poll_draining(cx).is_ready() {
             self.begin_drain();
             if self.state.phase() == Phase::Serving {
-                // The head of the answer may be out already, without the word of the close.
+                // The head of the answer may be out already, without `connection: close`.
                 served.as_mut().graceful_shutdown();
             }
         }
         let mut outcome = served.as_mut().poll(cx);
         if outcome.is_pending() && self.is_over(now) && self.state.waits_for_bytes() {
-            // What came in time counts, though the event that tells of it is still to be taken from
-            // the queue. The task comes back until it is.
-            self.state.order_look();
+            // Bytes that came in time count, though their event is still in the queue. The task is
+            // polled again until it is taken.
+            self.state.request_peek();
             outcome = served.poll(cx);
             if outcome.is_pending() && self.state.has_unread() {
                 cx.waker().wake_by_ref();
@@ -131,7 +131,7 @@ impl HttpConnection {
     fn begin_drain(&mut self) {
         let serving = self.state.phase() == Phase::Serving;
         self.before_drain = Some(self.state.requests() - u64::from(serving));
-        self.state.close_next();
+        self.state.close_after_answer();
         self.state.drain_waiters().close();
     }
 
@@ -146,7 +146,7 @@ impl HttpConnection {
             });
         }
         if !self.timer.covers(deadline, now, cx) && self.timer.arm(deadline, now, cx).is_ready() {
-            // It has passed since the poll began: the next one looks what came until then.
+            // It has passed since the poll began: the next one handles what came until then.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -168,7 +168,7 @@ impl HttpConnection {
     fn reason_of_error(&self, error: hyper::Error) -> CloseReason {
         let peer = self.state.peer();
         if error.is_user() {
-            // Of a service's other errors hyper hears nothing.
+            // hyper does not see the other errors of a service.
             tracing::error!(%error, %peer, "the body of an answer failed");
             return CloseReason::Cancelled;
         }

@@ -1,7 +1,7 @@
 //! What hyper asks of a runtime: sockets, an executor and a timer (feature `hyper`).
 //!
 //! The only file of this crate with unsafe code. hyper hands over memory that was never written; to
-//! fill it without zeroing it first, somebody has to vouch for how much was written.
+//! fill it without zeroing it first, the caller has to vouch for how much was written.
 
 use std::future::Future;
 use std::io::{self, IoSlice};

@@ -1,4 +1,4 @@
-//! What is counted of requests, by each worker on its own cache lines.
+//! Counts of requests, for each worker on its own cache lines.
 
 use std::time::Duration;
 use std::{array, fmt, iter};
@@ -13,11 +13,11 @@ use crate::server::HttpMetrics;
 /// The request metrics of one server.
 #[derive(Debug)]
 pub(super) struct RequestMetrics {
-    tallies: PerWorker<Tally>,
+    counts: PerWorker<WorkerCounts>,
     refused: Option<RefusedHook>,
 }
 
-/// Told of each request that is answered in place of the service.
+/// Called with the status of each request that is answered in place of the service.
 pub(super) struct RefusedHook(Box<dyn Fn(StatusCode) + Send + Sync>);
 
 impl RefusedHook {
@@ -32,9 +32,9 @@ impl fmt::Debug for RefusedHook {
     }
 }
 
-/// What one worker counts.
+/// The counts of one worker.
 #[derive(Debug)]
-struct Tally {
+struct WorkerCounts {
     begun: Counter,
     ended: Counter,
     abandoned: Counter,
@@ -42,9 +42,9 @@ struct Tally {
     time: Histogram,
 }
 
-impl Default for Tally {
-    fn default() -> Tally {
-        Tally {
+impl Default for WorkerCounts {
+    fn default() -> WorkerCounts {
+        WorkerCounts {
             begun: Counter::default(),
             ended: Counter::default(),
             abandoned: Counter::default(),
@@ -56,67 +56,67 @@ impl Default for Tally {
 
 impl RequestMetrics {
     pub(super) fn new(runtime: &Handle, refused: Option<RefusedHook>) -> RequestMetrics {
-        RequestMetrics { tallies: PerWorker::new(runtime), refused }
+        RequestMetrics { counts: PerWorker::new(runtime), refused }
     }
 
-    /// A request came to the service, or to be refused.
+    /// A request came, which is served or refused.
     pub(super) fn begin(&self) {
-        self.tallies.with(|tally| tally.begun.add(1));
+        self.counts.with(|count| count.begun.add(1));
     }
 
     /// The request that began was answered.
     pub(super) fn end(&self, status: StatusCode, took: Duration) {
-        self.tallies.with(|tally| {
-            tally.ended.add(1);
-            tally.codes[index(status)].add(1);
-            tally.time.record_time(took);
+        self.counts.with(|count| {
+            count.ended.add(1);
+            count.codes[index(status)].add(1);
+            count.time.record_time(took);
         });
     }
 
     /// The request that began will not be answered.
     pub(super) fn abandon(&self) {
-        self.tallies.with(|tally| {
-            tally.ended.add(1);
-            tally.abandoned.add(1);
+        self.counts.with(|count| {
+            count.ended.add(1);
+            count.abandoned.add(1);
         });
     }
 
-    /// Something that never became a request was answered.
+    /// Input that never became a request was answered.
     pub(super) fn refuse(&self, status: StatusCode) {
-        self.tallies.with(|tally| tally.codes[index(status)].add(1));
-        self.tell_refused(status);
+        self.counts.with(|count| count.codes[index(status)].add(1));
+        self.call_refused_hook(status);
     }
 
-    /// Tells the hook of a request that is answered in place of the service, and counted elsewhere.
-    pub(super) fn tell_refused(&self, status: StatusCode) {
+    /// Calls the hook for a request that is answered in place of the service, and counted elsewhere.
+    pub(super) fn call_refused_hook(&self, status: StatusCode) {
         if let Some(RefusedHook(hook)) = &self.refused {
             hook(status);
         }
     }
 
-    /// All of it. Among the codes only those that came up; 0 stands for requests whose answer did
-    /// not come to begin, as the peer went away or the service panicked.
+    /// All of it. Only codes that occurred are listed. 0 stands for requests without an answer, as the
+    /// peer was gone or the service panicked.
     pub(super) fn snapshot(&self) -> HttpMetrics {
-        // The ends before the beginnings: what is read late must not make the difference negative.
-        let ended = self.tallies.sum(|tally| tally.ended.get());
-        let in_flight = self.tallies.sum(|tally| tally.begun.get()).saturating_sub(ended);
+        // The ends are read first, so that the difference is never negative.
+        let ended = self.counts.sum(|count| count.ended.get());
+        let in_flight = self.counts.sum(|count| count.begun.get()).saturating_sub(ended);
         let mut request_time = HistogramSnapshot::new(Scale::Time);
-        self.tallies.each(|tally| request_time.add(&tally.time));
+        self.counts.each(|count| request_time.add(&count.time));
         HttpMetrics::new(self.requests(), in_flight, request_time)
     }
 
     fn requests(&self) -> Vec<(u16, u64)> {
         let mut counts = vec![0_u64; CODES];
-        self.tallies.each(|tally| {
-            counts.iter_mut().zip(&tally.codes).for_each(|(sum, count)| *sum += count.get());
+        self.counts.each(|count| {
+            counts.iter_mut().zip(&count.codes).for_each(|(sum, count)| *sum += count.get());
         });
-        let abandoned = self.tallies.sum(|tally| tally.abandoned.get());
+        let abandoned = self.counts.sum(|count| count.abandoned.get());
         let all = iter::once((0, abandoned)).chain((FIRST_CODE..).zip(counts));
         all.filter(|&(_, count)| count > 0).collect()
     }
 }
 
-/// Where a code is counted. There is a place for every one that hyper can send.
+/// Where a code is counted. There is a count for every code that hyper can send.
 fn index(status: StatusCode) -> usize {
     usize::from(status.as_u16() - FIRST_CODE)
 }

@@ -2,9 +2,8 @@
 //!
 //! # The way of a request
 //!
-//! 1. The server accepts a connection and gives it to [`Http`], which makes a task's future of it:
-//!    hyper on a transport of ours, and around both a watch over time and the drain
-//!    (`connection`).
+//! 1. The server accepts a connection and calls [`Http`], which returns its future: hyper on a
+//!    transport (`transport`), and around both the deadlines and the drain (`connection`).
 //! 2. A guard in the transport reads the head, and the framing of the body, before hyper does, and
 //!    refuses what is malformed, ambiguous or too long. Time for the head is counted from its first
 //!    byte, or from the accept; between requests a connection may idle longer.
@@ -12,9 +11,9 @@
 //!    service is called, with a [`Body`] that is bounded in length and in time. In the request's
 //!    extensions it finds the [`Peer`](crate::server::Peer) and a signal of the drain, [`DrainSignal`].
 //! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
-//!    little, and charges what waits to the server's budget.
-//! 5. After the last answer of a connection, what the peer still sends is read and thrown away for
-//!    a while: to close at once would destroy the answer on its way.
+//!    little, and charges bytes that wait to the server's budget.
+//! 5. After the last answer of a connection, what the peer still sends is read and dropped for a
+//!    while: to close at once would destroy the answer on its way.
 //!
 //! # What ends a connection
 //!
@@ -64,7 +63,7 @@
 //! # `100 Continue`
 //!
 //! A peer that waits to be asked for its body is asked when the service first reads it. It is also
-//! asked before a successful answer begins whose service still has the [`Body`], such as an echo.
+//! asked before a successful answer begins while the service still has the [`Body`], as in an echo.
 //! Otherwise it is not asked, and that answer is the connection's last, since the body may come or not.
 //!
 //! # When the server drains
@@ -108,12 +107,13 @@ mod body;
 mod connection;
 mod drain_signal;
 mod drain_waiters;
+mod exchange;
 mod failure;
 mod guard;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
 mod metrics;
-mod reply;
+
 mod service;
 mod state;
 mod transport;
@@ -168,20 +168,20 @@ pub struct Http<S> {
     started: Option<Started>,
 }
 
-/// What is known once the server has started.
+/// What exists once the server has started.
 struct Started {
     hyper: http1::Builder,
     metrics: Arc<RequestMetrics>,
 }
 
 impl<S> Http<S> {
-    /// To be served by [`Builder::serve`], which is what [`Builder::http`] does.
+    /// A service for [`Builder::serve`]; [`Builder::http`] makes one and passes it on.
     pub fn new(service: S) -> Http<S> {
         Http { service, refused: None, started: None }
     }
 
     /// Calls `hook` with the status of each request that is answered in place of the service: one
-    /// that is malformed, too long, or shed. The service sees nothing of those.
+    /// that is malformed, too long, or shed. The service does not see those.
     ///
     /// It is called in a poll of the connection's task, once the answer is decided, and must not
     /// block. A panic in it ends that connection alone.
@@ -226,7 +226,7 @@ where
 
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {
         match reason {
-            // Who opens too many connections need not be told, and might not read it.
+            // A peer that opens too many connections may not read a response.
             Refusal::PerAddress => None,
             _ => Some(UNAVAILABLE),
         }
@@ -253,13 +253,13 @@ impl<H> Builder<H> {
     }
 }
 
-/// hyper with the bounds that are its own to keep. It sets no timer, as its time for a head also
-/// runs while a connection idles.
+/// hyper with the limits that it enforces itself. It sets no timer, as its time for a head also runs
+/// while a connection idles.
 fn bounded(limits: &Limits) -> http1::Builder {
     let mut hyper = http1::Builder::new();
     hyper
         .header_read_timeout(None)
-        // The transport watches for a reset while a service works; an end of the input is none.
+        // The transport notices a reset while a service works. An end of the input is not one.
         .half_close(true)
         .max_headers(limits.headers.min(Limits::MOST_HEADERS))
         .max_header_size(limits.header_bytes)

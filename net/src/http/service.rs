@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::body::Body;
 use super::drain_signal::DrainSignal;
-use super::reply::{Exchange, Reply};
+use super::exchange::{Exchange, ResponseBody};
 use super::state::HttpState;
 
 /// The service of one connection, with the limits of its server in force.
@@ -29,7 +29,7 @@ impl<S> LimitedService<S> {
         LimitedService { service, state }
     }
 
-    /// What to refuse a request with, if it must be.
+    /// The status to refuse a request with, if it is refused.
     fn refusal(&self) -> Option<StatusCode> {
         let server = self.state.server();
         server.should_shed().then(|| {
@@ -39,8 +39,7 @@ impl<S> LimitedService<S> {
     }
 }
 
-/// Whether the peer may wait for `100 Continue` before it sends the body. As hyper sees it, which
-/// sends that.
+/// Whether the peer may wait for `100 Continue` before it sends the body. hyper decides so, too.
 fn expects_continue(request: &Request<Incoming>) -> bool {
     let last = request.headers().get_all(EXPECT).iter().next_back();
     let expects = last.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
@@ -52,11 +51,11 @@ where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Response = Response<Reply<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    type Future = ResponseFuture<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Answering<S::Future> {
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture<S::Future> {
         let receiving = !request.body().is_end_stream();
         let expects = receiving && expects_continue(&request);
         let exchange = Some(Exchange::begin(&self.state, receiving, expects));
@@ -64,18 +63,18 @@ where
             if receiving {
                 self.state.leave_unread();
             }
-            return Answering { work: Work::Refused { status }, exchange };
+            return ResponseFuture { work: Work::Refused { status }, exchange };
         }
         let mut request = request.map(|body| Body::new(body, Arc::clone(&self.state)));
         request.extensions_mut().insert(self.state.peer().clone());
         request.extensions_mut().insert(DrainSignal::new(Arc::clone(&self.state)));
-        Answering { work: Work::Service { future: self.service.call(request) }, exchange }
+        ResponseFuture { work: Work::Service { future: self.service.call(request) }, exchange }
     }
 }
 
 pin_project! {
     /// The answer to one request.
-    pub(super) struct Answering<F> {
+    pub(super) struct ResponseFuture<F> {
         #[pin]
         work: Work<F>,
         // `None` once answered.
@@ -91,19 +90,19 @@ pin_project! {
     }
 }
 
-impl<F, B, E> Future for Answering<F>
+impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    type Output = Result<Response<Reply<B>>, Infallible>;
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let outcome = match this.work.project() {
             WorkProjection::Refused { status } => {
                 let exchange = this.exchange.as_ref().expect(ANSWERED_ONCE);
-                exchange.state().metrics().tell_refused(*status);
+                exchange.state().metrics().call_refused_hook(*status);
                 Err(*status)
             }
             WorkProjection::Service { future } => ready!(future.poll(cx)).map_err(|error| {
@@ -116,7 +115,7 @@ where
     }
 }
 
-/// A failure to read the body is the peer's; every other one is the service's.
+/// The answer to a request whose service failed. If reading the body failed, that is the peer's doing.
 fn status_of_failure(state: &HttpState, error: &(dyn Error + 'static)) -> StatusCode {
     let peer = state.peer();
     match state.failure().status {
@@ -135,7 +134,7 @@ fn status_of_failure(state: &HttpState, error: &(dyn Error + 'static)) -> Status
 fn answer<B>(
     outcome: Result<Response<B>, StatusCode>,
     mut exchange: Exchange,
-) -> Response<Reply<B>> {
+) -> Response<ResponseBody<B>> {
     let outcome = outcome.and_then(|response| match response.status() {
         StatusCode::SWITCHING_PROTOCOLS => Err(switched(exchange.state())),
         _ => Ok(response),
@@ -143,8 +142,8 @@ fn answer<B>(
     let closing = is_last(exchange.state(), &outcome);
     exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
     let mut response = match outcome {
-        Ok(response) => response.map(|body| Reply::new(Some(body), exchange)),
-        Err(status) => refused(status).map(|()| Reply::new(None, exchange)),
+        Ok(response) => response.map(|body| ResponseBody::new(Some(body), exchange)),
+        Err(status) => refused(status).map(|()| ResponseBody::new(None, exchange)),
     };
     if closing {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -152,23 +151,23 @@ fn answer<B>(
     response
 }
 
-/// Upgrades are not built: without this hyper would take the connection for another protocol's and
-/// drop it.
+/// Upgrades are not supported: without this hyper would take the connection for another protocol's
+/// and drop it.
 fn switched(state: &HttpState) -> StatusCode {
     let peer = state.peer();
-    tracing::error!(%peer, "a service answers 101, and upgrades are not supported: 501 instead");
+    tracing::error!(%peer, "a service answered 101, and upgrades are not supported: answered 501 instead");
     StatusCode::NOT_IMPLEMENTED
 }
 
 /// Whether the connection ends with this answer: the server drains, or the peer was not asked for
-/// the body that it announced and is free to send it or not, so what comes next may be either.
+/// the body that it announced. Then the next bytes may be that body or a request.
 fn is_last<B>(state: &HttpState, outcome: &Result<Response<B>, StatusCode>) -> bool {
     let is_success = outcome.as_ref().is_ok_and(|response| response.status().is_success());
-    state.closing() || state.leaves_body_unasked(is_success)
+    state.is_closing() || state.leaves_body_unasked(is_success)
 }
 
-/// The answer in place of a service. Only overload leaves the connection as it was: a new one would
-/// cost both sides more than the next request on this one.
+/// The answer in place of a service. Overload does not end the connection: a new one would cost both
+/// sides more than the next request on this one.
 fn refused(status: StatusCode) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = status;

@@ -1,9 +1,9 @@
-//! What the parts of one connection know together: the transport, the gate, bodies, and the watch
-//! over them.
+//! What the parts of one connection share: the transport, the service, bodies, and the deadlines
+//! around them.
 //!
-//! All of them run in the connection's own task, one after the other, except that a service may
-//! read its request's body elsewhere. So the atomics here are plain cells that may be shared. They
-//! are Relaxed: none of them publishes anything but its own value.
+//! All of them run in the connection's own task, one after the other, except that a service may read
+//! its request's body in another task. So the atomics here are cells that may be shared. Each load
+//! and store is Relaxed: a value publishes nothing but itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -18,8 +18,8 @@ use super::metrics::RequestMetrics;
 use crate::connection::close_reason::CloseKind;
 use crate::server::{Limits, Peer, Shared};
 
-/// The state of one connection. The transport, the gate, each request's body and each exchange
-/// hold it.
+/// The state of one connection. The transport, the service, each request's body and each exchange
+/// have a reference to it.
 #[derive(Debug)]
 pub(super) struct HttpState {
     server: Arc<Shared>,
@@ -34,36 +34,38 @@ pub(super) struct HttpState {
     now: AtomicU64,
     /// Since when the peer takes nothing, [`NO_TIME`] if it does. Written by the transport.
     blocked: AtomicU64,
-    /// How many requests came. Written by the gate.
+    /// How many requests came. Written by the service.
     requests: AtomicU64,
-    /// The next answer is to be the last. Set once, by the connection's task.
+    /// The next answer is the last. Set once, by the connection's task.
     closing: AtomicBool,
-    /// The body of the present request is there and not at its end. Set by the gate, cleared by
+    /// The body of the present request is there and not at its end. Set by the service, cleared by
     /// the body.
     receiving: AtomicBool,
-    /// The body was given up, and the peer may still be sending it. Written like `receiving`.
+    /// The body was dropped before its end, and the peer may still be sending it. Written like
+    /// `receiving`.
     left_unread: AtomicBool,
-    /// The transport is to look whether bytes wait that no event has told of yet. Set where time is
-    /// over, cleared by the transport.
-    look: AtomicBool,
-    /// What it saw. Cleared with each order to look.
+    /// The transport is to peek for bytes whose event is still in the queue. Set where time is over,
+    /// cleared by the transport.
+    peek: AtomicBool,
+    /// The outcome of the peek. Cleared with each request to peek.
     unread: AtomicBool,
-    /// An [`Expectation`]. Set by the gate, raised by the body, cleared by the transport.
+    /// An [`Expectation`]. Set by the service, raised by the body, cleared by the transport.
     expectation: AtomicU8,
-    /// A [`Failure`]. Cleared by the gate, set by the body and the transport.
+    /// A [`Failure`]. Cleared by the service, set by the body and the transport.
     failure: AtomicU32,
-    /// The tasks that wait for the drain. Rung by the connection's task, and by the end of the transport.
+    /// The tasks that wait for the drain. Woken by the connection's task, and at the end of the
+    /// transport.
     drain_waiters: DrainWaiters,
 }
 
-/// What the present request says of `100 Continue`, until the first byte in answer to it.
+/// Whether the peer waits for `100 Continue`, until the first byte in answer to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Expectation {
     None,
     /// The peer may wait for it before it sends the body.
     Continue,
-    /// So it does, and the service has begun to read the body.
+    /// It may wait, and the service has begun to read the body.
     Read,
 }
 
@@ -102,7 +104,7 @@ impl HttpState {
             closing: AtomicBool::new(false),
             receiving: AtomicBool::new(false),
             left_unread: AtomicBool::new(false),
-            look: AtomicBool::new(false),
+            peek: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             expectation: AtomicU8::new(Expectation::None as u8),
             failure: AtomicU32::new(Failure::NONE.to_bits()),
@@ -127,7 +129,7 @@ impl HttpState {
     }
 
     /// A poll of the connection's task begins.
-    pub(super) fn enter_poll(&self, now: Instant) {
+    pub(super) fn begin_poll(&self, now: Instant) {
         self.now.store(now.as_nanos(), Relaxed);
     }
 
@@ -165,15 +167,15 @@ impl HttpState {
             && matches!(self.phase(), Phase::Fresh | Phase::Idle | Phase::Head)
     }
 
-    /// Has the transport look for bytes when it is next asked for some and has none.
-    pub(super) fn order_look(&self) {
+    /// Has the transport peek for bytes at its next read that finds none.
+    pub(super) fn request_peek(&self) {
         self.unread.store(false, Relaxed);
-        self.look.store(true, Relaxed);
+        self.peek.store(true, Relaxed);
     }
 
-    /// Whether the transport is to look; once for each order.
-    pub(super) fn take_order(&self) -> bool {
-        self.look.load(Relaxed) && self.look.swap(false, Relaxed)
+    /// Whether the transport is to peek; once for each request.
+    pub(super) fn take_peek_request(&self) -> bool {
+        self.peek.load(Relaxed) && self.peek.swap(false, Relaxed)
     }
 
     pub(super) fn set_unread(&self, unread: bool) {
@@ -213,7 +215,7 @@ impl HttpState {
         }
     }
 
-    /// The body was given up before its end.
+    /// The body was dropped before its end.
     pub(super) fn leave_unread(&self) {
         self.receiving.store(false, Relaxed);
         self.left_unread.store(true, Relaxed);
@@ -237,15 +239,15 @@ impl HttpState {
         }
     }
 
-    /// Whether a final answer that begins now leaves a body to be read for which the peer waits to
-    /// be asked: the service reads it already, or has kept it and is content with the request.
+    /// Whether a final answer that begins now leaves a body to be read, which the peer may only send
+    /// once it is asked: the service reads it already, or has kept it and answers with success.
     pub(super) fn keeps_body_for_later(&self, is_success: bool) -> bool {
         let reads = self.expectation.load(Relaxed) == Expectation::Read as u8;
         self.expects() && self.receiving.load(Relaxed) && (reads || is_success)
     }
 
-    /// Whether a final answer that is made now leaves it open whether the body comes: the peer may
-    /// wait to be asked for it, and will not be.
+    /// Whether it is unknown, after a final answer that is made now, if the body comes: the peer may
+    /// wait to be asked for it, and is not.
     pub(super) fn leaves_body_unasked(&self, is_success: bool) -> bool {
         let ended = !self.receiving.load(Relaxed) && !self.left_unread();
         self.expects() && !ended && !self.keeps_body_for_later(is_success)
@@ -260,7 +262,7 @@ impl HttpState {
         &self.drain_waiters
     }
 
-    /// What came is answered with `status` though it never became a request.
+    /// The input is answered with `status` and never becomes a request.
     pub(super) fn refuse(&self, status: StatusCode) {
         self.metrics.refuse(status);
         self.set_failure(match status {
@@ -269,12 +271,12 @@ impl HttpState {
         });
     }
 
-    /// The answer to come is to be the last one.
-    pub(super) fn close_next(&self) {
+    /// The next answer is the last one.
+    pub(super) fn close_after_answer(&self) {
         self.closing.store(true, Relaxed);
     }
 
-    pub(super) fn closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
     }
 
@@ -291,8 +293,8 @@ impl HttpState {
         Failure::from_bits(self.failure.load(Relaxed))
     }
 
-    /// Until when the connection may go on like this, and how it ends then: `None` if it ends as
-    /// it would have by itself.
+    /// Until when the connection may stay as it is, and how it ends then. `None` stands for the end
+    /// that it has by itself.
     pub(super) fn deadline(&self) -> (Instant, Option<CloseKind>) {
         let limits = self.limits();
         let blocked = self.blocked.load(Relaxed);
@@ -300,14 +302,14 @@ impl HttpState {
             let since = Instant::from_nanos(blocked);
             return (since + limits.write_timeout, Some(CloseKind::WriteTimeout));
         }
-        let (patience, ending) = self.patience(limits);
-        (self.since() + patience, ending)
+        let (limit, close) = self.time_limit(limits);
+        (self.since() + limit, close)
     }
 
-    fn patience(&self, limits: &Limits) -> (Duration, Option<CloseKind>) {
+    fn time_limit(&self, limits: &Limits) -> (Duration, Option<CloseKind>) {
         match self.phase() {
             Phase::Lingering => (limits.linger_timeout, None),
-            // The service takes the time it takes, and the body keeps its own.
+            // The service has no bound, and the body has its own.
             Phase::Serving => (Duration::MAX, None),
             _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
             Phase::Head => (limits.header_timeout, Some(CloseKind::HeaderTimeout)),
@@ -321,13 +323,13 @@ impl HttpState {
     fn until_drained(
         &self,
         limits: &Limits,
-        patience: Duration,
-        ending: CloseKind,
+        limit: Duration,
+        close: CloseKind,
     ) -> (Duration, Option<CloseKind>) {
-        if self.closing() && limits.drain_linger < patience {
+        if self.is_closing() && limits.drain_linger < limit {
             return (limits.drain_linger, Some(CloseKind::IdleDrained));
         }
-        (patience, Some(ending))
+        (limit, Some(close))
     }
 }
 

@@ -1,10 +1,5 @@
-//! The socket as hyper sees it: behind the guard, with bounds on the peer that does not take its
-//! answers, and with a close that does not destroy the last one.
-//!
-//! A socket that is closed while it holds unread bytes answers with a reset, and a reset can make
-//! the peer throw away what it has not read yet: the very 413 that explains the close. So after
-//! the last answer the sending direction is shut down, and what the peer still sends is read and
-//! thrown away for a while.
+//! The socket as hyper sees it: behind the guard, with limits for a peer that does not take its
+//! answers, and with a close that does not destroy the last one ([`Linger`]).
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -18,7 +13,7 @@ use heist_scheduler::time::Instant;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
 use super::failure::Failure;
-use super::guard::{End, Guard};
+use super::guard::{Guard, InputEnd};
 use super::state::{HttpState, Phase};
 use crate::Stream;
 use crate::connection::charge::Charge;
@@ -26,7 +21,7 @@ use crate::connection::close_reason::CloseKind;
 use crate::connection::linger::Linger;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
 
-/// The socket of a state.
+/// The socket of one connection.
 pub(super) struct Transport {
     stream: Stream,
     state: Arc<HttpState>,
@@ -34,17 +29,16 @@ pub(super) struct Transport {
     /// How fast the peer takes the answer to request number `request`.
     rate: RateMonitor,
     request: u64,
-    /// What the server's budget was charged with, for bytes that wait to be written and for what
-    /// the guard holds.
+    /// What the server's budget is charged with, for bytes that wait to be written and for what the
+    /// guard holds.
     output_charge: Charge,
     held_charge: Charge,
-    /// hyper has written nothing since it last had nothing left to write: what it writes next is
-    /// the front of a message.
+    /// hyper's next write is the front of a message.
     at_front: bool,
-    /// What goes out before hyper writes any more: a part of [`CONTINUE`].
+    /// What is written before hyper's next bytes: a part of [`CONTINUE`].
     interim: &'static [u8],
-    /// What goes out when hyper has finished.
-    last_words: Vec<u8>,
+    /// The response to a refused request. It is written when hyper has finished.
+    refusal: Vec<u8>,
     linger: Option<Linger>,
     /// While lingering: whether the peer is known to be sending.
     peer_sends: bool,
@@ -63,30 +57,31 @@ impl Transport {
             held_charge: Charge::default(),
             at_front: true,
             interim: &[],
-            last_words: Vec::new(),
+            refusal: Vec::new(),
             linger: None,
             peer_sends: false,
             closed: false,
         }
     }
 
-    /// Whether it has been shut down, and what the peer still sent was heard out.
+    /// Whether it has been shut down, and the lingering is over.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Makes of what a write came to what hyper is told.
-    fn wrote(
+    /// Accounts for the outcome of a write, and returns it to hyper. A write that is pending wanted to
+    /// write `wanted` bytes.
+    fn after_write(
         &mut self,
         outcome: Poll<io::Result<usize>>,
         wanted: impl FnOnce() -> usize,
     ) -> Poll<io::Result<usize>> {
         match outcome {
-            Poll::Ready(Ok(count)) => Poll::Ready(self.moved(count).map(|()| count)),
+            Poll::Ready(Ok(count)) => Poll::Ready(self.on_taken(count).map(|()| count)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // That the task's turn is over says nothing of the peer.
-            Poll::Pending if is_put_off() => Poll::Pending,
-            Poll::Pending => match self.blocked(wanted()) {
+            // The poll's budget is spent, which says nothing of the peer.
+            Poll::Pending if is_budget_spent() => Poll::Pending,
+            Poll::Pending => match self.on_blocked(wanted()) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(error)),
             },
@@ -94,7 +89,7 @@ impl Transport {
     }
 
     /// The peer took `count` bytes.
-    fn moved(&mut self, count: usize) -> io::Result<()> {
+    fn on_taken(&mut self, count: usize) -> io::Result<()> {
         self.rate.count(count);
         if !self.rate.is_waiting() {
             return Ok(());
@@ -103,7 +98,7 @@ impl Transport {
         self.rate.end_wait(now);
         self.state.set_blocked(None);
         if self.state.phase() == Phase::Idle {
-            // It idles from the end of the answer on, not from when that was handed over.
+            // It idles from the end of the answer on, not from when hyper handed that over.
             self.state.enter(Phase::Idle, now);
         }
         self.charge(0)?;
@@ -116,7 +111,7 @@ impl Transport {
     }
 
     /// The peer takes none of `wanted` bytes.
-    fn blocked(&mut self, wanted: usize) -> io::Result<()> {
+    fn on_blocked(&mut self, wanted: usize) -> io::Result<()> {
         let now = Instant::of_poll();
         let request = self.state.requests();
         if std::mem::replace(&mut self.request, request) != request && !self.rate.is_waiting() {
@@ -149,7 +144,7 @@ impl Transport {
         io::Error::other(message)
     }
 
-    /// Reads into the memory of the guard.
+    /// Reads into the guard's buffer.
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut memory = [MaybeUninit::uninit(); READ_SIZE];
         let mut buffer = ReadBuf::uninit(&mut memory);
@@ -164,7 +159,7 @@ impl Transport {
         Poll::Ready(Ok(()))
     }
 
-    /// Passes on to hyper what came, as far as the guard lets it.
+    /// Passes input on to hyper, as far as the guard lets it.
     fn poll_pass(
         &mut self,
         cx: &mut Context<'_>,
@@ -182,7 +177,7 @@ impl Transport {
                 return Poll::Ready(self.end(end));
             }
             if self.guard.holds() {
-                // It may have come before the answer was out.
+                // It may have come before the answer was written.
                 self.state.received();
                 ready!(self.poll_hold(cx))?;
                 continue;
@@ -202,24 +197,24 @@ impl Transport {
         }
     }
 
-    /// Nothing more passes: for hyper that is the end of the input, unless it is in the middle of a
-    /// body that is refused.
-    fn end(&mut self, end: End) -> io::Result<()> {
+    /// No more input passes. For hyper that is the end of the input, unless it reads a body that is
+    /// refused.
+    fn end(&mut self, end: InputEnd) -> io::Result<()> {
         match end {
-            End::Finished => {}
-            End::InHead => {
+            InputEnd::Finished => {}
+            InputEnd::InHead => {
                 self.state.set_failure(Failure::of_connection(CloseKind::Lost));
             }
-            End::Refused { refusal, is_head } => {
-                // Once: hyper may ask again.
-                if self.last_words.is_empty() && self.state.phase() != Phase::Lingering {
+            InputEnd::Refused { refusal, is_head } => {
+                // Only once: hyper may read again.
+                if self.refusal.is_empty() && self.state.phase() != Phase::Lingering {
                     let peer = self.state.peer();
                     tracing::debug!(%peer, status = %refusal.status, %refusal, "a request is refused");
-                    self.last_words = refusal.response(!is_head);
+                    self.refusal = refusal.response(!is_head);
                     self.state.refuse(refusal.status);
                 }
             }
-            End::Broken(refusal) => {
+            InputEnd::Broken(refusal) => {
                 self.state.set_failure(Failure::of_body(refusal.status));
                 return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
             }
@@ -227,8 +222,8 @@ impl Transport {
         Ok(())
     }
 
-    /// hyper begins to write a message: if that is a final answer to a request that waits for
-    /// `100 Continue`, and its body is still to be read, this says so first.
+    /// hyper begins to write a message. If that is a final answer to a request that waits for
+    /// `100 Continue`, and its body is still to be read, `100 Continue` goes first.
     fn before_message(&mut self, front: &[u8]) {
         let is_final = !front.starts_with(b"HTTP/1.1 1");
         let is_success = front.get(9) == Some(&b'2');
@@ -238,23 +233,23 @@ impl Transport {
         self.state.begin_answer();
     }
 
-    /// Writes what is to go out before hyper writes any more.
+    /// Writes what goes before hyper's next bytes.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.interim.is_empty() {
             let written = self.stream.poll_write(cx, self.interim);
             let length = self.interim.len();
-            let count = ready!(self.wrote(written, || length))?;
+            let count = ready!(self.after_write(written, || length))?;
             self.interim = &self.interim[count..];
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.last_words.is_empty() {
-            let written = self.stream.poll_write(cx, &self.last_words);
-            let length = self.last_words.len();
-            let count = ready!(self.wrote(written, || length))?;
-            self.last_words.drain(..count);
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = self.stream.poll_write(cx, &self.refusal);
+            let length = self.refusal.len();
+            let count = ready!(self.after_write(written, || length))?;
+            self.refusal.drain(..count);
         }
         Poll::Ready(Ok(()))
     }
@@ -266,7 +261,8 @@ impl Transport {
         }
         self.stream.shutdown(Shutdown::Write)?;
         self.state.enter(Phase::Lingering, Instant::of_poll());
-        let refused = matches!(self.guard.end(), Some(End::Refused { .. } | End::Broken(_)));
+        let refused =
+            matches!(self.guard.end(), Some(InputEnd::Refused { .. } | InputEnd::Broken(_)));
         self.peer_sends = refused || self.state.left_unread();
         // Where memory is short, there is no answer that a reset could destroy.
         if self.state.failure().close != Some(CloseKind::Memory) {
@@ -287,16 +283,16 @@ impl Transport {
             discarded
         });
         match polled {
-            Poll::Pending if !*peer_sends && !is_put_off() => Poll::Ready(()),
+            Poll::Pending if !*peer_sends && !is_budget_spent() => Poll::Ready(()),
             polled => polled,
         }
     }
 }
 
-/// Whether what is pending was not tried, as the poll has used up its budget of operations. The task
-/// was woken to try again.
+/// Whether an operation is pending because the poll has spent its budget. Then it was not tried, and
+/// the task was woken to try again.
 #[cold]
-fn is_put_off() -> bool {
+fn is_budget_spent() -> bool {
     coop::operations_left() == Some(0)
 }
 
@@ -315,7 +311,7 @@ impl Read for Transport {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = this.poll_pass(cx, cursor);
-        if read.is_pending() && this.state.take_order() {
+        if read.is_pending() && this.state.take_peek_request() {
             let unread = matches!(this.stream.socket().peek(&mut [0]), Ok(1..));
             this.state.set_unread(unread);
         }
@@ -333,8 +329,8 @@ impl Write for Transport {
     }
 
     /// hyper has nothing left to write. While a service works on an answer, and hyper has the whole
-    /// request, this looks at what comes next: a reset ends the service, and the end of the input
-    /// does not. One read's worth is held, no more.
+    /// request, this reads ahead: a reset ends the service, and the end of the input does not. At most
+    /// one read is held.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_front = true;
         let serving = self.state.phase() == Phase::Serving;
@@ -348,7 +344,7 @@ impl Write for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_last_words(cx))?;
+        ready!(self.poll_refusal(cx))?;
         self.begin_linger()?;
         ready!(self.poll_linger(cx));
         self.closed = true;
@@ -371,7 +367,7 @@ impl Write for Transport {
         self.at_front = false;
         ready!(self.poll_interim(cx))?;
         let outcome = self.stream.poll_write_vectored(cx, buffers);
-        self.wrote(outcome, || buffers.iter().map(|buffer| buffer.len()).sum())
+        self.after_write(outcome, || buffers.iter().map(|buffer| buffer.len()).sum())
     }
 }
 
@@ -384,7 +380,7 @@ impl Drop for Transport {
     }
 }
 
-/// How much is read at once where hyper does not take it.
+/// Bytes of a read that does not go into hyper's buffer.
 const READ_SIZE: usize = 8 * 1024;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

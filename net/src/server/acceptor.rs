@@ -1,17 +1,17 @@
 //! Accepting, for one listener: one task that is bounded in every way.
 //!
-//! It accepts while there is room, some connections a turn, and gives each a task of its own, which
-//! is served by whichever worker is free. What an error of accepting means decides what is done:
+//! It accepts while there is room, a bounded number of connections a turn, and spawns a task for each.
+//! The kind of an error of accepting decides what is done:
 //!
-//! - one connection was lost: it is counted, and the next one taken;
-//! - descriptors or memory are used up: accepting again would fail again, so it waits until a
-//!   connection of this server has ended, or for a second, as others may free something, too. Where
-//!   this server has no connection that could end, whoever waits is taken with a descriptor that
-//!   was kept in reserve and closed at once, rather than left to wait for ever;
-//! - the listener is broken: the acceptor ends, and says so.
+//! - one connection was lost: it is counted, and the next one accepted;
+//! - descriptors or memory are used up: accepting again would fail again. The acceptor waits until a
+//!   connection of this server has ended, or for a second, as other code may free something, too.
+//!   Where this server has no connection that could end, a waiting connection is accepted with a
+//!   descriptor that was kept in reserve and closed at once, so that it does not wait for ever;
+//! - the listener is broken: the acceptor ends, and reports it.
 //!
-//! Code of others runs here: hooks, [`Serve::task`], [`Serve::refusal`], and whatever is logged to. A
-//! panic in it is [contained](panics::contain_hook), so it costs one connection at most, not the listener.
+//! Foreign code runs here: hooks, [`Serve::task`], [`Serve::refusal`], and log subscribers. A panic in
+//! it is [contained](panics::contain_hook), so it costs one connection at most, not the listener.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -93,13 +93,13 @@ impl<S: Serve> Acceptor<S> {
         }
     }
 
-    /// Accepts until the server drains, then closes the socket, so that who comes is refused at
-    /// once instead of waiting in a backlog that nobody reads.
+    /// Accepts until the server drains, then closes the socket. So the system refuses new connections
+    /// at once, and none waits in a backlog that is never read.
     pub(super) async fn run(mut self) {
         let turn = u64::from(self.server().limits().accepts_a_turn.max(1));
         for count in 1_u64.. {
             let outcome = match poll_fn(|cx| self.poll_next(cx)).await {
-                Next::Draining => return self.leave(),
+                Next::Draining => return self.close(),
                 Next::Connection(socket, peer) => self.admit(socket, peer),
                 Next::Error(error) => Err(error),
             };
@@ -115,7 +115,7 @@ impl<S: Serve> Acceptor<S> {
     }
 
     /// Closes the socket.
-    fn leave(mut self) {
+    fn close(mut self) {
         if self.server().keeps_files() {
             self.socket.keep_file();
         }
@@ -140,10 +140,10 @@ impl<S: Serve> Acceptor<S> {
         })
     }
 
-    /// Gives the connection a place and a task, or refuses it.
+    /// Gives the connection a permit and a task, or refuses it.
     fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
         let server = self.server();
-        // A hook that panics has not said that anything is to be refused.
+        // A hook that panics has not asked for a refusal.
         if panics::contain_hook("the hook overloaded_by", || server.should_shed()) == Some(true) {
             self.refuse(&socket, Refusal::Overload);
             return Ok(());
@@ -181,19 +181,19 @@ impl<S: Serve> Acceptor<S> {
         });
     }
 
-    /// Closes the connection, with a word if there is one to say.
+    /// Closes the connection, behind the service's response to a refused one if it has any.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
         self.table().count_refusal(refusal);
-        let words = panics::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
-        let Some(words) = words.flatten() else { return };
-        // A peer that takes no words, or not all of them, is not waited for.
-        let _ = socket.write(words);
+        let response = panics::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
+        let Some(response) = response.flatten() else { return };
+        // A peer that does not take all of the response is not waited for.
+        let _ = socket.write(response);
         let _ = socket.shutdown(std::net::Shutdown::Write);
-        // Closed with its request unread, the socket would be reset and the words lost.
+        // Closed with its request unread, the socket would be reset and the response lost.
         let _ = socket.read(&mut [0; DISCARD]);
     }
 
-    /// Does with an error what its kind asks for.
+    /// Handles an error by its kind. Breaks if the acceptor ends.
     async fn handle_accept_error(&mut self, error: io::Error) -> ControlFlow<()> {
         self.table().count_accept_error(accept_error_name(&error));
         match accept_error_kind(&error) {
@@ -225,7 +225,7 @@ impl<S: Serve> Acceptor<S> {
         let table = &self.registration.server.connections().table;
         let waited = poll_fn(|cx| {
             match table.poll_end(self.registration.number, self.ended, cx) {
-                // With nobody to wait for and nothing in reserve, only time can help.
+                // Without a connection that could end, and without a reserve, only time can help.
                 Poll::Ready(Waited::NoConnection) if !self.reserve.is_there() => {}
                 Poll::Ready(waited) => return Poll::Ready(waited),
                 Poll::Pending => {}
@@ -239,10 +239,10 @@ impl<S: Serve> Acceptor<S> {
         self.reserve.refill();
     }
 
-    /// Takes whoever waits with the descriptor in reserve, and closes the connection.
+    /// Accepts a waiting connection with the descriptor in reserve, and closes it.
     ///
-    /// The kernel wants a descriptor even to say that nobody waits, so only with this one can it
-    /// say so; then the socket counts as drained, and is not tried again before somebody comes.
+    /// The kernel needs a descriptor even to say that none waits. With this one it can: then the
+    /// socket counts as drained, and is not tried again before a connection comes.
     async fn refuse_by_reserve(&mut self) {
         self.reserve.release();
         match poll_fn(|cx| Poll::Ready(self.socket.poll_accept(cx))).await {
@@ -255,7 +255,7 @@ impl<S: Serve> Acceptor<S> {
     }
 }
 
-/// Logs; who listens to what is logged is foreign code.
+/// Logs. A subscriber is foreign code.
 fn log(code: impl FnOnce()) {
     panics::contain_hook("a log of the acceptor", code);
 }
@@ -278,7 +278,7 @@ impl Reserve {
         self.0 = None;
     }
 
-    /// Where there is no descriptor for it either, it is tried again another time.
+    /// Where there is no descriptor for it either, it is tried again later.
     fn refill(&mut self) {
         if self.0.is_none() {
             self.0 = File::open("/dev/null").ok();
@@ -289,5 +289,5 @@ impl Reserve {
 /// After so long it tries to accept again though no connection of ours has ended.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How much of what the peer of a refused connection has sent is read before it is closed.
+/// How many bytes of a refused connection are read before it is closed.
 const DISCARD: usize = 4096;

@@ -86,7 +86,7 @@ impl<S> Builder<S> {
     /// Asks `overloaded`, instead of the runtime itself, whether the runtime has more to do than it
     /// can; with [`Limits::shed`] new work is refused while it says so.
     ///
-    /// It is asked at each connection, and by some services at each request: it must be quick.
+    /// It is called at each connection, and by some services at each request: it must return soon.
     pub fn overloaded_by(
         mut self,
         overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
@@ -96,9 +96,9 @@ impl<S> Builder<S> {
     }
 
     /// Serves each connection with the protocol that `make` makes for it, on the
-    /// [engine](crate::protocol), which sees to all bounds that concern it.
+    /// [engine](crate::protocol), which enforces all limits of a connection.
     ///
-    /// When the server drains, the protocol is told by [`draining`](Protocol::draining).
+    /// When the server drains, it calls [`draining`](Protocol::draining).
     pub fn protocol<P, M>(self, make: M) -> Builder<ByProtocol<M>>
     where
         M: Fn(&Peer) -> P + Send + Sync + 'static,
@@ -107,9 +107,8 @@ impl<S> Builder<S> {
         self.serve(ByProtocol::new(make))
     }
 
-    /// As [`protocol`](Builder::protocol), for protocols that are to have a
-    /// [`Sender`](protocol::Sender) of their own, to register it where other connections find it,
-    /// or to have the answers of other tasks sent back.
+    /// As [`protocol`](Builder::protocol), for protocols with a [`Sender`](protocol::Sender) of their
+    /// own: to register it where other connections find it, or to receive the answers of other tasks.
     pub fn protocol_with_inbox<P, M>(self, make: M) -> Builder<ByInbox<M, P>>
     where
         M: Fn(&Peer, protocol::Sender<P::Message>) -> P + Send + Sync + 'static,
@@ -120,13 +119,13 @@ impl<S> Builder<S> {
 
     /// Serves each connection with the future that `handle` makes of its stream.
     ///
-    /// The server bounds how many there are and counts their bytes, and it ends a connection whose
-    /// future was not woken for [`Limits::idle_timeout`], be it that the peer sends nothing or that
-    /// it takes nothing. Before that it polls the future some more times, in case something has come
-    /// that it was not woken for yet. The rest is up to the future: how long a message may be and may take, and
-    /// how slow its peer may be (put a [`timeout`](heist_scheduler::time::timeout) around each).
-    /// It is not told when the server drains, and is dropped at the end of the grace; with
-    /// [`accepted`](Builder::accepted) it can be told.
+    /// The server bounds how many there are and counts their bytes. It ends a connection if its
+    /// future was not woken for [`Limits::idle_timeout`], as its peer sends nothing or takes nothing.
+    /// Before that it polls the future some more times, in case an event is still in the queue. The
+    /// rest is up to the future: how long a message may be and may take, and how slow its peer may
+    /// be (put a [`timeout`](heist_scheduler::time::timeout) around each). The future does not learn
+    /// of a drain, and is dropped at the end of the grace. With [`accepted`](Builder::accepted) it
+    /// can learn of it.
     pub fn handler<H, F>(self, handle: H) -> Builder<Handler<H>>
     where
         H: Fn(Stream, Peer) -> F + Send + Sync + 'static,

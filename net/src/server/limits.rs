@@ -8,8 +8,8 @@ use crate::protocol;
 
 /// The bounds of a server, all in force unless set otherwise.
 ///
-/// They are made for a server that anybody may connect to. Some concern whoever serves the
-/// connections: those of heads and bodies HTTP alone, the others every protocol.
+/// The defaults are made for a server on the open internet. Those of heads and bodies concern HTTP
+/// alone, the others every protocol.
 ///
 /// ```
 /// use heist_net::server::Limits;
@@ -19,8 +19,8 @@ use crate::protocol;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections that may be open. At the bound nobody accepts: the kernel's backlog holds who
-    /// comes, until one ends. Each listener may pass it by one.
+    /// Connections that may be open. At the bound no listener accepts: the kernel's backlog holds new
+    /// connections until one ends. Each listener may pass it by one.
     ///
     /// By default 10,000, or half the descriptors that the process may have if that is less: the
     /// other half is for whatever serving needs.
@@ -65,8 +65,8 @@ pub struct Limits {
     pub linger_bytes: usize,
     /// Bytes that all connections together may buffer. By default 256 MiB.
     pub buffered_bytes: usize,
-    /// Whether to refuse new work while the runtime is overloaded, instead of letting everybody
-    /// wait. By default true.
+    /// Whether to refuse new work while the runtime is overloaded, instead of letting all of it wait.
+    /// By default true.
     pub shed: bool,
     /// Connections that a listener accepts before others have their turn. By default 64.
     pub accepts_a_turn: u32,

@@ -14,7 +14,7 @@ use crate::connection::refusal::Refusal;
 pub struct Metrics {
     /// Connections that are doing something: serving a request, or in the middle of a message.
     pub connections_active: u64,
-    /// Connections that wait for their peer to ask for something.
+    /// Connections that wait for a request.
     pub connections_idle: u64,
     /// How many connections there may be at once ([`Limits::connections`](super::Limits::connections)).
     pub connections_limit: u64,
@@ -22,7 +22,7 @@ pub struct Metrics {
     pub accepted: u64,
     /// Connections that were closed before they were served, by reason.
     pub refused: Vec<(Refusal, u64)>,
-    /// Connections that ended, by how.
+    /// Connections that ended, by why.
     pub closed: Vec<(CloseKind, u64)>,
     /// Errors of accepting, by the system's name for them, such as `EMFILE`.
     pub accept_errors: Vec<(&'static str, u64)>,
@@ -46,8 +46,8 @@ pub struct Metrics {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpMetrics {
-    /// Requests by the status code of their answer; 0 for those whose answer never began, as the
-    /// peer was gone before or the service panicked.
+    /// Requests by the status code of their answer; 0 if no answer began, as the peer was gone or the
+    /// service panicked.
     pub requests: Vec<(u16, u64)>,
     /// Requests that are being answered now.
     pub in_flight: u64,
@@ -72,7 +72,7 @@ impl Metrics {
         self.refused.iter().find(|(refusal, _)| *refusal == reason).map_or(0, |(_, count)| *count)
     }
 
-    /// How many connections ended in this way.
+    /// How many connections ended for this reason.
     pub fn closed_by(&self, reason: CloseKind) -> u64 {
         self.closed.iter().find(|(kind, _)| *kind == reason).map_or(0, |(_, count)| *count)
     }

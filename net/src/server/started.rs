@@ -55,9 +55,9 @@ impl Server {
     }
 
     /// Ends the server: closes the listeners, tells every connection to finish, waits until all
-    /// have or `grace` has passed, and drops what is left.
+    /// have or `grace` has passed, and force-closes what is left.
     ///
-    /// A connection whose poll is under way cannot be dropped; such are waited for, up to 5 s more.
+    /// A connection cannot be dropped while it is polled; the drain waits up to 5 s more for that.
     /// Cancel-safe: dropped before it completes, the drain goes on, and nothing is force-closed.
     ///
     /// # Panics

@@ -4,18 +4,18 @@ use super::head;
 use super::refusal::Refusal;
 use crate::server::Limits;
 
-/// Where in a body in chunks the next byte stands.
+/// A chunked body: the state of the next byte.
 ///
-/// Each byte of the framing is looked at by itself. What hyper would take otherwise than the next
-/// server is refused: above all an LF without a CR, which hyper takes for part of a trailer.
+/// Each byte of the framing is checked by itself. What hyper would parse otherwise than another server
+/// is refused: above all an LF without a CR, which hyper takes for part of a trailer.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(super) struct ChunkedBody {
     at: At,
     /// The size of the chunk so far, and then how much of the chunk is left.
     size: u64,
     /// Digits of the size.
     digits: u8,
-    /// How many bytes more the body may be long.
+    /// How many more bytes the body may have.
     left: u64,
     /// Bytes of chunk extensions, of all chunks.
     extensions: usize,
@@ -42,10 +42,10 @@ enum At {
     EndLf,
 }
 
-/// How far the framing is in order.
+/// How far the framing is valid.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Read {
-    /// So many bytes were looked at.
+    /// This many bytes were checked.
     pub(super) length: usize,
     pub(super) end: End,
 }
@@ -60,9 +60,9 @@ pub(super) enum End {
     Refused(Refusal),
 }
 
-impl Chunks {
-    pub(super) fn new(limits: &Limits) -> Chunks {
-        Chunks {
+impl ChunkedBody {
+    pub(super) fn new(limits: &Limits) -> ChunkedBody {
+        ChunkedBody {
             at: At::Size,
             size: 0,
             digits: 0,
@@ -73,7 +73,7 @@ impl Chunks {
         }
     }
 
-    /// Looks at `bytes`, as far as the body goes.
+    /// Checks `bytes` up to the end of the body.
     pub(super) fn read(&mut self, bytes: &[u8], limits: &Limits) -> Read {
         let mut length = 0;
         while let Some(&byte) = bytes.get(length) {
@@ -101,7 +101,7 @@ impl Chunks {
         length
     }
 
-    /// Where the byte behind `byte` stands; `None` behind the end of the body.
+    /// The state behind `byte`; `None` behind the end of the body.
     fn step(&mut self, byte: u8, limits: &Limits) -> Result<Option<At>, Refusal> {
         Ok(Some(match (self.at, byte) {
             (At::Size, _) if byte.is_ascii_hexdigit() => self.digit(byte)?,
@@ -154,7 +154,7 @@ impl Chunks {
         }
     }
 
-    /// The size is known: whether so much more is within the limit is known before it comes.
+    /// The size of a chunk is known: it is checked against the limit before the chunk comes.
     fn size_ends(&mut self) -> Result<At, Refusal> {
         self.digits = 0;
         self.left = self.left.checked_sub(self.size).ok_or(Refusal::BODY_TOO_LONG)?;
@@ -181,7 +181,7 @@ impl Chunks {
 
 const SIZE: Refusal = Refusal::malformed("the size of a chunk is malformed");
 
-/// What a field's value and a chunk extension are made of.
+/// The bytes of a field's value and of a chunk extension.
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || byte >= b' ' && byte != 0x7f
 }

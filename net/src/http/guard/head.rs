@@ -16,15 +16,15 @@ pub(super) struct Head {
     pub(super) framing: Framing,
 }
 
-/// How the end of a body is found.
+/// How the end of a body is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes; 0 for no body.
+    /// This many bytes; 0 for no body.
     Sized(u64),
     Chunked,
 }
 
-/// What may be said of a head that must not pass, besides why.
+/// Why a head does not pass.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
@@ -99,7 +99,7 @@ fn parse_into<'b>(
     Outcome::Read(Err(Refused { refusal, is_head }))
 }
 
-/// Checks a whole head. First what is malformed, then what is too much or not here.
+/// Checks a whole head: first for malformed parts, then for what is too long or not supported.
 fn check(request: &Request<'_, '_>, length: usize, limits: &Limits) -> Result<Framing, Refusal> {
     let method = request.method.expect(WHOLE);
     let path = request.path.expect(WHOLE);
@@ -130,7 +130,7 @@ fn check(request: &Request<'_, '_>, length: usize, limits: &Limits) -> Result<Fr
 
 const WHOLE: &str = "a whole head has a request line";
 
-/// What the fields of a head say about where and how long.
+/// What the fields of a head say about the host and the body.
 #[derive(Default)]
 struct Fields {
     hosts: u8,
@@ -169,7 +169,7 @@ impl Fields {
                 }
             }
             14 if name.eq_ignore_ascii_case("content-length") => {
-                // Also two of the same: only one of two recipients may have looked at both.
+                // Also two equal ones: another recipient may look at only one of them.
                 self.length = Some(match self.length {
                     None => digits(value).map_or(Length::Malformed, Length::Bytes),
                     Some(_) => Length::Malformed,
@@ -197,8 +197,8 @@ impl Fields {
 }
 
 impl Codings {
-    /// Adds those of one field. An empty list element is malformed here, though a list may
-    /// elsewhere have some: two recipients must not see two ends of one body.
+    /// Adds those of one field. An empty list element is malformed here, though other lists may have
+    /// some: two recipients must not see two ends of one body.
     fn add(&mut self, value: &[u8]) {
         self.any = true;
         for coding in value.split(|&byte| byte == b',') {
@@ -247,8 +247,8 @@ pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Looks at the version of a request line whose version is neither 1.0 nor 1.1. Returns where the
-/// minor version stands if that is all that is new, or `None` if the version is not whole.
+/// Checks the version of a request line that is neither 1.0 nor 1.1. Returns the position of the minor
+/// version if only that is unknown, or `None` if the version is incomplete.
 fn other_version(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
     const MALFORMED: Refusal = Refusal::malformed("the version is malformed");
     let line = line(bytes);
@@ -274,12 +274,12 @@ fn line(bytes: &[u8]) -> &[u8] {
     &bytes[start.unwrap_or(bytes.len())..]
 }
 
-/// Whether `bytes` are nothing but the empty lines that may stand before a request line.
+/// Whether `bytes` are only the empty lines that may precede a request line.
 pub(super) fn is_blank(bytes: &[u8]) -> bool {
     line(bytes).is_empty()
 }
 
-/// Checks the front of a head whose end is not there yet: what is too long already stays so.
+/// Checks a head that is still incomplete for parts that are too long already.
 pub(super) fn check_part(bytes: &[u8], limits: &Limits) -> Result<(), Refused> {
     let line = line(bytes);
     let method = line.iter().take(LONGEST_METHOD + 1).position(|&byte| byte == b' ');
@@ -301,8 +301,8 @@ pub(super) fn check_part(bytes: &[u8], limits: &Limits) -> Result<(), Refused> {
     }
 }
 
-/// Whether the empty line that ends a head may stand in `bytes`, of which the first `seen` were
-/// asked about before.
+/// Whether the empty line that ends a head may be in `bytes`, the first `seen` of which were checked
+/// before.
 pub(super) fn may_end(bytes: &[u8], seen: usize) -> bool {
     let new = &bytes[seen.saturating_sub(3)..];
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
@@ -318,18 +318,18 @@ fn longest_target(limits: &Limits) -> usize {
     limits.target_bytes.min(LONGEST_TARGET)
 }
 
-/// The longest body there may be: hyper uses the two highest numbers for something else.
+/// The longest possible body: hyper gives the two highest numbers another meaning.
 pub(super) fn longest_body(limits: &Limits) -> u64 {
     limits.max_body.min(u64::MAX - 2)
 }
 
 const UNKNOWN_METHOD: Refusal = Refusal::not_implemented("there is no such method here");
 
-/// Longer than any method there is: RFC 9112 3 has what is longer than all known ones answered 501.
+/// Longer than any known method. RFC 9112 3 has longer ones answered 501.
 const LONGEST_METHOD: usize = 64;
 
 /// The longest that hyper takes.
 const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 
-/// So many fields of a head are parsed without allocating memory.
+/// Up to this many fields of a head are parsed without an allocation.
 const FEW_HEADERS: usize = 100;

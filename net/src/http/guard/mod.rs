@@ -1,20 +1,20 @@
-//! What stands between the transport and hyper: it sees each byte before hyper does.
+//! The guard between the transport and hyper: it checks each byte before hyper sees it.
 //!
-//! hyper alone is too lenient a server for the open internet, and takes the end of a message
-//! elsewhere than others do if the peer wants it to. So each message is read twice, here and in
-//! hyper, and hyper only gets to see what both read alike:
+//! hyper alone is too lenient for the open internet: a peer can make it see the end of a message
+//! elsewhere than other servers do. So each message is parsed twice, here and in hyper, and hyper only
+//! sees what both parse alike:
 //!
-//! 1. A head passes when it is whole and in order. Until then its part is held here.
-//! 2. A body passes as it comes. Its framing is looked at byte by byte, its data passed over.
-//! 3. The first thing that is wrong is the end of what passes. Of a message that hyper has seen
-//!    nothing of, it never does: for it the input ends behind the message before. It answers what
-//!    it has, in order, then closes, and the transport sends the [`Refusal`] last. If hyper has
-//!    seen the head already, it gets an error in place of the body's rest.
+//! 1. A head passes when it is whole and valid. Until then its part is held here.
+//! 2. A body passes as it comes. Its framing is checked byte by byte, its data is skipped.
+//! 3. The first error ends what passes. If hyper has seen nothing of that message, it never does: its
+//!    input ends behind the message before. It answers the earlier requests in order, then closes, and
+//!    the transport sends the [`Refusal`] last. If hyper has seen the head already, it gets an error in
+//!    place of the rest of the body.
 //!
-//! This does no I/O and reads no clock. What passes, and why it ends, is the same wherever the
-//! bytes are cut; only whether hyper has seen a head before its body is refused depends on it.
+//! The guard does no I/O and reads no clock. What passes, and why it ends, is the same wherever the
+//! bytes are cut. Only whether hyper has seen a head before its body is refused depends on that.
 //!
-//! In most reads nothing is held: the bytes are looked at in hyper's own buffer.
+//! In most reads nothing is held: the bytes are checked in hyper's own buffer.
 
 mod body;
 mod head;
@@ -25,7 +25,7 @@ mod tests;
 
 pub(super) use refusal::Refusal;
 
-use self::body::Chunks;
+use self::body::ChunkedBody;
 use self::head::{Framing, Head};
 use crate::server::Limits;
 
@@ -33,43 +33,43 @@ use crate::server::Limits;
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     at: At,
-    /// What hyper has not taken yet: first what may pass, then a part of a head. Without memory if
-    /// there is nothing.
+    /// Bytes that hyper has not taken yet: first those that may pass, then a part of a head. It
+    /// allocates nothing while it is empty.
     held: Vec<u8>,
     /// How much of `held` may pass.
     checked: usize,
     /// How much of that hyper has taken.
     passed: usize,
-    end: Option<End>,
+    end: Option<InputEnd>,
 }
 
-/// Where in the messages the next byte stands that was not checked.
+/// Where in a message the next unchecked byte is.
 #[derive(Debug, Default)]
 enum At {
     #[default]
     Head,
-    /// In a body, so many bytes before its end.
+    /// In a body, this many bytes before its end.
     Sized(u64),
-    /// In a box, as most bodies are not, and each connection would hold the room for it.
-    Chunked(Box<Chunks>),
+    /// In a box: most bodies are not chunked, and each connection would take the memory.
+    Chunked(Box<ChunkedBody>),
 }
 
-/// Why nothing more passes.
+/// Why no more input passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The peer has finished sending. In a body hyper knows what to make of that.
+pub(super) enum InputEnd {
+    /// The peer has finished sending. In a body, hyper handles that.
     Finished,
     /// The peer has finished sending, in the middle of a head.
     InHead,
-    /// The next message is refused, and hyper knows nothing of it.
+    /// The next message is refused, and hyper has seen nothing of it.
     Refused { refusal: Refusal, is_head: bool },
-    /// The rest of the body is refused whose head hyper has seen.
+    /// The rest of a body is refused; hyper has seen the head.
     Broken(Refusal),
 }
 
 impl Guard {
-    /// Looks at bytes in hyper's own memory. Returns how many at their front pass; the others are
-    /// held, or not wanted. Nothing may be held yet.
+    /// Checks bytes in hyper's own buffer. Returns how many at their front pass; the others are held,
+    /// or dropped behind an error. Called only while nothing is held.
     pub(super) fn admit(&mut self, bytes: &mut [u8], limits: &Limits) -> usize {
         debug_assert!(self.held.is_empty(), "{} bytes are held", self.held.len());
         let passes = self.check(bytes, limits);
@@ -79,7 +79,7 @@ impl Guard {
         passes
     }
 
-    /// Takes bytes to hold, behind those that are held.
+    /// Appends bytes to those that are held.
     pub(super) fn hold(&mut self, bytes: &[u8], limits: &Limits) {
         let seen = self.held.len() - self.checked;
         self.held.extend_from_slice(bytes);
@@ -98,7 +98,7 @@ impl Guard {
     /// The peer has finished sending.
     pub(super) fn finish(&mut self) {
         let part = &self.held[self.checked..];
-        let end = if head::is_blank(part) { End::Finished } else { End::InHead };
+        let end = if head::is_blank(part) { InputEnd::Finished } else { InputEnd::InHead };
         self.end.get_or_insert(end);
     }
 
@@ -107,7 +107,7 @@ impl Guard {
         &self.held[self.passed..self.checked]
     }
 
-    /// So many of the bytes that were [`ready`](Guard::ready) have passed.
+    /// `count` of the [`ready`](Guard::ready) bytes have passed.
     pub(super) fn pass(&mut self, count: usize) {
         self.passed += count;
         debug_assert!(self.passed <= self.checked, "{} of {}", self.passed, self.checked);
@@ -122,8 +122,8 @@ impl Guard {
         (self.checked, self.passed) = (0, 0);
     }
 
-    /// Why nothing passes behind what is [`ready`](Guard::ready).
-    pub(super) fn end(&self) -> Option<End> {
+    /// Why nothing passes behind the [`ready`](Guard::ready) bytes.
+    pub(super) fn end(&self) -> Option<InputEnd> {
         self.end
     }
 
@@ -132,7 +132,7 @@ impl Guard {
         !self.held.is_empty()
     }
 
-    /// How much memory is held.
+    /// The memory of the held bytes.
     pub(super) fn memory(&self) -> usize {
         self.held.capacity()
     }
@@ -142,9 +142,9 @@ impl Guard {
         matches!(self.at, At::Head) && self.held.is_empty() && self.end.is_none()
     }
 
-    /// Looks at what follows on what was checked, and returns how much of it may pass.
+    /// Checks the bytes that follow, and returns how many of them may pass.
     fn check(&mut self, bytes: &mut [u8], limits: &Limits) -> usize {
-        // Where the message begins that the next byte belongs to, if it begins in `bytes`.
+        // Where the current message begins, if that is in `bytes`.
         let mut begun = None;
         let mut checked = 0;
         while checked < bytes.len() {
@@ -177,11 +177,11 @@ impl Guard {
                         (body::End::None, _) => {}
                         (body::End::Whole, _) => self.at = At::Head,
                         (body::End::Refused(refusal), Some(begun)) => {
-                            self.end = Some(End::Refused { refusal, is_head: false });
+                            self.end = Some(InputEnd::Refused { refusal, is_head: false });
                             return begun;
                         }
                         (body::End::Refused(refusal), None) => {
-                            self.end = Some(End::Broken(refusal));
+                            self.end = Some(InputEnd::Broken(refusal));
                             return checked + length;
                         }
                     }
@@ -194,7 +194,7 @@ impl Guard {
 
     fn refuse_head(&mut self, refused: head::Refused) {
         let head::Refused { refusal, is_head } = refused;
-        self.end = Some(End::Refused { refusal, is_head });
+        self.end = Some(InputEnd::Refused { refusal, is_head });
     }
 }
 
@@ -203,7 +203,7 @@ impl At {
         match framing {
             Framing::Sized(0) => At::Head,
             Framing::Sized(length) => At::Sized(length),
-            Framing::Chunked => At::Chunked(Box::new(Chunks::new(limits))),
+            Framing::Chunked => At::Chunked(Box::new(ChunkedBody::new(limits))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a peer is told that sends what hyper must not see.
+//! The answer to a message that hyper must not see.
 
 use std::error::Error;
 use std::fmt::{self, Write};

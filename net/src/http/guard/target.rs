@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 /// Checks that `target` has the form that `method` asks for.
 pub(super) fn check(method: &str, target: &str) -> Result<(), Refusal> {
     let is_valid = match method {
-        // Its target is an authority, whatever else would be a valid one.
+        // Its target is an authority.
         "CONNECT" => is_authority_with_port(target.as_bytes()),
         "OPTIONS" if target == "*" => true,
         _ if target.starts_with('/') => is_path(target.as_bytes()),
@@ -40,7 +40,7 @@ fn is_path(bytes: &[u8]) -> bool {
     bytes.all(|byte| !matches!(byte, b'"' | b'#' | b'<' | b'>'))
 }
 
-/// Whether `target` is a URI with a scheme and an authority. Rare, so hyper is asked outright.
+/// Whether `target` is a URI with a scheme and an authority. Rare, so hyper parses it.
 fn is_absolute(target: &str) -> bool {
     let Ok(uri) = target.parse::<Uri>() else { return false };
     let Some(authority) = uri.authority() else { return false };
@@ -99,7 +99,7 @@ fn is_name(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// What stands between the brackets: an IPv6 address, or one of a version to come.
+/// The part between the brackets: an IPv6 address, or one of a later version.
 fn is_ip_literal(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if let Some(future) = text.strip_prefix(['v', 'V']) {
@@ -120,7 +120,7 @@ fn is_unreserved_or_delimiter(byte: u8) -> bool {
 
 const UNRESERVED_OR_DELIMITER: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=");
 
-/// A table of letters, digits and `others`: one look a byte, in what each request has.
+/// A table of letters, digits and `others`: one lookup a byte, in a part of every request.
 const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;

@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::Config;
 
-use super::{At, End, Guard};
+use super::{At, Guard, InputEnd};
 use crate::server::Limits;
 
 /// A request, by what a service sees of it.
@@ -41,7 +41,7 @@ struct Passed {
     /// Where in `bytes` a message ends, and what came with its end is looked at: all there are if
     /// the bytes come one by one.
     ends: Vec<usize>,
-    end: Option<End>,
+    end: Option<InputEnd>,
 }
 
 fn limits() -> Limits {
@@ -390,13 +390,13 @@ proptest! {
     ) {
         let (cut, whole) = (guard(&input.0, &sizes), guard(&input.0, &[8192]));
         match (cut.end, whole.end) {
-            (Some(End::Broken(one)), Some(End::Refused { refusal: other, .. })) => {
+            (Some(InputEnd::Broken(one)), Some(InputEnd::Refused { refusal: other, .. })) => {
                 prop_assert_eq!(one, other);
                 prop_assert!(cut.bytes.starts_with(&whole.bytes));
             }
             // What of a head is found first depends on how much of it is there; and of a part of one
             // only the front is looked at before the end comes.
-            (Some(End::Refused { .. } | End::InHead), Some(End::Refused { .. })) => {
+            (Some(InputEnd::Refused { .. } | InputEnd::InHead), Some(InputEnd::Refused { .. })) => {
                 prop_assert_eq!(&cut.bytes, &whole.bytes);
             }
             _ => {

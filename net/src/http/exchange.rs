@@ -1,4 +1,4 @@
-//! An exchange of a request for an answer, and the answer's body, which ends it.
+//! An exchange of a request for a response, and the response's body, whose end is its end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use super::state::{HttpState, Phase};
 pub(super) struct Exchange {
     state: Arc<HttpState>,
     began: Instant,
-    /// What it is answered with, once that is known.
+    /// The status of the answer, once that is known.
     status: Option<StatusCode>,
 }
 
 impl Exchange {
-    /// Begins, with a body to receive or none, for which the peer may wait to be asked.
+    /// Begins. `receiving`: the request has a body. `expects`: the peer may wait to be asked for it.
     pub(super) fn begin(state: &Arc<HttpState>, receiving: bool, expects: bool) -> Exchange {
         state.metrics().begin();
         let began = state.begin_request(receiving, expects);
@@ -39,8 +39,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let metrics = self.state.metrics();
-        // The poll's own time would make the work of a service that never waits look like none.
-        // Not `Instant::now`: the connection may be dropped where there is no runtime any more.
+        // By the poll's own time, a service that never waits would take no time. Not `Instant::now`: the
+        // connection may be dropped where there is no runtime any more.
         let now = self.state.server().runtime().clock().now();
         match self.status {
             Some(status) => metrics.end(status, now - self.began),
@@ -51,21 +51,21 @@ impl Drop for Exchange {
 }
 
 pin_project! {
-    /// The body of an answer: the service's, or none. Its end is the end of the exchange.
-    pub(super) struct Reply<B> {
+    /// The body of a response: the service's, or none. Its end is the end of the exchange.
+    pub(super) struct ResponseBody<B> {
         #[pin]
         body: Option<B>,
         _exchange: Exchange,
     }
 }
 
-impl<B> Reply<B> {
-    pub(super) fn new(body: Option<B>, exchange: Exchange) -> Reply<B> {
-        Reply { body, _exchange: exchange }
+impl<B> ResponseBody<B> {
+    pub(super) fn new(body: Option<B>, exchange: Exchange) -> ResponseBody<B> {
+        ResponseBody { body, _exchange: exchange }
     }
 }
 
-impl<B: Body> Body for Reply<B> {
+impl<B: Body> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
