@@ -1,9 +1,9 @@
 //! The cooperative budget: no task keeps its worker for ever by always being ready.
 //!
 //! Each poll of a task begins with a budget of operations (128 unless the builder says otherwise).
-//! Whatever of heist can be ready at once (sockets, listeners, timers, join handles, look-ups)
-//! spends one an operation. When it is spent they are pending once, having woken the task, so that
-//! it goes to the end of the queue and every other task has a turn.
+//! Sockets, listeners, timers, join handles and look-ups, all of which may be ready at once, spend one
+//! for each operation. When the budget is spent they are pending once, having woken the task, so that it
+//! goes to the end of the queue and every other task has a turn.
 //!
 //! This is also where waits end with their runtime. Once it has begun to shut down each of these is
 //! pending for ever: a worker drops its task, and [`block_on`](crate::Handle::block_on) panics. So a

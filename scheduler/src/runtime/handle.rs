@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     /// One a worker, and the rest for tasks spawned off the workers.
     pub(crate) registries: Box<[Arc<TaskRegistry>]>,
-    /// Goes up with each task that is spawned off the workers: whose turn it is among their registries.
+    /// Incremented for each task that is spawned off the workers: selects the registry for the next one.
     pub(crate) foreign_turn: CachePadded<AtomicUsize>,
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_registry: Arc<TaskRegistry>,

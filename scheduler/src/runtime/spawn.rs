@@ -157,13 +157,20 @@ where
 }
 
 /// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
-/// count all workers share.
+/// counter all workers share.
 #[inline]
 fn admit_here(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
-    current::with_worker(|worker| TaskRegistry::admit(worker.registry(), info)).or_else(|| {
-        context::with_runtime(|runtime| {
-            runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info))
-        })
-        .flatten()
+    // A match, as the answer is large and a combinator moves it once more.
+    match current::with_worker(|worker| TaskRegistry::admit(worker.registry(), info)) {
+        Some(admission) => Some(admission),
+        None => admit_off_the_workers(info),
+    }
+}
+
+#[cold]
+fn admit_off_the_workers(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
+    context::with_runtime(|runtime| {
+        runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info))
     })
+    .flatten()
 }
