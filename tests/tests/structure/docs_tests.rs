@@ -39,6 +39,7 @@ const PAGES: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "benches/README.md",
+    "cli/README.md",
     "docs/decisions/README.md",
     "docs/design.md",
     "docs/metrics.md",
