@@ -13,7 +13,7 @@
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
 //! | [be a client](#be-a-client) | [`net::TcpStream::connect_to`], [`protocol::Connection`] | `peer_probe` |
 //! | [read metrics](#read-metrics) | [`export::Exporter`], [`Handle::metrics`], [`metrics`] | |
-//! | [test a protocol](#test-a-protocol) | [`protocol::Rehearsal`], [`time::Clock`] | |
+//! | [test a protocol](#test-a-protocol) | [`protocol::TestHarness`], [`time::Clock`] | |
 //! | use the event queue alone | [`reactor`] | `event_queue` |
 //!
 //! # Serve HTTP
@@ -172,10 +172,10 @@
 //!
 //! # Test a protocol
 //!
-//! [`protocol::Rehearsal`] drives a protocol without a socket, on a clock of its own.
+//! [`protocol::TestHarness`] drives a protocol without a socket, on a clock of its own.
 //!
 //! ```
-//! use heist::protocol::{Context, Error, Protocol, Rehearsal};
+//! use heist::protocol::{Context, Error, Protocol, TestHarness};
 //!
 //! /// Sends everything back.
 //! struct Echo;
@@ -189,9 +189,9 @@
 //!     }
 //! }
 //!
-//! let mut rehearsal = Rehearsal::new(Echo);
-//! rehearsal.receive(b"hello");
-//! assert_eq!(rehearsal.take_output(), b"hello");
+//! let mut harness = TestHarness::new(Echo);
+//! harness.receive(b"hello");
+//! assert_eq!(harness.take_output(), b"hello");
 //! ```
 //!
 //! # Features
