@@ -21,13 +21,13 @@ impl DeadlineTimer {
     /// `now`. If so, there is nothing to do.
     #[inline]
     pub(crate) fn covers(&self, deadline: Instant, now: Instant, cx: &Context<'_>) -> bool {
-        self.is_armed_by(deadline) && self.0.rests_for(now, cx)
+        self.is_armed_by(deadline) && self.0.may_skip_poll_for(now, cx)
     }
 
     /// As [`covers`](DeadlineTimer::covers), where it is always the same task that polls.
     #[inline]
     pub(crate) fn covers_same_task(&self, deadline: Instant, now: Instant) -> bool {
-        self.is_armed_by(deadline) && self.0.rests(now)
+        self.is_armed_by(deadline) && self.0.may_skip_poll(now)
     }
 
     #[inline]

@@ -82,7 +82,7 @@ impl Timer {
     /// Sets the deadline, or takes it away.
     ///
     /// The new deadline counts from the next [`Timer::poll_elapsed`] on. That poll may be left out
-    /// where [`Timer::rests`] says so, as it mostly does where a pending deadline was moved later.
+    /// where [`Timer::may_skip_poll`] says so, as it mostly does where a pending deadline was moved later.
     ///
     /// A deadline that was taken away may still wake the task once: the entry is left where it is,
     /// as more often than not another deadline follows, and a later one.
@@ -134,19 +134,22 @@ impl Timer {
     /// Whether [`poll_elapsed`](Timer::poll_elapsed) may be left out at `now`, in the task that polled
     /// last: the deadline has not passed by then, and that task will be woken once it has.
     ///
-    /// Looks at the timer's entry, as another worker, whose clock is ahead, may have fired the timer
-    /// already: its wake is lost on a task that is queued, and by the time with which that task then
-    /// runs the deadline may be still to come. Asks no clock.
+    /// Reads the timer's entry and no clock. The time alone is not enough: another worker, whose clock is
+    /// ahead, may have fired the timer already. Its wake changes nothing for a task that is queued, and
+    /// by the time with which that task then runs the deadline may be still to come.
     #[inline]
-    pub fn rests(&self, now: Instant) -> bool {
+    pub fn may_skip_poll(&self, now: Instant) -> bool {
         self.phase == Phase::Armed
-            && self.chunk.as_ref().is_some_and(|chunk| chunk.rests(self.index, self.deadline, now))
+            && self
+                .chunk
+                .as_ref()
+                .is_some_and(|chunk| chunk.may_skip_poll(self.index, self.deadline, now))
     }
 
-    /// As [`rests`](Timer::rests), where the task of `cx` need not be the one that polled last: then
-    /// the poll may not be left out.
+    /// As [`may_skip_poll`](Timer::may_skip_poll), for a task that may not be the one that polled last;
+    /// if it is not, this is false.
     #[inline]
-    pub fn rests_for(&self, now: Instant, cx: &Context<'_>) -> bool {
+    pub fn may_skip_poll_for(&self, now: Instant, cx: &Context<'_>) -> bool {
         self.phase == Phase::Armed && now < self.deadline && self.is_filed_for(cx)
     }
 

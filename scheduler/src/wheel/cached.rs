@@ -46,8 +46,8 @@ impl CachedEntry {
     }
 
     #[cfg(heist_loom)]
-    pub(super) fn rests(&self, deadline: Instant, now: Instant) -> bool {
-        self.chunk.rests(self.index, deadline, now)
+    pub(super) fn may_skip_poll(&self, deadline: Instant, now: Instant) -> bool {
+        self.chunk.may_skip_poll(self.index, deadline, now)
     }
 
     #[cfg(heist_loom)]

@@ -61,9 +61,9 @@ impl Chunk {
     }
 
     /// Whether a task that runs with the time `now` has nothing to do for its timer, whose entry was
-    /// filed at the deadline or earlier: see [`Timer::rests`](crate::time::Timer::rests).
+    /// filed at the deadline or earlier: see [`Timer::may_skip_poll`](crate::time::Timer::may_skip_poll).
     #[inline]
-    pub(crate) fn rests(&self, index: u32, deadline: Instant, now: Instant) -> bool {
+    pub(crate) fn may_skip_poll(&self, index: u32, deadline: Instant, now: Instant) -> bool {
         let filed = || self.at(index).is_filed() || mutant::on(Mutant::TrustUnfiled);
         now < deadline && filed()
     }

@@ -20,9 +20,9 @@ impl Task {
         timer.poll_elapsed(&mut Context::from_waker(&waker)).is_ready()
     }
 
-    fn rests_for(&self, timer: &Timer, now: Instant) -> bool {
+    fn may_skip_poll_for(&self, timer: &Timer, now: Instant) -> bool {
         let waker = Waker::from(Arc::clone(&self.0));
-        timer.rests_for(now, &Context::from_waker(&waker))
+        timer.may_skip_poll_for(now, &Context::from_waker(&waker))
     }
 
     fn woken(&self) -> usize {
@@ -117,28 +117,33 @@ fn poll_may_be_left_out_only_while_the_timer_is_filed_in_time_for_this_task() {
     let _scope = bench.handle().enter();
     let (task, mut timer) = (Task::default(), Timer::new());
     let (old, now) = (Instant::ZERO, || bench.handle().clock().now());
-    assert!(!timer.rests(old));
+    assert!(!timer.may_skip_poll(old));
     timer.set(after(10));
-    assert!(!timer.rests(old), "nothing is filed before the first poll");
-    assert!(!task.polls(&mut timer) && timer.rests(old) && task.rests_for(&timer, old));
-    assert!(!Task::default().rests_for(&timer, old), "another task would wait in vain");
+    assert!(!timer.may_skip_poll(old), "nothing is filed before the first poll");
+    assert!(
+        !task.polls(&mut timer) && timer.may_skip_poll(old) && task.may_skip_poll_for(&timer, old)
+    );
+    assert!(!Task::default().may_skip_poll_for(&timer, old), "another task would wait in vain");
     timer.set(after(5));
-    assert!(!timer.rests(old), "it is filed too late");
-    assert!(!task.polls(&mut timer) && timer.rests(old));
+    assert!(!timer.may_skip_poll(old), "it is filed too late");
+    assert!(!task.polls(&mut timer) && timer.may_skip_poll(old));
     timer.set(after(10));
-    assert!(timer.rests(old), "it is filed early enough");
+    assert!(timer.may_skip_poll(old), "it is filed early enough");
     bench.advance(TICK * 5);
-    assert!(timer.rests(now()));
+    assert!(timer.may_skip_poll(now()));
     bench.advance(TICK * 5);
     assert_eq!(task.woken(), 1);
-    assert!(!timer.rests(now()), "the deadline has passed");
+    assert!(!timer.may_skip_poll(now()), "the deadline has passed");
     // A worker may have read its clock before another one fired the timer.
-    assert!(!timer.rests(old) && !task.rests_for(&timer, old), "nothing is filed any more");
+    assert!(
+        !timer.may_skip_poll(old) && !task.may_skip_poll_for(&timer, old),
+        "nothing is filed any more"
+    );
     timer.set(after(20));
-    assert!(!timer.rests(old), "moving a timer that has fired does not file it");
-    assert!(!task.polls(&mut timer) && timer.rests(now()));
+    assert!(!timer.may_skip_poll(old), "moving a timer that has fired does not file it");
+    assert!(!task.polls(&mut timer) && timer.may_skip_poll(now()));
     timer.set(None);
-    assert!(!timer.rests(old));
+    assert!(!timer.may_skip_poll(old));
 }
 
 #[test]
