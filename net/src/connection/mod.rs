@@ -3,7 +3,6 @@
 pub(crate) mod budget;
 pub(crate) mod charge;
 pub(crate) mod close_reason;
-pub(crate) mod coarse_instant;
 pub(crate) mod counts;
 pub(crate) mod deadlines;
 pub(crate) mod drain_signal;

@@ -7,7 +7,6 @@ use std::task::{Poll, ready};
 
 use heist_scheduler::time::Instant;
 
-use super::flags::Flags;
 use super::scratch;
 use super::shell::Shell;
 use super::state::{Drain, Engine, Phase};
@@ -58,7 +57,7 @@ impl<P: Protocol> Engine<P> {
         let closed = match self.poll_closed(now, shell) {
             Poll::Ready(closed) => closed,
             Poll::Pending => {
-                self.flags.clear(Flags::IN_TURN);
+                self.in_turn = false;
                 return Poll::Pending;
             }
         };
@@ -80,7 +79,7 @@ impl<P: Protocol> Engine<P> {
         if self.phase != Phase::Lingering {
             ready!(self.poll_flush(now, shell))?;
             let shut = shell.shut_down();
-            let input_ended = self.flags.has(Flags::INPUT_ENDED);
+            let input_ended = self.input_ended;
             if shut.is_err() || input_ended || !self.should_linger(shell) {
                 return Poll::Ready(Ok(()));
             }

@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use heist_scheduler::time::Instant;
 
-use super::flags::Flags;
 use super::shell::Shell;
 use super::state::{Engine, Flow};
 use super::turn::Turn;
@@ -92,7 +91,7 @@ impl<P: Protocol> Engine<P> {
         // While the output is full, the end of a pause changes nothing.
         let paused = self.paused_until().filter(|_| self.flow == Flow::Running);
         // After that time the drain waits for input alone, which brings a turn.
-        let draining = self.must_tell_of_drain(shell).then(|| self.drain_time(now, shell));
+        let draining = self.must_tell_of_drain(shell).then(|| self.drain_time(shell));
         let draining = draining.filter(|at| *at > now);
         let limits = limits.iter().map(|(at, _)| *at);
         limits.chain(paused).chain(draining).fold(self.deadline, Instant::min)
@@ -100,7 +99,7 @@ impl<P: Protocol> Engine<P> {
 
     /// When each limit is reached if nothing happens before: those of [`INPUT`], then of [`OUTPUT`].
     fn limit_times(&self, now: Instant, limits: &Limits) -> [Limit; 5] {
-        let idle = self.last_activity.seen_from(now) + limits.idle_timeout;
+        let idle = self.last_activity + limits.idle_timeout;
         let mut times: [Limit; 5] = [
             (idle, || CloseReason::IdleTimeout),
             (Instant::FAR_FUTURE, || CloseReason::HeaderTimeout),
@@ -113,7 +112,7 @@ impl<P: Protocol> Engine<P> {
             times[0].0 = Instant::FAR_FUTURE;
         }
         // Whole messages that wait are not the peer's fault.
-        let waits = self.flags.has(Flags::UNFED) || buffers.paused_until.is_some();
+        let waits = self.unfed || buffers.paused_until.is_some();
         if !buffers.input.is_empty() && !waits {
             let since = buffers.input_rate.waiting_since().unwrap_or(now);
             times[1].0 = since + limits.message_timeout;

@@ -30,7 +30,7 @@ impl<P: Protocol> Engine<P> {
         if self.buffers.as_ref().is_some_and(|buffers| !buffers.input.is_empty()) {
             return Ok(());
         }
-        if !turn.fed && turn.now < self.drain_time(turn.now, shell) {
+        if !turn.fed && turn.now < self.drain_time(shell) {
             return Ok(());
         }
         if !turn.fed && self.has_unread(shell) {
@@ -44,8 +44,8 @@ impl<P: Protocol> Engine<P> {
     }
 
     /// Until when one more message is waited for when the server drains.
-    pub(super) fn drain_time(&self, now: Instant, shell: &impl Shell) -> Instant {
-        self.last_activity.seen_from(now) + shell.drain_linger()
+    pub(super) fn drain_time(&self, shell: &impl Shell) -> Instant {
+        self.last_activity + shell.drain_linger()
     }
 
     /// An end that the protocol chose, told apart by whether the drain had asked for it.

@@ -3,12 +3,10 @@
 use std::task::Poll;
 
 use super::feed::{Fed, feed};
-use super::flags::Flags;
 use super::scratch::{self, Window};
 use super::shell::Shell;
 use super::state::Engine;
 use super::turn::Turn;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::connection::rate_monitor::RateMonitor;
 use crate::protocol::Protocol;
 use crate::protocol::termination::Termination;
@@ -33,7 +31,7 @@ impl<P: Protocol> Engine<P> {
                 return self.receive_from(count, Window::open(input, &[]), turn, shell);
             }
         };
-        self.last_activity = CoarseInstant::at(turn.now);
+        self.last_activity = turn.now;
         let mut consumed = 0;
         let fed = self.feed(&input[..count], &mut consumed, turn);
         if consumed == count
@@ -57,7 +55,7 @@ impl<P: Protocol> Engine<P> {
             return Ok(());
         }
         self.end_pause(turn.now);
-        if self.flags.has(Flags::UNFED) {
+        if self.unfed {
             // It begins with what the protocol was stopped at before.
             let mut window = Window::open(input, self.left());
             let fed = self.feed_from(&mut window, turn);
@@ -110,8 +108,8 @@ impl<P: Protocol> Engine<P> {
         }
         self.keep_input(&window, turn);
         match fed? {
-            Fed::Stopped => self.flags.set(Flags::UNFED),
-            Fed::NeedMore => self.flags.clear(Flags::UNFED),
+            Fed::Stopped => self.unfed = true,
+            Fed::NeedMore => self.unfed = false,
         }
         Ok(())
     }
@@ -149,7 +147,7 @@ impl<P: Protocol> Engine<P> {
         if count == 0 {
             return self.end_input(window, turn, shell).map(|()| Fed::NeedMore);
         }
-        self.last_activity = CoarseInstant::at(turn.now);
+        self.last_activity = turn.now;
         window.extend(count);
         self.feed_from(window, turn)
     }
@@ -186,12 +184,12 @@ impl<P: Protocol> Engine<P> {
         turn: &mut Turn<'_>,
         shell: &mut S,
     ) -> Result<(), Box<Termination>> {
-        if self.flags.has(Flags::INPUT_ENDED) {
+        if self.input_ended {
             // Something happened since. After the end, reading does not tell of a reset any more.
             let error = shell.take_error().map_err(Termination::immediate)?;
             return error.map_or(Ok(()), |error| Err(Termination::immediate(error)));
         }
-        self.flags.set(Flags::INPUT_ENDED);
+        self.input_ended = true;
         self.protocol.input_closed(window.rest(), &mut turn.context());
         turn.check_close()
     }

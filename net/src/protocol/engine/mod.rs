@@ -22,7 +22,6 @@ mod closing;
 mod deadlines;
 mod drain;
 mod feed;
-mod flags;
 mod input;
 mod output;
 mod pause;

@@ -9,7 +9,6 @@ use super::shell::Shell;
 use super::state::{Engine, Flow};
 use super::turn::Turn;
 use crate::connection::close_reason::CloseReason;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::protocol::Protocol;
 use crate::protocol::termination::Termination;
 
@@ -25,7 +24,7 @@ impl<P: Protocol> Engine<P> {
             return Ok(());
         }
         let sent = shell.try_write(turn.output)?;
-        self.last_activity = CoarseInstant::at(turn.now);
+        self.last_activity = turn.now;
         if sent == length { Ok(()) } else { self.flush_behind(sent, turn, shell) }
     }
 
@@ -72,7 +71,7 @@ impl<P: Protocol> Engine<P> {
             return Ok(());
         }
         let sent = write(fresh, shell)?;
-        self.last_activity = CoarseInstant::at(now);
+        self.last_activity = now;
         if sent < fresh.len() {
             self.buffers().keep_output(&fresh[sent..], now);
         }
@@ -85,7 +84,7 @@ impl<P: Protocol> Engine<P> {
         if sent > 0 {
             buffers.backlog.advance(sent);
             buffers.note_taken(sent, now);
-            self.last_activity = CoarseInstant::at(now);
+            self.last_activity = now;
         }
         Ok(())
     }

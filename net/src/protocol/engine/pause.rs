@@ -2,10 +2,8 @@
 
 use heist_scheduler::time::Instant;
 
-use super::flags::Flags;
 use super::state::Engine;
 use super::turn::Turn;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::protocol::Protocol;
 
 impl<P: Protocol> Engine<P> {
@@ -27,12 +25,12 @@ impl<P: Protocol> Engine<P> {
         match &mut self.buffers {
             Some(buffers) if buffers.paused_until.is_some() => buffers.paused_until = Some(until),
             // A pause that began in this turn has stopped the input. No event will tell of it.
-            _ if self.flags.has(Flags::UNFED) => {}
+            _ if self.unfed => {}
             // There was no pause.
             _ => return,
         }
         if self.buffers.is_none() {
-            self.flags.clear(Flags::UNFED);
+            self.unfed = false;
         }
         turn.unfinished = true;
     }
@@ -52,7 +50,7 @@ impl<P: Protocol> Engine<P> {
         let Some(buffers) = &mut self.buffers else { return };
         if buffers.paused_until.take_if(|until| *until <= now).is_some() {
             buffers.input_rate.restart(now);
-            self.last_activity = CoarseInstant::at(now);
+            self.last_activity = now;
         }
     }
 }

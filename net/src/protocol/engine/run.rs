@@ -4,13 +4,11 @@ use std::task::Poll;
 
 use heist_scheduler::time::Instant;
 
-use super::flags::Flags;
 use super::scratch::{self, Scratch};
 use super::shell::Shell;
 use super::state::{Engine, Flow, Phase};
 use super::turn::Turn;
 use crate::connection::close_reason::CloseReason;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::protocol::Protocol;
 use crate::protocol::actions::Actions;
 use crate::protocol::inbox::Taken;
@@ -27,11 +25,11 @@ impl<P: Protocol> Engine<P> {
     where
         S: Shell<Message = P::Message>,
     {
-        self.flags.set(Flags::IN_TURN);
+        self.in_turn = true;
         if matches!(self.phase, Phase::New | Phase::Open) {
             let turned = scratch::lend(|scratch| self.turn_open(now, scratch, shell));
             let Poll::Ready(termination) = turned else {
-                self.flags.clear(Flags::IN_TURN);
+                self.in_turn = false;
                 return Poll::Pending;
             };
             if let Some(reason) = self.begin_closing(*termination, now, shell) {
@@ -109,7 +107,7 @@ impl<P: Protocol> Engine<P> {
     fn begin(&mut self, turn: &mut Turn<'_>) -> Result<(), Box<Termination>> {
         if self.phase == Phase::New {
             self.phase = Phase::Open;
-            self.last_activity = CoarseInstant::at(turn.now);
+            self.last_activity = turn.now;
             self.protocol.opened(&mut turn.context());
             turn.check_close()?;
         }

@@ -6,10 +6,8 @@ use std::mem;
 use heist_scheduler::time::Instant;
 
 use super::buffers::Buffers;
-use super::flags::Flags;
 use crate::connection::charge::Charge;
 use crate::connection::close_reason::CloseReason;
-use crate::connection::coarse_instant::CoarseInstant;
 use crate::protocol::Protocol;
 
 /// A protocol and the state of its connection, but for the socket; see the [module](super).
@@ -20,13 +18,20 @@ pub(in crate::protocol) struct Engine<P> {
     /// the end of the phase.
     pub(super) deadline: Instant,
     /// When something was last read or written.
-    pub(super) last_activity: CoarseInstant,
+    pub(super) last_activity: Instant,
     /// `None` while nothing is kept between the turns.
     pub(super) buffers: Option<Box<Buffers>>,
     pub(super) phase: Phase,
     pub(super) flow: Flow,
     pub(super) drain: Drain,
-    pub(super) flags: Flags,
+    /// The input that is kept may hold whole messages: a full output or a pause has stopped the
+    /// protocol. Cleared once it has asked for more input.
+    pub(super) unfed: bool,
+    /// The peer has finished sending, and the protocol was told. Never cleared.
+    pub(super) input_ended: bool,
+    /// A turn is under way: set by it, and cleared by it or by the end that follows. If the engine
+    /// is dropped with it, the protocol has panicked.
+    pub(super) in_turn: bool,
     pub(super) protocol: P,
 }
 
@@ -70,12 +75,14 @@ impl<P: Protocol> Engine<P> {
     pub(in crate::protocol) fn new(protocol: P) -> Engine<P> {
         Engine {
             deadline: Instant::FAR_FUTURE,
-            last_activity: CoarseInstant::at(Instant::ZERO),
+            last_activity: Instant::ZERO,
             buffers: None,
             phase: Phase::New,
             flow: Flow::Running,
             drain: Drain::Untold,
-            flags: Flags::NONE,
+            unfed: false,
+            input_ended: false,
+            in_turn: false,
             protocol,
         }
     }
@@ -86,12 +93,12 @@ impl<P: Protocol> Engine<P> {
         if !matches!(phase, Phase::New | Phase::Ended) {
             self.protocol.closed(reason);
         }
-        self.flags.clear(Flags::IN_TURN);
+        self.in_turn = false;
     }
 
     /// Why a connection ends whose engine is dropped as it is.
     pub(in crate::protocol) fn drop_reason(&self) -> CloseReason {
-        match self.flags.has(Flags::IN_TURN) {
+        match self.in_turn {
             true => CloseReason::Panicked,
             false => CloseReason::Cancelled,
         }
