@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) public_metrics: bool,
 
     /// How long requests in flight may take to finish after a stop signal, such as 500ms, 30s or 2m;
-    /// with 0s they are cut off at once
+    /// with 0s they are force-closed at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
     pub(crate) grace: Duration,
 

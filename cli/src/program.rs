@@ -138,7 +138,7 @@ impl Program {
         let grace = self.options.grace;
         tracing::info!(?grace, "draining");
         let report = self.server.drain_blocking(grace);
-        let left = self.runtime.shutdown(CUT_TIME);
+        let left = self.runtime.shutdown(FORCE_CLOSE_TIME);
         // Not earlier: during a long drain the watchdog still reports that the process is alive.
         drop(self.watchdog);
         if let Some(admin) = self.admin {
@@ -149,7 +149,10 @@ impl Program {
         let dropped_lines = self.logging.end();
         print(format_args!("heist stopped: {report}; {dropped_lines} log lines dropped"));
         if left.threads_left > 0 {
-            eprint(format_args!("{} threads did not end in {CUT_TIME:?}", left.threads_left));
+            eprint(format_args!(
+                "{} threads did not end in {FORCE_CLOSE_TIME:?}",
+                left.threads_left
+            ));
         }
     }
 }
@@ -295,4 +298,4 @@ impl StartError {
 }
 
 /// How long the threads may take to end, once the drain is over.
-const CUT_TIME: Duration = Duration::from_secs(5);
+const FORCE_CLOSE_TIME: Duration = Duration::from_secs(5);

@@ -76,7 +76,7 @@ fn new_connections_are_refused_while_draining() {
 }
 
 #[test]
-fn request_that_outlasts_the_grace_is_cut() {
+fn request_that_outlasts_the_grace_is_force_closed() {
     let _guard = hang_guard("cut");
     let program = Program::start(&["--grace", "50ms"]);
     let mut busy = program.connect();

@@ -74,5 +74,5 @@ fn seconds(time: &str) -> u64 {
 /// How long `/healthz` waits for a worker before it answers (`PATIENCE` of the program), in seconds.
 const PATIENCE: u64 = 2;
 
-/// What a connection that is cut may take to end (`CUT_TIME` of the program).
+/// How long a force-closed connection may take to end (`FORCE_CLOSE_TIME` of the program).
 const CUT: u64 = 5;
