@@ -25,7 +25,8 @@ pub(crate) struct Overload {
 struct DelayProbe {
     /// When it was sent, in clock nanoseconds; 0 while none is under way. Set by the monitor, which
     /// alone sends one, and cleared by the worker that records it. The store is Release and pairs
-    /// with the Acquire in `record`, though the wake itself comes between.
+    /// with the Acquire in `record`, though the wake itself comes between. The monitor's own accesses
+    /// are Relaxed: it reads what it wrote, or that a worker has cleared it.
     sent: AtomicU64,
     /// How long the newest one that was recorded had waited, in nanoseconds. Written by the worker
     /// that recorded it; set to 0 by the monitor when a worker has nothing to do. Relaxed: a

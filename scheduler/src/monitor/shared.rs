@@ -11,8 +11,9 @@ use crate::wake::MonitorState;
 
 /// The part of the monitor that workers share.
 ///
-/// The times are in nanoseconds of the clock. All accesses are Relaxed: each time stands for itself,
-/// and one that is read late has the monitor look a little earlier or later than it would.
+/// The times are in nanoseconds of the clock. All accesses are Relaxed. Each time stands for itself, and
+/// one that is read late has the monitor look a little earlier or later than it would. `timer_at` is
+/// ordered by the changes of `state`, which are AcqRel: the worker that sets the timer next sees it.
 #[derive(Debug)]
 pub(crate) struct MonitorShared {
     pub(super) timer: MonitorTimer,

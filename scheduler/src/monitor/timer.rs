@@ -27,6 +27,7 @@ impl MonitorTimer {
     /// It fires after so long, and no longer when it was to before.
     pub(crate) fn set(&self, delay: Duration) {
         self.timer.set(delay);
+        // Pairs with the fence in `fire`.
         fence(Ordering::SeqCst);
         if self.at_once.load(Ordering::Relaxed) && !mutant::on(Mutant::MonitorTimerPutOff) {
             self.timer.set(Duration::ZERO);
@@ -36,6 +37,7 @@ impl MonitorTimer {
     /// It fires now.
     pub(crate) fn fire(&self) {
         self.at_once.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `set`: either that one sees the flag, or this sets the timer later.
         fence(Ordering::SeqCst);
         self.timer.set(Duration::ZERO);
     }

@@ -237,6 +237,7 @@ impl Inner {
     /// before.
     pub(super) fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
         let registries = &self.registries[self.shared.workers.len()..];
+        // Relaxed: it only spreads the spawns; nothing is published by it.
         let turn = self.foreign_turn.fetch_add(1, Ordering::Relaxed);
         let (later, next) = registries.split_at(turn % registries.len());
         for registry in next.iter().chain(later) {

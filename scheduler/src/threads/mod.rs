@@ -1,4 +1,4 @@
-//! Threads and how they wait: the one face behind which a simulation puts its own.
+//! Starting threads, looking at them, and parking them: a simulation replaces this module.
 
 pub(crate) mod tracker;
 
@@ -22,12 +22,12 @@ pub(crate) fn spawn(
     std::thread::Builder::new().name(name).spawn(body)
 }
 
-/// A thread of this process, as others may look at it.
+/// A thread of this process, as other threads may look at it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thread(#[cfg(target_os = "linux")] Pid);
 
 impl Thread {
-    /// The calling one; `None` where the system tells nothing of threads.
+    /// The calling thread; `None` where the system tells nothing of threads.
     pub(crate) fn current() -> Option<Thread> {
         #[cfg(target_os = "linux")]
         return Some(Thread(gettid()));
@@ -59,7 +59,7 @@ impl Thread {
 }
 
 /// The clock of another thread's CPU time, as `pthread_getcpuclockid` makes it: Linux has the
-/// complement of the number above three bits that say what for a clock it is.
+/// complement of the number above three bits that say which kind of clock it is.
 #[cfg(target_os = "linux")]
 fn clock_of(thread: Pid) -> i32 {
     const OF_A_THREAD: i32 = 4;
@@ -67,43 +67,43 @@ fn clock_of(thread: Pid) -> i32 {
     !thread.as_raw() << 3 | OF_A_THREAD | IN_NANOSECONDS
 }
 
-/// One thread's place to wait, with a permit that an early `unpark` leaves behind.
+/// Where one thread waits; an `unpark` that comes early is kept for the next `park`.
 ///
-/// Not `std::thread::park`: user code on the same thread may use that, and would eat our permits.
+/// Not `std::thread::park`: user code on the same thread may use that, and would take our unparks.
 #[derive(Debug)]
 pub(crate) struct Parker {
     /// Whether an `unpark` has come that no `park` has taken.
-    permit: Mutex<bool>,
-    unparked: Condvar,
+    unparked: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        Parker { permit: Mutex::new(false), unparked: Condvar::new() }
+        Parker { unparked: Mutex::new(false), changed: Condvar::new() }
     }
 
-    /// Waits for a permit and takes it; returns without one when `timeout` has passed.
+    /// Waits for an `unpark` and takes it; returns without one when `timeout` has passed.
     pub(crate) fn park(&self, timeout: Option<Duration>) {
-        let mut permit = self.permit.lock();
+        let mut unparked = self.unparked.lock();
         match timeout {
             None => {
-                while !*permit {
-                    self.unparked.wait(&mut permit);
+                while !*unparked {
+                    self.changed.wait(&mut unparked);
                 }
             }
-            // A wait that ends early without a permit is a spurious wake, which callers allow.
-            Some(timeout) if !*permit => {
-                self.unparked.wait_for(&mut permit, timeout);
+            // A wait that ends early is a spurious wake, which callers allow.
+            Some(timeout) if !*unparked => {
+                self.changed.wait_for(&mut unparked, timeout);
             }
             Some(_) => {}
         }
-        *permit = false;
+        *unparked = false;
     }
 
-    /// Leaves a permit and wakes the thread if it waits.
+    /// Wakes the thread if it waits; otherwise its next `park` returns at once.
     pub(crate) fn unpark(&self) {
-        *self.permit.lock() = true;
-        self.unparked.notify_one();
+        *self.unparked.lock() = true;
+        self.changed.notify_one();
     }
 }
 

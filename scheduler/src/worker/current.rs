@@ -21,9 +21,9 @@ pub(crate) struct WorkerScope {
 }
 
 /// Makes the current thread a worker.
-pub(crate) fn enter(local: &Rc<WorkerContext>) -> WorkerScope {
-    let _context = context::enter(Context::Worker(Rc::clone(&local.poll)));
-    let outer = WORKER.with(|worker| worker.replace(Some(Rc::clone(local))));
+pub(crate) fn enter(worker: &Rc<WorkerContext>) -> WorkerScope {
+    let _context = context::enter(Context::Worker(Rc::clone(&worker.poll)));
+    let outer = WORKER.with(|current| current.replace(Some(Rc::clone(worker))));
     WorkerScope { outer, _context }
 }
 
@@ -36,13 +36,13 @@ pub(crate) fn with_worker<R>(look: impl FnOnce(&WorkerContext) -> R) -> Option<R
     if !context::is_worker() {
         return None;
     }
-    WORKER.with(|worker| worker.borrow().as_deref().map(look))
+    WORKER.with(|current| current.borrow().as_deref().map(look))
 }
 
 impl Drop for WorkerScope {
     fn drop(&mut self) {
         let outer = self.outer.take();
-        let left = WORKER.with(|worker| worker.replace(outer));
+        let left = WORKER.with(|current| current.replace(outer));
         // The last reference to the runtime may go with it, and foreign code with that: not under the
         // borrow.
         drop(left);

@@ -19,12 +19,12 @@ pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
 /// Gives a task to the current worker if it is one of the task's runtime; otherwise gives it back.
 fn push_here(task: Task, yielded: bool) -> Option<Task> {
     let mut task = Some(task);
-    let pushed = current::with_worker(|local| {
+    let pushed = current::with_worker(|worker| {
         let owned =
-            |task: &mut Task| task.metadata().registry().is_owned_by(local.shared_address());
-        task.take_if(owned).map(|task| local.push(task, yielded))
+            |task: &mut Task| task.metadata().registry().is_owned_by(worker.shared_address());
+        task.take_if(owned).map(|task| worker.push(task, yielded))
     });
-    // Foreign code, so not under the borrow.
+    // Foreign code, so after the borrow of the worker.
     match pushed.flatten() {
         Some(Pushed::Refused(task)) => drop(task),
         Some(Pushed::Wake(shared, action)) => {
