@@ -83,7 +83,7 @@ impl WorkerContext {
     }
 
     /// Before a wait: no timer that was given up shall wake this worker, or keep its task in memory.
-    pub(crate) fn tidy_timers(&self) {
+    pub(crate) fn purge_timers(&self) {
         if let Some(entry) = self.poll.take_cached_timer() {
             entry.cancel();
         }

@@ -17,7 +17,7 @@ impl Worker {
         self.end_batch();
         // A cancelled timer must not wake an idle worker, nor keep its task's memory until then. Its
         // waker is dropped, which is foreign code.
-        self.context.tidy_timers();
+        self.context.purge_timers();
         if self.context.has_work() {
             return Turn::Parked;
         }
