@@ -21,7 +21,7 @@ use crate::context;
 use crate::panics;
 use crate::task::JoinHandle;
 
-/// A running scheduler with its threads; made by [`Builder`](crate::Builder).
+/// A running scheduler with its threads; made by [`Builder`].
 ///
 /// Dropping it shuts it down, waiting up to ten seconds. Dropped on one of its own threads it
 /// begins the shutdown and does not wait, since it would wait for itself. Neither does it wait on a
