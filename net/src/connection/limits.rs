@@ -27,8 +27,7 @@ pub struct Limits {
     pub max_message: usize,
     /// Messages of other tasks that may wait; more are refused, or wait at their sender.
     pub inbox: usize,
-    /// How long nothing may be read or written before the connection is closed; it may be a
-    /// millisecond less. 26 days and more are never.
+    /// How long nothing may be read or written before the connection is closed.
     pub idle_timeout: Duration,
     /// How long a message may take from its first byte to its last.
     pub message_timeout: Duration,

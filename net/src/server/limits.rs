@@ -56,8 +56,7 @@ pub struct Limits {
     pub rate_grace: Duration,
     /// How long a peer may take nothing of what waits to be sent. By default 30 s.
     pub write_timeout: Duration,
-    /// How long nothing at all may be read or written; it may be a millisecond less. 26 days and
-    /// more are never. By default 60 s.
+    /// How long nothing at all may be read or written. By default 60 s.
     pub idle_timeout: Duration,
     /// How long a closing connection waits for the peer to close too. By default 5 s.
     pub linger_timeout: Duration,
