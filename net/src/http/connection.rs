@@ -1,11 +1,12 @@
 //! One connection: hyper, with the deadlines and the drain around it.
 
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
@@ -34,6 +35,78 @@ pub(super) struct HttpConnection {
     before_drain: Option<u64>,
 }
 
+/// The future of a connection: hyper, then the close of the transport if hyper leaves that open.
+///
+/// No `async fn`: that would have room for its arguments twice. What is large is in a box.
+pub(super) struct ConnectionFuture<S>
+where
+    S: HttpService<Incoming>,
+{
+    stage: Stage<S>,
+    connection: HttpConnection,
+}
+
+enum Stage<S>
+where
+    S: HttpService<Incoming>,
+{
+    Serving(Box<http1::Connection<Transport, S>>),
+    Closing(Box<Transport>),
+    Over,
+}
+
+impl<S, B> ConnectionFuture<S>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    pub(super) fn new(
+        connection: HttpConnection,
+        served: Box<http1::Connection<Transport, S>>,
+    ) -> ConnectionFuture<S> {
+        ConnectionFuture { stage: Stage::Serving(served), connection }
+    }
+}
+
+impl<S, B> Future for ConnectionFuture<S>
+where
+    S: HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let ConnectionFuture { stage, connection } = self.get_mut();
+        if let Stage::Serving(served) = stage {
+            match ready!(connection.poll(cx, Pin::new(&mut **served))) {
+                Step::Over(reason) => return Poll::Ready(reason),
+                Step::Served => {}
+            }
+        }
+        match mem::replace(stage, Stage::Over) {
+            Stage::Serving(served) => {
+                let transport = served.into_parts().io;
+                if transport.is_closed() {
+                    return Poll::Ready(connection.reason(Ok(())));
+                }
+                *stage = Stage::Closing(Box::new(transport));
+            }
+            closing => *stage = closing,
+        }
+        match stage {
+            Stage::Closing(transport) => connection.poll_close(cx, transport),
+            Stage::Serving(_) | Stage::Over => unreachable!("it is not polled after its end"),
+        }
+    }
+}
+
+/// Nothing in it is ever pinned: hyper's part is in a box.
+impl<S: HttpService<Incoming>> Unpin for ConnectionFuture<S> {}
+
 /// The outcome of a poll.
 enum Step {
     Over(CloseReason),
@@ -46,42 +119,16 @@ impl HttpConnection {
         HttpConnection { state, drain, timer: DeadlineTimer::new(), before_drain: None }
     }
 
-    /// Serves the connection to its end.
-    pub(super) async fn run<S, B>(
-        mut self,
-        mut served: Box<http1::Connection<Transport, S>>,
-    ) -> CloseReason
-    where
-        S: HttpService<Incoming, ResBody = B>,
-        S::Error: Into<Box<dyn Error + Send + Sync>>,
-        B: Body + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        match poll_fn(|cx| self.poll(cx, Pin::new(&mut *served))).await {
-            Step::Over(reason) => reason,
-            Step::Served => {
-                let transport = served.into_parts().io;
-                match transport.is_closed() {
-                    true => self.reason(Ok(())),
-                    false => self.close(Box::new(transport)).await,
-                }
-            }
-        }
-    }
-
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
     /// upgrade.
-    async fn close(&mut self, mut transport: Box<Transport>) -> CloseReason {
-        poll_fn(|cx| {
-            let now = Instant::of_poll();
-            self.state.begin_poll(now);
-            match Pin::new(&mut *transport).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
-                Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
-                Poll::Pending => self.poll_deadline(cx, now),
-            }
-        })
-        .await
+    fn poll_close(&mut self, cx: &mut Context<'_>, transport: &mut Transport) -> Poll<CloseReason> {
+        let now = Instant::of_poll();
+        self.state.begin_poll(now);
+        match Pin::new(transport).poll_shutdown(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
+            Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
+            Poll::Pending => self.poll_deadline(cx, now),
+        }
     }
 
     fn poll<S, B>(

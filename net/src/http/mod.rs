@@ -131,7 +131,7 @@ pub use body::{Body, BodyError};
 pub use drain_signal::DrainSignal;
 
 use crate::server::{Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared};
-use connection::HttpConnection;
+use connection::{ConnectionFuture, HttpConnection};
 use metrics::{RefusedHook, RequestMetrics};
 use service::LimitedService;
 use state::HttpState;
@@ -214,9 +214,8 @@ where
         let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
         let transport = Transport::new(stream, Arc::clone(&state));
         let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
-        // In a box: a future holds each argument that it moves twice, and this one is large.
         let served = Box::new(hyper.serve_connection(transport, service));
-        async move { HttpConnection::new(state, drain).run(served).await }
+        ConnectionFuture::new(HttpConnection::new(state, drain), served)
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
