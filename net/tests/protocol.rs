@@ -14,7 +14,7 @@ use common::{Counted, GUARD, blocking_pair, guarded, pair, run};
 use heist_net::protocol::{self, CloseReason, Context, Limits, Protocol, SendError};
 use heist_net::{Builder, Connection, UnixStream};
 use heist_scheduler::spawn;
-use heist_scheduler::time::Clock;
+use heist_scheduler::time::{self, Clock};
 use socket2::SockRef;
 
 /// The calls of a [`Lines`], in order.
@@ -766,4 +766,45 @@ fn shutdown_of_the_runtime_tells_every_protocol() {
     assert_eq!(report.tasks_left, 0);
     assert_eq!(next(&events), Event::Closed(CloseReason::Cancelled.to_string()));
     drop(far);
+}
+
+/// Works on a line for longer than the connection may idle, then sends much and closes.
+struct SlowLine;
+
+/// How long the connection of a [`SlowLine`] may idle.
+const IDLE: Duration = Duration::from_millis(400);
+
+/// More than the buffers of two sockets hold.
+const MUCH: usize = 32 << 20;
+
+impl Protocol for SlowLine {
+    type Message = Infallible;
+
+    fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        std::thread::sleep(2 * IDLE);
+        cx.output().resize(MUCH, b'x');
+        cx.close();
+        Ok(input.len())
+    }
+}
+
+/// Failure: another worker fired the timer of the idle limit during the call, and the closing
+/// connection took that for its own deadline. It ended at once, with `FlushTimeout`.
+#[test]
+fn timer_that_fires_in_a_call_does_not_cut_off_the_last_output() {
+    run(async {
+        let (near, mut far) = pair().await;
+        let limits = Limits { idle_timeout: IDLE, ..Limits::default() };
+        let ended = spawn(Connection::new(near, SlowLine).limits(limits));
+        time::sleep(IDLE / 4).await;
+        far.write_all(b"go\n").await.unwrap();
+        // The other worker is awake when the timer fires.
+        for _ in 0..30 {
+            time::sleep(IDLE / 10).await;
+        }
+        let output = far.read_to_end(MUCH + 1).await.unwrap();
+        assert_eq!(output.len(), MUCH);
+        drop(far);
+        assert!(matches!(ended.await.unwrap(), CloseReason::Finished));
+    });
 }

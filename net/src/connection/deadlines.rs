@@ -48,6 +48,16 @@ impl DeadlineTimer {
         if deadline < armed || armed <= now || self.0.is_elapsed() {
             self.0.set(Some(deadline));
         }
-        self.0.poll_elapsed(cx)
+        let mut polled = self.0.poll_elapsed(cx);
+        if polled.is_ready() && self.is_before(deadline) {
+            // Another worker, whose clock is ahead, has seen the earlier one elapse.
+            self.0.set(Some(deadline));
+            polled = self.0.poll_elapsed(cx);
+        }
+        polled
+    }
+
+    fn is_before(&self, deadline: Instant) -> bool {
+        self.0.deadline().is_some_and(|armed| armed < deadline)
     }
 }
