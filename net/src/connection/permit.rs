@@ -86,8 +86,9 @@ impl ConnectionPermit {
         self.closed.get_or_insert(kind);
     }
 
-    /// Runs code of the connection. If it panics, that is how the connection ended.
-    pub(crate) fn guard<R>(&mut self, code: impl FnOnce(&mut ConnectionPermit) -> R) -> R {
+    /// Runs code of the connection. If it panics, that is how the connection ended. The code cannot
+    /// [close](ConnectionPermit::close) it, as that would be forgotten when the code returns.
+    pub(crate) fn guard<R>(&mut self, code: impl FnOnce(&ConnectionPermit) -> R) -> R {
         let closed = self.closed.replace(CloseKind::Panicked);
         let result = code(self);
         self.closed = closed;

@@ -327,6 +327,38 @@ fn panic_where_a_connection_begins_or_ends_is_counted_as_one() {
     assert_eq!(server.drain_blocking(Duration::ZERO).force_closed, 0);
 }
 
+/// Failure: it was counted as an end without a panic.
+#[test]
+fn panic_in_the_last_call_of_a_force_closed_connection_is_counted() {
+    struct Stays;
+    impl Protocol for Stays {
+        type Message = Infallible;
+
+        fn received(
+            &mut self,
+            input: &[u8],
+            cx: &mut Context<'_>,
+        ) -> Result<usize, protocol::Error> {
+            cx.write(input);
+            Ok(input.len())
+        }
+
+        fn draining(&mut self, _: &mut Context<'_>) {}
+
+        fn closed(&mut self, reason: &protocol::CloseReason) {
+            panic!("as asked: {reason}");
+        }
+    }
+    let runtime = runtime();
+    let server =
+        server(Limits::default()).protocol(|_: &Peer| Stays).start_on(runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello\n");
+    assert_eq!(server.drain_blocking(Duration::ZERO).force_closed, 1);
+    client.assert_closed();
+    assert_eq!(server.metrics().closed_by(CloseKind::Panicked), 1);
+}
+
 #[test]
 fn panic_before_the_first_await_does_not_end_the_acceptor() {
     let runtime = runtime();

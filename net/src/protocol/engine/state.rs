@@ -29,8 +29,8 @@ pub(in crate::protocol) struct Engine<P> {
     pub(super) unfed: bool,
     /// The peer has finished sending, and the protocol was told. Never cleared.
     pub(super) input_ended: bool,
-    /// A turn is under way: set by it, and cleared by it or by the end that follows. If the engine
-    /// is dropped with it, the protocol has panicked.
+    /// A turn or the end is under way: set by either, and cleared by the turn or by the end that
+    /// follows. If the engine is dropped with it, the protocol has panicked.
     pub(super) in_turn: bool,
     pub(super) protocol: P,
 }
@@ -91,6 +91,8 @@ impl<P: Protocol> Engine<P> {
     pub(in crate::protocol) fn end(&mut self, reason: &CloseReason) {
         let phase = mem::replace(&mut self.phase, Phase::Ended);
         if !matches!(phase, Phase::New | Phase::Ended) {
+            // Also where no turn has led here: a forced close comes before the turn.
+            self.in_turn = true;
             self.protocol.closed(reason);
         }
         self.in_turn = false;
