@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use heist_reactor::Source;
-use heist_scheduler::coop;
+use heist_scheduler::coop::{self, PollInfo};
 
 use super::Protocol;
 use super::engine::Engine;
@@ -230,10 +230,17 @@ impl<P: Protocol> Connection<P> {
                 Poll::Pending
             }
             Poll::Ready(reason) => {
-                self.owner.count(info, read, written);
+                self.count_last(info, read, written);
                 self.close(reason)
             }
         }
+    }
+
+    /// Out of line, so that the count of the usual branch can be inline.
+    #[cold]
+    #[inline(never)]
+    fn count_last(&self, info: PollInfo, read: usize, written: usize) {
+        self.owner.count(info, read, written);
     }
 
     #[cold]

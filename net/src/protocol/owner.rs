@@ -45,7 +45,7 @@ impl Owner {
     }
 
     /// Counts bytes that passed through the socket.
-    #[inline]
+    #[inline(always)]
     pub(super) fn count(&self, info: PollInfo, read: usize, written: usize) {
         let meter = match self {
             Owner::Server(permit) => Some(permit.set().meter()),
