@@ -768,20 +768,17 @@ fn shutdown_of_the_runtime_tells_every_protocol() {
     drop(far);
 }
 
-/// Works on a line for longer than the connection may idle, then sends much and closes.
-struct SlowLine;
-
-/// How long the connection of a [`SlowLine`] may idle.
-const IDLE: Duration = Duration::from_millis(400);
+/// Works on its input for so long, then sends much and closes.
+struct Slow(Duration);
 
 /// More than the buffers of two sockets hold.
-const MUCH: usize = 32 << 20;
+const MUCH: usize = 4 << 20;
 
-impl Protocol for SlowLine {
+impl Protocol for Slow {
     type Message = Infallible;
 
     fn received(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<usize, protocol::Error> {
-        std::thread::sleep(2 * IDLE);
+        std::thread::sleep(self.0);
         cx.output().resize(MUCH, b'x');
         cx.close();
         Ok(input.len())
@@ -792,18 +789,34 @@ impl Protocol for SlowLine {
 /// connection took that for its own deadline. It ended at once, with `FlushTimeout`.
 #[test]
 fn timer_that_fires_in_a_call_does_not_cut_off_the_last_output() {
+    const IDLE: Duration = Duration::from_millis(400);
     run(async {
-        let (near, mut far) = pair().await;
+        let (near, mut far) = UnixStream::pair().unwrap();
         let limits = Limits { idle_timeout: IDLE, ..Limits::default() };
-        let ended = spawn(Connection::new(near, SlowLine).limits(limits));
+        let ended = spawn(Connection::new(near, Slow(2 * IDLE)).limits(limits));
         time::sleep(IDLE / 4).await;
-        far.write_all(b"go\n").await.unwrap();
+        far.write_all(b"go").await.unwrap();
         // The other worker is awake when the timer fires.
         for _ in 0..30 {
             time::sleep(IDLE / 10).await;
         }
         let output = far.read_to_end(MUCH + 1).await.unwrap();
         assert_eq!(output.len(), MUCH);
+        drop(far);
+        assert!(matches!(ended.await.unwrap(), CloseReason::Finished));
+    });
+}
+
+/// Failure: the time for the last output was counted from before the call. None was left.
+#[test]
+fn time_for_the_last_output_begins_behind_the_call() {
+    const FLUSH: Duration = Duration::from_secs(2);
+    run(async {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let limits = Limits { flush_timeout: FLUSH, ..Limits::default() };
+        let ended = spawn(Connection::new(near, Slow(FLUSH)).limits(limits));
+        far.write_all(b"go").await.unwrap();
+        assert_eq!(far.read_to_end(MUCH + 1).await.unwrap().len(), MUCH);
         drop(far);
         assert!(matches!(ended.await.unwrap(), CloseReason::Finished));
     });

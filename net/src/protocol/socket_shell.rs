@@ -151,6 +151,10 @@ impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
         self.owner.limits()
     }
 
+    fn time_now(&self) -> Instant {
+        Instant::now()
+    }
+
     fn poll_budget(&mut self) -> Poll<()> {
         coop::poll_proceed(self.cx)
     }

@@ -21,7 +21,6 @@ impl<P: Protocol> Engine<P> {
     pub(super) fn begin_closing(
         &mut self,
         termination: Termination,
-        now: Instant,
         shell: &mut impl Shell,
     ) -> Option<CloseReason> {
         let (phase, reason) = match termination {
@@ -39,7 +38,7 @@ impl<P: Protocol> Engine<P> {
                 return Some(CloseReason::Finished);
             }
         };
-        self.deadline = now + shell.limits().flush_timeout;
+        self.deadline = shell.time_now() + shell.limits().flush_timeout;
         self.phase = phase;
         let buffers = self.buffers();
         buffers.input = Vec::new();
@@ -83,7 +82,7 @@ impl<P: Protocol> Engine<P> {
             if shut.is_err() || input_ended || !self.should_linger(shell) {
                 return Poll::Ready(Ok(()));
             }
-            self.deadline = now + shell.limits().linger_timeout;
+            self.deadline = shell.time_now() + shell.limits().linger_timeout;
             self.buffers().linger = Some(Linger::new(shell.limits().linger_bytes));
             self.phase = Phase::Lingering;
         }

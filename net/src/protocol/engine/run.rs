@@ -32,7 +32,7 @@ impl<P: Protocol> Engine<P> {
                 self.in_turn = false;
                 return Poll::Pending;
             };
-            if let Some(reason) = self.begin_closing(*termination, now, shell) {
+            if let Some(reason) = self.begin_closing(*termination, shell) {
                 return Poll::Ready(self.told_apart(reason));
             }
         }

@@ -65,6 +65,9 @@ pub(in crate::protocol) trait Shell: Transport {
     /// The bounds of the connection.
     fn limits(&self) -> &Limits;
 
+    /// The time now. That of the turn is when it began, which is long ago if a call has taken long.
+    fn time_now(&self) -> Instant;
+
     /// Spends one operation of the turn's budget. Pending once none is left; another turn comes.
     fn poll_budget(&mut self) -> Poll<()>;
 

@@ -129,6 +129,10 @@ impl<M> Shell for TestShell<M> {
         &self.limits
     }
 
+    fn time_now(&self) -> Instant {
+        self.now
+    }
+
     fn poll_budget(&mut self) -> Poll<()> {
         Poll::Ready(())
     }
