@@ -45,6 +45,7 @@ const PAGES: &[&str] = &[
     "docs/metrics.md",
     "docs/scaling.md",
     "net/README.md",
+    "net/src/connection/README.md",
     "reactor/README.md",
     "scheduler/README.md",
     "scheduler/src/wake/README.md",

@@ -1,4 +1,5 @@
-//! The calls of the operating system; nothing else in the crate makes or touches its sockets.
+//! The sockets of the operating system and the calls on them. Outside of `socket` nothing in the crate
+//! makes or touches one; inside, `bound_listener` and `socket_file` prepare those that listen.
 //!
 //! A socket here must
 //!
