@@ -38,7 +38,7 @@ pub(crate) struct Crowd {
     most: AtomicU64,
     rest: AtomicU64,
     /// Holds at most one message: a crowd has left, and the trimmer has not begun.
-    bell: SyncSender<()>,
+    notifier: SyncSender<()>,
 }
 
 /// One connection, until dropped.
@@ -48,9 +48,9 @@ pub(crate) struct Present(Arc<Crowd>);
 impl Crowd {
     /// An empty crowd, and the receiver of its notifications.
     fn new() -> (Arc<Crowd>, Receiver<()>) {
-        let (bell, rung) = sync_channel(1);
+        let (notifier, notifications) = sync_channel(1);
         let [present, most, rest] = [0; 3].map(AtomicU64::new);
-        (Arc::new(Crowd { present, most, rest, bell }), rung)
+        (Arc::new(Crowd { present, most, rest, notifier }), notifications)
     }
 
     /// Starts the trimmer. Its thread ends with the process.
@@ -60,14 +60,14 @@ impl Crowd {
             "Times that memory was returned to the system after a crowd had left."
         );
         counter!(TRIMS).increment(0);
-        let (crowd, rung) = Crowd::new();
+        let (crowd, notifications) = Crowd::new();
         let trimmed = Arc::clone(&crowd);
         let run = move || {
-            while rung.recv().is_ok() {
+            while notifications.recv().is_ok() {
                 thread::sleep(SETTLE);
                 // A notification from here on is about a later crowd, or one that this trim may
                 // miss.
-                let _ = rung.try_recv();
+                let _ = notifications.try_recv();
                 trimmed.reset();
                 trim();
                 counter!(TRIMS).increment(1);
@@ -96,7 +96,7 @@ impl Crowd {
         let rest_left = rest >= REST && present <= rest / 2;
         if crowd_left || rest_left {
             // Full: the trimmer is notified already.
-            let _ = self.bell.try_send(());
+            let _ = self.notifier.try_send(());
         }
     }
 
@@ -142,52 +142,52 @@ const TRIMS: &str = "heist_memory_trims_total";
 mod tests {
     use super::*;
 
-    fn rings(rung: &Receiver<()>) -> bool {
-        rung.try_recv().is_ok()
+    fn is_notified(notifications: &Receiver<()>) -> bool {
+        notifications.try_recv().is_ok()
     }
 
     /// Failure 84: a crowd that comes and goes between two samples is not seen.
     #[test]
-    fn crowd_of_any_length_rings_when_half_of_it_has_left() {
-        let (crowd, rung) = Crowd::new();
+    fn crowd_of_any_length_notifies_when_half_of_it_has_left() {
+        let (crowd, notifications) = Crowd::new();
         let mut there: Vec<_> = (0..CROWD).map(|_| crowd.enter()).collect();
         there.truncate(CROWD as usize / 2 + 1);
-        assert!(!rings(&rung));
+        assert!(!is_notified(&notifications));
         there.pop();
-        assert!(rings(&rung));
+        assert!(is_notified(&notifications));
         // Before the trim, each connection that leaves notifies again, and all count as one.
         there.clear();
-        assert!(rings(&rung) && !rings(&rung));
+        assert!(is_notified(&notifications) && !is_notified(&notifications));
     }
 
     #[test]
-    fn crowd_is_rung_for_once_and_a_few_are_none() {
-        let (crowd, rung) = Crowd::new();
+    fn crowd_notifies_once_and_a_few_connections_never() {
+        let (crowd, notifications) = Crowd::new();
         let mut there: Vec<_> = (0..4 * CROWD).map(|_| crowd.enter()).collect();
         there.truncate(2 * CROWD as usize);
-        assert!(rings(&rung));
+        assert!(is_notified(&notifications));
         crowd.reset();
         there.pop();
-        assert!(!rings(&rung), "half of the rest is still there");
+        assert!(!is_notified(&notifications), "half of the rest is still there");
         there.truncate(CROWD as usize);
-        assert!(rings(&rung), "the rest of it is a crowd, too");
+        assert!(is_notified(&notifications), "the rest of it is a crowd, too");
         crowd.reset();
         there.truncate(1);
-        assert!(rings(&rung));
+        assert!(is_notified(&notifications));
         crowd.reset();
         there.clear();
         drop((0..CROWD - 1).map(|_| crowd.enter()).collect::<Vec<_>>());
-        assert!(!rings(&rung), "a few are none");
+        assert!(!is_notified(&notifications), "a few are none");
     }
 
     /// Failure 84, of a crowd that leaves slowly: what its last quarter held stays.
     #[test]
-    fn rest_of_a_crowd_that_leaves_slowly_rings_a_few_times() {
-        let (crowd, rung) = Crowd::new();
+    fn rest_of_a_crowd_that_leaves_slowly_notifies_a_few_times() {
+        let (crowd, notifications) = Crowd::new();
         let mut there: Vec<_> = (0..CROWD).map(|_| crowd.enter()).collect();
         let (mut left, mut come_and_go) = (Vec::new(), Vec::new());
         while there.pop().is_some() {
-            if rings(&rung) {
+            if is_notified(&notifications) {
                 left.push(there.len());
                 crowd.reset();
             }

@@ -625,7 +625,7 @@ fn peer_that_sends_for_ever_does_not_hold_a_closing_connection() {
         let task = spawn(Connection::new(near, lines).limits(limits));
         far.write_all(b"close\n").unwrap();
         let cut_off = (0..1_000).any(|_| far.write_all(&[0; 100_000]).is_err());
-        assert!(cut_off, "100 MB were heard out");
+        assert!(cut_off, "100 MB were read");
         assert!(matches!(task.await.unwrap(), CloseReason::Finished));
     });
 }

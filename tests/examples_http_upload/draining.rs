@@ -38,7 +38,7 @@ fn upload_that_is_under_way_is_kept_when_the_server_ends() {
 
 #[test]
 fn upload_that_does_not_end_in_time_leaves_nothing() {
-    let _guard = hang_guard("cut");
+    let _guard = hang_guard("force-closed");
     let mut server = Server::start(&["--grace", "0"]);
     let body = form(&noise(1 << 20, 1));
     let mut client = server.connect();

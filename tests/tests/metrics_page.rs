@@ -1,4 +1,4 @@
-//! Promise: heist's figures and the program's own are on one page, each family once, and Prometheus
+//! Promise: heist's metrics and the program's own are on one page, each family once, and Prometheus
 //! takes it.
 
 use std::net::SocketAddr;

@@ -77,7 +77,7 @@ fn new_connections_are_refused_while_draining() {
 
 #[test]
 fn request_that_outlasts_the_grace_is_force_closed() {
-    let _guard = hang_guard("cut");
+    let _guard = hang_guard("force-closed");
     let program = Program::start(&["--grace", "50ms"]);
     let mut busy = program.connect();
     busy.begin_upload(1000);

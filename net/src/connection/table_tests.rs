@@ -62,7 +62,7 @@ fn end_of_a_connection_at_the_bound_wakes_the_acceptor_once() {
     assert_eq!(count.get(), 1);
     let room = Poll::Ready(Admission::Open { ended: 1 });
     assert_eq!(connections.poll_room(acceptor, &mut cx), room);
-    // With room, nobody is woken for an end.
+    // With room, the end of a connection wakes no acceptor.
     let key = connections.admit(None, Instant::ZERO).unwrap();
     connections.release(key, CloseKind::Finished, Instant::ZERO);
     assert_eq!(count.get(), 1);
@@ -134,7 +134,7 @@ fn drain_wakes_acceptors_and_connections_and_is_over_when_all_have_gone() {
     connections.begin_draining();
     assert_eq!(count.get(), 2);
     assert_eq!(connections.poll_room(acceptor, &mut cx), Poll::Ready(Admission::Draining));
-    // It may have accepted one before it heard of that.
+    // An acceptor may have accepted one before it saw the drain.
     let late = connections.admit(None, Instant::ZERO).unwrap();
     assert_eq!(connections.force_close(Instant::ZERO).len(), 2);
     assert_eq!(connections.admit(None, Instant::ZERO), Err(Refusal::Draining));

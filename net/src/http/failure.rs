@@ -32,7 +32,7 @@ impl Failure {
         Failure { close, status: Some(status) }
     }
 
-    /// A failure that ends the connection, and of which no service hears.
+    /// A failure that ends the connection and is reported to no service.
     pub(super) fn of_connection(close: CloseKind) -> Failure {
         Failure { close: Some(close), status: None }
     }

@@ -44,7 +44,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        // Nobody waits for it; dropping the handle lets it run by itself.
+        // No task waits for it; dropping the handle detaches it.
         drop(TaskBuilder::new().name("hyper").spawn(future));
     }
 }

@@ -71,8 +71,8 @@ impl Context<'_> {
     ///
     /// A peer that closes or resets is noticed only after the pause, or when output is sent: give a
     /// pause an end, or be sure of the call that resumes. A server
-    /// that drains waits for the end of the pause if input is held back, and cuts the connection at
-    /// the end of its grace.
+    /// that drains waits for the end of the pause if input is held back, and force-closes the
+    /// connection at the end of its grace.
     ///
     /// ```
     /// use std::time::Duration;

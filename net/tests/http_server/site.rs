@@ -148,7 +148,7 @@ impl Site {
     /// The number of answers with this code.
     pub(crate) fn answered(&self, code: u16) -> u64 {
         self.settle();
-        let http = self.server.metrics().http.expect("an HTTP server has figures of it");
+        let http = self.server.metrics().http.expect("an HTTP server has metrics of it");
         http.requests.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count)
     }
 }

@@ -33,7 +33,7 @@ impl Program {
     }
 
     /// The words of the next line that the server printed for this test.
-    fn hear(&mut self) -> Vec<String> {
+    fn next_words(&mut self) -> Vec<String> {
         for line in &mut self.lines {
             if let Some(words) = line.unwrap().split_once(WORD) {
                 return words.1.split_whitespace().map(str::to_owned).collect();
@@ -43,7 +43,7 @@ impl Program {
     }
 
     fn address(&mut self) -> Address {
-        Address::Tcp(self.hear()[0].parse::<SocketAddr>().unwrap())
+        Address::Tcp(self.next_words()[0].parse::<SocketAddr>().unwrap())
     }
 
     fn order(&mut self) {
@@ -51,16 +51,16 @@ impl Program {
     }
 
     /// Ends the server and returns the metrics that it prints.
-    fn figures(mut self) -> Vec<u64> {
+    fn printed_metrics(mut self) -> Vec<u64> {
         self.order();
-        let figures = self.hear().iter().map(|word| word.parse().unwrap()).collect();
+        let metrics = self.next_words().iter().map(|word| word.parse().unwrap()).collect();
         drop(self.orders);
         assert!(self.child.wait().unwrap().success());
-        figures
+        metrics
     }
 }
 
-fn say(words: impl std::fmt::Display) {
+fn print(words: impl std::fmt::Display) {
     let mut output = std::io::stdout();
     writeln!(output, "{WORD}{words}").unwrap();
 }
@@ -79,7 +79,7 @@ fn serve() -> (heist_net::Runtime, Server) {
     let runtime = runtime();
     let limits = Limits { connections: 10_000, ..Limits::default() };
     let server = echo(limits).start_on(runtime.handle()).unwrap();
-    say(&server.addresses()[0]);
+    print(&server.addresses()[0]);
     (runtime, server)
 }
 
@@ -92,7 +92,7 @@ fn emfile_is_no_storm_and_every_client_is_served() {
     if is_child() {
         let (_runtime, server) = serve();
         await_order();
-        say(format_args!("{} {}", server.metrics().accepted, accept_errors(&server)));
+        print(format_args!("{} {}", server.metrics().accepted, accept_errors(&server)));
         return;
     }
     let mut program = Program::start("exhaustion::emfile_is_no_storm_and_every_client_is_served");
@@ -108,10 +108,10 @@ fn emfile_is_no_storm_and_every_client_is_served() {
             });
         }
     });
-    let figures = program.figures();
-    assert_eq!(figures[0], 1000);
+    let metrics = program.printed_metrics();
+    assert_eq!(metrics[0], 1000);
     // At most one failure for each connection that ends, and one a second.
-    assert!((1..=1100).contains(&figures[1]), "{figures:?}");
+    assert!((1..=1100).contains(&metrics[1]), "{metrics:?}");
 }
 
 #[test]
@@ -119,31 +119,31 @@ fn emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging() {
     if is_child() {
         let (_runtime, server) = serve();
         let hoard: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-        say("full");
+        print("full");
         await_order();
         drop(hoard);
-        say("empty");
+        print("empty");
         await_order();
         let metrics = server.metrics();
         let refused = metrics.refused_for(Refusal::Exhausted);
-        say(format_args!("{} {refused} {}", metrics.accepted, accept_errors(&server)));
+        print(format_args!("{} {refused} {}", metrics.accepted, accept_errors(&server)));
         return;
     }
     let mut program = Program::start(
         "exhaustion::emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging",
     );
     let address = program.address();
-    program.hear();
+    program.next_words();
     for _ in 0..5 {
         Client::of(&address).assert_closed();
     }
     program.order();
-    program.hear();
+    program.next_words();
     Client::of(&address).ask("hello\n");
-    let figures = program.figures();
-    assert_eq!(figures[..2], [1, 5]);
+    let metrics = program.printed_metrics();
+    assert_eq!(metrics[..2], [1, 5]);
     // At most two for each refused connection: no storm while no connection is pending.
-    assert!(figures[2] <= 10 + 2, "{figures:?}");
+    assert!(metrics[2] <= 10 + 2, "{metrics:?}");
 }
 
 const CHILD: &str = "HEIST_TEST_CHILD";

@@ -131,7 +131,7 @@ fn protocol_that_moves_to_another_task_is_told_of_the_drain_there() {
     stage.pass(Limits::default().drain_linger * 2);
     while is_polled.try_recv().is_ok() {}
     let draining = stage.runtime.spawn(async move { server.drain(GUARD).await });
-    is_polled.recv_timeout(GUARD).expect("the task hears of the drain");
+    is_polled.recv_timeout(GUARD).expect("the drain wakes the task");
     client.assert_closed();
     assert_eq!(stage.runtime.block_on(draining).unwrap().idle_closed, 1);
 }

@@ -72,7 +72,7 @@ mod imp {
 
         pub(super) fn set(&self, delay: Duration) {
             let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-            // To 0 it would be taken for one that never rings.
+            // To 0 it would be taken for one that never fires.
             let delay = delay.clamp(Duration::from_nanos(1), LONGEST);
             let delay =
                 Timespec { tv_sec: delay.as_secs() as _, tv_nsec: delay.subsec_nanos().into() };

@@ -240,12 +240,12 @@ impl Builder {
     ) -> Arc<Shared> {
         Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = Weak::clone(shared);
-            let alarm = Box::new(move |deadline| {
+            let hook = Box::new(move |deadline| {
                 if let Some(shared) = shared.upgrade() {
                     shared.shared_timer_armed(deadline);
                 }
             });
-            let shared_timers = Arc::new(TimerQueue::new(Some(alarm)));
+            let shared_timers = Arc::new(TimerQueue::new(Some(hook)));
             let runtime = Arc::new(RuntimeContext::new(self.clock.clone(), shared_timers));
             Shared::new(park, runtime, queues, self.budget, monitor)
         })
@@ -285,7 +285,7 @@ impl Builder {
                 let worker = Worker::new(runtime.clone(), parts);
                 if let Some(outcome) = hooks.run_start(&name) {
                     let failed = outcome.is_err();
-                    // It is not heard where `start` has given up.
+                    // `start` may have given up and dropped the receiver.
                     let _ = outcomes.send(outcome);
                     if failed {
                         return;

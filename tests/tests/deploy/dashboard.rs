@@ -71,9 +71,9 @@ fn each_query_obeys_the_variables() {
         let query = target["expr"].as_str().unwrap();
         let selectors = query.matches('{').count();
         assert_eq!(query.matches("instance=~\"$instance\"").count(), selectors, "{title}: {query}");
-        let figures = ["heist_", "process_", "up{"].map(|start| query.matches(start).count());
-        let figures: usize = figures.iter().sum();
-        assert_eq!(selectors, figures, "{title}: {query}");
+        let metrics = ["heist_", "process_", "up{"].map(|start| query.matches(start).count());
+        let metrics: usize = metrics.iter().sum();
+        assert_eq!(selectors, metrics, "{title}: {query}");
         for used in super::names(query, "$", |letter| letter.is_alphanumeric() || letter == '_') {
             assert!(used == "$__rate_interval" || known.contains(&&used[1..]), "{title}: {used}");
         }

@@ -30,15 +30,15 @@ fn each_metric_is_documented() {
     }
     let is_part =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-    let figures = |text: &str| {
+    let metric_names = |text: &str| {
         let starts = ["heist_", "process_"].into_iter();
         starts.flat_map(|start| names(text, start, is_part)).collect::<BTreeSet<_>>()
     };
-    let documented = figures(&read(DOCUMENT));
+    let documented = metric_names(&read(DOCUMENT));
     let adapter = yaml("deploy/kubernetes/adapter.yaml");
     let derived = text(&adapter["rules"]["custom"][0]["name"]["as"]);
     for file in SPEAKING {
-        for name in figures(&read(file)) {
+        for name in metric_names(&read(file)) {
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|it| name.strip_suffix(it));
             let known = documented.contains(family.unwrap_or(&name)) || documented.contains(&name);
             assert!(known || name == derived, "{file}: {name} is not in {DOCUMENT}");

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-/// Someone in the lobby, and the beginning of a line that has not come whole.
+/// A client in the lobby, and the beginning of a line that has not come whole.
 struct Person {
     stream: TcpStream,
     partial: Vec<u8>,
@@ -51,7 +51,7 @@ fn main() -> std::io::Result<()> {
         // SAFETY: the buffer holds as many events as are asked for.
         let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 64, 0) };
         for event in &events[..count.max(0) as usize] {
-            hear(&mut lobby[event.u64 as usize], start, &mut latencies)?;
+            receive(&mut lobby[event.u64 as usize], start, &mut latencies)?;
         }
     }
     report(&mut latencies, total * people, cpu_ticks(pid)? - before, start.elapsed());
@@ -71,7 +71,7 @@ fn enter(address: &str) -> std::io::Result<Person> {
     Ok(Person { stream, partial: Vec::new() })
 }
 
-fn hear(person: &mut Person, start: Instant, latencies: &mut Vec<u32>) -> std::io::Result<()> {
+fn receive(person: &mut Person, start: Instant, latencies: &mut Vec<u32>) -> std::io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     match person.stream.read(&mut buffer) {
         Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),

@@ -77,12 +77,12 @@ impl<P: Protocol> Engine<P> {
         }
         let next = self.next_deadline(&times, turn.now, shell);
         turn.unfinished |= shell.wake_at(next, turn.now).is_ready();
-        // A shell may hear of a drain only since `wake_at`.
+        // A shell may see a drain only since `wake_at`.
         turn.unfinished |= self.must_tell_of_drain(shell) && !turn.draining;
         Ok(())
     }
 
-    /// Whether there is input that this would read, had it heard of it.
+    /// Whether there is input that this would read, but for an event that is still in the queue.
     pub(super) fn has_unread(&self, shell: &impl Shell) -> bool {
         self.flow == Flow::Running && shell.has_unread()
     }

@@ -14,10 +14,10 @@ use super::{Bench, NO_LIMIT, Name, TICK, at, days};
 use crate::clock::{Clock, Instant};
 
 #[test]
-fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
-    let rung: Arc<Mutex<Vec<Instant>>> = Arc::default();
-    let ring = Arc::clone(&rung);
-    let queue = TimerQueue::new(Some(Box::new(move |deadline| ring.lock().push(deadline))));
+fn failure_46_an_earlier_timer_moves_next_and_calls_the_hook() {
+    let calls: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let called = Arc::clone(&calls);
+    let queue = TimerQueue::new(Some(Box::new(move |deadline| called.lock().push(deadline))));
     let arm = |ticks: u32| queue.arm(None, Instant::ZERO + TICK * ticks, Waker::noop());
     assert!(matches!(arm(900), Armed::Waits(_)));
     assert!(matches!(arm(901), Armed::Waits(_)));
@@ -28,11 +28,11 @@ fn failure_46_an_earlier_timer_moves_next_and_rings_the_alarm() {
     let earliest = Instant::ZERO + TICK * 3;
     assert_eq!(queue.arm(Some(&later), earliest, Waker::noop()), Armed::Waits(None));
     assert_eq!(queue.next(), Some(earliest));
-    assert_eq!(*rung.lock(), [900, 5, 3].map(|ticks| Instant::ZERO + TICK * ticks));
+    assert_eq!(*calls.lock(), [900, 5, 3].map(|ticks| Instant::ZERO + TICK * ticks));
 }
 
 #[test]
-fn failure_46_the_alarm_may_use_the_queue() {
+fn failure_46_the_hook_may_use_the_queue() {
     let queue = Arc::new_cyclic(|queue: &std::sync::Weak<TimerQueue>| {
         let queue = queue.clone();
         let look = move |_| assert!(queue.upgrade().is_some_and(|queue| queue.len() == 1));

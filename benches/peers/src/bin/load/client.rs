@@ -97,7 +97,7 @@ pub(crate) fn read(mut stream: &TcpStream) -> io::Result<Option<usize>> {
 }
 
 /// What an echo is asked for: it ends as every answer does.
-pub(crate) const MESSAGE: &str = "To be sent back to whoever sent it, byte by byte: Hello, World!";
+pub(crate) const MESSAGE: &str = "To be sent back to the same client, byte by byte: Hello, World!";
 /// What every answer ends with.
 const BODY: &[u8] = b"Hello, World!";
 /// Connections that a server may be asked to accept at once: less than the 128 that std allows.
