@@ -265,8 +265,9 @@ impl Transport {
             matches!(self.guard.end(), Some(InputEnd::Refused { .. } | InputEnd::Broken(_)));
         self.peer_sends = refused || self.state.left_unread();
         // Where memory is short, there is no answer that a reset could destroy.
-        if self.state.failure().close != Some(CloseKind::Memory) {
-            self.linger = Some(Linger::new(self.state.limits().linger_bytes));
+        let bytes = self.state.limits().linger_bytes;
+        if bytes > 0 && self.state.failure().close != Some(CloseKind::Memory) {
+            self.linger = Some(Linger::new(bytes));
         }
         Ok(())
     }

@@ -151,3 +151,14 @@ fn end_of_a_turn_does_not_end_the_lingering() {
         assert_eq!(site.server.metrics().bytes_read, sent, "{operations}");
     }
 }
+
+/// Failure: a server that is to discard nothing kept the connection for its linger timeout.
+#[test]
+fn server_that_discards_nothing_does_not_wait_for_what_the_peer_still_sends() {
+    let limits = Limits { linger_bytes: 0, ..Limits::default() };
+    let site = Site::with(limits, Hello::default());
+    let mut client = site.connect();
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 99999999999\r\n\r\n");
+    assert_eq!(client.answer().code, 413);
+    assert_eq!(site.closed(CloseKind::Finished), 1);
+}
