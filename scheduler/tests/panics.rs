@@ -217,13 +217,15 @@ struct Panics {
     in_listen: AtomicBool,
     in_ready: AtomicBool,
     in_wake: AtomicBool,
+    in_wake_again: AtomicBool,
     in_close: AtomicBool,
 }
 
 impl Panics {
     fn new() -> Arc<Panics> {
-        let [in_listen, in_ready, in_wake, in_close] = Default::default();
-        Arc::new(Panics { inner: Idle::new(), in_listen, in_ready, in_wake, in_close })
+        let [in_listen, in_ready, in_wake, in_wake_again, in_close] = Default::default();
+        let inner = Idle::new();
+        Arc::new(Panics { inner, in_listen, in_ready, in_wake, in_wake_again, in_close })
     }
 
     /// Panics if it was told to.
@@ -259,6 +261,7 @@ impl Park for Panics {
 
     fn wake(&self, shard: usize) {
         Panics::obey(&self.in_wake);
+        Panics::obey(&self.in_wake_again);
         self.inner.wake(shard);
     }
 
@@ -324,6 +327,23 @@ fn a_wake_of_the_park_that_panics_is_tried_again() {
         drop(runtime.spawn(async move { tell.send(round).unwrap() }));
         assert_eq!(told.recv_timeout(HANG), Ok(round));
     }
+    still_works(&runtime);
+}
+
+/// Failure: the monitor dozed, as every worker was idle, and the task waited until another one came.
+#[test]
+fn work_whose_wake_panics_twice_is_found_by_the_monitor() {
+    let park = Panics::new();
+    let runtime = Builder::new().workers(1).start(Arc::clone(&park) as Arc<dyn Park>).unwrap();
+    wait_until(|| runtime.handle().metrics().listening == 1);
+    // The monitor dozes by then; where it does not yet, the test shows less.
+    std::thread::sleep(Duration::from_millis(200));
+    for order in [&park.in_wake, &park.in_wake_again] {
+        order.store(true, Ordering::SeqCst);
+    }
+    let (tell, told) = mpsc::channel();
+    drop(runtime.spawn(async move { tell.send(()).unwrap() }));
+    assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()));
     still_works(&runtime);
 }
 

@@ -14,7 +14,7 @@ use crate::sync::fence;
 /// |----------|--------------------------------------------------|--------|
 /// | `AWAKE`  | The monitor sets its own timer, or looks.        | the monitor |
 /// | `DOZING` | The monitor dozes, and all workers are idle as far as known: the next worker that stops being idle sets the timer. | the monitor; the last worker that becomes idle |
-/// | `ARMED`  | The monitor dozes, and its timer is set.         | the worker that sets the timer |
+/// | `ARMED`  | The monitor dozes, and its timer is set.         | the thread that sets the timer |
 ///
 /// Changes between `DOZING` and `ARMED` are compare-and-exchange, so for each time that all workers
 /// are idle exactly one worker sets the timer.
@@ -23,7 +23,7 @@ use crate::sync::fence;
 /// |----------------|----------|------------|
 /// | to `DOZING`, to `ARMED` | Release (AcqRel) | the Acquire half of the next change: the worker that sets the timer sees what was noted of the timer before |
 /// | to `AWAKE`     | Relaxed  | Nothing: a worker that still sees another state sets a timer once for nothing. |
-/// | loads, failures | Relaxed | The fences in `doze` and in `Sleep::leave` order the load with the count of idle workers; the exchange decides. |
+/// | loads, failures | Relaxed | The fences in `doze` and in `Sleep::leave` order the load with the count of idle workers, that in `Shared::leave_to_monitor` with the work; the exchange decides. |
 #[derive(Debug)]
 pub(crate) struct MonitorState(AtomicU8);
 
@@ -40,7 +40,8 @@ impl MonitorState {
     pub(crate) fn doze(&self) {
         self.0.store(DOZING, Ordering::Release);
         // Pairs with the fence in `Sleep::leave`: either the monitor sees that the worker left, or
-        // the worker sees that the monitor dozes.
+        // the worker sees that the monitor dozes. Pairs also with the fence in
+        // `Shared::leave_to_monitor`, with the work in place of the count.
         fence(Ordering::SeqCst);
     }
 
@@ -49,8 +50,8 @@ impl MonitorState {
         self.0.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// By a worker that is no longer idle: whether it has to set the timer. One load while the
-    /// monitor is awake.
+    /// By a worker that is no longer idle, or a thread that could wake none: whether it has to set the
+    /// timer. One load while the monitor is awake.
     #[must_use = "no other worker sets the timer"]
     pub(crate) fn on_unpark(&self) -> bool {
         self.exchange(DOZING, ARMED)

@@ -64,8 +64,19 @@ impl Shared {
         let woken = (0..2).any(|_| self.wake_shard(shard));
         if !woken && self.sleep.take_notification(shard) {
             self.sleep.release_permit();
+            self.leave_to_monitor();
         }
         woken
+    }
+
+    /// Has a monitor that dozes look in a period from now: no worker was woken for the work that the
+    /// caller submitted, nor for that of submitters that saw the permit.
+    #[cold]
+    fn leave_to_monitor(&self) {
+        // Pairs with the fence in `MonitorState::doze`: either this sees that the monitor dozes, or
+        // the monitor sees the work and does not wait.
+        fence(Ordering::SeqCst);
+        self.monitor.on_unpark(self.context.clock.now());
     }
 
     /// Returns whether the `Park` did not panic.
