@@ -5,11 +5,12 @@
 //! reports.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::time::Duration;
 
+use super::estimate::Estimate;
 use super::policy::{Action, Snapshot, Trigger, decide};
 use super::{Claim, IdleCounts, MonitorState, ParkKind, Sleep};
 use crate::clock::Instant;
@@ -26,6 +27,13 @@ struct World {
     shards: Vec<Shard>,
     monitor: MonitorState,
     timer: MonitorTimer,
+    shared_timers: Option<SharedTimers>,
+}
+
+/// The shared timers: when the first of them is due, and the deadline that an idle worker waits for.
+struct SharedTimers {
+    next: AtomicU64,
+    watch: AtomicU64,
 }
 
 /// A shard: an event that is a task, an edge-triggered wake, and a level-triggered close.
@@ -63,9 +71,44 @@ impl Shard {
     }
 }
 
+impl SharedTimers {
+    /// `Shared::watch_shared_timers`.
+    fn watch(&self) -> Option<Instant> {
+        let next = self.next.load(Ordering::Acquire);
+        let before = self.watch.fetch_min(next, Ordering::Relaxed);
+        (next < before).then(|| Instant::from_nanos(next))
+    }
+
+    /// Whether the calling worker is the one that fires the timer that is due [`SOON`].
+    fn fire(&self) -> bool {
+        let (soon, never) = (SOON.as_nanos(), Instant::FAR_FUTURE.as_nanos());
+        let (ok, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.next.compare_exchange(soon, never, ok, failed).is_ok()
+    }
+
+    /// `Shared::unwatch_shared_timers`.
+    fn unwatch(&self, watched: Instant) {
+        let (watched, never) = (watched.as_nanos(), Instant::FAR_FUTURE.as_nanos());
+        let (ok, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.watch.compare_exchange(watched, never, ok, failed);
+    }
+}
+
 impl World {
     fn new(workers: usize, shards: usize, cap: usize, tasks: usize) -> Arc<Self> {
-        Arc::new(World {
+        Arc::new(World::without_timers(workers, shards, cap, tasks))
+    }
+
+    /// One shard, one listener, and a shared timer that is due [`LATE`].
+    fn with_timer(workers: usize, tasks: usize) -> Arc<Self> {
+        let next = AtomicU64::new(LATE.as_nanos());
+        let watch = AtomicU64::new(Instant::FAR_FUTURE.as_nanos());
+        let shared_timers = Some(SharedTimers { next, watch });
+        Arc::new(World { shared_timers, ..World::without_timers(workers, 1, 1, tasks) })
+    }
+
+    fn without_timers(workers: usize, shards: usize, cap: usize, tasks: usize) -> Self {
+        World {
             sleep: Sleep::new(workers, shards, usize::MAX),
             workers,
             cap,
@@ -74,7 +117,8 @@ impl World {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             monitor: MonitorState::new(),
             timer: MonitorTimer::new().unwrap(),
-        })
+            shared_timers: None,
+        }
     }
 
     fn submit(&self) {
@@ -82,9 +126,21 @@ impl World {
         self.notify_one(Trigger::ForeignSubmit);
     }
 
+    /// Arms the timer that is due [`SOON`]: `Shared::shared_timer_armed`.
+    fn arm(&self) {
+        let timers = self.shared_timers.as_ref().expect("the model has timers");
+        timers.next.store(SOON.as_nanos(), Ordering::Release);
+        self.notify_one(Trigger::SharedTimer { deadline: SOON });
+    }
+
     /// `Shared::notify_one`.
     fn notify_one(&self, trigger: Trigger) {
         fence(Ordering::SeqCst);
+        self.notify_if_idle(trigger);
+    }
+
+    /// `Shared::notify_if_idle`.
+    fn notify_if_idle(&self, trigger: Trigger) {
         if decide(trigger, self) == Action::None {
             return;
         }
@@ -156,10 +212,23 @@ impl World {
             }
             return;
         }
+        let watched = self.shared_timers.as_ref().and_then(SharedTimers::watch);
         if self.all_idle() {
             self.monitor.on_all_idle();
         }
-        self.wait(index, kind, permit);
+        if watched == Some(SOON) {
+            // It comes at once.
+            *permit |= self.sleep.leave(index, kind);
+            self.on_unpark();
+        } else {
+            self.wait(index, kind, permit);
+        }
+        if let Some((timers, watched)) = self.shared_timers.as_ref().zip(watched) {
+            timers.unwatch(watched);
+            if watched == SOON && timers.fire() {
+                self.finish_one();
+            }
+        }
     }
 
     fn wait(&self, index: usize, kind: ParkKind, permit: &mut bool) {
@@ -211,7 +280,8 @@ impl Snapshot for World {
     }
 
     fn watched_deadline(&self) -> Instant {
-        Instant::FAR_FUTURE
+        let watch = self.shared_timers.as_ref().map(|timers| timers.watch.load(Ordering::Relaxed));
+        watch.map_or(Instant::FAR_FUTURE, Instant::from_nanos)
     }
 
     fn injector_has_tasks(&self) -> bool {
@@ -323,6 +393,56 @@ fn a_probe_takes_no_wake_away() {
     });
 }
 
+/// A busy worker wakes another one for its own deque, without a fence: a submitter that sees the permit
+/// relies on that wake, and on what its thread does where there is no worker to wake.
+#[test]
+fn a_wake_without_a_fence_takes_no_wake_away() {
+    model(3, || {
+        let world = World::new(1, 1, 1, 2);
+        let (worker, owner) = (Arc::clone(&world), Arc::clone(&world));
+        let worker = thread::spawn(move || worker.worker(0));
+        let owner = thread::spawn(move || {
+            owner.notify_if_idle(Trigger::OwnPush { queued: 2, estimate: Estimate::START });
+        });
+        world.submit();
+        world.submit();
+        owner.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+/// The timer that is armed is earlier than the one that an idle worker waits for.
+#[test]
+fn a_shared_timer_is_waited_for() {
+    for workers in [1, 2] {
+        model(2, move || {
+            let world = World::with_timer(workers, 1);
+            let threads: Vec<_> = (0..workers)
+                .map(|index| {
+                    let world = Arc::clone(&world);
+                    thread::spawn(move || world.worker(index))
+                })
+                .collect();
+            world.arm();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+}
+
+/// The thread that arms the timer may rely on the wake of a submitter.
+#[test]
+fn a_shared_timer_is_waited_for_while_the_permit_is_out() {
+    model(2, || {
+        let world = World::with_timer(1, 2);
+        let (worker, submitter) = (Arc::clone(&world), Arc::clone(&world));
+        let worker = thread::spawn(move || worker.worker(0));
+        let submitter = thread::spawn(move || submitter.submit());
+        world.arm();
+        submitter.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
 /// A listener on each of two shards: a wake for one must not be left in the other.
 #[test]
 fn two_shards() {
@@ -429,6 +549,10 @@ fn the_monitor_goes_to_sleep_between_a_short_run_and_a_long_one() {
         world.on_unpark();
     });
 }
+
+/// When the shared timers of a model are due: one is, the other one is not before its end.
+const SOON: Instant = Instant::from_nanos(1);
+const LATE: Instant = Instant::from_nanos(2);
 
 /// A time of the timer so late that no model reaches it.
 const NEVER: Duration = Duration::from_secs(u64::MAX);
