@@ -1,7 +1,7 @@
 //! The checks of the project's own crates.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::sources::Files;
 use crate::{layers, sizes};
@@ -18,15 +18,28 @@ fn files_and_functions_are_short() {
     check(&["reactor", "scheduler", "net", "cli", "."], sizes::faults);
 }
 
+/// As above, for the examples and the benchmarks.
+#[test]
+fn files_and_functions_of_other_targets_are_short() {
+    let mut files = Files::new();
+    for folder in ["benches", "examples"] {
+        read_below(&root(), folder, &mut files);
+    }
+    assert_eq!(sizes::faults_of_targets(&files), [""; 0]);
+}
+
 fn check(crates: &[&str], faults: impl Fn(&Files) -> Vec<String>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut report = String::new();
     for name in crates {
-        for fault in faults(&read(&root.join(name))) {
+        for fault in faults(&read(&root().join(name))) {
             report += &format!("\n{name}: {fault}");
         }
     }
     assert!(report.is_empty(), "{report}");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The `README.md` of `folder`, and every source below its `src`.

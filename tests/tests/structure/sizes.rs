@@ -1,5 +1,7 @@
 //! The bounds on the lines of a file and of a function.
 
+use std::collections::BTreeMap;
+
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Block, ImplItem, ImplItemFn, Item, ItemFn, Signature, TraitItemFn};
@@ -13,8 +15,22 @@ const FUNCTION_LINES: usize = 50;
 /// Each file and each function of the crate `files` that is too long. Files and functions of tests
 /// and models may be of any length.
 pub(crate) fn faults(files: &Files) -> Vec<String> {
+    faults_in(files, &Sources::parse(files).parsed)
+}
+
+/// The same for `files` of any targets, such as examples, whether they are declared or not.
+pub(crate) fn faults_of_targets(files: &Files) -> Vec<String> {
+    let sources = files.iter().filter(|(path, _)| path.ends_with(".rs"));
+    let parse = |(path, text): (&String, &String)| {
+        let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        (path.clone(), parsed)
+    };
+    faults_in(files, &sources.map(parse).collect())
+}
+
+fn faults_in(files: &Files, parsed: &BTreeMap<String, syn::File>) -> Vec<String> {
     let mut faults = Vec::new();
-    for (path, parsed) in &Sources::parse(files).parsed {
+    for (path, parsed) in parsed {
         let lines = files[path].lines().count();
         if lines > FILE_LINES {
             faults.push(format!("{path}: {lines} lines, {FILE_LINES} at most"));
