@@ -298,6 +298,8 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
             metrics.listening + metrics.parked == 2
         });
     }
+    let caught = || runtime.handle().metrics().caught_panics;
+    let before = caught();
     park.in_ready.store(true, Ordering::SeqCst);
     wait_until(|| {
         // Both workers are busy for longer than the monitor's period, and nothing waits: so the monitor
@@ -311,6 +313,7 @@ fn worker_whose_turn_panics_goes_on_and_is_counted() {
         busy.into_iter().for_each(|task| runtime.block_on(task).unwrap());
         !park.in_ready.load(Ordering::SeqCst)
     });
+    wait_until(|| caught() > before);
     still_works(&runtime);
     assert_eq!(runtime.shutdown(Duration::from_secs(60)).threads_left, 0);
 }

@@ -298,7 +298,11 @@ impl Builder {
             })?;
         }
         let monitor = Monitor::new(Arc::clone(handle.shared()), self.overload);
-        handle.start_thread(format!("{}-monitor", self.thread_name), || monitor.run_to_close())?;
+        let caught_panics = Arc::clone(&handle.context().caught_panics);
+        handle.start_thread(format!("{}-monitor", self.thread_name), move || {
+            panics::count_in(Some(caught_panics));
+            monitor.run_to_close();
+        })?;
         // Ends when each thread has dropped its sender.
         drop(outcomes);
         if self.hooks.start.is_some() { hooks_done.into_iter().collect() } else { Ok(()) }
