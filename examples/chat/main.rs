@@ -9,7 +9,7 @@
 //!
 //! What it shows of heist, from the outside in:
 //!
-//! - this file: a [`Server`], and and bounds that allow long silence;
+//! - this file: a [`Server`], and bounds that allow long silence;
 //! - `session`: one person's connection as a [`Protocol`](heist::protocol::Protocol): lines in,
 //!   lines out, **back-pressure** for a person that writes too much, and the end of a reader that
 //!   is too slow;
