@@ -98,7 +98,8 @@ fn names() -> BTreeSet<String> {
 }
 
 fn faults_of_page(text: &str) -> Vec<String> {
-    let paths = ["a", "a/b.rs", "a/docs", "a/docs/c.md"].map(str::to_owned).into();
+    let paths = ["a", "a/b.rs", "a/docs", "a/docs/c.md", "p", "p/src", "p/src/m.rs"];
+    let paths = paths.map(str::to_owned).into();
     let mut names = BTreeSet::new();
     let source = "pub struct Item { field: u8 } impl Item { pub fn method() {} }
         enum Kind { Variant } trait Trait { fn provided(); } pin_project! { struct Pinned { x: u8 } }";
@@ -113,7 +114,8 @@ fn names_that_exist_hold() {
         "`Item`, `Item::method`, `Item::method()`, `heist_net::Kind::Variant`, `Trait::provided`",
         "`Item::field`, `Pinned`, `WouldBlock`, `hyper::rt`, `docs/NNNN-title.md`",
         "`snake_case`, `UPPER_CASE`, `--flag`, `T / h`, `/proc/self/fd`, `a b::c`",
-        "```text\n`a/gone.rs` and `Gone`\n```",
+        "```rust\n`a/gone.rs` and `GoneItem`\n```",
+        "```\np/m ─▶ Gone, p/ n/o a/b/c GONE\n```",
     ] {
         assert_eq!(faults_of_page(text), [""; 0], "{text}");
     }
@@ -129,6 +131,8 @@ fn names_that_do_not_exist_are_found() {
         ("`gone::Item`", "no item `gone` for `gone::Item`"),
         ("```\n```\n`Gone`", "no item `Gone` for `Gone`"),
         ("[it](gone.md)", "no file for the link gone.md"),
+        ("```text\n─▶ GoneItem─\n```", "no item `GoneItem` for the picture"),
+        ("```\n p/gone\n```", "no module `p/gone` for the picture"),
         ("[it](../gone/)", "no file for the link ../gone/"),
     ] {
         assert_eq!(faults_of_page(text), [format!("a/docs/page.md: {fault}")], "{text}");

@@ -20,7 +20,7 @@ pub(crate) fn faults(
     paths: &BTreeSet<String>,
     names: &BTreeSet<String>,
 ) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut faults = faults_in_pictures(page, text, paths, names);
     let text = without_blocks(text);
     let codes = text.split('`').skip(1).step_by(2);
     for code in codes.filter(|code| !PLACEHOLDERS.iter().any(|it| code.contains(it))) {
@@ -42,15 +42,60 @@ pub(crate) fn faults(
     faults
 }
 
+/// The names in the pictures of `text` that do not exist: items of several words, such as
+/// `CloseReason`, and modules below the `src` of a crate, such as `net/socket`.
+fn faults_in_pictures(
+    page: &str,
+    text: &str,
+    paths: &BTreeSet<String>,
+    names: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (is_picture, line) in fenced(text) {
+        let is_part = |it: char| it.is_alphanumeric() || matches!(it, '_' | '/' | '.');
+        for word in line.split(|it| !is_part(it)).filter(|_| is_picture == Some(true)) {
+            if let Some((package, module)) = word.split_once('/') {
+                let at = format!("{package}/src/{module}");
+                let is_there = |it: &String| paths.contains(it);
+                let is_module = !module.is_empty() && is_there(&format!("{package}/src"));
+                if is_module && !is_there(&at) && !is_there(&format!("{at}.rs")) {
+                    faults.push(format!("{page}: no module `{word}` for the picture"));
+                }
+            } else if has_words(word) && !names.contains(word) && !FOREIGN.contains(&word) {
+                faults.push(format!("{page}: no item `{word}` for the picture"));
+            }
+        }
+    }
+    faults
+}
+
+/// Whether `word` is in camel case and of several words.
+fn has_words(word: &str) -> bool {
+    let is_plain = word.chars().all(char::is_alphanumeric);
+    let upper = word.chars().filter(char::is_ascii_uppercase).count();
+    let lower = word.contains(|it: char| it.is_ascii_lowercase());
+    is_plain && lower && upper > 1 && word.starts_with(|it: char| it.is_ascii_uppercase())
+}
+
 /// `text` without its fenced blocks.
 fn without_blocks(text: &str) -> String {
-    let mut inside = false;
-    let lines = text.lines().filter(|line| {
-        let is_fence = line.trim_start().starts_with("```");
-        inside ^= is_fence;
-        !inside && !is_fence
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    let lines = fenced(text).into_iter().filter(|(block, _)| block.is_none());
+    lines.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of `text` but fences; inside of a fenced block with whether that is a picture, as it
+/// names no language.
+fn fenced(text: &str) -> Vec<(Option<bool>, &str)> {
+    let mut block = None;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        match (line.trim_start().strip_prefix("```"), block) {
+            (Some(language), None) => block = Some(matches!(language, "" | "text")),
+            (Some(_), Some(_)) => block = None,
+            (None, _) => lines.push((block, line)),
+        }
+    }
+    lines
 }
 
 /// Whether `code` is a path of the repository: it has a folder, or the ending of a text file.
