@@ -15,7 +15,10 @@ use crate::runtime::operation;
 /// Says when the server of a connection begins to drain.
 ///
 /// It does not keep the connection open or counted: the connection ends with the task that serves
-/// it. So it may be moved to another task, and may outlive the connection.
+/// it. So it may be moved to another task, and may outlive the connection. A wait ends with the
+/// drain alone.
+///
+/// Requests under `Server::http` have an `http::DrainSignal` with the same methods to wait.
 pub struct DrainSignal {
     set: Arc<ConnectionSet>,
     /// Where its waker is: a slot of the table if `in_slot`. Otherwise the key of the connection,

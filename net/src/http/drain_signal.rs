@@ -1,26 +1,24 @@
 //! The drain, as an HTTP service learns of it.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use heist_scheduler::coop;
 
 use super::state::HttpState;
-use crate::runtime::operation::restore_if_pending;
+use crate::runtime::operation;
 
-/// Says when the server begins to drain. A service finds it in the extensions of a request. Its
-/// clones wait independently of each other.
+/// Says when the server begins to drain. A service finds it in the extensions of a request.
 ///
 /// A service needs it if its answers last long by themselves, such as a stream of events: it ends
-/// them then. It completes when the server begins to drain, or when the request's connection has
-/// ended, whichever comes first. Cancel-safe.
+/// them then.
 ///
-/// # Panics
-///
-/// Waiting for it panics outside of a runtime.
+/// The methods are those of [`server::DrainSignal`](crate::server::DrainSignal). Two things differ:
+/// a wait also ends when the request's connection has ended, and clones wait independently of each
+/// other. It is a type of its own because each request has one: it shares only what its connection
+/// owns, so requests of different connections contend for nothing.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -32,7 +30,7 @@ use crate::runtime::operation::restore_if_pending;
 ///
 /// async fn wait(request: Request<Body>) -> Result<Response<Full<Bytes>>, Infallible> {
 ///     let drain = request.extensions().get::<DrainSignal>().cloned();
-///     drain.expect("a request from a server has one").await;
+///     drain.expect("a request from a server has one").draining().await;
 ///     Ok(Response::new(Full::new(Bytes::from_static(b"the server drains\n"))))
 /// }
 /// ```
@@ -48,25 +46,32 @@ impl DrainSignal {
     }
 
     /// Whether the server has begun to drain.
-    pub fn has_begun(&self) -> bool {
+    pub fn is_draining(&self) -> bool {
         self.state.server().is_draining()
     }
 
-    /// The waiters are woken after the server says that it drains, so a look at both loses nothing.
-    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_begun() {
+    /// Whether the server has begun to drain, or the connection has ended. If not, the task is woken
+    /// when either happens; only the task that polled last is.
+    pub fn poll_draining(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The waiters are woken after the server says that it drains, so a look at both loses nothing.
+        if self.is_draining() {
             return Poll::Ready(());
         }
         self.state.drain_waiters().poll(&mut self.slot, cx.waker())
     }
-}
 
-impl Future for DrainSignal {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(coop::poll_proceed(cx));
-        restore_if_pending(self.poll_begun(cx))
+    /// Waits until the server drains or the connection has ended. Cancel-safe.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub async fn draining(&mut self) {
+        operation::proceed().await;
+        poll_fn(|cx| {
+            ready!(coop::poll_closing());
+            self.poll_draining(cx)
+        })
+        .await;
     }
 }
 
@@ -86,6 +91,6 @@ impl Drop for DrainSignal {
 
 impl fmt::Debug for DrainSignal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DrainSignal").field("has_begun", &self.has_begun()).finish()
+        f.debug_struct("DrainSignal").field("is_draining", &self.is_draining()).finish()
     }
 }

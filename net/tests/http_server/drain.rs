@@ -143,10 +143,12 @@ fn half_a_head_may_be_finished_during_the_drain() {
 #[test]
 fn service_that_waits_for_the_drain_ends_with_it() {
     let site = Site::new(service_fn(async |request: Request<Body>| {
-        let draining = request.extensions().get::<DrainSignal>().unwrap().clone();
-        assert!(!draining.has_begun());
-        let other = spawn(draining.clone());
-        draining.await;
+        let mut drain = request.extensions().get::<DrainSignal>().unwrap().clone();
+        assert!(!drain.is_draining());
+        let mut clone = drain.clone();
+        let other = spawn(async move { clone.draining().await });
+        drain.draining().await;
+        assert!(drain.is_draining());
         other.await.unwrap();
         Ok::<_, Failure>(reply("drained"))
     }));
@@ -165,10 +167,11 @@ fn service_that_waits_for_the_drain_ends_with_it() {
 fn wait_for_the_drain_ends_with_the_connection() {
     let (sender, ended) = channel();
     let site = Site::new(service_fn(move |request: Request<Body>| {
-        let (draining, sender) =
+        let (mut drain, sender) =
             (request.extensions().get::<DrainSignal>().unwrap().clone(), sender.clone());
         drop(spawn(async move {
-            draining.await;
+            drain.draining().await;
+            assert!(!drain.is_draining());
             sender.send(()).unwrap();
         }));
         async { Ok::<_, Failure>(reply("waiting")) }
