@@ -61,3 +61,80 @@ impl DeadlineTimer {
         self.0.deadline().is_some_and(|armed| armed < deadline)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+    use std::time::Duration;
+
+    use heist_scheduler::time::{Clock, ManualClock};
+    use heist_scheduler::{Builder, Idle, Runtime};
+
+    use super::*;
+
+    /// A runtime whose clock is moved by hand.
+    fn runtime() -> (Runtime, ManualClock) {
+        let (clock, hand) = Clock::manual();
+        let runtime = Builder::new().workers(1).clock(clock).start(Idle::new());
+        (runtime.expect("one worker can be started"), hand)
+    }
+
+    /// A task in name only, told apart from others by its address.
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn task() -> Waker {
+        Waker::from(Arc::new(Task))
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn timer_covers_all_deadlines_from_the_one_it_is_armed_at() {
+        let (runtime, _hand) = runtime();
+        let _scope = runtime.handle().enter();
+        let (task, other) = (task(), task());
+        let (mut cx, other) = (Context::from_waker(&task), Context::from_waker(&other));
+        let mut timer = DeadlineTimer::new();
+        assert!(!timer.covers(at(10), at(0), &cx));
+        assert!(timer.arm(at(10), at(0), &mut cx).is_pending());
+        // A later deadline leaves the timer where it is.
+        assert!(timer.arm(at(20), at(0), &mut cx).is_pending());
+        assert!(timer.covers(at(10), at(0), &cx) && timer.covers_same_task(at(20), at(0)));
+        assert!(!timer.covers(at(10), at(0), &other));
+        assert!(!timer.covers(at(9), at(0), &cx) && !timer.covers_same_task(at(9), at(0)));
+        assert!(timer.arm(at(9), at(0), &mut cx).is_pending());
+        assert!(timer.covers(at(9), at(0), &cx));
+        // Once its time has come it covers nothing, whatever comes later.
+        assert!(!timer.covers(at(20), at(9), &cx) && !timer.covers_same_task(at(20), at(9)));
+    }
+
+    /// Failure: a deadline that moved later is taken for passed, or never wakes its task.
+    #[test]
+    fn timer_that_has_fired_is_armed_for_the_deadline_that_comes_next() {
+        let (runtime, hand) = runtime();
+        let _scope = runtime.handle().enter();
+        let task = task();
+        let mut cx = Context::from_waker(&task);
+        let mut timer = DeadlineTimer::new();
+        assert!(timer.arm(at(10), at(0), &mut cx).is_pending());
+        hand.advance(Duration::from_secs(10));
+        assert!(timer.arm(at(20), at(10), &mut cx).is_pending());
+        assert!(timer.covers(at(20), at(10), &cx));
+        // The caller's time is behind the clock, as that of a worker may be.
+        hand.advance(Duration::from_secs(10));
+        assert!(timer.arm(at(30), at(19), &mut cx).is_pending());
+        assert!(timer.covers(at(30), at(19), &cx));
+        hand.advance(Duration::from_secs(10));
+        assert!(timer.arm(at(30), at(29), &mut cx).is_ready());
+        assert!(timer.arm(at(40), at(29), &mut cx).is_pending());
+        assert!(timer.covers(at(40), at(29), &cx));
+        assert!(timer.arm(at(30), at(30), &mut cx).is_ready());
+    }
+}
