@@ -15,6 +15,10 @@ pub(crate) enum Mutant {
     NotifyBlindly,
     /// A worker does not look once more after announcing that it is idle.
     NoLastLook,
+    /// A submitter decides about a wake without a fence behind its work.
+    NoFenceBeforeDecision,
+    /// A worker that releases the permit decides without a fence behind the release.
+    NoFenceBehindRelease,
     /// A worker that releases the permit does not look at the queues afterwards.
     NoLookAfterRelease,
     /// The monitor does not look after saying that it dozes.

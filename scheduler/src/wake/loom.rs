@@ -1,11 +1,11 @@
-//! Models of the sleep protocol: the real [`Sleep`] and the real [`decide`], driven as the workers
-//! drive them.
+//! Models of the sleep protocol: the real [`Sleep`], with its fences and decisions, and the real
+//! [`decide`], driven as the workers drive them.
 //!
 //! Work is a count of tasks. A run ends when all are done; a lost wake-up is a deadlock, which loom
 //! reports.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::time::Duration;
@@ -135,16 +135,17 @@ impl World {
 
     /// `Shared::notify_one`.
     fn notify_one(&self, trigger: Trigger) {
-        fence(Ordering::SeqCst);
-        self.notify_if_idle(trigger);
+        self.wake(self.sleep.notify(trigger, self));
     }
 
     /// `Shared::notify_if_idle`.
     fn notify_if_idle(&self, trigger: Trigger) {
-        if decide(trigger, self) == Action::None {
-            return;
-        }
-        match self.sleep.claim() {
+        self.wake(self.sleep.notify_without_fence(trigger, self));
+    }
+
+    /// `Shared::wake`.
+    fn wake(&self, claim: Option<Claim>) {
+        match claim {
             Some(Claim::Parked(worker)) => self.sleep.parker(worker).unpark(),
             Some(Claim::Listener(shard)) => self.shards[shard].change(|shard| shard.woken = true),
             None => {}
@@ -189,10 +190,8 @@ impl World {
 
     /// `Worker::pass_permit_on`.
     fn pass_permit_on(&self) {
-        self.sleep.release_permit();
-        if !mutant::on(Mutant::NoLookAfterRelease) {
-            self.notify_one(Trigger::PermitReleased { now: Instant::ZERO });
-        }
+        let trigger = Trigger::PermitReleased { now: Instant::ZERO };
+        self.wake(self.sleep.pass_permit(trigger, self));
     }
 
     fn park(&self, index: usize, permit: &mut bool) {
@@ -485,6 +484,29 @@ fn a_listener_leaves_into_a_long_poll() {
     });
 }
 
+/// A woken worker found work and passes the permit on, into a poll that only ends when the other task
+/// is done, just as that task is submitted: its submitter may rely on the permit.
+#[test]
+fn a_submitter_relies_on_the_permit_of_a_worker_that_found_work() {
+    model(3, || {
+        let world = World::new(2, 1, 1, 1);
+        let (listener, woken) = (world.sleep.announce(0, 1), world.sleep.announce(1, 1));
+        assert!(matches!(world.sleep.claim(), Some(Claim::Parked(1))));
+        assert!(world.sleep.leave(1, woken));
+        let other = Arc::clone(&world);
+        let other = thread::spawn(move || {
+            let mut permit = false;
+            other.wait(0, listener, &mut permit);
+            other.worker_with(0, permit);
+        });
+        let busy = Arc::clone(&world);
+        let busy = thread::spawn(move || busy.pass_permit_on());
+        world.submit();
+        busy.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
 /// Two shards and a cap of one listener; the event comes to the second shard.
 #[test]
 fn events_find_a_listener() {
@@ -564,6 +586,11 @@ fn mutants_are_caught() {
         (Mutant::LeaveShardEmpty, "events_find_a_listener"),
         (Mutant::NoSecondCount, "one_worker_two_submit"),
         (Mutant::NotifyBlindly, "a_listener_leaves_into_a_long_poll"),
+        (Mutant::NoFenceBeforeDecision, "one_listens_one_parks"),
+        (
+            Mutant::NoFenceBehindRelease,
+            "a_submitter_relies_on_the_permit_of_a_worker_that_found_work",
+        ),
         (Mutant::NoLookAfterRelease, "a_poller_takes_the_wake_of_a_listener"),
         (Mutant::MonitorBlind, "the_monitor_goes_to_sleep"),
         (Mutant::UnparkUnsaid, "the_monitor_goes_to_sleep_while_a_worker_looks_once_more"),

@@ -1,10 +1,15 @@
 //! How a worker goes to sleep and is woken, without losing a wake-up. README.md beside this file
 //! has the protocol and its proof; the model in `loom.rs` runs this very code.
+//!
+//! The functions that decide are always inline, so that the trigger is known where the decision is made,
+//! and a decision against a wake costs no call.
 
 use std::sync::Arc;
 
 use super::counters::{IdleCounts, IdleWord};
-use super::policy::{Target, shard_to_join, shard_to_notify, target};
+use super::policy::{
+    Action, Snapshot, Target, Trigger, decide, shard_to_join, shard_to_notify, target,
+};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, fence};
@@ -88,6 +93,60 @@ impl Sleep {
         self.shards[shard].listeners.load(Ordering::Relaxed) > 0
     }
 
+    /// Decides about a wake for work that no awake worker is bound to come to, and claims the worker to
+    /// wake. The caller has made the work visible.
+    #[inline(always)]
+    pub(crate) fn notify(&self, trigger: Trigger, snapshot: &impl Snapshot) -> Option<Claim> {
+        // Pairs with the fence in `announce`: either the last look of a worker that announces itself
+        // finds what was made visible before, or the decision sees the announcement. Pairs also with
+        // the fence in `pass_permit`: either the decision there sees the work, or this one sees the
+        // permit released.
+        if !mutant::on(Mutant::NoFenceBeforeDecision) {
+            fence(Ordering::SeqCst);
+        }
+        self.notify_without_fence(trigger, snapshot)
+    }
+
+    /// As [`notify`](Self::notify), for work that its owner, which is awake, comes to anyway, or that
+    /// the monitor sees.
+    ///
+    /// An idle worker that this misses is found at the owner's next decision, or at the monitor's next
+    /// look. A decision that reads nothing of `snapshot` reads nothing shared.
+    #[inline(always)]
+    pub(crate) fn notify_without_fence(
+        &self,
+        trigger: Trigger,
+        snapshot: &impl Snapshot,
+    ) -> Option<Claim> {
+        match decide(trigger, snapshot) {
+            Action::None | Action::KeepSearching => None,
+            Action::UnparkOne | Action::NotifyListener => self.claim(),
+            Action::UnparkAll => {
+                self.unpark_all();
+                None
+            }
+        }
+    }
+
+    /// Releases the wake permit, which the caller owns; then as [`notify`](Self::notify). Submitters
+    /// that saw the permit rely on this decision.
+    ///
+    /// Only the decision may panic, if `snapshot` does. Both the release and the fence are done then.
+    #[inline(always)]
+    pub(crate) fn pass_permit(&self, trigger: Trigger, snapshot: &impl Snapshot) -> Option<Claim> {
+        self.release_permit();
+        if mutant::on(Mutant::NoLookAfterRelease) {
+            return None;
+        }
+        // Pairs with the fence in `notify`: a submitter that saw the permit out has made its work
+        // visible before that fence, and the decision sees the work. Pairs also with the fence in
+        // `announce`, as that in `notify` does.
+        if !mutant::on(Mutant::NoFenceBehindRelease) {
+            fence(Ordering::SeqCst);
+        }
+        self.notify_without_fence(trigger, snapshot)
+    }
+
     /// Announces that `worker` is idle: it listens while fewer than `cap` workers do, or while a
     /// shard has no listener; otherwise it parks.
     ///
@@ -148,6 +207,7 @@ impl Sleep {
     ///
     /// Which worker is decided anew, by the value of the word that the claim changes: the snapshot
     /// that the caller decided by may be old.
+    #[inline(never)]
     pub(crate) fn claim(&self) -> Option<Claim> {
         loop {
             let claim = match self.idle.take_permit(target)? {
@@ -167,7 +227,8 @@ impl Sleep {
     }
 
     /// Releases the wake permit, which the caller owns. Submitters saw the permit and relied on it,
-    /// so the caller has to look for work once more, behind a SeqCst fence.
+    /// so the caller has to look for work once more, behind a SeqCst fence: [`announce`](Self::announce)
+    /// has one.
     pub(crate) fn release_permit(&self) {
         let _ = self.idle.release_permit();
     }

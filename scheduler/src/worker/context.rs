@@ -9,7 +9,8 @@ use crossbeam_utils::CachePadded;
 use crate::context::{PollContext, PollParts, RuntimeContext, RuntimeRef};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry, WakeStamp};
-use crate::wake::policy::{Action, Trigger, decide};
+use crate::wake::Claim;
+use crate::wake::policy::Trigger;
 use crate::worker::shared::Shared;
 use crate::worker::worker_shared::WorkerShared;
 
@@ -42,8 +43,9 @@ pub(crate) enum WakeSource {
 #[must_use]
 pub(crate) enum Pushed {
     Queued,
-    /// It is queued, and what waits in the deque behind the poll under way is worth this action.
-    Wake(Arc<Shared>, Action),
+    /// It is queued, and what waits in the deque behind the poll under way is worth the wake of this
+    /// worker.
+    Wake(Arc<Shared>, Claim),
     /// The runtime closes: it is to be dropped.
     Refused(Task),
 }
@@ -109,9 +111,10 @@ impl WorkerContext {
             self.queue.push_next(&self.own.queue, task, now);
         }
         let (queued, estimate) = (self.queue.len(), self.own.estimate());
-        match decide(Trigger::OwnPush { queued, estimate }, &*self.shared) {
-            Action::None => Pushed::Queued,
-            action => Pushed::Wake(Arc::clone(&self.shared), action),
+        let (trigger, shared) = (Trigger::OwnPush { queued, estimate }, &*self.shared);
+        match shared.sleep.notify_without_fence(trigger, shared) {
+            None => Pushed::Queued,
+            Some(claim) => Pushed::Wake(Arc::clone(&self.shared), claim),
         }
     }
 

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use super::{TIME_BETWEEN_LOOKS, TIMERS_AT_ONCE, TURNS_BETWEEN_LOOKS, Worker};
 use crate::panics::{self, Place};
-use crate::sync::atomic::Ordering;
-use crate::sync::fence;
 use crate::task::Task;
-use crate::wake::policy::{Action, Trigger, decide};
+use crate::wake::policy::Trigger;
 use crate::worker::context::WakeSource;
 use crate::worker::worker_shared::WorkerShared;
 
@@ -124,13 +122,10 @@ impl Worker {
         }
         self.has_permit = false;
         self.own.counters.useful_wakes.add(1);
-        self.shared.sleep.release_permit();
-        // Pairs with the fence in `notify_one`: a submitter that saw the permit out has made its
-        // work visible before that fence, and the decision sees the work.
-        fence(Ordering::SeqCst);
-        let trigger = Trigger::PermitReleased { now: self.now() };
-        // With a task in hand, which a panic of the `Park` must not drop.
-        let action = panics::contain(Place::Park, || decide(trigger, &*self.shared));
-        self.shared.carry_out(action.unwrap_or(Action::UnparkOne));
+        let (trigger, shared) = (Trigger::PermitReleased { now: self.now() }, &*self.shared);
+        // With a task in hand, which a panic of the `Park` must not drop. It panics in the decision, so
+        // the permit is released; what was not decided is taken for a wake.
+        let claim = panics::contain(Place::Park, || shared.sleep.pass_permit(trigger, shared));
+        shared.wake(claim.unwrap_or_else(|| shared.sleep.claim()));
     }
 }

@@ -1,60 +1,46 @@
-//! Wakes workers: asks the policy about a trigger, and carries out the action that it returns.
+//! Wakes workers: has a wake decided by live state, and wakes the worker that was claimed for it.
 
 use crate::clock::Instant;
 use crate::panics::{self, Place};
 use crate::sync::atomic::Ordering;
 use crate::sync::fence;
-use crate::wake::policy::{Action, Snapshot, Trigger, decide};
+use crate::wake::policy::{Snapshot, Trigger};
 use crate::wake::{Claim, IdleCounts};
 use crate::worker::shared::Shared;
 
-/// Inline, so that the trigger is known where the decision is made, and a decision against a wake costs no
-/// call.
+/// Inline up to the decision, as in `Sleep`.
 impl Shared {
     /// Wakes a worker for work that no awake worker is bound to come to, if `trigger` is worth it.
     /// The caller has made the work visible.
     #[inline(always)]
     pub(crate) fn notify_one(&self, trigger: Trigger) {
-        // Pairs with the fence in `Sleep::announce`: either the last look of a worker that announces
-        // itself finds what was made visible before, or the decision sees the announcement.
-        fence(Ordering::SeqCst);
-        self.carry_out(decide(trigger, self));
+        self.wake(self.sleep.notify(trigger, self));
     }
 
     /// Wakes a worker for work that its owner, which is awake, comes to anyway, or that the monitor
     /// sees. Returns whether a worker was woken.
-    ///
-    /// Without a fence: an idle worker that this misses is found at the owner's next decision, or at
-    /// the monitor's next look.
     #[inline(always)]
     pub(crate) fn notify_if_idle(&self, trigger: Trigger) -> bool {
-        self.carry_out(decide(trigger, self))
+        self.wake(self.sleep.notify_without_fence(trigger, self))
     }
 
-    /// Carries out what was decided about waking. Returns whether a worker was woken.
+    /// As [`wake_claimed`](Self::wake_claimed), if a worker was claimed.
+    #[inline(always)]
+    pub(crate) fn wake(&self, claim: Option<Claim>) -> bool {
+        claim.is_some_and(|claim| self.wake_claimed(claim))
+    }
+
+    /// Wakes the worker that was claimed. Returns whether it was woken.
     ///
     /// Calls [`Park::wake`](crate::Park::wake), which is foreign code.
-    #[inline(always)]
-    pub(crate) fn carry_out(&self, action: Action) -> bool {
-        match action {
-            Action::None | Action::KeepSearching => false,
-            Action::UnparkOne | Action::NotifyListener => self.wake_one(),
-            Action::UnparkAll => {
-                self.sleep.unpark_all();
-                true
-            }
-        }
-    }
-
     #[inline(never)]
-    fn wake_one(&self) -> bool {
-        match self.sleep.claim() {
-            Some(Claim::Parked(worker)) => {
+    pub(crate) fn wake_claimed(&self, claim: Claim) -> bool {
+        match claim {
+            Claim::Parked(worker) => {
                 self.sleep.parker(worker).unpark();
                 true
             }
-            Some(Claim::Listener(shard)) => self.wake_listener(shard),
-            None => false,
+            Claim::Listener(shard) => self.wake_listener(shard),
         }
     }
 
@@ -93,7 +79,7 @@ impl Snapshot for Shared {
     }
 
     fn watched_deadline(&self) -> Instant {
-        // Relaxed: the fences in `notify_one` and `Sleep::announce` order it with the deadline.
+        // Relaxed: the fences in `Sleep::notify` and `Sleep::announce` order it with the deadline.
         Instant::from_nanos(self.timer_watch.load(Ordering::Relaxed))
     }
 
@@ -138,6 +124,7 @@ impl Snapshot for Shared {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::wake::policy::{Action, decide};
     use crate::worker::shared::tests::of_workers;
 
     const NOW: Instant = Instant::from_nanos(1_000_000_000);

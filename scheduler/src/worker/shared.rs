@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     ///
     /// Lowered by the worker that waits for it, after its announcement, and set back by the same worker
     /// when it leaves. An earlier timer wakes a worker, which finds that timer when it becomes idle
-    /// again. Relaxed: the SeqCst fences in `notify_one` and `Sleep::announce` order it with the timers.
+    /// again. Relaxed: the SeqCst fences in `Sleep::notify` and `Sleep::announce` order it with the timers.
     pub(crate) timer_watch: AtomicU64,
     pub(crate) monitor: MonitorShared,
     pub(crate) overload: Overload,
@@ -107,7 +107,7 @@ impl Shared {
 
     /// A timer was armed off the workers, earlier than any other there.
     pub(crate) fn shared_timer_armed(&self, deadline: Instant) {
-        // The timer is published before the fence in `notify_one`, and the watch is loaded after it;
+        // The timer is published before the fence in `Sleep::notify`, and the watch is loaded after it;
         // a worker announces itself before its fence, and then loads the timers and lowers the watch.
         self.notify_one(Trigger::SharedTimer { deadline });
     }
