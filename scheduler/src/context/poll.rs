@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use super::runtime::{RuntimeContext, RuntimeRef};
 use crate::clock::Instant;
 use crate::metrics::Counter;
@@ -19,7 +21,7 @@ pub(crate) struct PollContext {
     /// Operations each poll begins with.
     full_budget: u32,
     /// Polls that ended because the budget was spent.
-    budget_yields: Arc<Counter>,
+    budget_yields: Arc<CachePadded<Counter>>,
     timers: Arc<TimerQueue>,
     /// The entry of the timer that was given up here last, for the one that is armed next.
     cached_timer: Cell<Option<CachedEntry>>,
@@ -29,7 +31,7 @@ pub(crate) struct PollContext {
 pub(crate) struct PollParts {
     pub(crate) index: usize,
     pub(crate) budget: u32,
-    pub(crate) budget_yields: Arc<Counter>,
+    pub(crate) budget_yields: Arc<CachePadded<Counter>>,
     pub(crate) timers: Arc<TimerQueue>,
 }
 

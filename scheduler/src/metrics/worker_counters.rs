@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use super::Counter;
 use crate::park::Harvest;
 
@@ -20,8 +22,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) steal_hits: Counter,
     pub(crate) steal_misses: Counter,
     pub(crate) stolen_tasks: Counter,
-    /// Shared with the worker's `PollContext`, which counts them.
-    pub(crate) budget_yields: Arc<Counter>,
+    /// Shared with the worker's `PollContext`, which counts them. Padded, as it is allocated by itself.
+    pub(crate) budget_yields: Arc<CachePadded<Counter>>,
     pub(crate) timers_fired: Counter,
     pub(crate) shard_errors: Counter,
     pub(crate) long_polls: Counter,
