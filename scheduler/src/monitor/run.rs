@@ -141,9 +141,12 @@ const LOOKS_AT_REST: u32 = 10;
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
     use crate::clock::Clock;
     use crate::monitor::{OVERLOAD_INTERVAL, OVERLOAD_TARGET};
+    use crate::wheel::Arming;
     use crate::worker::shared::tests::of_one_worker;
 
     #[test]
@@ -163,6 +166,27 @@ mod tests {
         for _ in 1..LOOKS_AT_REST {
             assert_eq!(look(), Next::LookAgainIn(PERIOD_MIN), "there may be more of them");
         }
+        assert_eq!(look(), Next::Doze);
+    }
+
+    /// Failure: the `Park` panicked when a shared timer was armed, so no worker was woken to wait for
+    /// it. The monitor looked once, found nothing due, and dozed.
+    #[test]
+    fn monitor_looks_until_a_worker_waits_for_the_next_shared_timer() {
+        let shared = Arc::new(of_one_worker(Clock::system()));
+        let codel = CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL);
+        let mut monitor = Monitor::new(Arc::clone(&shared), codel);
+        let mut look = || monitor.look(shared.context.clock.now());
+        let _bed = shared.sleep.announce(0, 1);
+        assert_eq!(look(), Next::Doze);
+        let in_an_hour = shared.context.clock.now() + Duration::from_secs(3600);
+        let mut arming = Arming::new(in_an_hour, Waker::noop());
+        let _armed = shared.context.shared_timers.file(None, &mut arming);
+        arming.finish();
+        for _ in 0..3 {
+            assert!(matches!(look(), Next::LookAgainIn(_)), "no worker waits for the timer");
+        }
+        assert!(shared.watch_shared_timers().is_some());
         assert_eq!(look(), Next::Doze);
     }
 }

@@ -20,7 +20,8 @@ pub(crate) trait Workers {
 
     fn count(&self) -> usize;
 
-    /// Whether every worker is idle and no task waits.
+    /// Whether every worker is idle, no task waits, and a worker waits for the next shared timer, if there
+    /// is one.
     fn at_rest(&self) -> bool;
 
     /// Whether a worker has nothing to do. While its shard has something to take, a listener is only

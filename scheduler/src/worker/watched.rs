@@ -3,13 +3,23 @@
 use crate::clock::{Instant, nanos};
 use crate::monitor::{LONG_POLL, MonitorShared, Overload, Workers};
 use crate::threads::Thread;
-use crate::wake::policy::Trigger;
+use crate::wake::policy::{Snapshot, Trigger};
 use crate::worker::shared::Shared;
 
 impl Shared {
     /// Whether every worker is idle.
     pub(crate) fn all_idle(&self) -> bool {
         self.sleep.idle().all() == self.workers.len()
+    }
+
+    /// Whether an idle worker waits for the next shared timer, or for an earlier one.
+    ///
+    /// Not so between the arming of the timer and the end of the wake that it causes, and for as long as
+    /// no worker leaves by itself where the `Park` panicked in that wake. The monitor is what is left
+    /// to see such a timer, and a monitor that dozes does not see it become due.
+    fn next_shared_timer_is_watched(&self) -> bool {
+        let next = self.context.shared_timers.next();
+        next.is_none_or(|next| self.watched_deadline() <= next)
     }
 }
 
@@ -38,6 +48,7 @@ impl Workers for Shared {
         self.all_idle()
             && self.injector.is_empty()
             && self.workers.iter().all(|worker| worker.queue.is_empty())
+            && self.next_shared_timer_is_watched()
     }
 
     fn any_is_idle(&self) -> bool {
