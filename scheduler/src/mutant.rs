@@ -1,7 +1,7 @@
 //! Faults that the loom models have to catch, each switched on in the process of one model.
 //!
-//! In every ordinary build [`on`] is a constant `false` and costs nothing. The reactor has a selector of
-//! its own: the two crates share no crate that could hold one.
+//! In every ordinary build [`on`] is a constant `false` and costs nothing. `heist-mutant` selects the one
+//! that is on in a model.
 
 /// A defence taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,39 +56,9 @@ pub(crate) const fn on(_: Mutant) -> bool {
 }
 
 #[cfg(heist_loom)]
-pub(crate) use switch::on;
-
-#[cfg(heist_loom)]
-mod switch {
-    use super::Mutant;
-    use std::sync::OnceLock;
-
-    const VARIABLE: &str = "HEIST_MUTANT";
-
-    pub(crate) fn on(mutant: Mutant) -> bool {
-        static ON: OnceLock<Option<String>> = OnceLock::new();
-        let on = ON.get_or_init(|| std::env::var(VARIABLE).ok());
-        on.as_deref().is_some_and(|on| on == format!("{mutant:?}"))
-    }
-
-    /// Asserts that the model `test` of this binary fails with `mutant`; returns what it wrote to its
-    /// standard error.
-    ///
-    /// In a process of its own, since a deadlock that loom finds may end in an abort.
-    #[cfg(test)]
-    pub(crate) fn caught(mutant: Mutant, test: &str) -> String {
-        let output =
-            std::process::Command::new(std::env::current_exe().expect("a test has a path"))
-                .args(["--exact", "--nocapture", test])
-                .env(VARIABLE, format!("{mutant:?}"))
-                .output()
-                .expect("a test binary can be started");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("running 1 test"), "no model is called {test}: {text}");
-        assert!(!output.status.success(), "{mutant:?} was not caught by {test}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
+pub(crate) fn on(mutant: Mutant) -> bool {
+    heist_mutant::on(mutant)
 }
 
 #[cfg(all(test, heist_loom))]
-pub(crate) use switch::caught;
+pub(crate) use heist_mutant::caught;
