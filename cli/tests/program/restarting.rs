@@ -235,7 +235,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
 /// The same for restarts by SIGUSR2.
 #[test]
 fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
-    let _guard = hang_guard("counted hand-overs");
+    let _guard = hang_guard("counted handovers");
     let mut program = Program::start(&[]);
     let (address, stop) = (program.address(), AtomicBool::new(false));
     let (mut process, mut counted) = (program.pid(), Vec::new());
