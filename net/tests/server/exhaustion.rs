@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
-use heist_net::Server;
 use heist_net::server::{Address, Limits, Refusal};
+use heist_net::{Runtime, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::common::runtime;
-use crate::stage::{Client, echo};
+use crate::stage::{Client, Stage, echo, until};
 
 /// This test binary, run again as a server with few descriptors.
 struct Program {
@@ -73,14 +74,18 @@ fn is_child() -> bool {
     std::env::var_os(CHILD).is_some()
 }
 
-fn serve() -> (heist_net::Runtime, Server) {
-    let limit = Rlimit { current: Some(256), maximum: getrlimit(Resource::Nofile).maximum };
-    setrlimit(Resource::Nofile, limit).unwrap();
-    let runtime = runtime();
+/// Leaves this process few descriptors.
+fn limit_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum }).unwrap();
+}
+
+/// Starts a server that no limit of its own keeps from using all descriptors, and prints its address.
+fn serve(runtime: &Runtime) -> Server {
     let limits = Limits { connections: 10_000, ..Limits::default() };
     let server = echo(limits).start_on(runtime.handle()).unwrap();
     print(&server.addresses()[0]);
-    (runtime, server)
+    server
 }
 
 fn accept_errors(server: &Server) -> u64 {
@@ -90,34 +95,54 @@ fn accept_errors(server: &Server) -> u64 {
 #[test]
 fn emfile_is_no_storm_and_every_client_is_served() {
     if is_child() {
-        let (_runtime, server) = serve();
+        limit_descriptors();
+        let stage = Stage::new();
+        let server = serve(&stage.runtime);
+        // The first failure, with clients left in the backlog. While no connection ends and no time
+        // passes there is no other one, and one for each second that passes.
+        for failures in 1..=3 {
+            until(|| accept_errors(&server) >= failures);
+            stage.pass(Duration::ZERO);
+            assert_eq!(accept_errors(&server), failures);
+            if failures < 3 {
+                // A deadline is rounded up, by less than a millisecond.
+                stage.pass(Duration::from_millis(1001));
+            }
+        }
+        print("full");
         await_order();
-        print(format_args!("{} {}", server.metrics().accepted, accept_errors(&server)));
+        let metrics = server.metrics();
+        let ended: u64 = metrics.closed.iter().map(|(_, count)| count).sum();
+        print(format_args!("{} {ended} {}", metrics.accepted, accept_errors(&server)));
         return;
     }
     let mut program = Program::start("exhaustion::emfile_is_no_storm_and_every_client_is_served");
     let address = program.address();
-    // Four times as many clients at once as the server has descriptors; each leaves when it was
-    // answered.
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut clients: Vec<_> = (0..250).map(|_| Client::of(&address)).collect();
-                clients.iter_mut().for_each(|client| client.send("hello\n"));
-                clients.into_iter().for_each(|mut client| client.expect("hello\n"));
-            });
-        }
-    });
+    // More clients than the server has descriptors, all connected before the first one leaves.
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::of(&address)).collect();
+    assert_eq!(program.next_words(), ["full"]);
+    // The server closes each connection that it has answered, in whatever order it accepts them.
+    for client in &mut clients {
+        client.send("hello\n");
+        client.0.shutdown(Shutdown::Write).unwrap();
+    }
+    for mut client in clients {
+        client.expect("hello\n");
+        client.assert_closed();
+    }
     let metrics = program.printed_metrics();
-    assert_eq!(metrics[0], 1000);
-    // At most one failure for each connection that ends, and one a second.
-    assert!((1..=1100).contains(&metrics[1]), "{metrics:?}");
+    let [accepted, ended, failures] = metrics[..] else { panic!("{metrics:?}") };
+    assert_eq!(accepted, CLIENTS);
+    // Time stands still: at most one failure more for each connection that has ended.
+    assert!((3..=3 + ended).contains(&failures), "{metrics:?}");
 }
 
 #[test]
 fn emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging() {
     if is_child() {
-        let (_runtime, server) = serve();
+        limit_descriptors();
+        let runtime = runtime();
+        let server = serve(&runtime);
         let hoard: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         print("full");
         await_order();
@@ -145,6 +170,13 @@ fn emfile_without_a_connection_to_wait_for_refuses_instead_of_hanging() {
     // At most two for each refused connection: no storm while no connection is pending.
     assert!(metrics[2] <= 10 + 2, "{metrics:?}");
 }
+
+/// How many descriptors the server may have.
+const DESCRIPTORS: u64 = 256;
+
+/// More than the server has descriptors; those that it has none for fit into a backlog of 128, the
+/// smallest that is a default of a system.
+const CLIENTS: u64 = DESCRIPTORS + 44;
 
 const CHILD: &str = "HEIST_TEST_CHILD";
 
