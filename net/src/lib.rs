@@ -90,6 +90,7 @@ mod runtime;
 pub mod server;
 mod socket;
 
+pub use connection::transport::Transport;
 #[cfg(feature = "hyper")]
 pub use http::hyper_rt::{HyperExecutor, HyperTimer};
 pub use protocol::{Connection, Protocol};

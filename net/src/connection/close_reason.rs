@@ -40,6 +40,12 @@ pub enum CloseReason {
     /// The future was dropped: by its owner, at the end of a drain's grace, or with its runtime.
     #[error("the connection was dropped")]
     Cancelled,
+    /// What comes before the service, such as a TLS handshake, failed.
+    #[error("the handshake failed: {0}")]
+    Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What comes before the service, such as a TLS handshake, took too long.
+    #[error("the handshake did not come to its end in time")]
+    HandshakeTimeout,
     /// Nothing was read or written for too long.
     #[error("nothing was read or written for too long")]
     IdleTimeout,
@@ -86,6 +92,8 @@ impl CloseReason {
             CloseReason::IdleDrained => CloseKind::IdleDrained,
             CloseReason::Drained => CloseKind::Drained,
             CloseReason::Cancelled => CloseKind::Cancelled,
+            CloseReason::Handshake(_) => CloseKind::Handshake,
+            CloseReason::HandshakeTimeout => CloseKind::HandshakeTimeout,
             CloseReason::IdleTimeout => CloseKind::IdleTimeout,
             CloseReason::HeaderTimeout => CloseKind::HeaderTimeout,
             CloseReason::BodyTimeout => CloseKind::BodyTimeout,
@@ -138,6 +146,8 @@ pub enum CloseKind {
     IdleDrained,
     Drained,
     Cancelled,
+    Handshake,
+    HandshakeTimeout,
     IdleTimeout,
     HeaderTimeout,
     BodyTimeout,
@@ -151,11 +161,13 @@ pub enum CloseKind {
 
 impl CloseKind {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [CloseKind; 13] = [
+    pub const ALL: [CloseKind; 15] = [
         CloseKind::Finished,
         CloseKind::IdleDrained,
         CloseKind::Drained,
         CloseKind::Cancelled,
+        CloseKind::Handshake,
+        CloseKind::HandshakeTimeout,
         CloseKind::IdleTimeout,
         CloseKind::HeaderTimeout,
         CloseKind::BodyTimeout,
@@ -174,6 +186,8 @@ impl CloseKind {
             CloseKind::IdleDrained => "idle_drained",
             CloseKind::Drained => "drained",
             CloseKind::Cancelled => "cut",
+            CloseKind::Handshake => "handshake",
+            CloseKind::HandshakeTimeout => "handshake_timeout",
             CloseKind::IdleTimeout => "idle_timeout",
             CloseKind::HeaderTimeout => "header_timeout",
             CloseKind::BodyTimeout => "body_timeout",

@@ -15,8 +15,9 @@ use hyper::rt::Write;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
+use super::guarded_io::GuardedIo;
 use super::state::{HttpState, Phase};
-use super::transport::Transport;
+use crate::Transport;
 use crate::connection::budget::OverBudget;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::deadlines::DeadlineTimer;
@@ -38,25 +39,28 @@ pub(super) struct HttpConnection {
 /// The future of a connection: hyper, then the close of the transport if hyper leaves that open.
 ///
 /// No `async fn`: that would have room for its arguments twice. What is large is in a box.
-pub(super) struct ConnectionFuture<S>
+pub(super) struct ConnectionFuture<S, T>
 where
     S: HttpService<Incoming>,
+    T: Transport,
 {
-    stage: Stage<S>,
+    stage: Stage<S, T>,
     connection: HttpConnection,
 }
 
-enum Stage<S>
+enum Stage<S, T>
 where
     S: HttpService<Incoming>,
+    T: Transport,
 {
-    Serving(Box<http1::Connection<Transport, S>>),
-    Closing(Box<Transport>),
+    Serving(Box<http1::Connection<GuardedIo<T>, S>>),
+    Closing(Box<GuardedIo<T>>),
     Over,
 }
 
-impl<S, B> ConnectionFuture<S>
+impl<S, B, T> ConnectionFuture<S, T>
 where
+    T: Transport,
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Body + 'static,
@@ -64,14 +68,15 @@ where
 {
     pub(super) fn new(
         connection: HttpConnection,
-        served: Box<http1::Connection<Transport, S>>,
-    ) -> ConnectionFuture<S> {
+        served: Box<http1::Connection<GuardedIo<T>, S>>,
+    ) -> ConnectionFuture<S, T> {
         ConnectionFuture { stage: Stage::Serving(served), connection }
     }
 }
 
-impl<S, B> Future for ConnectionFuture<S>
+impl<S, B, T> Future for ConnectionFuture<S, T>
 where
+    T: Transport,
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Body + 'static,
@@ -89,23 +94,23 @@ where
         }
         match mem::replace(stage, Stage::Over) {
             Stage::Serving(served) => {
-                let transport = served.into_parts().io;
-                if transport.is_closed() {
+                let io = served.into_parts().io;
+                if io.is_closed() {
                     return Poll::Ready(connection.reason(Ok(())));
                 }
-                *stage = Stage::Closing(Box::new(transport));
+                *stage = Stage::Closing(Box::new(io));
             }
             closing => *stage = closing,
         }
         match stage {
-            Stage::Closing(transport) => connection.poll_close(cx, transport),
+            Stage::Closing(io) => connection.poll_close(cx, &mut **io),
             Stage::Serving(_) | Stage::Over => unreachable!("it is not polled after its end"),
         }
     }
 }
 
 /// Nothing in it is ever pinned: hyper's part is in a box.
-impl<S: HttpService<Incoming>> Unpin for ConnectionFuture<S> {}
+impl<S: HttpService<Incoming>, T: Transport> Unpin for ConnectionFuture<S, T> {}
 
 /// The outcome of a poll.
 enum Step {
@@ -121,22 +126,27 @@ impl HttpConnection {
 
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
     /// upgrade.
-    fn poll_close(&mut self, cx: &mut Context<'_>, transport: &mut Transport) -> Poll<CloseReason> {
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut (impl Write + Unpin),
+    ) -> Poll<CloseReason> {
         let now = Instant::of_poll();
         self.state.begin_poll(now);
-        match Pin::new(transport).poll_shutdown(cx) {
+        match Pin::new(io).poll_shutdown(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
             Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
             Poll::Pending => self.poll_deadline(cx, now),
         }
     }
 
-    fn poll<S, B>(
+    fn poll<S, B, T>(
         &mut self,
         cx: &mut Context<'_>,
-        mut served: Pin<&mut http1::Connection<Transport, S>>,
+        mut served: Pin<&mut http1::Connection<GuardedIo<T>, S>>,
     ) -> Poll<Step>
     where
+        T: Transport,
         S: HttpService<Incoming, ResBody = B>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body + 'static,
@@ -242,19 +252,26 @@ impl HttpConnection {
             CloseKind::WriteTimeout => CloseReason::WriteTimeout,
             CloseKind::TooSlow => CloseReason::TooSlow,
             CloseKind::Panicked => CloseReason::Panicked,
+            CloseKind::HandshakeTimeout => CloseReason::HandshakeTimeout,
             CloseKind::Memory => {
                 let limit = self.state.limits().buffered_bytes;
                 CloseReason::Memory(OverBudget { limit })
             }
-            CloseKind::Protocol => CloseReason::Protocol(match error {
-                Some(error) => error.into(),
-                None => "a request is malformed".into(),
-            }),
+            CloseKind::Protocol => CloseReason::Protocol(details(error)),
+            // No connection gets as far as HTTP with one.
+            CloseKind::Handshake => CloseReason::Handshake(details(error)),
             CloseKind::Lost => CloseReason::Lost(match error {
                 Some(error) => io::Error::other(error),
                 None => io::ErrorKind::UnexpectedEof.into(),
             }),
         }
+    }
+}
+
+fn details(error: Option<hyper::Error>) -> Box<dyn Error + Send + Sync> {
+    match error {
+        Some(error) => error.into(),
+        None => "a request is malformed".into(),
     }
 }
 

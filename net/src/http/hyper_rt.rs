@@ -98,9 +98,9 @@ impl Future for HyperSleep {
 impl Sleep for HyperSleep {}
 
 impl<F> Socket<F> {
-    /// As `Read::poll_read`, but only the front of what was read is hyper's: `keep` looks at all of
-    /// it, and may change it, and says how much that is. Returns how much was read, and kept.
-    pub(crate) fn poll_read_kept(
+    /// As [`Transport::poll_read_kept`](crate::Transport::poll_read_kept), into memory that was never
+    /// written.
+    pub(crate) fn poll_read_uninit(
         &self,
         cx: &mut Context<'_>,
         cursor: &mut ReadBufCursor<'_>,
@@ -131,7 +131,7 @@ impl<F> Read for Socket<F> {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_read_kept(cx, &mut cursor, |read| read.len()).map_ok(drop)
+        self.poll_read_uninit(cx, &mut cursor, |read| read.len()).map_ok(drop)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # The way of a request
 //!
-//! 1. The server accepts a connection and calls [`Http`], which returns its future: hyper on a
-//!    transport (`transport`), and around both the deadlines and the drain (`connection`).
+//! 1. The server accepts a connection and calls [`Http`], which returns its future: hyper on the
+//!    connection's transport (`guarded_io`), and around both the deadlines and the drain (`connection`).
 //! 2. A guard in the transport reads the head, and the framing of the body, before hyper does, and
 //!    refuses what is malformed, ambiguous or too long. Time for the head is counted from its first
 //!    byte, or from the accept; between requests a connection may idle longer.
@@ -110,13 +110,13 @@ mod drain_waiters;
 mod exchange;
 mod failure;
 mod guard;
+mod guarded_io;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
 mod metrics;
 
 mod service;
 mod state;
-mod transport;
 
 use std::error::Error;
 use std::fmt;
@@ -130,12 +130,15 @@ use hyper::{Request, Response, StatusCode};
 pub use body::{Body, BodyError};
 pub use drain_signal::DrainSignal;
 
-use crate::server::{Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared};
+use crate::Transport;
+use crate::server::{
+    Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared, TransportLayer,
+};
 use connection::{ConnectionFuture, HttpConnection};
+use guarded_io::GuardedIo;
 use metrics::{RefusedHook, RequestMetrics};
 use service::LimitedService;
 use state::HttpState;
-use transport::Transport;
 
 /// Serves HTTP/1.1 by a hyper service.
 ///
@@ -196,8 +199,9 @@ impl<S> Http<S> {
     }
 }
 
-impl<S, B> Serve for Http<S>
+impl<S, B, T> Serve<T> for Http<S>
 where
+    T: Transport,
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<Box<dyn Error + Send + Sync>>,
     S::Future: Send + 'static,
@@ -207,14 +211,14 @@ where
 {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<S, B> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<S, B, T> {
         let Accepted { stream, peer, drain, server, accepted_at, .. } = accepted;
         let Started { hyper, metrics } = self.started();
         let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
-        let transport = Transport::new(stream, Arc::clone(&state));
+        let io = GuardedIo::new(stream, Arc::clone(&state));
         let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
-        let served = Box::new(hyper.serve_connection(transport, service));
+        let served = Box::new(hyper.serve_connection(io, service));
         ConnectionFuture::new(HttpConnection::new(state, drain), served)
     }
 
@@ -242,11 +246,11 @@ impl<S> fmt::Debug for Http<S> {
     }
 }
 
-impl<H> Builder<H> {
+impl<H, L: TransportLayer> Builder<H, L> {
     /// Serves HTTP/1.1 by `service` on each connection; see [`Http`].
-    pub fn http<S>(self, service: S) -> Builder<Http<S>>
+    pub fn http<S>(self, service: S) -> Builder<Http<S>, L>
     where
-        Http<S>: Serve,
+        Http<S>: Serve<L::Transport>,
     {
         self.serve(Http::new(service))
     }

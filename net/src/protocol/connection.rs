@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
-use heist_reactor::Source;
 use heist_scheduler::coop::{self, PollInfo};
 
 use super::Protocol;
@@ -17,21 +16,23 @@ use super::socket_shell::{Events, SocketShell};
 use crate::connection::close_reason::CloseReason;
 use crate::connection::deadlines::DeadlineTimer;
 use crate::connection::drain_signal::DrainSignal;
+use crate::connection::io::{ConnectionIo, TransportIo};
 use crate::connection::limits::Limits;
 use crate::connection::permit::ConnectionPermit;
+use crate::connection::socket_io::SocketIo;
+use crate::connection::transport::Transport;
 use crate::socket::stream::Stream;
-use crate::socket::sys;
 
-/// A protocol on a socket, to be spawned as a task. Its output is the reason why the connection
+/// A protocol on a socket, or on another [transport](Connection::on), to be spawned as a task. Its output is the reason why the connection
 /// ended.
 ///
 /// Dropping it closes the socket at once, after telling the protocol (`closed`).
 ///
 /// See the [module](super) for an example.
 #[must_use = "a connection does nothing unless it is spawned or awaited"]
-pub struct Connection<P: Protocol> {
+pub struct Connection<P: Protocol, I: ConnectionIo = SocketIo> {
     /// The first to be dropped, and the socket with it.
-    events: Events<P::Message>,
+    events: Events<P::Message, I>,
     engine: Engine<P>,
     /// Behind the socket: a permit is free for another connection only when it is closed.
     owner: Owner,
@@ -44,7 +45,7 @@ impl<P: Protocol> Connection<P> {
         let (source, meter) = stream.into().into_parts();
         let given = |meter| Settings { meter: Some(meter), ..Settings::default() };
         let settings = meter.map(|meter| Box::new(given(meter)));
-        Connection::at(source, protocol, Owner::Task(settings))
+        Connection::at(SocketIo::new(source), protocol, Owner::Task(settings))
     }
 
     /// As [`new`](Connection::new), for a protocol that is to have a [`Sender`] of its own: to give
@@ -97,60 +98,61 @@ impl<P: Protocol> Connection<P> {
         connection
     }
 
-    fn at(source: Source<sys::Stream>, protocol: P, owner: Owner) -> Connection<P> {
-        let events = Events { source, timer: DeadlineTimer::new(), inbox: None };
+    /// Puts `protocol` on `transport`, such as a TLS session.
+    pub fn on<T: Transport>(transport: T, protocol: P) -> Connection<P, TransportIo<T>> {
+        Connection::at(TransportIo::new(transport), protocol, Owner::Task(None))
+    }
+}
+
+impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
+    fn at(io: I, protocol: P, owner: Owner) -> Connection<P, I> {
+        let events = Events { io, timer: DeadlineTimer::new(), inbox: None };
         Connection { events, engine: Engine::new(protocol), owner }
     }
 
-    /// Puts `protocol` on a stream that a server has accepted. The stream counts its bytes for the
-    /// same server.
+    /// Puts `protocol` on a connection that a server has accepted. Its bytes are counted for the same
+    /// server.
     ///
-    /// `permit` comes first: where `make` panics, it is dropped after the stream.
+    /// `permit` comes first: where `make` panics, it is dropped after the socket.
     pub(crate) fn with_permit(
         mut permit: ConnectionPermit,
-        stream: Stream,
+        io: I,
         make: impl FnOnce() -> P,
-    ) -> Connection<P> {
-        let (source, _) = stream.into_parts();
+    ) -> Connection<P, I> {
         let protocol = permit.guard(|_| make());
-        Connection::at(source, protocol, Owner::Server(permit))
+        Connection::at(io, protocol, Owner::Server(permit))
     }
 
     /// As [`with_permit`](Connection::with_permit), for a protocol that has a sender of its own.
     pub(crate) fn with_permit_and_inbox(
         permit: ConnectionPermit,
-        stream: Stream,
+        io: I,
         make: impl FnOnce(Sender<P::Message>) -> P,
-    ) -> Connection<P> {
+    ) -> Connection<P, I> {
         let inbox = Arc::new(Inbox::new(permit.set().limits().inbox));
         let sender = Sender::new(Arc::clone(&inbox));
-        let mut connection = Connection::with_permit(permit, stream, || make(sender));
+        let mut connection = Connection::with_permit(permit, io, || make(sender));
         connection.events.inbox = Some(inbox);
         connection
     }
 
     /// As [`with_permit`](Connection::with_permit), where the task that the server has made keeps the
     /// permit. Another task may poll the connection.
-    pub(crate) fn with_drain_signal(
-        signal: DrainSignal,
-        stream: Stream,
-        protocol: P,
-    ) -> Connection<P> {
-        let (source, _) = stream.into_parts();
+    pub(crate) fn with_drain_signal(signal: DrainSignal, io: I, protocol: P) -> Connection<P, I> {
         let settings = Settings { signal: Some(signal), ..Settings::default() };
-        Connection::at(source, protocol, Owner::Task(Some(Box::new(settings))))
+        Connection::at(io, protocol, Owner::Task(Some(Box::new(settings))))
     }
 
     /// As [`with_drain_signal`](Connection::with_drain_signal), for a protocol that has a sender of
     /// its own.
     pub(crate) fn with_drain_signal_and_inbox(
         signal: DrainSignal,
-        stream: Stream,
+        io: I,
         make: impl FnOnce(Sender<P::Message>) -> P,
-    ) -> Connection<P> {
+    ) -> Connection<P, I> {
         let inbox = Arc::new(Inbox::new(signal.set().limits().inbox));
         let protocol = make(Sender::new(Arc::clone(&inbox)));
-        let mut connection = Connection::with_drain_signal(signal, stream, protocol);
+        let mut connection = Connection::with_drain_signal(signal, io, protocol);
         connection.events.inbox = Some(inbox);
         connection
     }
@@ -158,7 +160,7 @@ impl<P: Protocol> Connection<P> {
     /// Sets the bounds of this connection. Many connections can share one `Arc`.
     ///
     /// Call it before [`inbox`](Connection::inbox), which takes its bound from it.
-    pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Connection<P> {
+    pub fn limits(mut self, limits: impl Into<Arc<Limits>>) -> Connection<P, I> {
         self.owner.set_limits(limits.into());
         self
     }
@@ -220,9 +222,12 @@ impl<P: Protocol> Connection<P> {
         }
         let info = ready!(coop::poll_info(cx));
         let Connection { events, engine, owner } = self;
-        let mut shell = SocketShell::<_, SAME_TASK> { events, owner, cx, read: 0, written: 0 };
+        let mut shell = SocketShell::<_, I, SAME_TASK> { events, owner, cx, read: 0, written: 0 };
         let turned = engine.turn(info.now(), &mut shell);
         let (read, written) = (shell.read, shell.written);
+        if I::COUNTS {
+            return self.finish_poll(info, turned);
+        }
         // In each branch, so that the usual one passes no reason on.
         match turned {
             Poll::Pending => {
@@ -233,6 +238,19 @@ impl<P: Protocol> Connection<P> {
                 self.count_last(info, read, written);
                 self.close(reason)
             }
+        }
+    }
+
+    /// The rest of a poll where the transport has memory of its own, and counts its bytes below.
+    fn finish_poll(&mut self, info: PollInfo, turned: Poll<CloseReason>) -> Poll<CloseReason> {
+        self.owner.count(info, 0, 0);
+        if let Poll::Ready(reason) = turned {
+            return self.close(reason);
+        }
+        let charged = self.owner.set().map(|set| self.events.io.charge(set.buffered()));
+        match charged {
+            Some(Err(over)) => self.close(CloseReason::Memory(over)),
+            _ => Poll::Pending,
         }
     }
 
@@ -251,8 +269,11 @@ impl<P: Protocol> Connection<P> {
 
     /// Tells the protocol and all that send to it, once, and then the server.
     fn end(&mut self, reason: &CloseReason) {
-        if let (Some(set), Some(charge)) = (self.owner.set(), self.engine.charge()) {
-            charge.release(set.buffered());
+        if let Some(set) = self.owner.set() {
+            if let Some(charge) = self.engine.charge() {
+                charge.release(set.buffered());
+            }
+            self.events.io.release(set.buffered());
         }
         if let Some(inbox) = &self.events.inbox {
             inbox.close();
@@ -262,7 +283,7 @@ impl<P: Protocol> Connection<P> {
     }
 }
 
-impl<P: Protocol> Future for Connection<P> {
+impl<P: Protocol, I: ConnectionIo> Future for Connection<P, I> {
     type Output = CloseReason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
@@ -271,21 +292,18 @@ impl<P: Protocol> Future for Connection<P> {
 }
 
 /// The protocol is never pinned: it is only ever borrowed for a call.
-impl<P: Protocol> Unpin for Connection<P> {}
+impl<P: Protocol, I: ConnectionIo> Unpin for Connection<P, I> {}
 
-impl<P: Protocol> Drop for Connection<P> {
+impl<P: Protocol, I: ConnectionIo> Drop for Connection<P, I> {
     fn drop(&mut self) {
         let reason = self.engine.drop_reason();
         self.end(&reason);
     }
 }
 
-impl<P: Protocol> fmt::Debug for Connection<P> {
+impl<P: Protocol, I: ConnectionIo> fmt::Debug for Connection<P, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("kind", &self.events.source.io().kind())
-            .field("engine", &self.engine)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
 

@@ -1,30 +1,26 @@
 //! The shell of an engine on a socket, for the time of one poll.
 
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 use std::time::Duration;
 
-use heist_reactor::{Direction, Drain, Source, uninterrupted};
 use heist_scheduler::coop;
 use heist_scheduler::time::Instant;
 
-use super::engine::{Shell, Transport};
+use super::engine::{Io, Shell};
 use super::inbox::{Inbox, Taken};
 use super::owner::Owner;
 use crate::connection::budget::OverBudget;
 use crate::connection::charge::Charge;
 use crate::connection::deadlines::DeadlineTimer;
+use crate::connection::io::ConnectionIo;
 use crate::connection::limits::Limits;
 use crate::connection::set::ConnectionSet;
-use crate::runtime::operation;
-use crate::socket::inner::nonzero;
-use crate::socket::sys;
 
-/// What wakes a connection's task: its socket, its timer, and other tasks.
-pub(super) struct Events<M> {
-    pub(super) source: Source<sys::Stream>,
+/// What wakes a connection's task: what carries its bytes, its timer, and other tasks.
+pub(super) struct Events<M, I> {
+    pub(super) io: I,
     /// For the protocol's deadline and the limits together.
     pub(super) timer: DeadlineTimer,
     /// `None` while no sender was asked for.
@@ -35,115 +31,74 @@ pub(super) struct Events<M> {
 ///
 /// `SAME_TASK` says that the connection is always polled by the same task, and dropped at its end.
 /// Then its waker stays with the source, and is not compared with the one of the last poll.
-pub(super) struct SocketShell<'a, 'c, M, const SAME_TASK: bool> {
-    pub(super) events: &'a mut Events<M>,
+pub(super) struct SocketShell<'a, 'c, M, I, const SAME_TASK: bool> {
+    pub(super) events: &'a mut Events<M, I>,
     pub(super) owner: &'a mut Owner,
     pub(super) cx: &'a mut task::Context<'c>,
-    /// Bytes that passed through the socket in this poll.
+    /// Bytes that were read and written in this poll.
     pub(super) read: usize,
     pub(super) written: usize,
 }
 
-impl<M, const SAME_TASK: bool> SocketShell<'_, '_, M, SAME_TASK> {
-    fn socket(&self) -> &sys::Stream {
-        self.events.source.io()
-    }
-
-    /// Out of line: mostly there is nothing more.
-    #[cold]
-    fn poll_readable_anew(&mut self) -> Poll<io::Result<()>> {
-        let drain = self.events.source.poll_drain_exclusive(Direction::Read, self.cx);
-        operation::until_shutdown(drain).map_ok(drop)
-    }
-}
-
-impl<M, const SAME_TASK: bool> Transport for SocketShell<'_, '_, M, SAME_TASK> {
+impl<M, I: ConnectionIo, const SAME_TASK: bool> Io for SocketShell<'_, '_, M, I, SAME_TASK> {
     #[inline(always)]
     fn try_read(&mut self, space: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Some(drain) = self.events.source.try_drain(Direction::Read) else {
-            return Poll::Pending;
-        };
-        match self.events.source.io().read(space) {
-            Ok(count) => {
-                // After the end there is an edge only if something is wrong.
-                if count == 0 || count < space.len() && drain.short_read_drains() {
-                    drain.drained();
-                }
+        match self.events.io.try_read(self.cx, space) {
+            Poll::Ready(Ok(count)) => {
                 self.read += count;
                 Poll::Ready(Ok(count))
             }
-            Err(error) => nothing_read(error, drain),
+            nothing => nothing,
         }
     }
 
     #[inline]
     fn poll_readable(&mut self) -> Poll<io::Result<()>> {
-        if !SAME_TASK {
-            return self.poll_readable_anew();
-        }
-        match self.events.source.poll_ready_persistent(Direction::Read, self.cx) {
-            Poll::Pending => Poll::Pending,
-            readable => operation::until_shutdown(readable),
-        }
+        self.events.io.poll_readable::<SAME_TASK>(self.cx)
     }
 
     fn has_unread(&self) -> bool {
-        matches!(self.socket().peek(&mut [0]), Ok(1..))
+        self.events.io.has_unread()
     }
 
     fn has_known_unread(&self) -> bool {
-        // A read that stopped early leaves the socket ready, whether more is there or not.
-        self.events.source.try_drain(Direction::Read).is_some_and(|_| self.has_unread())
+        self.events.io.has_known_unread()
     }
 
     fn take_error(&mut self) -> io::Result<Option<io::Error>> {
-        self.socket().take_error()
+        self.events.io.take_error()
     }
 
     #[inline]
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = taken(self.socket().write(bytes))?;
+        let sent = self.events.io.try_write(self.cx, bytes)?;
         self.written += sent;
         Ok(sent)
     }
 
     #[cold]
     fn try_write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = taken(self.socket().write_last(bytes))?;
+        let sent = self.events.io.try_write_last(self.cx, bytes)?;
         self.written += sent;
         Ok(sent)
     }
 
     fn poll_write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let source = &self.events.source;
-        loop {
-            let drain = source.poll_drain_exclusive(Direction::Write, self.cx);
-            let drain = ready!(operation::until_shutdown(drain))?;
-            match uninterrupted(|| source.io().write(bytes)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
-                outcome => {
-                    let sent = nonzero(outcome?)?;
-                    self.written += sent;
-                    return Poll::Ready(Ok(sent));
-                }
-            }
-        }
+        let sent = ready!(self.events.io.poll_write(self.cx, bytes))?;
+        self.written += sent;
+        Poll::Ready(Ok(sent))
     }
 
-    fn shut_down(&mut self) -> io::Result<()> {
-        self.socket().shutdown(Shutdown::Write)
+    fn poll_shut_down(&mut self) -> Poll<io::Result<()>> {
+        self.events.io.poll_shut_down(self.cx)
     }
 
-    fn close(&mut self) {
-        // In a task of its own the socket is about to be dropped. Elsewhere its owner may keep it.
-        if !SAME_TASK {
-            // A socket that cannot be shut down is broken, and its end is of no interest any more.
-            let _ = self.shut_down();
-        }
+    fn try_close(&mut self) -> bool {
+        self.events.io.try_close::<SAME_TASK>(self.cx)
     }
 }
 
-impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
+impl<M, I: ConnectionIo, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, I, SAME_TASK> {
     type Message = M;
 
     #[inline]
@@ -221,34 +176,5 @@ impl<M, const SAME_TASK: bool> Shell for SocketShell<'_, '_, M, SAME_TASK> {
     #[inline]
     fn wake(&mut self) {
         self.cx.waker().wake_by_ref();
-    }
-}
-
-/// Interrupted, a read has read nothing, and the next look finds the socket ready still.
-#[cold]
-fn nothing_read(error: io::Error, drain: Drain<'_>) -> Poll<io::Result<usize>> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => drain.drained(),
-        io::ErrorKind::Interrupted => {}
-        _ => return Poll::Ready(Err(error)),
-    }
-    Poll::Pending
-}
-
-/// What a write without a look at the readiness took: most likely all, as nothing waits to be sent.
-/// Only [`poll_write`](Transport::poll_write) can tell that there is no room, and wait.
-#[inline]
-fn taken(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Ok(sent) => nonzero(sent),
-        Err(error) => nothing_taken(error),
-    }
-}
-
-#[cold]
-fn nothing_taken(error: io::Error) -> io::Result<usize> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-        _ => Err(error),
     }
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, Timer};
 use heist_scheduler::{TaskBuilder, panics, yield_now};
 
+use super::layer::TransportLayer;
 use super::serve::{Accepted, Serve};
 use super::shared::Shared;
 use crate::connection::permit::ConnectionPermit;
@@ -37,10 +38,10 @@ use crate::socket::registered_listener::RegisteredListener;
 use crate::socket::stream::Stream;
 use crate::socket::sys;
 
-pub(super) struct Acceptor<S> {
+pub(super) struct Acceptor<S, L> {
     socket: RegisteredListener,
     address: Address,
-    serve: Arc<S>,
+    served: Served<S, L>,
     lost: Arc<ListenerLost>,
     /// Names the tasks of connections.
     task: Arc<str>,
@@ -49,6 +50,12 @@ pub(super) struct Acceptor<S> {
     ended: u64,
     // Behind the socket: it counts as gone once that is closed.
     registration: Registration,
+}
+
+/// What becomes of each connection.
+pub(super) struct Served<S, L> {
+    pub(super) layer: Arc<L>,
+    pub(super) serve: Arc<S>,
 }
 
 /// Called with the address and the error when a listener has failed for good.
@@ -72,19 +79,23 @@ enum Next {
     Draining,
 }
 
-impl<S: Serve> Acceptor<S> {
+impl<S, L> Acceptor<S, L>
+where
+    L: TransportLayer,
+    S: Serve<L::Transport>,
+{
     pub(super) fn new(
         socket: RegisteredListener,
         address: Address,
-        serve: Arc<S>,
+        served: Served<S, L>,
         server: &Arc<Shared>,
         lost: Arc<ListenerLost>,
-    ) -> Acceptor<S> {
+    ) -> Acceptor<S, L> {
         let number = server.connections().table.add_acceptor();
         Acceptor {
             socket,
             address,
-            serve,
+            served,
             lost,
             task: format!("{} connection", server.name()).into(),
             reserve: Reserve::open(),
@@ -175,7 +186,8 @@ impl<S: Serve> Acceptor<S> {
     /// stream is dropped here and then the permit, which counts the end.
     fn spawn(&self, permit: ConnectionPermit, accepted: Accepted) {
         panics::contain_hook("Serve::task", || {
-            let task = Arc::clone(&self.serve).task(permit, accepted);
+            let Served { layer, serve } = &self.served;
+            let task = L::task(layer, Arc::clone(serve), permit, accepted);
             let builder = TaskBuilder::new().name(Arc::clone(&self.task));
             drop(builder.spawn_on(self.server().runtime(), task));
         });
@@ -184,7 +196,8 @@ impl<S: Serve> Acceptor<S> {
     /// Closes the connection, behind the service's response to a refused one if it has any.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
         self.table().count_refusal(refusal);
-        let response = panics::contain_hook("Serve::refusal", || self.serve.refusal(refusal));
+        let response =
+            panics::contain_hook("Serve::refusal", || self.served.serve.refusal(refusal));
         let Some(response) = response.flatten() else { return };
         // A peer that does not take all of the response is not waited for.
         let _ = socket.write(response);

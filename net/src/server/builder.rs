@@ -8,9 +8,10 @@ use std::sync::Arc;
 use heist_scheduler::Handle;
 use heist_scheduler::{JoinHandle, TaskBuilder};
 
-use super::acceptor::{Acceptor, ListenerLost};
+use super::acceptor::{Acceptor, ListenerLost, Served};
 use super::by_protocol::{ByInbox, ByProtocol};
 use super::handler::{AcceptedHandler, Handler};
+use super::layer::{Plain, TransportLayer};
 use super::limits::Limits;
 use super::oneshot::Oneshot;
 use super::serve::{Accepted, Serve};
@@ -22,16 +23,16 @@ use crate::socket::address::Address;
 use crate::socket::bound_listener::Listener;
 use crate::socket::peer::Peer;
 use crate::socket::registered_listener::RegisteredListener;
-use crate::socket::stream::Stream;
 
-/// Settings of a [`Server`]; made by [`Server::builder`]. `S` is what it serves.
+/// Settings of a [`Server`]; made by [`Server::builder`]. `S` is what it serves, `L` the layer below.
 #[must_use = "nothing is served until `start`"]
-pub struct Builder<S> {
+pub struct Builder<S, L = Plain> {
     name: String,
     listeners: Vec<Listener>,
     limits: Limits,
     lost: Arc<ListenerLost>,
     overloaded: Overloaded,
+    layer: L,
     serve: S,
 }
 
@@ -48,27 +49,28 @@ impl Server {
             limits: Limits::default(),
             lost: Arc::new(|_, _| {}),
             overloaded: Box::new(Handle::is_overloaded),
+            layer: Plain,
             serve: NoService(()),
         }
     }
 }
 
-impl<S> Builder<S> {
+impl<S, L> Builder<S, L> {
     /// Sets the server's name, which its metrics carry as a label and its tasks in their names;
     /// `server` if not set.
-    pub fn name(mut self, name: impl Into<String>) -> Builder<S> {
+    pub fn name(mut self, name: impl Into<String>) -> Builder<S, L> {
         self.name = name.into();
         self
     }
 
     /// Adds a socket to accept connections from; there may be many, of both families.
-    pub fn listen(mut self, listener: Listener) -> Builder<S> {
+    pub fn listen(mut self, listener: Listener) -> Builder<S, L> {
         self.listeners.push(listener);
         self
     }
 
     /// Sets the bounds.
-    pub fn limits(mut self, limits: Limits) -> Builder<S> {
+    pub fn limits(mut self, limits: Limits) -> Builder<S, L> {
         self.limits = limits;
         self
     }
@@ -78,7 +80,7 @@ impl<S> Builder<S> {
     pub fn on_listener_lost(
         mut self,
         hook: impl Fn(&Address, &io::Error) + Send + Sync + 'static,
-    ) -> Builder<S> {
+    ) -> Builder<S, L> {
         self.lost = Arc::new(hook);
         self
     }
@@ -90,17 +92,30 @@ impl<S> Builder<S> {
     pub fn overloaded_by(
         mut self,
         overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
-    ) -> Builder<S> {
+    ) -> Builder<S, L> {
         self.overloaded = Box::new(overloaded);
         self
     }
+}
 
+impl Builder<NoService> {
+    /// Puts `layer` between each connection and its service, which is set afterwards: the service is
+    /// given the layer's [transport](crate::Transport) instead of the plain stream.
+    pub fn transport<L: TransportLayer>(self, layer: L) -> Builder<NoService, L> {
+        let Builder { name, listeners, limits, lost, overloaded, layer: Plain, serve } = self;
+        Builder { name, listeners, limits, lost, overloaded, layer, serve }
+    }
+}
+
+/// What it serves.
+impl<S, L> Builder<S, L> {
     /// Serves each connection with the protocol that `make` makes for it, on the
     /// [engine](crate::protocol), which enforces all limits of a connection.
     ///
     /// When the server drains, it calls [`draining`](Protocol::draining).
-    pub fn protocol<P, M>(self, make: M) -> Builder<ByProtocol<M>>
+    pub fn protocol<P, M>(self, make: M) -> Builder<ByProtocol<M>, L>
     where
+        L: TransportLayer,
         M: Fn(&Peer) -> P + Send + Sync + 'static,
         P: Protocol,
     {
@@ -109,15 +124,17 @@ impl<S> Builder<S> {
 
     /// As [`protocol`](Builder::protocol), for protocols with a [`Sender`](protocol::Sender) of their
     /// own: to register it where other connections find it, or to receive the answers of other tasks.
-    pub fn protocol_with_inbox<P, M>(self, make: M) -> Builder<ByInbox<M, P>>
+    pub fn protocol_with_inbox<P, M>(self, make: M) -> Builder<ByInbox<M, P>, L>
     where
+        L: TransportLayer,
         M: Fn(&Peer, protocol::Sender<P::Message>) -> P + Send + Sync + 'static,
         P: Protocol,
     {
         self.serve(ByInbox::new(make))
     }
 
-    /// Serves each connection with the future that `handle` makes of its stream.
+    /// Serves each connection with the future that `handle` makes of its stream: a
+    /// [`Stream`](crate::Stream), or what the server's layer makes of it.
     ///
     /// The server bounds how many there are and counts their bytes. It ends a connection if its
     /// future was not woken for [`Limits::idle_timeout`], as its peer sends nothing or takes nothing.
@@ -126,9 +143,10 @@ impl<S> Builder<S> {
     /// be (put a [`timeout`](heist_scheduler::time::timeout) around each). The future does not learn
     /// of a drain, and is dropped at the end of the grace. With [`accepted`](Builder::accepted) it
     /// can learn of it.
-    pub fn handler<H, F>(self, handle: H) -> Builder<Handler<H>>
+    pub fn handler<H, F>(self, handle: H) -> Builder<Handler<H>, L>
     where
-        H: Fn(Stream, Peer) -> F + Send + Sync + 'static,
+        L: TransportLayer,
+        H: Fn(L::Transport, Peer) -> F + Send + Sync + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
         self.serve(Handler::new(handle))
@@ -139,22 +157,31 @@ impl<S> Builder<S> {
     ///
     /// The server bounds how many connections there are and counts their bytes. A connection counts
     /// until its future has completed: one that gives the stream to another task waits for that.
-    pub fn accepted<H, F>(self, handle: H) -> Builder<AcceptedHandler<H>>
+    pub fn accepted<H, F>(self, handle: H) -> Builder<AcceptedHandler<H>, L>
     where
-        H: Fn(Accepted) -> F + Send + Sync + 'static,
+        L: TransportLayer,
+        H: Fn(Accepted<L::Transport>) -> F + Send + Sync + 'static,
         F: Future<Output = CloseReason> + Send + 'static,
     {
         self.serve(AcceptedHandler::new(handle))
     }
 
     /// Serves each connection with `serve`.
-    pub fn serve<T: Serve>(self, serve: T) -> Builder<T> {
-        let Builder { name, listeners, limits, lost, overloaded, serve: _ } = self;
-        Builder { name, listeners, limits, lost, overloaded, serve }
+    pub fn serve<S2>(self, serve: S2) -> Builder<S2, L>
+    where
+        L: TransportLayer,
+        S2: Serve<L::Transport>,
+    {
+        let Builder { name, listeners, limits, lost, overloaded, layer, serve: _ } = self;
+        Builder { name, listeners, limits, lost, overloaded, layer, serve }
     }
 }
 
-impl<S: Serve> Builder<S> {
+impl<S, L> Builder<S, L>
+where
+    L: TransportLayer,
+    S: Serve<L::Transport>,
+{
     /// Starts to accept, on the current runtime.
     ///
     /// # Errors
@@ -172,7 +199,7 @@ impl<S: Serve> Builder<S> {
     /// [`StartError`]: without a listener, what the system says, or that the runtime takes no task. Then
     /// nothing was started, and the listeners are closed.
     pub fn start_on(self, runtime: &Handle) -> Result<Server, StartError> {
-        let Builder { name, listeners, limits, lost, overloaded, mut serve } = self;
+        let Builder { name, listeners, limits, lost, overloaded, mut layer, mut serve } = self;
         if listeners.is_empty() {
             return Err(StartError::NoListener);
         }
@@ -184,24 +211,32 @@ impl<S: Serve> Builder<S> {
             sockets.push((socket, address));
         }
         let shared = Arc::new(Shared::new(name, limits, runtime, overloaded));
+        layer.start(&shared);
         serve.start(&shared);
-        let serve = Arc::new(serve);
+        let (layer, serve) = (Arc::new(layer), Arc::new(serve));
         let addresses = sockets.iter().map(|(_, address)| address.clone()).collect();
         let oneshots = acceptor_tasks(runtime, shared.name(), &sockets)?;
         for ((socket, address), oneshot) in sockets.into_iter().zip(oneshots) {
-            let serve = Arc::clone(&serve);
-            oneshot.send(Acceptor::new(socket, address, serve, &shared, Arc::clone(&lost)));
+            let served = Served { layer: Arc::clone(&layer), serve: Arc::clone(&serve) };
+            oneshot.send(Acceptor::new(socket, address, served, &shared, Arc::clone(&lost)));
         }
         Ok(Server::new(shared, addresses, move || serve.http_metrics()))
     }
 }
 
+/// Where the task of an acceptor waits for it.
+type AcceptorSlot<S, L> = Arc<Oneshot<Acceptor<S, L>>>;
+
 /// Spawns a task for the acceptor of each socket; each waits for its acceptor. All of them, or none.
-fn acceptor_tasks<S: Serve>(
+fn acceptor_tasks<S, L>(
     runtime: &Handle,
     server: &str,
     sockets: &[(RegisteredListener, Address)],
-) -> Result<Vec<Arc<Oneshot<Acceptor<S>>>>, StartError> {
+) -> Result<Vec<AcceptorSlot<S, L>>, StartError>
+where
+    L: TransportLayer,
+    S: Serve<L::Transport>,
+{
     let name: Arc<str> = format!("{server} acceptor").into();
     let mut tasks: Vec<JoinHandle<()>> = Vec::new();
     let mut oneshots = Vec::new();
@@ -209,7 +244,7 @@ fn acceptor_tasks<S: Serve>(
         let oneshot = Oneshot::new();
         let waits = Arc::clone(&oneshot);
         let task = TaskBuilder::new().name(Arc::clone(&name)).spawn_on(runtime, async move {
-            let acceptor: Acceptor<S> = poll_fn(|cx| waits.poll_receive(cx)).await;
+            let acceptor: Acceptor<S, L> = poll_fn(|cx| waits.poll_receive(cx)).await;
             acceptor.run().await;
         });
         // It waits until it is given something: it has ended only if it was not taken.
@@ -223,7 +258,7 @@ fn acceptor_tasks<S: Serve>(
     Ok(oneshots)
 }
 
-impl<S> fmt::Debug for Builder<S> {
+impl<S, L> fmt::Debug for Builder<S, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("name", &self.name)

@@ -10,6 +10,7 @@ use super::serve::{Accepted, Serve};
 use super::shared::Shared;
 use crate::connection::close_reason::CloseReason;
 use crate::connection::permit::ConnectionPermit;
+use crate::connection::transport::Transport;
 use crate::protocol::{self, Connection, Protocol};
 use crate::socket::peer::Peer;
 
@@ -34,27 +35,28 @@ impl<M> ByProtocol<M> {
     }
 }
 
-impl<M, P> Serve for ByProtocol<M>
+impl<M, P, T> Serve<T> for ByProtocol<M>
 where
+    T: Transport,
     M: Fn(&Peer) -> P + Send + Sync + 'static,
     P: Protocol,
 {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P, T> {
         let Accepted { stream, peer, drain, .. } = accepted;
-        Connection::with_drain_signal(drain, stream, (self.make)(&peer))
+        Connection::with_drain_signal(drain, stream.into_io(), (self.make)(&peer))
     }
 
     fn task(
         self: Arc<Self>,
         permit: ConnectionPermit,
-        accepted: Accepted,
+        accepted: Accepted<T>,
     ) -> impl Future<Output: Send> + Send + 'static {
-        ProtocolTask::new(permit, accepted, move |permit, accepted: Accepted| {
+        ProtocolTask::new(permit, accepted, move |permit, accepted: Accepted<T>| {
             let Accepted { stream, peer, .. } = accepted;
-            Connection::with_permit(permit, stream, || (self.make)(&peer))
+            Connection::with_permit(permit, stream.into_io(), || (self.make)(&peer))
         })
     }
 
@@ -94,27 +96,32 @@ impl<M, P> ByInbox<M, P> {
     }
 }
 
-impl<M, P> Serve for ByInbox<M, P>
+impl<M, P, T> Serve<T> for ByInbox<M, P>
 where
+    T: Transport,
     M: Fn(&Peer, protocol::Sender<P::Message>) -> P + Send + Sync + 'static,
     P: Protocol,
 {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<M, P, T> {
         let Accepted { stream, peer, drain, .. } = accepted;
-        Connection::with_drain_signal_and_inbox(drain, stream, |sender| (self.make)(&peer, sender))
+        Connection::with_drain_signal_and_inbox(drain, stream.into_io(), |sender| {
+            (self.make)(&peer, sender)
+        })
     }
 
     fn task(
         self: Arc<Self>,
         permit: ConnectionPermit,
-        accepted: Accepted,
+        accepted: Accepted<T>,
     ) -> impl Future<Output: Send> + Send + 'static {
-        ProtocolTask::new(permit, accepted, move |permit, accepted: Accepted| {
+        ProtocolTask::new(permit, accepted, move |permit, accepted: Accepted<T>| {
             let Accepted { stream, peer, .. } = accepted;
-            Connection::with_permit_and_inbox(permit, stream, |sender| (self.make)(&peer, sender))
+            Connection::with_permit_and_inbox(permit, stream.into_io(), |sender| {
+                (self.make)(&peer, sender)
+            })
         })
     }
 

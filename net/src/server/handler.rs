@@ -13,8 +13,8 @@ use heist_scheduler::time::{Instant, Timer};
 use super::serve::{Accepted, Serve};
 use super::shared::Shared;
 use crate::connection::close_reason::CloseReason;
+use crate::connection::transport::Transport;
 use crate::socket::peer::Peer;
-use crate::socket::stream::Stream;
 
 /// Serves each connection with an `async` function of its stream; see
 /// [`Builder::handler`](super::Builder::handler).
@@ -27,15 +27,16 @@ impl<H> Handler<H> {
     }
 }
 
-impl<H, F> Serve for Handler<H>
+impl<H, F, T> Serve<T> for Handler<H>
 where
-    H: Fn(Stream, Peer) -> F + Send + Sync + 'static,
+    T: Transport,
+    H: Fn(T, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F, T> {
         let Accepted { stream, peer, server, .. } = accepted;
         HandlerFuture { future: (self.0)(stream, peer), idle: Timer::new(), looks: 0, server }
     }
@@ -58,15 +59,16 @@ impl<H> AcceptedHandler<H> {
     }
 }
 
-impl<H, F> Serve for AcceptedHandler<H>
+impl<H, F, T> Serve<T> for AcceptedHandler<H>
 where
-    H: Fn(Accepted) -> F + Send + Sync + 'static,
+    T: Transport,
+    H: Fn(Accepted<T>) -> F + Send + Sync + 'static,
     F: Future<Output = CloseReason> + Send + 'static,
 {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F, T> {
         (self.0)(accepted)
     }
 }
@@ -125,4 +127,4 @@ impl<F: Future<Output = io::Result<()>>> Future for HandlerFuture<F> {
 }
 
 /// After so many turns a worker has polled the event queue twice, whatever else it has to do.
-const LOOKS: u8 = 128;
+pub(super) const LOOKS: u8 = 128;

@@ -31,6 +31,12 @@ pub struct Limits {
     /// Whether this machine's own addresses are bounded like all others. By default they are not:
     /// that is where proxies and tests are.
     pub limit_loopback: bool,
+    /// How long a connection may take from its accept until its service can begin, where a layer such
+    /// as TLS stands in between. By default 10 s.
+    pub handshake_timeout: Duration,
+    /// Bytes that a peer may send for that. By default 64 KiB, which holds a chain of client
+    /// certificates.
+    pub handshake_bytes: usize,
     /// How long the head of a request, or a message of a protocol, may take from its first byte to
     /// its last. By default 15 s.
     pub header_timeout: Duration,
@@ -103,6 +109,8 @@ impl Default for Limits {
             connections: default_connections(),
             per_address: 256,
             limit_loopback: false,
+            handshake_timeout: Duration::from_secs(10),
+            handshake_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(15),
             header_bytes: 16 * 1024,
             target_bytes: 8 * 1024,

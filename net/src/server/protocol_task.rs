@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::serve::Accepted;
 use crate::connection::close_reason::CloseReason;
+use crate::connection::io::ConnectionIo;
 use crate::connection::permit::ConnectionPermit;
 use crate::protocol::{Connection, Protocol};
 
@@ -14,32 +15,33 @@ use crate::protocol::{Connection, Protocol};
 ///
 /// It does what [`ServedTask`](super::served_task::ServedTask) does for other services, and takes no
 /// more memory than the connection.
-pub(super) enum ProtocolTask<B, P: Protocol> {
+pub(super) enum ProtocolTask<B, P: Protocol, I: ConnectionIo, T> {
     /// What begins it runs in the task, so that a panic in it ends this connection and not the
     /// acceptor. `None` once it has been taken to run. Boxed, so that for this moment no connection
     /// is larger for as long as it lives.
-    New(Option<Box<New<B>>>),
-    Open(Connection<P>),
+    New(Option<Box<New<B, T>>>),
+    Open(Connection<P, I>),
 }
 
 /// A connection before the first poll of its task.
-pub(super) struct New<B> {
+pub(super) struct New<B, T> {
     begin: B,
-    accepted: Accepted,
+    accepted: Accepted<T>,
     // Behind the socket: the permit is released only after that is closed.
     permit: ConnectionPermit,
 }
 
-impl<B, P> ProtocolTask<B, P>
+impl<B, P, I, T> ProtocolTask<B, P, I, T>
 where
-    B: FnOnce(ConnectionPermit, Accepted) -> Connection<P>,
+    B: FnOnce(ConnectionPermit, Accepted<T>) -> Connection<P, I>,
     P: Protocol,
+    I: ConnectionIo,
 {
     pub(super) fn new(
         permit: ConnectionPermit,
-        accepted: Accepted,
+        accepted: Accepted<T>,
         begin: B,
-    ) -> ProtocolTask<B, P> {
+    ) -> ProtocolTask<B, P, I, T> {
         ProtocolTask::New(Some(Box::new(New { begin, accepted, permit })))
     }
 
@@ -54,10 +56,11 @@ where
     }
 }
 
-impl<B, P> Future for ProtocolTask<B, P>
+impl<B, P, I, T> Future for ProtocolTask<B, P, I, T>
 where
-    B: FnOnce(ConnectionPermit, Accepted) -> Connection<P>,
+    B: FnOnce(ConnectionPermit, Accepted<T>) -> Connection<P, I>,
     P: Protocol,
+    I: ConnectionIo,
 {
     type Output = CloseReason;
 
@@ -73,11 +76,13 @@ where
 }
 
 /// Neither what begins a connection nor the connection is ever pinned.
-impl<B, P: Protocol> Unpin for ProtocolTask<B, P> {}
+impl<B, P: Protocol, I: ConnectionIo, T> Unpin for ProtocolTask<B, P, I, T> {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stream;
+    use crate::connection::socket_io::SocketIo;
     use crate::protocol::{self, Error};
 
     struct Discard;
@@ -99,7 +104,7 @@ mod tests {
         type Begin = fn(ConnectionPermit, Accepted) -> Connection<Discard>;
         // In debug builds mio adds to each socket.
         let debug = size_of::<crate::socket::sys::Stream>() - 8;
-        let size = size_of::<ProtocolTask<Begin, Discard>>();
+        let size = size_of::<ProtocolTask<Begin, Discard, SocketIo, Stream>>();
         assert!(size <= 112 + debug, "{size}");
     }
 }

@@ -12,6 +12,7 @@ use crate::connection::close_reason::CloseReason;
 use crate::connection::drain_signal::DrainSignal;
 use crate::connection::permit::ConnectionPermit;
 use crate::connection::refusal::Refusal;
+use crate::connection::transport::Transport;
 use crate::socket::peer::Peer;
 use crate::socket::stream::Stream;
 
@@ -21,9 +22,11 @@ use crate::socket::stream::Stream;
 /// to another task therefore waits for that one, or the server's bounds no longer hold for it.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Accepted {
-    /// The socket; it counts its bytes for the server.
-    pub stream: Stream,
+pub struct Accepted<T = Stream> {
+    /// The bytes of the connection: the plain socket, or what the server's
+    /// [layer](super::TransportLayer) has made of it. They are counted for the server as they pass the
+    /// socket.
+    pub stream: T,
     /// The other end.
     pub peer: Peer,
     /// Says when the server drains.
@@ -38,7 +41,10 @@ pub struct Accepted {
 ///
 /// Most servers need none of their own: see [`Builder::protocol`](super::Builder::protocol),
 /// [`Builder::handler`](super::Builder::handler) and [`Builder::accepted`](super::Builder::accepted).
-pub trait Serve: Send + Sync + 'static {
+///
+/// `T` is the server's [transport](Transport). A service that works on each of them implements this for
+/// all.
+pub trait Serve<T: Transport = Stream>: Send + Sync + 'static {
     /// Serves one connection to its end, in a task of its own, and returns why it ended.
     ///
     /// It is called in that task, so a panic in it ends this connection alone. The future is
@@ -46,8 +52,8 @@ pub trait Serve: Send + Sync + 'static {
     /// has to say `use<…>` with its own type parameters, as the future cannot borrow from `self`.
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<Self>;
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<Self, T>;
 
     /// The task that [`serve`](Serve::serve)s. Not to be overridden outside of this crate: the task
     /// owns the permit, and so decides how long the connection counts. A service that wraps another
@@ -56,7 +62,7 @@ pub trait Serve: Send + Sync + 'static {
     fn task(
         self: Arc<Self>,
         permit: ConnectionPermit,
-        accepted: Accepted,
+        accepted: Accepted<T>,
     ) -> impl Future<Output: Send> + Send + 'static
     where
         Self: Sized,

@@ -157,6 +157,17 @@ impl SocketInner {
         }
     }
 
+    /// Whether a read may find something. Spends no budget.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let drain = self.source.poll_drain_exclusive(Direction::Read, cx);
+        operation::until_shutdown(drain).map_ok(drop)
+    }
+
+    /// Whether bytes are in the socket, also such as no event has told of yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        matches!(self.socket().peek(&mut [0]), Ok(1..))
+    }
+
     /// As a read, but the bytes stay in the socket: a short one drains nothing.
     pub(crate) fn poll_peek(
         &self,

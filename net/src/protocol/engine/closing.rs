@@ -33,10 +33,8 @@ impl<P: Protocol> Engine<P> {
             Termination::Finished if self.backlog() > 0 => {
                 (Phase::Finishing, CloseReason::Finished)
             }
-            Termination::Finished => {
-                shell.close();
-                return Some(CloseReason::Finished);
-            }
+            Termination::Finished if shell.try_close() => return Some(CloseReason::Finished),
+            Termination::Finished => (Phase::Finishing, CloseReason::Finished),
         };
         self.deadline = shell.time_now() + shell.limits().flush_timeout;
         self.phase = phase;
@@ -77,7 +75,10 @@ impl<P: Protocol> Engine<P> {
         }
         if self.phase != Phase::Lingering {
             ready!(self.poll_flush(now, shell))?;
-            let shut = shell.shut_down();
+            let Poll::Ready(shut) = shell.poll_shut_down() else {
+                let over = shell.wake_at(self.deadline, now);
+                return over.map(|()| Err(CloseReason::FlushTimeout));
+            };
             let input_ended = self.input_ended;
             if shut.is_err() || input_ended || !self.should_linger(shell) {
                 return Poll::Ready(Ok(()));

@@ -3,7 +3,7 @@
 //! An [`Engine`] owns a protocol and the state of its connection. It makes no system call, reads no
 //! clock and stores no waker. All it does happens in a [turn](Engine::turn), which its shell runs
 //! whenever something may have happened. In a turn the engine pulls what it needs through two
-//! traits: bytes through [`Transport`], and messages, drain, memory and the next deadline through
+//! traits: bytes through [`Io`], and messages, drain, memory and the next deadline through
 //! [`Shell`]. So the order of all calls is written once, here, and any shell keeps it: the socket's,
 //! and the test harness's with a made-up peer and a virtual clock.
 //!
@@ -31,5 +31,5 @@ mod shell;
 mod state;
 mod turn;
 
-pub(super) use shell::{Shell, Transport};
+pub(super) use shell::{Io, Shell};
 pub(super) use state::Engine;

@@ -19,7 +19,7 @@ use crate::protocol::inbox::Taken;
 ///   be. A method that is called `try_…` does not;
 /// - bytes that it has read ahead of the engine count as input that is there;
 /// - after `Ok(0)` of a read, the input is ready again only for an error.
-pub(in crate::protocol) trait Transport {
+pub(in crate::protocol) trait Io {
     /// One read, if input is known to be there. 0 bytes are the end of the input.
     fn try_read(&mut self, space: &mut [u8]) -> Poll<io::Result<usize>>;
 
@@ -32,7 +32,7 @@ pub(in crate::protocol) trait Transport {
     /// Whether input is there, also such as no event has told of yet.
     fn has_unread(&self) -> bool;
 
-    /// As [`has_unread`](Transport::has_unread), but looks only where an event has told of input.
+    /// As [`has_unread`](Io::has_unread), but looks only where an event has told of input.
     fn has_known_unread(&self) -> bool;
 
     /// An error of the connection that reads do not tell of, as after the end of the input.
@@ -42,23 +42,23 @@ pub(in crate::protocol) trait Transport {
     /// there is no room now.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// As [`try_write`](Transport::try_write), of the last bytes before the end.
+    /// As [`try_write`](Io::try_write), of the last bytes before the end.
     fn try_write_last(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// One write. Returns how much was taken, at least one byte.
     fn poll_write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>>;
 
     /// Tells the peer that nothing more comes. It may still send.
-    fn shut_down(&mut self) -> io::Result<()>;
+    fn poll_shut_down(&mut self) -> Poll<io::Result<()>>;
 
-    /// The connection has ended, and the peer has nothing more to say. Tells it so, unless the
-    /// transport is about to be dropped anyway.
-    fn close(&mut self);
+    /// The connection has ended, and the peer has nothing more to say. Tells it so, unless the drop of
+    /// the transport does. Returns whether nothing is left to do.
+    fn try_close(&mut self) -> bool;
 }
 
 /// What else a turn needs: the connection's limits, messages, the server's drain and memory, and
 /// the next turn.
-pub(in crate::protocol) trait Shell: Transport {
+pub(in crate::protocol) trait Shell: Io {
     /// The type of the protocol's messages.
     type Message;
 

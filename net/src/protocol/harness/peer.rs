@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::task::Poll;
 
-use crate::protocol::engine::Transport;
+use crate::protocol::engine::Io;
 
 /// The peer of a [`TestHarness`](super::TestHarness), and the network in between.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Peer {
     }
 }
 
-impl Transport for Peer {
+impl Io for Peer {
     fn try_read(&mut self, space: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.is_readable() {
             return Poll::Pending;
@@ -126,12 +126,14 @@ impl Transport for Peer {
         }
     }
 
-    fn shut_down(&mut self) -> io::Result<()> {
+    fn poll_shut_down(&mut self) -> Poll<io::Result<()>> {
         self.check_reset()?;
         // It has read all of the output by then, and the end comes behind it.
         self.closed |= !self.stays_open;
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    fn close(&mut self) {}
+    fn try_close(&mut self) -> bool {
+        true
+    }
 }

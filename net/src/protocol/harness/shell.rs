@@ -11,7 +11,7 @@ use super::peer::Peer;
 use crate::connection::budget::OverBudget;
 use crate::connection::charge::Charge;
 use crate::connection::limits::Limits;
-use crate::protocol::engine::{Shell, Transport};
+use crate::protocol::engine::{Io, Shell};
 use crate::protocol::inbox::{Inbox, Sender, Taken};
 
 /// What surrounds the engine of a [`TestHarness`](super::TestHarness).
@@ -79,7 +79,7 @@ impl<M> TestShell<M> {
     }
 }
 
-impl<M> Transport for TestShell<M> {
+impl<M> Io for TestShell<M> {
     fn try_read(&mut self, space: &mut [u8]) -> Poll<io::Result<usize>> {
         self.peer.try_read(space)
     }
@@ -112,12 +112,12 @@ impl<M> Transport for TestShell<M> {
         self.peer.poll_write(bytes)
     }
 
-    fn shut_down(&mut self) -> io::Result<()> {
-        self.peer.shut_down()
+    fn poll_shut_down(&mut self) -> Poll<io::Result<()>> {
+        self.peer.poll_shut_down()
     }
 
-    fn close(&mut self) {
-        self.peer.close();
+    fn try_close(&mut self) -> bool {
+        self.peer.try_close()
     }
 }
 

@@ -1,9 +1,10 @@
-//! The socket as hyper sees it: behind the guard, with limits for a peer that does not take its
-//! answers, and with a close that does not destroy the last one ([`Linger`]).
+//! The transport of a connection as hyper sees it: behind the guard, with limits for a peer that does
+//! not take its answers, and with a close that does not destroy the last one ([`Linger`]).
+
+mod sending;
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,22 +16,22 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use super::failure::Failure;
 use super::guard::{Guard, InputEnd};
 use super::state::{HttpState, Phase};
-use crate::Stream;
 use crate::connection::charge::Charge;
 use crate::connection::close_reason::CloseKind;
 use crate::connection::linger::Linger;
-use crate::connection::rate_monitor::{MinRate, RateMonitor};
+use crate::connection::rate_monitor::RateMonitor;
+use crate::{Stream, Transport};
 
-/// The socket of one connection.
-pub(super) struct Transport {
-    stream: Stream,
+/// The transport of one connection.
+pub(super) struct GuardedIo<T: Transport> {
+    transport: T,
     state: Arc<HttpState>,
     guard: Guard,
     /// How fast the peer takes the answer to request number `request`.
     rate: RateMonitor,
     request: u64,
     /// What the server's budget is charged with, for bytes that wait to be written and for what the
-    /// guard holds.
+    /// guard and the transport hold.
     output_charge: Charge,
     held_charge: Charge,
     /// hyper's next write is the front of a message.
@@ -45,10 +46,10 @@ pub(super) struct Transport {
     closed: bool,
 }
 
-impl Transport {
-    pub(super) fn new(stream: Stream, state: Arc<HttpState>) -> Transport {
-        Transport {
-            stream,
+impl<T: Transport> GuardedIo<T> {
+    pub(super) fn new(transport: T, state: Arc<HttpState>) -> GuardedIo<T> {
+        GuardedIo {
+            transport,
             state,
             guard: Guard::default(),
             rate: RateMonitor::default(),
@@ -69,69 +70,10 @@ impl Transport {
         self.closed
     }
 
-    /// Accounts for the outcome of a write, and returns it to hyper. A write that is pending wanted to
-    /// write `wanted` bytes.
-    fn after_write(
-        &mut self,
-        outcome: Poll<io::Result<usize>>,
-        wanted: impl FnOnce() -> usize,
-    ) -> Poll<io::Result<usize>> {
-        match outcome {
-            Poll::Ready(Ok(count)) => Poll::Ready(self.on_taken(count).map(|()| count)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            // The poll's budget is spent, which says nothing of the peer.
-            Poll::Pending if is_budget_spent() => Poll::Pending,
-            Poll::Pending => match self.on_blocked(wanted()) {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(error)),
-            },
-        }
-    }
-
-    /// The peer took `count` bytes.
-    fn on_taken(&mut self, count: usize) -> io::Result<()> {
-        self.rate.count(count);
-        if !self.rate.is_waiting() {
-            return Ok(());
-        }
-        let now = Instant::of_poll();
-        self.rate.end_wait(now);
-        self.state.set_blocked(None);
-        if self.state.phase() == Phase::Idle {
-            // It idles from the end of the answer on, not from when hyper handed that over.
-            self.state.enter(Phase::Idle, now);
-        }
-        self.charge(0)?;
-        let limits = self.state.limits();
-        let least = MinRate { rate: limits.min_send_rate, grace: limits.rate_grace };
-        match self.rate.is_below(least) {
-            true => Err(self.fail(CloseKind::TooSlow, "the peer takes its answer too slowly")),
-            false => Ok(()),
-        }
-    }
-
-    /// The peer takes none of `wanted` bytes.
-    fn on_blocked(&mut self, wanted: usize) -> io::Result<()> {
-        let now = Instant::of_poll();
-        let request = self.state.requests();
-        if std::mem::replace(&mut self.request, request) != request && !self.rate.is_waiting() {
-            self.rate = RateMonitor::default();
-        }
-        if self.rate.begin_wait(now) {
-            self.state.set_blocked(Some(now));
-        }
-        self.charge(wanted)
-    }
-
-    /// Makes the server's budget hold `bytes` for what waits to be written.
-    fn charge(&mut self, bytes: usize) -> io::Result<()> {
-        let budget = self.state.server().buffered();
-        self.output_charge.set(budget, bytes).map_err(|_| self.over_budget())
-    }
-
-    /// Makes the server's budget hold what the guard holds.
+    /// Makes the server's budget hold what the guard and the transport hold.
     fn charge_held(&mut self) -> io::Result<()> {
-        let (budget, held) = (self.state.server().buffered(), self.guard.memory());
+        let budget = self.state.server().buffered();
+        let held = self.guard.memory() + self.transport.memory();
         self.held_charge.set(budget, held).map_err(|_| self.over_budget())
     }
 
@@ -148,8 +90,8 @@ impl Transport {
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut memory = [MaybeUninit::uninit(); READ_SIZE];
         let mut buffer = ReadBuf::uninit(&mut memory);
-        let read = self.stream.poll_read_kept(cx, &mut buffer.unfilled(), |read| read.len());
-        match ready!(read)? {
+        let read = self.transport.poll_read_kept(cx, &mut buffer.unfilled(), |read| read.len());
+        match or_end(ready!(read))? {
             (0, _) => self.guard.finish(),
             _ => {
                 self.guard.hold(buffer.filled(), self.state.limits());
@@ -182,9 +124,9 @@ impl Transport {
                 ready!(self.poll_hold(cx))?;
                 continue;
             }
-            let Transport { stream, guard, state, .. } = &mut *self;
+            let GuardedIo { transport, guard, state, .. } = &mut *self;
             let keep = |read: &mut [u8]| guard.admit(read, state.limits());
-            match ready!(stream.poll_read_kept(cx, &mut cursor, keep))? {
+            match or_end(ready!(transport.poll_read_kept(cx, &mut cursor, keep)))? {
                 (0, _) => guard.finish(),
                 (_, kept) => {
                     state.received();
@@ -236,9 +178,10 @@ impl Transport {
     /// Writes what goes before hyper's next bytes.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.interim.is_empty() {
-            let written = self.stream.poll_write(cx, self.interim);
-            let length = self.interim.len();
-            let count = ready!(self.after_write(written, || length))?;
+            let interim = self.interim;
+            let written =
+                self.poll_write_by(|| interim.len(), |transport| transport.poll_write(cx, interim));
+            let count = ready!(written)?;
             self.interim = &self.interim[count..];
         }
         Poll::Ready(Ok(()))
@@ -246,20 +189,22 @@ impl Transport {
 
     fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.refusal.is_empty() {
-            let written = self.stream.poll_write(cx, &self.refusal);
-            let length = self.refusal.len();
-            let count = ready!(self.after_write(written, || length))?;
+            let refusal = std::mem::take(&mut self.refusal);
+            let written = self
+                .poll_write_by(|| refusal.len(), |transport| transport.poll_write(cx, &refusal));
+            self.refusal = refusal;
+            let count = ready!(written)?;
             self.refusal.drain(..count);
         }
         Poll::Ready(Ok(()))
     }
 
     /// Shuts the sending direction down, once.
-    fn begin_linger(&mut self) -> io::Result<()> {
+    fn poll_begin_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.state.phase() == Phase::Lingering {
-            return Ok(());
+            return Poll::Ready(Ok(()));
         }
-        self.stream.shutdown(Shutdown::Write)?;
+        ready!(self.poll_flush_by(|transport| transport.poll_shutdown(cx)))?;
         self.state.enter(Phase::Lingering, Instant::of_poll());
         let refused =
             matches!(self.guard.end(), Some(InputEnd::Refused { .. } | InputEnd::Broken(_)));
@@ -269,17 +214,17 @@ impl Transport {
         if bytes > 0 && self.state.failure().close != Some(CloseKind::Memory) {
             self.linger = Some(Linger::new(bytes));
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     /// Reads and drops what comes, until its end or the end of the patience. A peer that has been
     /// read to the end so far is not waited for.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Transport { stream, linger: Some(linger), peer_sends, .. } = self else {
+        let GuardedIo { transport, linger: Some(linger), peer_sends, .. } = self else {
             return Poll::Ready(());
         };
         let polled = linger.poll(|| {
-            let discarded = poll_discard(stream, cx);
+            let discarded = poll_discard(transport.stream(), cx);
             *peer_sends |= matches!(discarded, Poll::Ready(Ok(1..)));
             discarded
         });
@@ -287,6 +232,15 @@ impl Transport {
             Poll::Pending if !*peer_sends && !is_budget_spent() => Poll::Ready(()),
             polled => polled,
         }
+    }
+}
+
+/// What a read of the transport found. A stream that was cut off is one that has ended: in a message, the
+/// guard and hyper know what is missing.
+fn or_end(read: io::Result<(usize, usize)>) -> io::Result<(usize, usize)> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
+        read => read,
     }
 }
 
@@ -298,13 +252,13 @@ fn is_budget_spent() -> bool {
 }
 
 /// Reads something and drops it; says how many bytes it was.
-fn poll_discard(stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+fn poll_discard(stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     let mut memory = [MaybeUninit::uninit(); READ_SIZE];
     let mut buffer = ReadBuf::uninit(&mut memory);
-    stream.poll_read_kept(cx, &mut buffer.unfilled(), |_| 0).map_ok(|(read, _)| read)
+    stream.poll_read_uninit(cx, &mut buffer.unfilled(), |_| 0).map_ok(|(read, _)| read)
 }
 
-impl Read for Transport {
+impl<T: Transport> Read for GuardedIo<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -313,14 +267,13 @@ impl Read for Transport {
         let this = self.get_mut();
         let read = this.poll_pass(cx, cursor);
         if read.is_pending() && this.state.take_peek_request() {
-            let unread = matches!(this.stream.socket().peek(&mut [0]), Ok(1..));
-            this.state.set_unread(unread);
+            this.state.set_unread(this.transport.has_unread());
         }
         read
     }
 }
 
-impl Write for Transport {
+impl<T: Transport> Write for GuardedIo<T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -334,6 +287,7 @@ impl Write for Transport {
     /// one read is held.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.at_front = true;
+        ready!(self.poll_flush_by(|transport| transport.poll_flush(cx)))?;
         let serving = self.state.phase() == Phase::Serving;
         if serving
             && self.guard.is_between_messages()
@@ -346,7 +300,7 @@ impl Write for Transport {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_refusal(cx))?;
-        self.begin_linger()?;
+        ready!(self.poll_begin_linger(cx))?;
         ready!(self.poll_linger(cx));
         self.closed = true;
         Poll::Ready(Ok(()))
@@ -367,12 +321,14 @@ impl Write for Transport {
         }
         self.at_front = false;
         ready!(self.poll_interim(cx))?;
-        let outcome = self.stream.poll_write_vectored(cx, buffers);
-        self.after_write(outcome, || buffers.iter().map(|buffer| buffer.len()).sum())
+        self.poll_write_by(
+            || buffers.iter().map(|buffer| buffer.len()).sum(),
+            |transport| transport.poll_write_vectored(cx, buffers),
+        )
     }
 }
 
-impl Drop for Transport {
+impl<T: Transport> Drop for GuardedIo<T> {
     fn drop(&mut self) {
         let budget = self.state.server().buffered();
         self.output_charge.release(budget);
