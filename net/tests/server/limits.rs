@@ -9,7 +9,7 @@ use heist_net::protocol::{self, Context, Protocol};
 use heist_net::server::{CloseKind, Limits, Peer};
 use socket2::SockRef;
 
-use crate::common::runtime;
+use crate::common::{GUARD, runtime};
 use crate::stage::{Client, Stage, echo, server, until};
 
 fn seconds(seconds: u64) -> Duration {
@@ -138,9 +138,9 @@ fn slow_reader_is_closed_after_the_grace() {
 
 #[test]
 fn connection_that_would_pass_the_budget_is_closed_and_all_is_given_back() {
-    let runtime = runtime();
+    let stage = Stage::new();
     let limits = Limits { buffered_bytes: 100_000, ..Limits::default() };
-    let server = echo(limits).start_on(runtime.handle()).unwrap();
+    let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
     let part = "x".repeat(30_000);
     let mut kept: Vec<_> = (1..=3)
         .map(|count| {
@@ -192,7 +192,9 @@ fn output_of_a_closing_connection_is_charged() {
 #[test]
 fn output_of_a_closing_connection_is_given_back_once_it_is_sent() {
     let runtime = runtime();
-    let limits = Limits { linger_timeout: crate::common::GUARD, ..Limits::default() };
+    // No time ends the connection.
+    let never = 10 * GUARD;
+    let limits = Limits { write_timeout: never, linger_timeout: never, ..Limits::default() };
     let server = server(limits).protocol(|_: &Peer| Last(16 << 20));
     let server = server.start_on(runtime.handle()).unwrap();
     let mut client = Client::new(&server);
