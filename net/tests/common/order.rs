@@ -1,5 +1,5 @@
-//! Two workers that are held so that a timer fires on one of them while the other runs the task of
-//! the timer with an older time.
+//! Two workers that are held so that one of them fires a timer while the other is about to run the
+//! task of the timer, or runs it, with an older time.
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -30,6 +30,7 @@ impl TwoWorkers {
     ///
     /// `wake` queues the task; it is called on the other worker. `await_run` returns when the task
     /// has run there. The clock is past the deadline then.
+    #[allow(dead_code, reason = "not every test file needs it")]
     pub(crate) fn fire_behind_a_run(
         &self,
         owner: ThreadId,
@@ -60,20 +61,52 @@ impl TwoWorkers {
                 false => armed(before, &hold_other),
             })
         });
-        let let_go = |is_owner: bool| {
-            let held = held.iter().find(|held| (held.worker == owner) == is_owner);
-            held.expect("the owner is one of the two").go.send(()).unwrap();
-        };
 
         self.hand.set(before + A_TICK);
-        let_go(false);
+        let_go(&held, |worker| worker != owner);
         wait_for(&is_queued);
         self.hand.set(behind + A_TICK);
-        let_go(true);
+        let_go(&held, |worker| worker == owner);
         wait_for(&has_fired);
         let_other_go.send(()).unwrap();
         await_run();
         let_owner_go.send(()).unwrap();
+        for held in held {
+            drop(self.runtime.block_on(held.task).unwrap());
+        }
+    }
+
+    /// Lets the other worker fire the timers of `owner` that are due at `deadline`, in the middle of a
+    /// poll on the owner that began before the deadline.
+    ///
+    /// `begin` returns when the poll has begun; the other worker takes no task meanwhile. `end` lets
+    /// the poll go on. The clock is past the deadline then.
+    #[allow(dead_code, reason = "not every test file needs it")]
+    pub(crate) fn fire_within_a_run(
+        &self,
+        owner: ThreadId,
+        deadline: Instant,
+        begin: impl FnOnce(),
+        end: impl FnOnce(),
+    ) {
+        let behind = deadline + SECOND;
+        let (fired, has_fired) = mpsc::channel();
+        let fired = called(move || fired.send(()).unwrap());
+        // The owner's task returns its timer, so that it is not dropped before it has fired.
+        let held = [(); 2].map(|()| {
+            let fired = fired.clone();
+            self.hold_a_worker(move || {
+                (thread::current().id() == owner).then(|| armed(behind, &fired))
+            })
+        });
+
+        let_go(&held, |worker| worker == owner);
+        begin();
+        self.hand.set(behind + A_TICK);
+        // It runs out of tasks, and looks for work of the owner.
+        let_go(&held, |worker| worker != owner);
+        wait_for(&has_fired);
+        end();
         for held in held {
             drop(self.runtime.block_on(held.task).unwrap());
         }
@@ -123,6 +156,11 @@ struct Held<T> {
     worker: ThreadId,
     go: Sender<()>,
     task: JoinHandle<T>,
+}
+
+fn let_go<T>(held: &[Held<T>], is_the_one: impl Fn(ThreadId) -> bool) {
+    let held = held.iter().find(|held| is_the_one(held.worker));
+    held.expect("both workers are held").go.send(()).unwrap();
 }
 
 fn armed(at: Instant, waker: &Waker) -> Timer {
