@@ -1,9 +1,11 @@
 //! Once a runtime has begun to shut down, no socket of it becomes ready: a worker drops the task,
 //! and `block_on` panics. A shutdown is no error that a caller retries.
 
+#[path = "common/refusing.rs"]
+mod refusing;
+
 use std::future::{Future, poll_fn};
 use std::io::Read;
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,17 +16,13 @@ use heist_net::protocol::{self, Context, Protocol};
 use heist_net::{Connection, Driver, Runtime, TcpListener, TcpStream, UnixListener, UnixStream};
 use heist_reactor::{Direction, Interest, Kind};
 use heist_scheduler::Handle;
+use refusing::refusing_address;
 
 /// Far longer than any step here takes: only a hang reaches it.
 const HANG: Duration = Duration::from_secs(60);
 
 /// Makes one wait, again and again; called inside the runtime.
 type Waits = Box<dyn FnMut() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
-
-/// An address without a listener.
-fn refused() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 struct Silent;
 
@@ -58,11 +56,11 @@ fn waits() -> Vec<Named> {
     }
     vec![
         ("connect", || {
-            let address = refused();
+            let address = refusing_address();
             Box::new(move || Box::pin(async move { drop(TcpStream::connect(address).await) }))
         }),
         ("connect to a name", || {
-            let port = refused().port();
+            let port = refusing_address().port();
             Box::new(move || {
                 Box::pin(async move { drop(TcpStream::connect_to(("127.0.0.1", port)).await) })
             })
@@ -267,7 +265,7 @@ fn each_socket_that_is_ready_at_once_spends_the_budget() {
     let kinds: [(&str, Rounds); 4] = [
         ("connect", |round| {
             Box::pin(async move {
-                let address = refused();
+                let address = refusing_address();
                 for _ in 0..ROUNDS {
                     drop(TcpStream::connect(address).await);
                     round.fetch_add(1, Ordering::SeqCst);

@@ -1,6 +1,8 @@
 //! Connecting by name, and reading until the peer finishes sending.
 
 mod common;
+#[path = "common/refusing.rs"]
+mod refusing;
 
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, Write};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use common::{blocking_pair, guarded, run};
 use heist_net::{Builder, ConnectError, Target, TcpListener, TcpStream, TooLong, resolve};
 use heist_scheduler::{Handle, TaskBuilder};
+use refusing::refusing_address;
 
 /// Failure: a name with the addresses `::1` and `127.0.0.1` is given up when the first one refuses.
 #[test]
@@ -30,9 +33,7 @@ fn name_with_an_address_that_refuses_is_connected_to() {
 #[test]
 fn refusal_says_what_was_tried() {
     run(async {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = refusing_address();
         let error = TcpStream::connect_to(address.to_string()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let Some(ConnectError::NotConnected { attempts, .. }) = inner(&error) else {

@@ -1,6 +1,8 @@
 //! TCP sockets over the loopback.
 
 mod common;
+#[path = "common/refusing.rs"]
+mod refusing;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use common::{blocking_pair, pair, run, runtime};
 use heist_net::{NoDriver, TcpListener, TcpStream};
 use heist_scheduler::{spawn, time};
+use refusing::refusing_address;
 use socket2::SockRef;
 
 #[test]
@@ -52,10 +55,7 @@ fn echo_of_many_connections_at_once() {
 #[test]
 fn refused_connection_is_an_error() {
     run(async {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let error = TcpStream::connect(address).await.unwrap_err();
+        let error = TcpStream::connect(refusing_address()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     });
 }
