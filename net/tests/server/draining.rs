@@ -1,17 +1,16 @@
 //! The end of a server.
 
-use std::net::TcpStream;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use heist_net::Server;
-use heist_net::server::{Address, CloseKind, Limits, Peer, Refusal, Report};
+use heist_net::server::{CloseKind, Limits, Peer, Refusal, Report};
 use heist_scheduler::JoinHandle;
 
 use crate::common::runtime;
-use crate::stage::{Client, Echo, Stage, echo, server, until};
+use crate::stage::{Client, Echo, Stage, echo, listener_apart, server, until, until_refused};
 
 /// A server on virtual time.
 struct Drained {
@@ -82,11 +81,14 @@ fn connection_accepted_as_the_drain_begins_is_served() {
 #[test]
 fn drain_of_nothing_ends_at_once_and_the_port_is_free() {
     let runtime = runtime();
-    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = Server::builder()
+        .listen(listener_apart(2))
+        .protocol(|_: &Peer| Echo::default())
+        .start_on(runtime.handle())
+        .unwrap();
     let report = server.drain_blocking(Duration::from_secs(3600));
     assert_eq!((report.finished, report.idle_closed, report.force_closed), (0, 0, 0));
-    let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
-    assert!(TcpStream::connect(address).is_err());
+    until_refused(&server.addresses()[0]);
     // A second call is no error.
     server.drain_blocking(Duration::ZERO);
 }
@@ -210,14 +212,20 @@ fn what_outlasts_the_grace_is_cut() {
 
 #[test]
 fn dropped_server_stops_accepting_and_lets_others_finish() {
-    let runtime = runtime();
-    let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();
-    let Address::Tcp(address) = server.addresses()[0] else { panic!("it listens on TCP") };
+    // On virtual time, so that the half of a line never takes too long.
+    let stage = Stage::new();
+    let server = Server::builder()
+        .listen(listener_apart(3))
+        .overloaded_by(|_| false)
+        .protocol(|_: &Peer| Echo::default())
+        .start_on(stage.runtime.handle())
+        .unwrap();
+    let address = server.addresses()[0].clone();
     let mut client = Client::new(&server);
     client.send("first ");
     until(|| server.metrics().connections_active == 1);
     drop(server);
-    until(|| TcpStream::connect(address).is_err());
+    until_refused(&address);
     client.send("half\n");
     assert_eq!(client.rest(), "first half\n");
 }

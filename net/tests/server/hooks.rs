@@ -1,18 +1,16 @@
 //! Foreign code in the acceptor, and a start that the runtime refuses.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heist_net::server::{
-    Accepted, Address, CloseKind, CloseReason, ConnectionPermit, Limits, Peer, Refusal, Serve,
-    StartError,
+    Accepted, CloseKind, CloseReason, ConnectionPermit, Limits, Peer, Refusal, Serve, StartError,
 };
 use heist_net::{Builder, Runtime, Server};
 
 use crate::common::runtime;
-use crate::stage::{Client, Echo, echo, listener, server, until};
+use crate::stage::{Client, Echo, echo, listener, listener_apart, server, until, until_refused};
 
 fn caught(runtime: &Runtime) -> u64 {
     runtime.handle().metrics().caught_panics
@@ -106,15 +104,13 @@ fn refusal_that_panics_is_one_without_words() {
 fn start_without_a_task_for_each_listener_is_an_error_and_leaves_nothing() {
     let runtime = Builder::new().ignore_environment().workers(1).max_tasks(2).start().unwrap();
     drop(runtime.spawn(std::future::pending::<()>()));
-    let second = listener();
+    let second = listener_apart(4);
     let address = second.address().clone();
     // There is room for one task.
     let started = echo(Limits::default()).listen(second).start_on(runtime.handle());
     let Err(StartError::Refused { address: refused }) = started else { panic!("{started:?}") };
     assert_eq!(refused, address);
-    let Address::Tcp(tcp) = address else { panic!("{address}") };
-    let connected = std::net::TcpStream::connect(tcp);
-    assert_eq!(connected.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    until_refused(&address);
     // The task of the first acceptor has ended, too.
     until(|| runtime.handle().metrics().tasks_alive == 1);
     let server = echo(Limits::default()).start_on(runtime.handle()).unwrap();

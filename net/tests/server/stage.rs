@@ -1,7 +1,7 @@
 //! Shared by the tests of the server: protocols to serve, and clients.
 
 use std::convert::Infallible;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,6 +56,26 @@ impl Protocol for Echo {
 
 pub(crate) fn listener() -> Listener {
     Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+/// A listener on an address that no other test uses: once it is closed, nothing listens there.
+pub(crate) fn listener_apart(number: u8) -> Listener {
+    // Other systems have only the first of these addresses.
+    let number = if cfg!(target_os = "linux") { number } else { 1 };
+    Listener::tcp(([127, 0, 0, number], 0).into()).unwrap()
+}
+
+/// Waits until connections are refused.
+///
+/// Each child that another test starts holds a listener that was closed, until it executes its
+/// program.
+#[track_caller]
+pub(crate) fn until_refused(address: &Address) {
+    let Address::Tcp(address) = *address else { panic!("{address} is not TCP") };
+    until(|| {
+        let connected = TcpStream::connect(address);
+        connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    });
 }
 
 /// A server on a port that the system chooses, without a service yet. It is never overloaded,
@@ -174,7 +194,7 @@ impl Client {
         match self.0.read(&mut [0]) {
             Ok(0) => {}
             Ok(_) => panic!("it was answered"),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
 }
