@@ -56,17 +56,16 @@ impl Reloads {
             tracing::info!("nothing to reload");
         }
         for Reload { what, run, .. } in wanted {
-            let outcome = match run() {
-                Ok(()) => {
-                    tracing::info!(what, "reloaded");
-                    DONE
-                }
+            let reloaded = run();
+            // Before the line: a reader of it finds the reload counted.
+            let outcome = if reloaded.is_ok() { DONE } else { FAILED };
+            counter!(RELOADS, "what" => *what, "outcome" => outcome).increment(1);
+            match reloaded {
+                Ok(()) => tracing::info!(what, "reloaded"),
                 Err(error) => {
                     tracing::error!(what, %error, "cannot reload: the old one stays in use");
-                    FAILED
                 }
-            };
-            counter!(RELOADS, "what" => *what, "outcome" => outcome).increment(1);
+            }
         }
     }
 }
