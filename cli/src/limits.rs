@@ -71,6 +71,11 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = units::length)]
     linger_bytes: usize,
 
+    /// When the server drains, how long a connection that was used or accepted just before may still
+    /// send one more request
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
+    drain_linger: Duration,
+
     /// Bytes that all connections together may buffer; a connection that would exceed it is closed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::room)]
     max_buffered: usize,
@@ -100,6 +105,7 @@ impl LimitOptions {
             idle_timeout: self.idle_timeout,
             linger_timeout: self.linger_timeout,
             linger_bytes: self.linger_bytes,
+            drain_linger: self.drain_linger,
             buffered_bytes: self.max_buffered,
             shed: !self.no_shed,
             ..defaults

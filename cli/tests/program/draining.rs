@@ -89,6 +89,25 @@ fn request_that_outlasts_the_grace_is_force_closed() {
 }
 
 #[test]
+fn drain_waits_for_one_more_request_as_long_as_it_is_told_to() {
+    let _guard = hang_guard("drain linger");
+    let program = Program::start(&["--drain-linger", "1h"]);
+    let mut used = idle(&program);
+    program.signal(Signal::TERM);
+    while std::net::TcpStream::connect(program.address()).is_ok() {}
+    // A poll that began before the drain may answer one request more.
+    while used.get("/").headers.get("connection").is_none_or(|value| value != "close") {}
+    used.assert_closed();
+    assert_eq!(program.wait().code, Some(0));
+    // With none, an idle connection is closed although it was just used.
+    let program = Program::start(&["--drain-linger", "0s"]);
+    let mut used = idle(&program);
+    program.signal(Signal::TERM);
+    used.assert_closed();
+    assert_eq!(program.wait().code, Some(0));
+}
+
+#[test]
 fn second_signal_ends_at_once() {
     let _guard = hang_guard("second signal");
     for (second, code) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
