@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use heist_tests::exposition;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -39,11 +40,19 @@ pub(crate) struct Outcome {
 }
 
 impl Program {
-    /// Starts it on ports chosen by the system, and waits until it listens.
+    /// Starts it on ports chosen by the system, and waits until it listens. Limits of time that are
+    /// not among the options do not end a connection.
     pub(crate) fn start(options: &[&str]) -> Program {
-        let anywhere = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let anywhere = own_address();
+        let mut command = command();
+        command.args(["--listen", &anywhere, "--admin", &anywhere]);
+        for (flag, value) in PATIENT {
+            if !options.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
         // Other work on the machine may cause a real overload.
-        Program::spawn(command().args(anywhere).arg("--no-shed").args(options))
+        Program::spawn(command.arg("--no-shed").args(options))
     }
 
     /// Starts `command`, and waits until it listens.
@@ -131,6 +140,25 @@ impl Drop for Program {
         let _ = kill_process_group(self.pid(), Signal::KILL);
         let _ = self.child.wait();
     }
+}
+
+/// Limits that outlast each test, however slow the machine is.
+pub(crate) const PATIENT: [(&str, &str); 6] = [
+    ("--header-timeout", "1h"),
+    ("--body-timeout", "1h"),
+    ("--write-timeout", "1h"),
+    ("--idle-timeout", "1h"),
+    ("--min-rate", "0"),
+    ("--grace", "1h"),
+];
+
+/// An address of this machine that no other test uses, with any port: once a program has closed its
+/// listener, nothing listens there.
+pub(crate) fn own_address() -> String {
+    static STARTED: AtomicU16 = AtomicU16::new(0);
+    // Relaxed: all that matters is that each has a number of its own.
+    let [high, low] = STARTED.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("127.1.{high}.{low}:0")
 }
 
 /// The binary, with an environment that does not depend on that of the tests.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use heist_tests::{hang_guard, has_tool};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::child::Program;
+use crate::child::{PATIENT, Program};
 use heist_tests::http_client::Client;
 
 /// Makes the program `old` hand over, and returns the new process once it has greeted.
@@ -62,10 +62,11 @@ fn twenty_restarts_under_load_lose_no_request() {
     if !has_tool("twenty_restarts_under_load_lose_no_request", "wrk", "wrk") {
         return;
     }
-    let mut program = Program::start(&["--workers", "2"]);
+    let mut program = Program::start(&["--workers", "2", "--drain-linger", "1h"]);
     let url = format!("http://{}/", program.address());
     let mut command = Command::new("wrk");
-    let wrk = command.args(["-t1", "-c16", "-d300s", &url]).stdout(Stdio::piped());
+    let wrk =
+        command.args(["-t1", "-c16", "-d300s", "--timeout", "60s", &url]).stdout(Stdio::piped());
     let mut wrk = Killed(wrk.stdin(Stdio::null()).spawn().unwrap());
     let mut process = program.pid();
     for _ in 0..20 {
@@ -138,7 +139,8 @@ fn unix_socket_is_handed_over_with_its_file() {
 /// A client that counts its requests and answers, until it is stopped.
 ///
 /// It keeps its connection while the server does. A close between two answers is allowed only after
-/// `Connection: close`; any other end of a connection, at whatever moment, is a lost request.
+/// `Connection: close`; any other end of a connection, at whatever moment, is a lost request: each
+/// connection asks again, and the drain waits for that.
 fn count(address: SocketAddr, stop: &AtomicBool) -> Counted {
     let mut counted = Counted::default();
     while !stop.load(Ordering::Relaxed) {
@@ -198,6 +200,8 @@ fn start_on(listener: &TcpListener) -> Program {
     let mut shell = Command::new("sh");
     let script = "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\" 3<&0 </dev/null";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_heist"), "--admin", "none", "--no-shed"]);
+    shell.args(PATIENT.iter().flat_map(|(flag, value)| [flag, value]));
+    shell.args(["--drain-linger", "1h"]);
     shell.arg("--listen").arg(listener.local_addr().unwrap().to_string());
     crate::child::prepare(&mut shell);
     shell.stdin(Stdio::from(OwnedFd::from(listener.try_clone().unwrap())));
@@ -236,7 +240,7 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
 #[test]
 fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("counted handovers");
-    let mut program = Program::start(&[]);
+    let mut program = Program::start(&["--drain-linger", "1h"]);
     let (address, stop) = (program.address(), AtomicBool::new(false));
     let (mut process, mut counted) = (program.pid(), Vec::new());
     thread::scope(|scope| {

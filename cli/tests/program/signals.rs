@@ -4,7 +4,7 @@ use std::process::Command;
 
 use heist_tests::hang_guard;
 
-use crate::child::{Program, prepare};
+use crate::child::{PATIENT, Program, own_address, prepare};
 
 /// What the program does on a signal.
 enum Does {
@@ -51,7 +51,8 @@ fn send(program: &Program, signal: i32) {
 fn program() -> Program {
     let mut command = Command::new("env");
     command.args(["--default-signal", env!("CARGO_BIN_EXE_heist")]);
-    command.args(["--listen", "127.0.0.1:0", "--admin", "none", "--no-shed"]);
+    command.args(["--listen", &own_address(), "--admin", "none", "--no-shed"]);
+    command.args(PATIENT.iter().flat_map(|(flag, value)| [flag, value]));
     prepare(&mut command);
     Program::spawn(&mut command)
 }

@@ -56,7 +56,7 @@ fn wrk_loads_without_an_error() {
     }
     let program = Program::start(&[]);
     let url = format!("http://{}/", program.address());
-    let outcome = run(Command::new("wrk").args(["-t1", "-c16", "-d1s", &url]));
+    let outcome = run(Command::new("wrk").args(["-t1", "-c16", "-d1s", "--timeout", "60s", &url]));
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(outcome.stdout.contains("requests in"), "{outcome:?}");
     assert!(!outcome.stdout.contains("Socket errors"), "{outcome:?}");
