@@ -54,13 +54,21 @@ fn admin_listener_answers_when_the_server_takes_no_more_connections() {
 #[test]
 fn server_goes_on_for_the_drain_delay_while_readyz_says_no() {
     let _guard = hang_guard("drain delay");
-    let program = Program::start(&["--drain-delay", "3s"]);
+    let program = Program::start(&["--drain-delay", "1h"]);
     let mut admin = Client::connect(program.admin());
     assert_eq!(admin.get("/readyz").status, 200);
     program.signal(Signal::TERM);
     while admin.get("/readyz").status == 200 {}
     let response = program.connect().get("/");
     assert_eq!((response.status, response.headers.get("connection")), (200, None));
+}
+
+/// Failure: the server serves on for ever.
+#[test]
+fn server_drains_after_the_drain_delay() {
+    let _guard = hang_guard("end of the drain delay");
+    let program = Program::start(&["--drain-delay", "10ms"]);
+    program.signal(Signal::TERM);
     assert_eq!(program.wait().code, Some(0));
 }
 
