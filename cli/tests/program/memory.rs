@@ -1,6 +1,7 @@
 //! The memory of a crowd of connections is returned to the system.
 
 use heist_tests::hang_guard;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::child::Program;
 use heist_tests::http_client::Client;
@@ -24,6 +25,10 @@ fn crowd(program: &Program) -> Vec<Client> {
 #[test]
 fn memory_of_a_short_crowd_goes_back() {
     let _guard = hang_guard("short crowd");
+    // The other tests need descriptors, too.
+    let all =
+        Rlimit { current: getrlimit(Resource::Nofile).maximum, ..getrlimit(Resource::Nofile) };
+    setrlimit(Resource::Nofile, all).unwrap();
     let program = Program::start(&["--max-connections", "2000"]);
     let resident = || program.metrics().value("process_resident_memory_bytes", &[]);
     let before = resident();
