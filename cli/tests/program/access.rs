@@ -324,12 +324,14 @@ fn flood_of_refusals_leaves_few_lines() {
         client.send("GET /nowhere HTTP/1.1\r\nHost: t\r\n\r\n".repeat(100));
         (0..100).for_each(|_| assert_eq!(client.response().status, 404));
     }
+    // Behind this answer, what came before it on the connection is counted.
+    assert_eq!(client.get("/").status, 200);
     let unlogged = program.metrics().value("heist_failures_unlogged_total", &[]);
     program.signal(Signal::TERM);
     let outcome = program.wait();
     let logged = outcome.stderr.lines().filter(|line| line.contains("a request failed")).count();
-    // The minute of the bound may end in between.
-    assert!((60..=120).contains(&logged), "{logged}");
+    // The test lasts for two minutes at most, which are parts of three minutes of the bound.
+    assert!((60..=180).contains(&logged), "{logged}");
     assert_eq!(unlogged as usize + logged, 1000);
 }
 

@@ -119,7 +119,7 @@ fn body_announced_too_long_is_refused_before_it_is_sent() {
 #[test]
 fn refusal_reaches_a_client_that_sends_everything_before_it_reads() {
     let _guard = hang_guard("413 after everything");
-    let program = Program::start(&["--max-body", "16KiB"]);
+    let program = Program::start(&["--max-body", "16KiB", "--linger-timeout", "1h"]);
     let body = noise(200_000);
     let length = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     let chunks = b"Transfer-Encoding: chunked\r\n\r\n".to_vec();
