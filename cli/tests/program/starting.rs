@@ -1,14 +1,16 @@
 //! The start: errors, the greeting, and what happens before the first connection.
 
 use std::io::Read;
-use std::net::{Ipv6Addr, TcpListener};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
 
 use heist_tests::{hang_guard, skipped};
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
 use crate::child::{Program, command, prepare, run};
 use heist_tests::http_client::Client;
@@ -215,18 +217,34 @@ fn workers_of_the_environment_win() {
 #[test]
 fn ipv6_and_ipv4_listen_side_by_side_on_one_port() {
     let _guard = hang_guard("both families");
-    let Ok(probe) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+    let Some((_held, port)) = hold_a_port() else {
         skipped("ipv6_and_ipv4_listen_side_by_side_on_one_port", "IPv6 on loopback");
         return;
     };
-    let port = probe.local_addr().unwrap().port();
-    drop(probe);
     let (v6, v4) = (format!("[::]:{port}"), format!("0.0.0.0:{port}"));
     let program =
         Program::spawn(command().args(["--listen", &v6, "--listen", &v4, "--admin", "none"]));
     assert_eq!(Client::connect(([127, 0, 0, 1], port).into()).get("/").status, 200);
     assert_eq!(Client::connect((Ipv6Addr::LOCALHOST, port).into()).get("/").status, 200);
     drop(program);
+}
+
+/// A port of both families that the system gives to no other socket while the two are held, and on
+/// which a program can listen. `None` without IPv6.
+fn hold_a_port() -> Option<([Socket; 2], u16)> {
+    let held = |domain, address: SocketAddr| {
+        let socket = Socket::new(domain, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&address.into()).map(|()| socket)
+    };
+    loop {
+        let v6 = held(Domain::IPV6, (Ipv6Addr::LOCALHOST, 0).into()).ok()?;
+        let port = v6.local_addr().unwrap().as_socket().unwrap().port();
+        // Unless that port is another socket's.
+        if let Ok(v4) = held(Domain::IPV4, ([127, 0, 0, 1], port).into()) {
+            return Some(([v6, v4], port));
+        }
+    }
 }
 
 #[test]
@@ -253,7 +271,8 @@ fn stale_socket_file_is_replaced_and_a_living_one_is_not() {
         &[&address, "in use"],
     );
     assert!(path.exists(), "the file of a living socket was removed");
-    drop(living);
+    // Each child that another test starts at this moment holds the socket for a while.
+    UnixStream::from(OwnedFd::from(living)).shutdown(Shutdown::Both).unwrap();
     let program = Program::spawn(command().args(["--listen", &address, "--admin", "none"]));
     assert_eq!(Client::connect_unix(&path).get("/").status, 200);
     drop(program);
