@@ -16,7 +16,7 @@ pub mod promtool;
 #[must_use = "the guard watches until it is dropped"]
 pub struct HangGuard(#[allow(dead_code, reason = "dropped to end the watch")] Sender<()>);
 
-/// Gives the test called `name` two minutes.
+/// Gives the test called `name` ten minutes.
 pub fn hang_guard(name: &'static str) -> HangGuard {
     let (end, ended) = channel();
     thread::spawn(move || {
@@ -54,4 +54,4 @@ pub fn skipped(test: &str, need: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED {test}: needs {need}");
 }
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);

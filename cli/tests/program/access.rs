@@ -330,8 +330,8 @@ fn flood_of_refusals_leaves_few_lines() {
     program.signal(Signal::TERM);
     let outcome = program.wait();
     let logged = outcome.stderr.lines().filter(|line| line.contains("a request failed")).count();
-    // The test lasts for two minutes at most, which are parts of three minutes of the bound.
-    assert!((60..=180).contains(&logged), "{logged}");
+    // The test lasts for ten minutes at most, which are parts of eleven minutes of the bound.
+    assert!((60..=660).contains(&logged), "{logged}");
     assert_eq!(unlogged as usize + logged, 1000);
 }
 
