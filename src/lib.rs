@@ -214,7 +214,7 @@
 pub use heist_net::export;
 #[cfg(feature = "hyper")]
 pub use heist_net::http;
-pub use heist_net::{Builder, Runtime, Server, StartError, protocol, server};
+pub use heist_net::{Builder, Runtime, Server, StartError, Transport, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, PerWorker, ShutdownReport,

@@ -69,7 +69,7 @@ impl Head {
         Head {
             request_id: Some(ids::request_id(headers)),
             traceparent: ids::traceparent(headers),
-            host: headers.get(HOST).cloned(),
+            host: headers.get(HOST).cloned().or_else(|| self.authority()),
             user_agent: headers.get(USER_AGENT).cloned(),
             ..self
         }
@@ -80,14 +80,25 @@ impl Head {
         format!("{} {} {:?}", self.method(), self.target(), self.version)
     }
 
+    /// The host of a request in HTTP/2, where the target has it.
+    fn authority(&self) -> Option<HeaderValue> {
+        let authority = self.uri.authority().filter(|_| self.is_multiplexed())?;
+        HeaderValue::from_str(authority.as_str()).ok()
+    }
+
+    /// Whether other requests go on when this one breaks off.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
     fn method(&self) -> String {
         clean(self.method.as_str().as_bytes(), MOST_OF_A_METHOD)
     }
 
     fn target(&self) -> String {
         match self.uri.path_and_query() {
-            // The common case, without a copy.
-            Some(target) if self.uri.authority().is_none() => {
+            // The common case, without a copy. In HTTP/2 each target has an authority.
+            Some(target) if self.uri.authority().is_none() || self.is_multiplexed() => {
                 clean(target.as_str().as_bytes(), MOST_OF_A_TARGET)
             }
             _ => clean(self.uri.to_string().as_bytes(), MOST_OF_A_TARGET),
@@ -228,6 +239,15 @@ mod tests {
         assert_eq!((&object["status"], &object["bytes"]), (&200.into(), &12.into()));
         assert_eq!(object["user_agent"], "evil\\\"\\x80\\\\agent");
         assert_eq!(object["traceparent"], serde_json::Value::Null);
+    }
+
+    /// Failure: the log shows the target of HTTP/2 as a URL, and no host.
+    #[test]
+    fn request_of_http2_is_shown_as_one_of_http1() {
+        let uri = "https://h.example/x?y".parse().unwrap();
+        let head = Head::new(&Method::GET, &uri, Version::HTTP_2).with_headers(&HeaderMap::new());
+        assert_eq!(head.request_line(), "GET /x?y HTTP/2.0");
+        assert_eq!(head.host.unwrap(), "h.example");
     }
 
     /// Failure: a client writes lines of its own into the log.

@@ -8,12 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
+use heist::Transport;
 use heist::server::{Accepted, CloseKind, CloseReason, HttpMetrics, Peer, Refusal, Serve, Shared};
 use hyper::StatusCode;
 use pin_project_lite::pin_project;
 
 use super::{REFUSED, Recorder};
-use crate::access::Entry;
+use crate::access::{Entry, Head};
 use crate::memory::{Crowd, Present};
 
 /// Serves with `H`, and observes its connections.
@@ -30,11 +31,11 @@ impl<H> Watched<H> {
     }
 }
 
-impl<H: Serve> Serve for Watched<H> {
+impl<H: Serve<T>, T: Transport> Serve<T> for Watched<H> {
     fn serve(
         &self,
-        accepted: Accepted,
-    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H> {
+        accepted: Accepted<T>,
+    ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, T> {
         let present = self.crowd.enter();
         let connection = Connection::new(&self.recorder, Some(accepted.peer.clone()));
         let served = within(&connection, || self.http.serve(accepted));
@@ -98,14 +99,14 @@ pub(super) struct Connection {
     pub(super) recorder: Recorder,
     /// `None` if its end is not observed.
     peer: Option<Peer>,
-    /// Holding this = the right to change the state. Only the connection's task does, and a body
-    /// that is dropped elsewhere.
+    /// Holding this = the right to change the state. Only the connection's task does, a body that is
+    /// dropped elsewhere, and the tasks of streams of HTTP/2.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// A request that broke off, until the connection ends and gives the reason.
+    /// A request of HTTP/1 that broke off, until the connection ends and gives the reason.
     broken: Option<Box<Entry>>,
     /// The last request failed and is in the log.
     failed: bool,
@@ -123,7 +124,9 @@ impl Connection {
     /// Records a request that is over, in order or not.
     pub(super) fn record(&self, entry: Box<Entry>, in_order: bool) {
         let failed = !in_order || entry.status.is_none_or(|status| status >= 400);
-        let known = in_order || self.peer.is_none();
+        // The connection may go on for long, and so may many more that break off.
+        let multiplexed = entry.head.as_ref().is_some_and(Head::is_multiplexed);
+        let known = in_order || multiplexed || self.peer.is_none();
         {
             let mut state = self.state();
             state.failed = failed;
@@ -212,5 +215,30 @@ pub(super) fn current() -> Option<Arc<Connection>> {
 pub(crate) fn refused(status: StatusCode) {
     if let Some(connection) = current() {
         connection.refused(status);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Method, Uri, Version};
+
+    use super::*;
+    use crate::failures::Failures;
+    use crate::recording::BROKEN;
+
+    /// Failure: requests of HTTP/2 that a client gives up fill the memory, and are in no log while the
+    /// connection lasts.
+    #[test]
+    fn broken_request_of_http2_does_not_wait_for_the_end_of_its_connection() {
+        let recorder = Recorder { lines: None, failures: Arc::new(Failures::new()) };
+        let peer = Peer::Tcp("127.0.0.1:1".parse().unwrap());
+        let connection = Connection::new(&recorder, Some(peer.clone()));
+        for (version, waits) in [(Version::HTTP_2, false), (Version::HTTP_11, true)] {
+            let head = Head::new(&Method::GET, &Uri::from_static("/"), version);
+            let (head, peer, took) = (Some(head), peer.clone(), Duration::ZERO);
+            let entry = Entry { peer, head, status: None, bytes: 0, took, outcome: BROKEN };
+            connection.record(Box::new(entry), false);
+            assert_eq!(connection.state().broken.is_some(), waits, "{version:?}");
+        }
     }
 }

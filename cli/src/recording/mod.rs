@@ -7,8 +7,9 @@
 //!       routes
 //! ```
 //!
-//! A request is recorded when its answer has ended in order. One that breaks off is kept in its
-//! `Connection` until the connection has ended, which is at once, and which says why.
+//! A request is recorded when its answer has ended in order. One of HTTP/1 that breaks off is kept in
+//! its `Connection` until the connection has ended, which is at once, and which says why. One of
+//! HTTP/2 is recorded when it breaks off, since the connection may go on.
 
 mod connection;
 mod request;
