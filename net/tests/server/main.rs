@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/masked.rs"]
+mod masked;
 #[path = "../common/order.rs"]
 mod order;
 
@@ -11,6 +13,7 @@ mod draining;
 mod exhaustion;
 mod hooks;
 mod idling;
+mod layers;
 mod limits;
 mod serving;
 mod stage;
