@@ -3,6 +3,8 @@
 use std::future::{Future, ready};
 use std::sync::Arc;
 
+use heist_scheduler::time::Instant;
+
 use super::handshake::HandshakeTask;
 use super::serve::{Accepted, Serve};
 use super::shared::Shared;
@@ -54,10 +56,11 @@ pub trait TransportLayer: Send + Sync + 'static {
     {
         let layer = Arc::clone(layer);
         let handshake = async move |accepted: Accepted| {
-            let Accepted { stream, peer, drain, server, accepted_at } = accepted;
+            let Accepted { stream, peer, drain, server, accepted_at: _ } = accepted;
             // In the task, so that a panic in it ends this connection alone.
             let stream = layer.accept(stream, &peer).await?;
-            Ok(Accepted { stream, peer, drain, server, accepted_at })
+            // The service has all of its own time.
+            Ok(Accepted { stream, peer, drain, server, accepted_at: Instant::of_poll() })
         };
         HandshakeTask::new(permit, accepted, handshake, move |permit, accepted| {
             serve.task(permit, accepted)

@@ -33,7 +33,7 @@ pub struct Accepted<T = Stream> {
     pub drain: DrainSignal,
     /// What the connections of the server share.
     pub server: Arc<Shared>,
-    /// When it was accepted.
+    /// When it was accepted; behind a layer, when that was ready.
     pub accepted_at: Instant,
 }
 
