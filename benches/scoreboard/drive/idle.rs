@@ -1,10 +1,8 @@
 //! What an idle connection costs.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Server;
+use super::{Load, Server};
 use crate::measure::bench::Bench;
 use crate::measure::drive::Drive;
 use crate::measure::figures::{Fault, Figures};
@@ -13,6 +11,8 @@ use crate::measure::figures::{Fault, Figures};
 #[derive(Clone)]
 pub(crate) struct Idle {
     pub(crate) server: Server,
+    /// Words in front of those of the load: how requests travel.
+    pub(crate) wire: &'static str,
     pub(crate) few: usize,
     pub(crate) many: usize,
     /// How long it is watched at rest.
@@ -21,40 +21,23 @@ pub(crate) struct Idle {
 
 impl Drive for Idle {
     fn visit(&self, bench: &Bench) -> Result<Figures, Fault> {
+        let Idle { wire, few, many, seconds, .. } = self;
         let (server, address) = self.server.start(bench)?;
-        let mut connections = Vec::with_capacity(self.many);
-        let mut grow = |count: usize| {
-            while connections.len() < count {
-                connections.push(ask(address)?);
-            }
-            Ok(connections.len())
-        };
-        grow(self.few).map_err(failed(self.few))?;
-        let few = server.memory()?;
-        grow(self.many).map_err(failed(self.many))?;
-        let many = server.memory()?;
+        let words = format!("{wire} hold ADDRESS {few} {many}");
+        let mut load = Load::new(self.server, &words).connect(bench, address)?;
+        let memory = server.memory()?;
+        load.go()?;
+        load.line()?;
+        let grown = server.memory()? - memory;
         std::thread::sleep(SETTLE);
         let before = server.spent()?;
-        std::thread::sleep(Duration::from_secs_f64(self.seconds));
+        std::thread::sleep(Duration::from_secs_f64(*seconds));
         let rest = server.spent()? - before;
         Ok(Figures::from([
-            ("bytes".to_owned(), (many - few) / (self.many - self.few) as f64),
-            ("rest_us".to_owned(), rest.cpu * 1e6 / self.seconds),
+            ("bytes".to_owned(), grown / (many - few) as f64),
+            ("rest_us".to_owned(), rest.cpu * 1e6 / seconds),
         ]))
     }
-}
-
-fn ask(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
-    match stream.read(&mut [0; 4096])? {
-        0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(stream),
-    }
-}
-
-fn failed(count: usize) -> impl FnOnce(std::io::Error) -> Fault {
-    Fault::of(format!("holding {count} connections (`ulimit -n` is twice that at least)"))
 }
 
 /// More than a second, for what runs once after work: monitors, timers of the runtime itself.

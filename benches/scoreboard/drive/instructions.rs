@@ -1,6 +1,6 @@
 //! User instructions per request, counted by callgrind.
 
-use super::{Load, Server};
+use super::Load;
 use crate::measure::bench::Bench;
 use crate::measure::drive::Drive;
 use crate::measure::figures::{Fault, Figures, parse};
@@ -8,26 +8,20 @@ use crate::measure::program::output;
 use crate::peers::need;
 
 #[derive(Clone)]
-pub(crate) struct Instructions {
-    pub(crate) server: Server,
-    pub(crate) connections: usize,
-    pub(crate) seconds: f64,
-}
+pub(crate) struct Instructions(pub(crate) Load);
 
 impl Drive for Instructions {
     /// Counts while every connection is open already.
     fn visit(&self, bench: &Bench) -> Result<Figures, Fault> {
         need("valgrind", "valgrind")?;
-        let file = bench.folder.join(format!("callgrind-{}.out", self.server.peer.name()));
+        let file = bench.folder.join(format!("callgrind-{}.out", self.0.server.peer.name()));
         let dump = file.with_extension("out.1");
         let _ = std::fs::remove_file(&dump);
         let wrapper = ["valgrind", "--tool=callgrind", "--combine-dumps=no"].map(str::to_owned);
         let mut wrapper = wrapper.to_vec();
         wrapper.push(format!("--callgrind-out-file={}", file.display()));
-        let (server, address) = self.server.start_under(bench, &wrapper)?;
-        let Instructions { connections, seconds, .. } = self;
-        let words = format!("closed ADDRESS {connections} {seconds}");
-        let mut load = Load::new(self.server, &words).connect(bench, address)?;
+        let (server, address) = self.0.server.start_under(bench, &wrapper)?;
+        let mut load = self.0.connect(bench, address)?;
         let process = server.id().to_string();
         output("callgrind_control", &["--zero", &process])?;
         load.go()?;

@@ -8,7 +8,7 @@ use crate::peers::Peer;
 
 pub(crate) fn instructions(scale: Scale) -> Row {
     let case = "64 connections (a)";
-    let drive = |peer| instructions_of(peer, scale);
+    let drive = |peer| instructions_of(peer, "", 64, scale);
     let peers = main_ones(scale, &[Peer::Tokio, Peer::Epoll, Peer::HeistAsync, Peer::Smol], 1);
     let mut entrants = Vec::from(Entrant::twins("heist", drive(Peer::Heist)));
     entrants.extend(peers.iter().map(|&peer| Entrant::new(peer.name(), drive(peer))));
@@ -49,8 +49,14 @@ pub(crate) fn syscalls(scale: Scale) -> Row {
     }
 }
 
-/// How a contender's instructions are counted.
-pub(super) fn instructions_of(peer: Peer, scale: Scale) -> Instructions {
+/// How a contender's instructions are counted; `wire` is how requests travel.
+pub(super) fn instructions_of(
+    peer: Peer,
+    wire: &str,
+    connections: usize,
+    scale: Scale,
+) -> Instructions {
     let seconds = if scale == Scale::Full { 1.0 } else { 0.5 };
-    Instructions { server: Server::apart(peer), connections: 64, seconds }
+    let words = format!("{wire} closed ADDRESS {connections} {seconds}");
+    Instructions(Load::new(Server::apart(peer), &words))
 }

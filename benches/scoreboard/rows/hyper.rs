@@ -13,7 +13,7 @@ pub(crate) fn hyper(scale: Scale) -> Row {
     let cases = [
         case("64 connections (a)", |peer| wrk(Server::apart(peer))),
         case("64 connections (b)", |peer| wrk(Server::together(peer, 2))),
-        case("callgrind (a)", |peer| instructions_of(peer, scale)),
+        case("callgrind (a)", |peer| instructions_of(peer, "", 64, scale)),
     ];
     let goals = [
         ("64 connections (a)", "cpu_us", 0.98),

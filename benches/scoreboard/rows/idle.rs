@@ -10,6 +10,7 @@ pub(crate) fn idle(scale: Scale) -> Row {
     let case = "2,000 to 10,000 connections (b)";
     let drive = |peer| Idle {
         server: Server::together(peer, 2),
+        wire: "",
         few: scale.count(2_000),
         many: scale.count(10_000),
         seconds: scale.seconds(1.0),

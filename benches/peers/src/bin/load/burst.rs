@@ -1,14 +1,14 @@
 //! Many requests at once: how long until the last of them is answered.
 
-use std::io::{self, ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
 use std::time::{Duration, Instant};
 
-use crate::client::{self, Watch};
+use crate::client::{self, Client, Watch};
+use crate::target::Target;
 use crate::{mix, quantile};
 
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
+    pub(crate) target: Target,
     /// Requests at once, each on a connection of its own.
     pub(crate) count: usize,
     /// What each sleeps in the kernel.
@@ -20,24 +20,22 @@ pub(crate) struct Plan {
 
 struct Load {
     watch: Watch,
-    streams: Vec<TcpStream>,
-    /// Bytes of an answer.
-    length: usize,
+    clients: Vec<Client>,
 }
 
 pub(crate) fn run(plan: &Plan) -> io::Result<()> {
     let watch = Watch::new()?;
     let short = mix::get("");
-    let (streams, length) = client::connect_all(&watch, plan.address, plan.count, &short)?;
-    let load = Load { watch, streams, length };
+    let clients = client::connect_all(&watch, &plan.target, plan.count, &short)?;
+    let mut load = Load { watch, clients };
     let long = mix::get(&format!("sleep/{}", plan.micros));
     // Whatever the first requests of a server cost is not asked about.
-    load.burst(short.as_bytes())?;
+    load.burst(&short)?;
     crate::ready()?;
     let mut last = Vec::with_capacity(plan.bursts);
     for _ in 0..plan.bursts {
-        load.before(plan, short.as_bytes())?;
-        last.push(load.burst(long.as_bytes())?);
+        load.before(plan, &short)?;
+        last.push(load.burst(&long)?);
     }
     last.sort_unstable();
     let median = quantile(&last, 0.5);
@@ -46,7 +44,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<()> {
 
 impl Load {
     /// Short requests, or a rest.
-    fn before(&self, plan: &Plan, short: &[u8]) -> io::Result<()> {
+    fn before(&mut self, plan: &Plan, short: &[u8]) -> io::Result<()> {
         let end = Instant::now() + PHASE;
         while plan.warm && Instant::now() < end {
             self.burst(short)?;
@@ -56,17 +54,17 @@ impl Load {
     }
 
     /// Sends the request on every connection; nanoseconds until the last is answered.
-    fn burst(&self, request: &[u8]) -> io::Result<u64> {
+    fn burst(&mut self, request: &[u8]) -> io::Result<u64> {
         let start = Instant::now();
-        for mut stream in &self.streams {
-            stream.write_all(request)?;
+        for client in &mut self.clients {
+            client.ask(request, start);
+            client.flush()?;
         }
-        let mut missing = self.streams.len() * self.length;
-        while missing > 0 {
+        let mut answered = Vec::with_capacity(self.clients.len());
+        while answered.len() < self.clients.len() {
             self.watch.sleep(Duration::from_secs(10))?;
             for index in self.watch.ready()? {
-                let count = client::read(&self.streams[index])?;
-                missing -= count.ok_or(ErrorKind::UnexpectedEof)?;
+                self.clients[index].receive(&mut answered)?;
             }
         }
         Ok(start.elapsed().as_nanos() as u64)

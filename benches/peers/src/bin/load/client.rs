@@ -1,22 +1,46 @@
-//! Connections that are watched together.
+//! Connections that are watched together, and the requests under way on each.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
+use crate::connection::{Connection, Peer};
+use crate::http2::Session;
+use crate::target::Target;
+
 /// Which connections have something to read.
 pub(crate) struct Watch(OwnedFd);
+
+/// A connection and the requests under way on it.
+pub(crate) struct Client {
+    connection: Connection,
+    protocol: Protocol,
+    /// The stream of each request under way, and when it was due. HTTP/1.1 has one stream.
+    due: VecDeque<(u32, Instant)>,
+    /// What is to be sent.
+    output: Vec<u8>,
+}
+
+/// How answers are told from each other.
+enum Protocol {
+    /// Every answer has the same length.
+    Http1 {
+        length: usize,
+        received: usize,
+    },
+    Http2(Session),
+}
 
 impl Watch {
     pub(crate) fn new() -> io::Result<Watch> {
         Ok(Watch(epoll::create(epoll::CreateFlags::CLOEXEC)?))
     }
 
-    pub(crate) fn add(&self, stream: &TcpStream, index: usize) -> io::Result<()> {
+    pub(crate) fn add(&self, stream: impl AsFd, index: usize) -> io::Result<()> {
         let data = epoll::EventData::new_u64(index as u64);
         Ok(epoll::add(&self.0, stream, data, epoll::EventFlags::IN)?)
     }
@@ -39,61 +63,124 @@ impl Watch {
     }
 }
 
-/// So many connections, each in the watch under its place in the list; and how many bytes an answer
-/// has there.
+/// So many clients, each in the watch under its place in the list.
 pub(crate) fn connect_all(
     watch: &Watch,
-    address: SocketAddr,
+    target: &Target,
     count: usize,
-    request: &str,
-) -> io::Result<(Vec<TcpStream>, usize)> {
-    let mut streams = Vec::with_capacity(count);
-    let length = await_answer(&connect(address)?, request)?;
+    request: &[u8],
+) -> io::Result<Vec<Client>> {
+    let mut clients = Vec::with_capacity(count);
+    let length = answer_length(target, request)?;
     for index in 0..count {
-        let stream = connect(address)?;
+        let mut client = Client::connect(target, length)?;
         // Answered, it was accepted, and so were those before it. A backlog that overflows would
-        // cost them a second.
-        if index % BACKLOG == BACKLOG - 1 {
-            await_answer(&stream, request)?;
+        // cost them a second. Under TLS that ends the handshake, which is not part of the load.
+        if target.wire.tls.is_some() || index % BACKLOG == BACKLOG - 1 {
+            client.await_answer(request)?;
         }
-        watch.add(&stream, index)?;
-        streams.push(stream);
+        watch.add(&client.connection, index)?;
+        clients.push(client);
     }
-    Ok((streams, length))
+    Ok(clients)
 }
 
-/// A connection that reads without waiting.
-pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(stream)
+impl Client {
+    /// A client whose server answers with so many bytes over HTTP/1.1.
+    pub(crate) fn connect(target: &Target, length: usize) -> io::Result<Client> {
+        let connection = Connection::open(target.address, target.wire.tls.as_ref())?;
+        let mut output = Vec::new();
+        let protocol = match target.wire.streams {
+            None => Protocol::Http1 { length, received: 0 },
+            Some(_) => Protocol::Http2(Session::begin(&mut output)),
+        };
+        Ok(Client { connection, protocol, due: VecDeque::new(), output })
+    }
+
+    /// Takes a request, which was due then, to be sent by the next flush.
+    pub(crate) fn ask(&mut self, request: &[u8], due: Instant) {
+        let stream = match &mut self.protocol {
+            Protocol::Http1 { .. } => {
+                self.output.extend_from_slice(request);
+                0
+            }
+            Protocol::Http2(session) => session.ask(request, &mut self.output),
+        };
+        self.due.push_back((stream, due));
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if !self.output.is_empty() {
+            self.connection.write(&self.output)?;
+            self.output.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads once; for each request that is answered, `answered` gets when it was due.
+    pub(crate) fn receive(&mut self, answered: &mut Vec<Instant>) -> io::Result<()> {
+        let Client { connection, protocol, due, output } = self;
+        let mut failure = None;
+        let peer = connection.read(|bytes| match protocol {
+            Protocol::Http1 { length, received } => {
+                *received += bytes.len();
+                while *received >= *length && !due.is_empty() {
+                    *received -= *length;
+                    answered.extend(due.pop_front().map(|(_, due)| due));
+                }
+            }
+            Protocol::Http2(session) => {
+                let complete = |stream| {
+                    let place = due.iter().position(|&(asked, _)| asked == stream);
+                    answered.extend(place.and_then(|place| due.remove(place)).map(|(_, due)| due));
+                };
+                failure = session.take(bytes, output, complete).err().or(failure.take());
+            }
+        })?;
+        match (failure, peer) {
+            (Some(error), _) => Err(error),
+            (None, Peer::Closed) => Err(ErrorKind::UnexpectedEof.into()),
+            (None, Peer::Open) => Ok(()),
+        }
+    }
+
+    /// When each request under way was due.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Instant> {
+        self.due.iter().map(|&(_, due)| due)
+    }
+
+    pub(crate) fn is_free(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// Asks once and waits for the answer.
+    pub(crate) fn await_answer(&mut self, request: &[u8]) -> io::Result<()> {
+        self.connection.set_blocking(true)?;
+        self.ask(request, Instant::now());
+        self.flush()?;
+        while !self.is_free() {
+            self.receive(&mut Vec::new())?;
+            self.flush()?;
+        }
+        self.connection.set_blocking(false)
+    }
 }
 
-/// Asks once and gives the length of the answer.
-fn await_answer(mut stream: &TcpStream, request: &str) -> io::Result<usize> {
-    stream.set_nonblocking(false)?;
-    stream.write_all(request.as_bytes())?;
-    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+/// How many bytes an answer has over HTTP/1.1.
+pub(crate) fn answer_length(target: &Target, request: &[u8]) -> io::Result<usize> {
+    if target.wire.streams.is_some() {
+        return Ok(0);
+    }
+    let mut connection = Connection::open(target.address, target.wire.tls.as_ref())?;
+    connection.set_blocking(true)?;
+    connection.write(request)?;
+    let mut answer = Vec::new();
     while !answer.ends_with(BODY) {
-        match stream.read(&mut buffer)? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            count => answer.extend_from_slice(&buffer[..count]),
+        if connection.read(|bytes| answer.extend_from_slice(bytes))? == Peer::Closed {
+            return Err(ErrorKind::UnexpectedEof.into());
         }
     }
-    stream.set_nonblocking(true)?;
     Ok(answer.len())
-}
-
-/// How many bytes could be read; `None` when the peer has closed.
-pub(crate) fn read(mut stream: &TcpStream) -> io::Result<Option<usize>> {
-    let mut buffer = [0; 4096];
-    match stream.read(&mut buffer) {
-        Ok(0) => Ok(None),
-        Ok(count) => Ok(Some(count)),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Some(0)),
-        Err(error) => Err(error),
-    }
 }
 
 /// What an echo is asked for: it ends as every answer does.

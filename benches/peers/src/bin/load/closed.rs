@@ -1,36 +1,30 @@
 //! The closed loop: each connection asks again as soon as it is answered.
 
-use std::io::{self, ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
 use std::time::{Duration, Instant};
 
-use crate::client::{self, Watch};
+use crate::client::{self, Client, Watch};
 use crate::crew::Crew;
 use crate::seen::Seen;
-
-struct Client {
-    stream: TcpStream,
-    received: usize,
-    asked: Instant,
-}
+use crate::target::Target;
 
 struct Load {
     watch: Watch,
     clients: Vec<Client>,
-    request: String,
-    /// Bytes of an answer.
-    length: usize,
+    request: Vec<u8>,
+    /// Requests under way on each connection.
+    depth: usize,
     latencies: Vec<u64>,
 }
 
 pub(crate) fn run(
-    address: SocketAddr,
-    request: String,
+    target: &Target,
+    request: Vec<u8>,
     connections: usize,
     seconds: f64,
     crew: &Crew<'_>,
 ) -> io::Result<Seen> {
-    let mut load = Load::new(address, request, connections, crew)?;
+    let mut load = Load::new(target, request, connections, crew)?;
     // One request each, for what first ones cost.
     load.ask_all()?;
     load.answer_all()?;
@@ -47,35 +41,32 @@ pub(crate) fn run(
 
 impl Load {
     fn new(
-        address: SocketAddr,
-        request: String,
+        target: &Target,
+        request: Vec<u8>,
         connections: usize,
         crew: &Crew<'_>,
     ) -> io::Result<Load> {
         let watch = Watch::new()?;
         let opening = crew.opening();
-        let (streams, length) =
-            client::connect_all(&watch, address, crew.part(connections), &request)?;
+        let clients = client::connect_all(&watch, target, crew.part(connections), &request)?;
         drop(opening);
-        let client = |stream| Client { stream, received: 0, asked: Instant::now() };
-        let clients = streams.into_iter().map(client).collect();
-        Ok(Load { watch, clients, request, length, latencies: Vec::new() })
+        Ok(Load { watch, clients, request, depth: target.wire.depth(), latencies: Vec::new() })
     }
 
     fn ask_all(&mut self) -> io::Result<()> {
         for client in &mut self.clients {
-            client.asked = Instant::now();
-            client.stream.write_all(self.request.as_bytes())?;
+            let now = Instant::now();
+            (0..self.depth).for_each(|_| client.ask(&self.request, now));
+            client.flush()?;
         }
         Ok(())
     }
 
     /// Takes the answers to every question, none of which is followed by another.
     fn answer_all(&mut self) -> io::Result<()> {
-        while self.clients.iter().any(|client| client.received < self.length) {
+        while self.clients.iter().any(|client| !client.is_free()) {
             self.turn(false)?;
         }
-        self.clients.iter_mut().for_each(|client| client.received = 0);
         Ok(())
     }
 
@@ -85,19 +76,18 @@ impl Load {
         if ready.peek().is_none() {
             return self.watch.sleep(Duration::from_millis(10));
         }
+        let mut answered = Vec::with_capacity(self.depth);
         for index in ready {
             let client = &mut self.clients[index];
-            client.received += client::read(&client.stream)?.ok_or(ErrorKind::UnexpectedEof)?;
-            if client.received < self.length {
-                continue;
-            }
+            client.receive(&mut answered)?;
             let now = Instant::now();
-            self.latencies.push((now - client.asked).as_nanos() as u64);
-            if again {
-                client.received = 0;
-                client.asked = now;
-                client.stream.write_all(self.request.as_bytes())?;
+            for asked in answered.drain(..) {
+                self.latencies.push((now - asked).as_nanos() as u64);
+                if again {
+                    client.ask(&self.request, now);
+                }
             }
+            client.flush()?;
         }
         Ok(())
     }
@@ -107,7 +97,7 @@ impl Load {
             requests: self.latencies.len() as u64,
             seconds: time.as_secs_f64(),
             latencies: self.latencies,
-            streams: self.clients.into_iter().map(|client| client.stream).collect(),
+            clients: self.clients,
             ..Seen::default()
         }
     }

@@ -11,18 +11,28 @@
 //! - `load skew ADDRESS RATE CONNECTIONS SECONDS MIX SEED STRIDE`: `open`, but it opens STRIDE
 //!   times as many connections and asks only one in every STRIDE.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
+//! - `load hold ADDRESS FEW MANY`: so many idle connections after a request each, more of them from
+//!   the start signal on.
 //!
-//! `load threads COUNT …` does any but `burst` on so many threads, each with its share of
-//! connections and rate. They begin together, and what they saw is one.
+//! `load threads COUNT …` does `open`, `closed`, `echo`, `churn` or `skew` on so many threads, each
+//! with its share of connections and rate. They begin together, and what they saw is one.
+//!
+//! In front of any of these words, `tls` makes each connection one of TLS with a full handshake;
+//! `tls-resumed` one that takes up an earlier session; `h2 STREAMS` one of HTTP/2 over TLS, on which
+//! `closed` keeps so many streams open.
 
 mod burst;
 mod churn;
 mod client;
 mod closed;
+mod connection;
 mod crew;
+mod hold;
+mod http2;
 mod mix;
 mod open;
 mod seen;
+mod target;
 mod theory;
 
 use std::io;
@@ -30,54 +40,72 @@ use std::str::FromStr;
 
 use crate::crew::Crew;
 use crate::seen::Seen;
+use crate::target::{Target, Wire};
 
 fn main() -> io::Result<()> {
     // Sleeps end when they are due, not up to 50 µs later.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1))?;
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (threads, words) = match words[..] {
+    let (wire, words) = match words[..] {
+        ["tls", ref words @ ..] => (Wire::tls(false), words),
+        ["tls-resumed", ref words @ ..] => (Wire::tls(true), words),
+        ["h2", streams, ref words @ ..] => (Wire::http2(parse(streams)), words),
+        ref words => (Wire::default(), words),
+    };
+    let (threads, words) = match *words {
         ["burst", address, count, micros, bursts, phase] => {
             return burst::run(&burst::Plan {
-                address: parse(address),
+                target: target(address, &wire),
                 count: parse(count),
                 micros: parse(micros),
                 bursts: parse(bursts),
                 warm: phase == "warm",
             });
         }
+        ["hold", address, few, many] => {
+            return hold::run(&target(address, &wire), parse(few), parse(many));
+        }
         ["threads", count, ref words @ ..] => (parse(count), words),
         ref words => (1, words),
     };
-    let mut seen = crew::run(threads, |crew| play(words, crew))?;
+    let mut seen = crew::run(threads, |crew| play(words, &wire, crew))?;
     print(&seen.line())
 }
 
 /// What one thread of the load does.
-fn play(words: &[&str], crew: &Crew<'_>) -> io::Result<Seen> {
+fn play(words: &[&str], wire: &Wire, crew: &Crew<'_>) -> io::Result<Seen> {
     match *words {
         ["open", address, rate, connections, seconds, mix, seed, servers] => {
-            let plan = open_plan([address, rate, connections, seconds, mix, seed]);
+            let plan = open_plan(wire, [address, rate, connections, seconds, mix, seed]);
             open::run(&open::Plan { servers: parse(servers), ..plan }, crew)
         }
         ["skew", address, rate, connections, seconds, mix, seed, stride] => {
-            let plan = open_plan([address, rate, connections, seconds, mix, seed]);
+            let plan = open_plan(wire, [address, rate, connections, seconds, mix, seed]);
             open::run(&open::Plan { stride: parse(stride), ..plan }, crew)
         }
         [kind @ ("closed" | "echo"), address, connections, seconds] => {
-            let request = if kind == "echo" { client::MESSAGE.to_owned() } else { mix::get("") };
-            closed::run(parse(address), request, parse(connections), parse(seconds), crew)
+            let request = if kind == "echo" { client::MESSAGE.into() } else { wire.get("") };
+            let target = target(address, wire);
+            closed::run(&target, request, parse(connections), parse(seconds), crew)
         }
         ["churn", address, connections, seconds] => {
-            churn::run(parse(address), parse(connections), parse(seconds), crew)
+            churn::run(&target(address, wire), parse(connections), parse(seconds), crew)
         }
         _ => wrong("these arguments"),
     }
 }
 
-fn open_plan([address, rate, connections, seconds, mix, seed]: [&str; 6]) -> open::Plan {
+fn target(address: &str, wire: &Wire) -> Target {
+    Target { address: parse(address), wire: wire.clone() }
+}
+
+fn open_plan(
+    wire: &Wire,
+    [address, rate, connections, seconds, mix, seed]: [&str; 6],
+) -> open::Plan {
     open::Plan {
-        address: parse(address),
+        target: target(address, wire),
         rate: parse(rate),
         connections: parse(connections),
         seconds: parse(seconds),

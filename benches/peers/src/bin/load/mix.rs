@@ -32,11 +32,11 @@ impl FromStr for Mix {
 }
 
 impl Mix {
-    /// The request numbered `index`, and how many microseconds it asks a worker to take.
+    /// The path of the request numbered `index`, and how many microseconds it asks a worker to take.
     pub(crate) fn request(self, index: u64, random: &mut Rng) -> (String, f64) {
         match self {
-            Mix::Hog if index % 1000 == 999 => (get("block"), 5_000.0),
-            Mix::Plain | Mix::Hog => (get(""), 0.0),
+            Mix::Hog if index % 1000 == 999 => ("block".to_owned(), 5_000.0),
+            Mix::Plain | Mix::Hog => (String::new(), 0.0),
             Mix::Exponential(mean) => sleep(-mean * (1.0 - random.f64()).ln()),
             Mix::Bimodal(mean) if random.f64() < 0.1 => sleep(5.5 * mean),
             Mix::Bimodal(mean) => sleep(0.5 * mean),
@@ -46,9 +46,10 @@ impl Mix {
 
 fn sleep(micros: f64) -> (String, f64) {
     let micros = micros.round();
-    (get(&format!("sleep/{micros}")), micros)
+    (format!("sleep/{micros}"), micros)
 }
 
-pub(crate) fn get(path: &str) -> String {
-    format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n")
+/// A request over HTTP/1.1.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
 }

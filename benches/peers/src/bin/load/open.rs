@@ -1,20 +1,20 @@
 //! The open loop.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::client::{self, Watch};
+use crate::client::{self, Client, Watch};
 use crate::crew::Crew;
-use crate::mix::{self, Mix};
+use crate::mix::Mix;
 use crate::seen::Seen;
+use crate::target::{Target, Wire};
 use crate::theory::Theory;
 
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
+    pub(crate) target: Target,
     /// Requests a second.
     pub(crate) rate: f64,
     pub(crate) connections: usize,
@@ -28,18 +28,12 @@ pub(crate) struct Plan {
     pub(crate) stride: usize,
 }
 
-struct Client {
-    stream: TcpStream,
-    /// When each request that waits for its answer was due.
-    due: VecDeque<Instant>,
-    received: usize,
-}
-
 struct Load {
     watch: Watch,
+    wire: Wire,
     clients: Vec<Client>,
-    /// Bytes of an answer.
-    length: usize,
+    /// What a client was just told: when the requests were due that are answered.
+    answered: Vec<Instant>,
     /// Clients that are asked.
     hot: Vec<usize>,
     /// Hot clients without a request under way, the one that waited longest first.
@@ -62,11 +56,11 @@ pub(crate) fn run(plan: &Plan, crew: &Crew<'_>) -> io::Result<Seen> {
     while due < end {
         let late = Instant::now() >= due;
         if late {
-            let (request, micros) = plan.mix.request(sent, &mut random);
+            let (path, micros) = plan.mix.request(sent, &mut random);
             if let Some(theory) = &mut load.theory {
                 theory.arrive((due - start).as_secs_f64() * 1e6, micros);
             }
-            load.send(due, request.as_bytes(), &mut random)?;
+            load.send(due, &path, &mut random)?;
             sent += 1;
             due += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / rate);
         }
@@ -85,18 +79,18 @@ impl Load {
         let watch = Watch::new()?;
         let count = crew.part(plan.connections) * plan.stride;
         let mut opened = crew.opening();
-        let (streams, length) = client::connect_all(&watch, plan.address, count, &mix::get(""))?;
-        // Before them, one was opened to learn the length of an answer.
+        let wire = plan.target.wire.clone();
+        let clients = client::connect_all(&watch, &plan.target, count, &wire.get(""))?;
+        // Before them, one was opened to learn the length of an answer over HTTP/1.1.
         let first = *opened + 1;
         *opened = first + count;
         drop(opened);
-        let client = |stream| Client { stream, due: VecDeque::new(), received: 0 };
-        let clients = streams.into_iter().map(client).collect();
         let expected = (crew.rate(plan.rate) * plan.seconds * 1.5) as usize;
         Ok(Load {
             watch,
+            wire,
             clients,
-            length,
+            answered: Vec::new(),
             hot: (0..count).filter(|index| (first + index).is_multiple_of(plan.stride)).collect(),
             free: VecDeque::new(),
             latencies: Vec::with_capacity(expected),
@@ -108,8 +102,8 @@ impl Load {
     /// One short request on every connection, for what first ones cost.
     fn warm_up(&mut self) -> io::Result<()> {
         for client in &mut self.clients {
-            client.due.push_back(Instant::now());
-            client.stream.write_all(mix::get("").as_bytes())?;
+            client.ask(&self.wire.get(""), Instant::now());
+            client.flush()?;
         }
         while self.free.len() < self.clients.len() {
             self.receive_until(Instant::now() + Duration::from_secs(10))?;
@@ -119,14 +113,14 @@ impl Load {
         Ok(())
     }
 
-    fn send(&mut self, due: Instant, request: &[u8], random: &mut Rng) -> io::Result<()> {
+    fn send(&mut self, due: Instant, path: &str, random: &mut Rng) -> io::Result<()> {
         let index = self.free.pop_front().unwrap_or_else(|| {
             self.behind += 1;
             self.hot[random.usize(..self.hot.len())]
         });
         let client = &mut self.clients[index];
-        client.due.push_back(due);
-        client.stream.write_all(request)
+        client.ask(&self.wire.get(path), due);
+        client.flush()
     }
 
     /// Takes what answers there are; if there are none, it waits for some until `due`.
@@ -148,22 +142,20 @@ impl Load {
 
     fn receive(&mut self, index: usize) -> io::Result<()> {
         let client = &mut self.clients[index];
-        client.received += client::read(&client.stream)?.ok_or(ErrorKind::UnexpectedEof)?;
-        while client.received >= self.length {
-            client.received -= self.length;
-            let due = client.due.pop_front().ok_or(ErrorKind::InvalidData)?;
-            self.latencies.push(due.elapsed().as_nanos() as u64);
-            if client.due.is_empty() {
-                self.free.push_back(index);
-            }
+        client.receive(&mut self.answered)?;
+        client.flush()?;
+        if !self.answered.is_empty() && client.is_free() {
+            self.free.push_back(index);
         }
+        let latency = |due: Instant| due.elapsed().as_nanos() as u64;
+        self.latencies.extend(self.answered.drain(..).map(latency));
         Ok(())
     }
 
     /// What was not answered counts with the time it has waited so far.
     fn seen(mut self, sent: u64, start: Instant) -> Seen {
         let answered = self.latencies.len() as u64;
-        let waiting = self.clients.iter().flat_map(|client| &client.due);
+        let waiting = self.clients.iter().flat_map(Client::waiting);
         self.latencies.extend(waiting.map(|due| due.elapsed().as_nanos() as u64));
         Seen {
             requests: answered,
@@ -171,7 +163,7 @@ impl Load {
             latencies: self.latencies,
             counts: vec![("unanswered", sent - answered), ("behind", self.behind)],
             theory: self.theory.map(Theory::p99),
-            streams: self.clients.into_iter().map(|client| client.stream).collect(),
+            clients: self.clients,
             ..Seen::default()
         }
     }

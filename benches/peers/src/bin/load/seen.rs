@@ -1,7 +1,7 @@
 //! What a load saw.
 
-use std::net::TcpStream;
-
+use crate::client::Client;
+use crate::connection::Connection;
 use crate::quantile;
 
 #[derive(Default)]
@@ -20,7 +20,8 @@ pub(crate) struct Seen {
     /// The p99 of perfect servers in microseconds.
     pub(crate) theory: Option<f64>,
     /// What is open still: what closing costs a server is not part of what a request costs it.
-    pub(crate) streams: Vec<TcpStream>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) connections: Vec<Connection>,
 }
 
 impl Seen {
@@ -36,7 +37,8 @@ impl Seen {
         }
         // What part of the servers a thread's requests would have had is not known.
         self.theory = None;
-        self.streams.extend(other.streams);
+        self.clients.extend(other.clients);
+        self.connections.extend(other.connections);
     }
 
     /// One line of JSON.
