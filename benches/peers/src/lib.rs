@@ -15,6 +15,7 @@ use std::time::Duration;
 pub mod runtime;
 pub mod tasks;
 pub mod timers;
+pub mod tls;
 pub mod wake;
 pub mod web;
 
