@@ -214,7 +214,10 @@ mod tests {
     fn abandoned_socket_file_is_replaced_and_a_kept_one_stays() {
         let file = format!("heist-listener-{}.sock", std::process::id());
         let path = std::env::temp_dir().join(file);
-        drop(Listener::unix(&path).unwrap().keep_file());
+        let abandoned = Listener::unix(&path).unwrap().keep_file();
+        // A child that another test starts at this moment holds the socket for a while.
+        abandoned.socket.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(abandoned);
         assert!(path.exists());
         let listener = Listener::unix(&path).unwrap();
         // A file of a socket that listens is not replaced.

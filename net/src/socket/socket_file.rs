@@ -127,6 +127,7 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Barrier, Mutex};
@@ -155,7 +156,9 @@ mod tests {
     /// Leaves an abandoned file at `path`, as a process that was killed does.
     fn abandon(path: &Path) {
         let _ = fs::remove_file(path);
-        drop(UnixListener::bind(path).unwrap());
+        let listener = UnixListener::bind(path).unwrap();
+        // A child that another test starts at this moment holds the socket for a while.
+        socket2::SockRef::from(&listener).shutdown(Shutdown::Both).unwrap();
     }
 
     /// Whether a connection to `path` reaches `listener`.

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn monitor_looks_while_a_worker_runs_and_dozes_when_it_sleeps() {
-        let shared = Arc::new(of_one_worker(Clock::system()));
+        // Time stands still, so that the mode lasts.
+        let shared = Arc::new(of_one_worker(Clock::manual().0));
         let codel = CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL);
         let mut monitor = Monitor::new(Arc::clone(&shared), codel);
         let mut look = || monitor.look(shared.context.clock.now());
