@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use super::scripted::{handshake, message};
-use super::{Told, torrent, write_torrent};
+use super::{Told, torrent, with_time_limit, write_torrent};
 use crate::example::{Outcome, command, finish};
 
 /// Many peers behind one socket: each has an address of its own.
@@ -141,10 +141,15 @@ fn probe_without_a_descriptor_waits_for_another_probes() {
 #[test]
 fn probes_for_which_no_descriptor_comes_end_with_the_reason() {
     let _guard = hang_guard("peer_probe: no descriptors");
+    with_time_limit(3, probes_end_without_descriptors);
+}
+
+fn probes_end_without_descriptors(seconds: u64) {
     let folder = TempDir::new().unwrap();
     let crowd = Crowd::of(60);
     let peers = crowd.peers.clone();
-    let child = start(256, folder.path(), &peers, &[AT_ONCE_OPTION, "--timeout=3"]);
+    let limit = format!("--timeout={seconds}");
+    let child = start(256, folder.path(), &peers, &[AT_ONCE_OPTION, &limit]);
     let held = held(&crowd, &child, |_| 0);
     let answered: Vec<_> = held.iter().map(|stream| stream.local_addr().unwrap()).collect();
     held.into_iter().for_each(|stream| drop(thread::spawn(|| answer(stream))));

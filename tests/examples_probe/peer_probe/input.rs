@@ -7,7 +7,7 @@ use std::thread;
 use heist_tests::hang_guard;
 use tempfile::TempDir;
 
-use super::write_torrent;
+use super::{with_time_limit, write_torrent};
 use crate::example::run;
 
 #[test]
@@ -137,15 +137,18 @@ fn peers_count_though_the_tracker_then_falls_silent() {
     let _guard = hang_guard("peer_probe: a silent tracker");
     let folder = TempDir::new().unwrap();
     let torrent = write_torrent(folder.path());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("--tracker=http://{}/a", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        respond(stream, &ok(b"d5:peers6:\x7f\0\0\x01\0\x01e"));
-        let _silent = listener.accept();
-        thread::park();
+    with_time_limit(2, |seconds| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("--tracker=http://{}/a", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            respond(stream, &ok(b"d5:peers6:\x7f\0\0\x01\0\x01e"));
+            let _silent = listener.accept();
+            thread::park();
+        });
+        let limit = format!("--timeout={seconds}");
+        let outcome = run("peer_probe", [torrent.to_str().unwrap(), &url, &limit]);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(1), ""), "{outcome:?}");
+        assert!(outcome.stdout.contains("127.0.0.1:1"), "{outcome:?}");
     });
-    let outcome = run("peer_probe", [torrent.to_str().unwrap(), &url, "--timeout=2"]);
-    assert_eq!((outcome.code, &*outcome.stderr), (Some(1), ""), "{outcome:?}");
-    assert!(outcome.stdout.contains("127.0.0.1:1"), "{outcome:?}");
 }

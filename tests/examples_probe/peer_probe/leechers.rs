@@ -8,13 +8,17 @@ use heist_tests::hang_guard;
 use tempfile::TempDir;
 
 use super::scripted::{answer, handshake, message, peer};
-use super::{Told, torrent, write_torrent};
+use super::{Told, torrent, with_time_limit, write_torrent};
 use crate::example::run;
 
 /// Failure: "timed out waiting for its bitfield".
 #[test]
 fn leecher_is_a_result_and_no_time_out() {
     let _guard = hang_guard("peer_probe: leechers");
+    with_time_limit(10, leechers_are_results);
+}
+
+fn leechers_are_results(seconds: u64) {
     let (_, hash) = torrent();
     let hello = handshake(&hash);
     let with = |bytes: Vec<u8>| answer([hello.clone(), bytes].concat());
@@ -38,8 +42,7 @@ fn leecher_is_a_result_and_no_time_out() {
     ];
     let folder = TempDir::new().unwrap();
     let peers = leechers.iter().map(|(address, _)| format!("--peer={address}"));
-    // Long enough for a connection and a bitfield on a loaded machine.
-    let options: Vec<_> = peers.chain(["--timeout=10".into()]).collect();
+    let options: Vec<_> = peers.chain([format!("--timeout={seconds}")]).collect();
     let told = Told::by(&write_torrent(folder.path()), &options);
     for (address, unchoked) in leechers {
         told.assert_without_pieces(address);

@@ -9,7 +9,7 @@ use heist_tests::hang_guard;
 use socket2::{Domain, SockRef, Socket, Type};
 use tempfile::TempDir;
 
-use super::{PIECES, Told, torrent, write_torrent};
+use super::{PIECES, Told, torrent, with_time_limit, write_torrent};
 
 /// Takes one connection and plays `script`.
 pub(super) fn peer(script: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
@@ -148,6 +148,10 @@ fn every_peer_fails_for_its_own_reason_and_the_others_go_on() {
 #[test]
 fn silent_peer_times_out_with_its_stage() {
     let _guard = hang_guard("peer_probe: silent");
+    with_time_limit(10, silent_peers_time_out);
+}
+
+fn silent_peers_time_out(seconds: u64) {
     let (_, hash) = torrent();
     let hello = handshake(&hash);
     let half = [&hello[..], &message(5, &[0; 3])[..5]].concat();
@@ -162,8 +166,7 @@ fn silent_peer_times_out_with_its_stage() {
     ];
     let folder = TempDir::new().unwrap();
     let peers = silent.iter().map(|(address, _)| format!("--peer={address}"));
-    // Long enough for a connection and a bitfield on a loaded machine.
-    let options: Vec<_> = peers.chain(["--timeout=10".into()]).collect();
+    let options: Vec<_> = peers.chain([format!("--timeout={seconds}")]).collect();
     let told = Told::by(&write_torrent(folder.path()), &options);
     for (address, why) in silent {
         told.assert_failed(address, why);
