@@ -20,8 +20,8 @@ fn redis_cli_drives_every_kind_of_value() {
     let program = Program::start("kv", &[]);
     for (command, answer) in [
         ("PING", "PONG"),
-        ("SET greeting hello EX 100", "OK"),
-        ("TTL greeting", "100"),
+        ("SET greeting hello EXAT 4102444800", "OK"),
+        ("EXPIRETIME greeting", "4102444800"),
         ("SET greeting again NX", ""),
         ("GETRANGE greeting -3 -1", "llo"),
         ("INCRBY counter 41", "41"),
