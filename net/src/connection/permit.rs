@@ -62,6 +62,11 @@ impl ConnectionPermit {
         DrainSignal::new(&self.set, self.key)
     }
 
+    /// Lets code that does not own the permit say whose connection it is, while the permit lives.
+    pub(crate) fn attribution(&self) -> Attribution {
+        Attribution { set: Arc::clone(&self.set), key: self.key }
+    }
+
     /// Sets the task that is woken when the server drains and when it force-closes connections.
     pub(crate) fn set_task(&self, task: &Waker) {
         self.set.table.set_task(self.key(), task);
@@ -97,6 +102,23 @@ impl ConnectionPermit {
 
     fn key(&self) -> usize {
         self.key as usize
+    }
+}
+
+/// Says whose connection it is that was accepted without an address. It is dropped before the permit.
+pub(crate) struct Attribution {
+    set: Arc<ConnectionSet>,
+    key: u32,
+}
+
+impl Attribution {
+    /// Counts the connection to `address`, once.
+    ///
+    /// # Errors
+    ///
+    /// The address has too many. The connection is of none then, and its permit stays as it is.
+    pub(crate) fn attribute(self, address: IpAddr) -> Result<(), Refusal> {
+        self.set.table.attribute(self.key as usize, address)
     }
 }
 

@@ -124,8 +124,7 @@ impl ConnectionTable {
     /// Also while the server drains: a connection that was taken out of the backlog is served. The
     /// drain does not miss it, as it waits for the acceptor, too.
     pub(super) fn admit(&self, address: Option<IpAddr>, now: Instant) -> Result<usize, Refusal> {
-        let bounded = |address: &IpAddr| self.limits.limit_loopback || !address.is_loopback();
-        let origin = address.filter(bounded).map(Origin::of);
+        let origin = address.and_then(|address| self.bounded_origin(address));
         let mut state = self.state.lock();
         if self.is_force_closed() {
             return Err(Refusal::Draining);
@@ -138,6 +137,25 @@ impl ConnectionTable {
         state.counts.accepted += 1;
         let accepted_at = AcceptTime::at(now);
         Ok(state.entries.insert(Entry { task: None, origin, accepted_at }))
+    }
+
+    /// Counts a connection that was admitted without an address to this one.
+    pub(super) fn attribute(&self, key: usize, address: IpAddr) -> Result<(), Refusal> {
+        let Some(origin) = self.bounded_origin(address) else { return Ok(()) };
+        let mut state = self.state.lock();
+        debug_assert!(state.entries[key].origin.is_none(), "a connection is attributed once");
+        if !state.origins.try_add(origin, self.limits.per_address) {
+            return Err(Refusal::PerAddress);
+        }
+        state.entries[key].origin = Some(origin);
+        Ok(())
+    }
+
+    /// Whose connections are counted together with those of `address`; `None` if they are not
+    /// bounded.
+    fn bounded_origin(&self, address: IpAddr) -> Option<Origin> {
+        let bounded = self.limits.limit_loopback || !address.is_loopback();
+        bounded.then(|| Origin::of(address))
     }
 
     /// Takes back a connection that could not begin after all: it counts neither as accepted nor as

@@ -191,6 +191,26 @@ fn withdrawn_connection_wakes_the_acceptors_that_wait() {
     assert_eq!(connections.poll_end(acceptor, 0, &mut cx), Poll::Ready(Waited::NoConnection));
 }
 
+/// Failure: one proxy had no more connections than one client, or its clients as many as they liked.
+#[test]
+fn connection_without_an_address_is_attributed_to_one_that_has_room() {
+    let connections = ConnectionTable::new(AdmissionLimits { per_address: 2, ..limited(8) });
+    let admit = || connections.admit(None, Instant::ZERO).unwrap();
+    let keys = [(); 5].map(|()| admit());
+    let address = IpAddr::from([192, 0, 2, 1]);
+    assert_eq!(connections.attribute(keys[0], address), Ok(()));
+    assert_eq!(connections.attribute(keys[1], address), Ok(()));
+    assert_eq!(connections.attribute(keys[2], address), Err(Refusal::PerAddress));
+    assert_eq!(connections.admit(Some(address), Instant::ZERO), Err(Refusal::PerAddress));
+    assert_eq!(connections.attribute(keys[3], IpAddr::from([192, 0, 2, 2])), Ok(()));
+    assert_eq!(connections.attribute(keys[4], IpAddr::from([127, 0, 0, 1])), Ok(()));
+    // One that was refused takes no place away.
+    connections.release(keys[2], CloseKind::Refused, Instant::ZERO);
+    connections.release(keys[0], CloseKind::Finished, Instant::ZERO);
+    assert_eq!(connections.attribute(admit(), address), Ok(()));
+    assert_eq!(connections.state.lock().origins.len(), 2);
+}
+
 /// Calls back when it is called and when it is dropped.
 struct Foreign<F: Fn()>(F);
 
