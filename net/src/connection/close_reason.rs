@@ -3,6 +3,7 @@
 use std::io;
 
 use super::budget::OverBudget;
+use super::refusal::Refusal;
 
 /// Why a connection ended: the output of a [`Connection`](crate::Connection), what a
 /// [`Protocol`](crate::Protocol) is told by `closed`, and what a server counts.
@@ -40,6 +41,9 @@ pub enum CloseReason {
     /// The future was dropped: by its owner, at the end of a drain's grace, or with its runtime.
     #[error("the connection was dropped")]
     Cancelled,
+    /// The connection was accepted, and refused when its PROXY header told whose it is.
+    #[error("the connection was refused: {}", .0.label())]
+    Refused(Refusal),
     /// What comes before the service, such as a TLS handshake, failed.
     #[error("the handshake failed: {0}")]
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -92,6 +96,7 @@ impl CloseReason {
             CloseReason::IdleDrained => CloseKind::IdleDrained,
             CloseReason::Drained => CloseKind::Drained,
             CloseReason::Cancelled => CloseKind::Cancelled,
+            CloseReason::Refused(_) => CloseKind::Refused,
             CloseReason::Handshake(_) => CloseKind::Handshake,
             CloseReason::HandshakeTimeout => CloseKind::HandshakeTimeout,
             CloseReason::IdleTimeout => CloseKind::IdleTimeout,
@@ -146,6 +151,7 @@ pub enum CloseKind {
     IdleDrained,
     Drained,
     Cancelled,
+    Refused,
     Handshake,
     HandshakeTimeout,
     IdleTimeout,
@@ -161,11 +167,12 @@ pub enum CloseKind {
 
 impl CloseKind {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [CloseKind; 15] = [
+    pub const ALL: [CloseKind; 16] = [
         CloseKind::Finished,
         CloseKind::IdleDrained,
         CloseKind::Drained,
         CloseKind::Cancelled,
+        CloseKind::Refused,
         CloseKind::Handshake,
         CloseKind::HandshakeTimeout,
         CloseKind::IdleTimeout,
@@ -186,6 +193,7 @@ impl CloseKind {
             CloseKind::IdleDrained => "idle_drained",
             CloseKind::Drained => "drained",
             CloseKind::Cancelled => "cut",
+            CloseKind::Refused => "refused",
             CloseKind::Handshake => "handshake",
             CloseKind::HandshakeTimeout => "handshake_timeout",
             CloseKind::IdleTimeout => "idle_timeout",

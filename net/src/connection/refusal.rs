@@ -1,6 +1,8 @@
 //! Why a connection was never served.
 
-/// Why a connection was closed before it was served.
+/// Why a connection was closed before it was served. It is not counted as accepted, except where that is
+/// known only behind a PROXY header; see
+/// [`Builder::proxy_protocol`](crate::server::Builder::proxy_protocol).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -22,6 +22,7 @@ use crate::connection::budget::OverBudget;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::deadlines::DeadlineTimer;
 use crate::connection::drain_signal::DrainSignal;
+use crate::connection::refusal::Refusal;
 
 /// What surrounds hyper on one connection: deadlines and the drain.
 ///
@@ -258,7 +259,8 @@ impl HttpConnection {
                 CloseReason::Memory(OverBudget { limit })
             }
             CloseKind::Protocol => CloseReason::Protocol(details(error)),
-            // No connection gets as far as HTTP with one.
+            // No connection gets as far as HTTP with one of these.
+            CloseKind::Refused => CloseReason::Refused(Refusal::PerAddress),
             CloseKind::Handshake => CloseReason::Handshake(details(error)),
             CloseKind::Lost => CloseReason::Lost(match error {
                 Some(error) => io::Error::other(error),

@@ -25,6 +25,8 @@ use heist_scheduler::time::{Instant, Timer};
 use heist_scheduler::{TaskBuilder, panics, yield_now};
 
 use super::layer::TransportLayer;
+use super::proxy_protocol::task::task_behind_proxy;
+use super::refuse::refuse;
 use super::serve::{Accepted, Serve};
 use super::shared::Shared;
 use crate::connection::permit::ConnectionPermit;
@@ -161,7 +163,9 @@ where
         }
         let accepted_at = Instant::of_poll();
         let connections = server.connections();
-        let permit = match ConnectionPermit::acquire(connections, peer.ip(), accepted_at) {
+        // A proxy has many clients: its connections count to the addresses of those.
+        let address = peer.ip().filter(|_| !server.trusted_proxies().contains(&peer));
+        let permit = match ConnectionPermit::acquire(connections, address, accepted_at) {
             Ok(permit) => permit,
             Err(refusal) => {
                 self.refuse(&socket, refusal);
@@ -177,7 +181,7 @@ where
         };
         stream.set_meter(Arc::clone(server.meter()));
         let (drain, server) = (permit.drain_signal(), Arc::clone(server));
-        let accepted = Accepted { stream, peer, drain, server, accepted_at };
+        let accepted = Accepted { stream, peer, proxy: None, drain, server, accepted_at };
         self.spawn(permit, accepted);
         Ok(())
     }
@@ -187,23 +191,24 @@ where
     fn spawn(&self, permit: ConnectionPermit, accepted: Accepted) {
         panics::contain_hook("Serve::task", || {
             let Served { layer, serve } = &self.served;
-            let task = L::task(layer, Arc::clone(serve), permit, accepted);
             let builder = TaskBuilder::new().name(Arc::clone(&self.task));
-            drop(builder.spawn_on(self.server().runtime(), task));
+            let runtime = self.server().runtime();
+            match self.server().trusted_proxies().contains(&accepted.peer) {
+                false => {
+                    let task = L::task(layer, Arc::clone(serve), permit, accepted);
+                    drop(builder.spawn_on(runtime, task));
+                }
+                true => {
+                    let task = task_behind_proxy(layer, serve, permit, accepted);
+                    drop(builder.spawn_on(runtime, task));
+                }
+            }
         });
     }
 
     /// Closes the connection, behind the service's response to a refused one if it has any.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
-        self.table().count_refusal(refusal);
-        let response =
-            panics::contain_hook("Serve::refusal", || self.served.serve.refusal(refusal));
-        let Some(response) = response.flatten() else { return };
-        // A peer that does not take all of the response is not waited for.
-        let _ = socket.write(response);
-        let _ = socket.shutdown(std::net::Shutdown::Write);
-        // Closed with its request unread, the socket would be reset and the response lost.
-        let _ = socket.read(&mut [0; DISCARD]);
+        refuse(self.server(), &*self.served.serve, socket, refusal);
     }
 
     /// Handles an error by its kind. Breaks if the acceptor ends.
@@ -301,6 +306,3 @@ impl Reserve {
 
 /// After so long it tries to accept again though no connection of ours has ended.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How many bytes of a refused connection are read before it is closed.
-const DISCARD: usize = 4096;

@@ -14,6 +14,7 @@ use super::handler::{AcceptedHandler, Handler};
 use super::layer::{Plain, TransportLayer};
 use super::limits::Limits;
 use super::oneshot::Oneshot;
+use super::proxy_protocol::trusted_proxies::{TrustedProxies, TrustedProxy};
 use super::serve::{Accepted, Serve};
 use super::shared::{Overloaded, Shared};
 use super::started::Server;
@@ -30,6 +31,7 @@ pub struct Builder<S, L = Plain> {
     name: String,
     listeners: Vec<Listener>,
     limits: Limits,
+    proxies: TrustedProxies,
     lost: Arc<ListenerLost>,
     overloaded: Overloaded,
     layer: L,
@@ -47,6 +49,7 @@ impl Server {
             name: "server".to_owned(),
             listeners: Vec::new(),
             limits: Limits::default(),
+            proxies: TrustedProxies::default(),
             lost: Arc::new(|_, _| {}),
             overloaded: Box::new(Handle::is_overloaded),
             layer: Plain,
@@ -72,6 +75,41 @@ impl<S, L> Builder<S, L> {
     /// Sets the bounds.
     pub fn limits(mut self, limits: Limits) -> Builder<S, L> {
         self.limits = limits;
+        self
+    }
+
+    /// Believes what `proxies` say of their clients by the PROXY protocol, version 1 or 2. By default
+    /// no peer is believed.
+    ///
+    /// A connection of one of them has to begin with a PROXY header. It comes before everything else,
+    /// also before TLS, and the time for it is part of [`Limits::handshake_timeout`]. The client that it
+    /// tells of is the peer from then on: for [`Limits::per_address`], logs and services. Without a
+    /// header, with a malformed one or with one of more than 4,112 bytes the connection is closed, with
+    /// [`CloseReason::Handshake`] and a [`ProxyHeaderError`](super::ProxyHeaderError). A header that
+    /// tells of no address (`LOCAL`, `UNKNOWN`, a client over a Unix socket) leaves the peer as it is.
+    ///
+    /// A proxy itself is not bounded by address. One of its connections whose client has too many is
+    /// refused behind its header: it counts as accepted, as [refused](super::Refusal::PerAddress), and as
+    /// closed with [`CloseReason::Refused`].
+    ///
+    /// From any other peer no header is expected and none is believed: its bytes go to the service.
+    /// Trust addresses only from which nothing but the proxy can connect, as its word is not verified.
+    /// Additions of version 2 (TLVs), their checksum among them, are skipped.
+    ///
+    /// ```
+    /// use heist_net::Server;
+    /// use heist_net::server::TrustedProxy;
+    ///
+    /// let proxy: TrustedProxy = "10.0.0.0/8".parse()?;
+    /// let builder = Server::builder().proxy_protocol([proxy]);
+    /// # drop(builder);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn proxy_protocol(
+        mut self,
+        proxies: impl IntoIterator<Item = TrustedProxy>,
+    ) -> Builder<S, L> {
+        self.proxies = proxies.into_iter().collect();
         self
     }
 
@@ -102,8 +140,9 @@ impl Builder<NoService> {
     /// Puts `layer` between each connection and its service, which is set afterwards: the service is
     /// given the layer's [transport](crate::Transport) instead of the plain stream.
     pub fn transport<L: TransportLayer>(self, layer: L) -> Builder<NoService, L> {
-        let Builder { name, listeners, limits, lost, overloaded, layer: Plain, serve } = self;
-        Builder { name, listeners, limits, lost, overloaded, layer, serve }
+        let Builder { name, listeners, limits, proxies, lost, overloaded, layer: Plain, serve } =
+            self;
+        Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve }
     }
 }
 
@@ -172,8 +211,8 @@ impl<S, L> Builder<S, L> {
         L: TransportLayer,
         S2: Serve<L::Transport>,
     {
-        let Builder { name, listeners, limits, lost, overloaded, layer, serve: _ } = self;
-        Builder { name, listeners, limits, lost, overloaded, layer, serve }
+        let Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve: _ } = self;
+        Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve }
     }
 }
 
@@ -199,7 +238,8 @@ where
     /// [`StartError`]: without a listener, what the system says, or that the runtime takes no task. Then
     /// nothing was started, and the listeners are closed.
     pub fn start_on(self, runtime: &Handle) -> Result<Server, StartError> {
-        let Builder { name, listeners, limits, lost, overloaded, mut layer, mut serve } = self;
+        let Builder { name, listeners, limits, proxies, lost, overloaded, mut layer, mut serve } =
+            self;
         if listeners.is_empty() {
             return Err(StartError::NoListener);
         }
@@ -210,7 +250,7 @@ where
                 .map_err(|source| StartError::Listen { address: address.clone(), source })?;
             sockets.push((socket, address));
         }
-        let shared = Arc::new(Shared::new(name, limits, runtime, overloaded));
+        let shared = Arc::new(Shared::new(name, limits, proxies, runtime, overloaded));
         layer.start(&shared);
         serve.start(&shared);
         let (layer, serve) = (Arc::new(layer), Arc::new(serve));

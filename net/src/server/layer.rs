@@ -56,11 +56,11 @@ pub trait TransportLayer: Send + Sync + 'static {
     {
         let layer = Arc::clone(layer);
         let handshake = async move |accepted: Accepted| {
-            let Accepted { stream, peer, drain, server, accepted_at: _ } = accepted;
+            let Accepted { stream, peer, proxy, drain, server, accepted_at: _ } = accepted;
             // In the task, so that a panic in it ends this connection alone.
             let stream = layer.accept(stream, &peer).await?;
             // The service has all of its own time.
-            Ok(Accepted { stream, peer, drain, server, accepted_at: Instant::of_poll() })
+            Ok(Accepted { stream, peer, proxy, drain, server, accepted_at: Instant::of_poll() })
         };
         HandshakeTask::new(permit, accepted, handshake, move |permit, accepted| {
             serve.task(permit, accepted)
@@ -90,6 +90,7 @@ impl TransportLayer for Plain {
         permit: ConnectionPermit,
         accepted: Accepted,
     ) -> impl Future<Output: Send> + Send + 'static + use<S> {
-        serve.task(permit, accepted)
+        // A PROXY header may have taken time before.
+        serve.task(permit, Accepted { accepted_at: Instant::of_poll(), ..accepted })
     }
 }

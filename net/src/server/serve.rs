@@ -27,8 +27,11 @@ pub struct Accepted<T = Stream> {
     /// [layer](super::TransportLayer) has made of it. They are counted for the server as they pass the
     /// socket.
     pub stream: T,
-    /// The other end.
+    /// The other end: the peer of the socket, or the client that a
+    /// [trusted proxy](super::Builder::proxy_protocol) has told of.
     pub peer: Peer,
+    /// The peer of the socket where `peer` is what it told of; else `None`.
+    pub proxy: Option<Peer>,
     /// Says when the server drains.
     pub drain: DrainSignal,
     /// What the connections of the server share.

@@ -9,6 +9,7 @@ use heist_scheduler::{Handle, PerWorker};
 
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::proxy_protocol::trusted_proxies::TrustedProxies;
 use crate::connection::budget::Budget;
 use crate::connection::set::{ConnectionSet, SetLimits};
 use crate::connection::table::AdmissionLimits;
@@ -18,6 +19,7 @@ use crate::socket::meter::Meter;
 pub struct Shared {
     name: String,
     limits: Limits,
+    proxies: TrustedProxies,
     runtime: Handle,
     /// The part of it that each connection needs, whatever serves it.
     connections: Arc<ConnectionSet>,
@@ -36,6 +38,7 @@ impl Shared {
     pub(super) fn new(
         name: String,
         limits: Limits,
+        proxies: TrustedProxies,
         runtime: &Handle,
         overloaded: Overloaded,
     ) -> Shared {
@@ -47,6 +50,7 @@ impl Shared {
             overloaded,
             keeps_files: AtomicBool::new(false),
             limits,
+            proxies,
         }
     }
 
@@ -58,6 +62,11 @@ impl Shared {
     /// The server's bounds.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The peers that begin with a PROXY header.
+    pub fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.proxies
     }
 
     /// The runtime that the server runs on.

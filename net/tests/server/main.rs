@@ -15,5 +15,6 @@ mod hooks;
 mod idling;
 mod layers;
 mod limits;
+mod proxy;
 mod serving;
 mod stage;
