@@ -17,7 +17,7 @@ pub(crate) struct LimitOptions {
     max_connections: Option<usize>,
 
     /// Open connections from one IPv4 address or IPv6 /64 network; more are closed. Raise it
-    /// behind a proxy
+    /// behind a proxy, or name the proxy by --proxy-protocol-from
     #[arg(long, value_name = "NUMBER", default_value = "256", value_parser = units::positive)]
     max_connections_per_address: usize,
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use heist::server::Address;
+use heist::server::{Address, TrustedProxy};
 
 use crate::access;
 use crate::limits::LimitOptions;
@@ -21,6 +21,12 @@ pub(crate) struct Options {
     /// port 0 the system chooses one, which is printed
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(crate) listen: Vec<Address>,
+
+    /// Proxies of which each connection to --listen begins with a PROXY header (v1 or v2), whose client
+    /// is then the peer: networks such as 10.0.0.0/8, addresses, or unix for all Unix sockets, separated
+    /// by commas; may be given more than once, none if not given
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    pub(crate) proxy_protocol_from: Vec<TrustedProxy>,
 
     /// Worker threads, at most 1024; as many as CPUs if not given. HEIST_WORKERS in the environment
     /// takes precedence
@@ -186,6 +192,8 @@ mod tests {
         let Some(Verb::Serve(options)) = explicit.verb else { panic!("no command") };
         assert_eq!(options.limits.to_limits().max_body, 2048);
         assert_eq!(parse(&["--admin", "none"]).options.admin(), None);
+        let proxies = ["--proxy-protocol-from", "10.0.0.0/8,::1", "--proxy-protocol-from", "unix"];
+        assert_eq!(parse(&proxies).options.proxy_protocol_from.len(), 3);
     }
 
     fn refusal(arguments: &[&str]) -> String {
@@ -205,6 +213,8 @@ mod tests {
             (&["--grace", "-1s"], "expected a time such as"),
             (&["--idle-timeout", "0s"], "cannot be switched off"),
             (&["--listen", "--admin"], "expected IP:PORT"),
+            (&["--proxy-protocol-from", "10.0.0.1/8"], "write 10.0.0.0/8"),
+            (&["--proxy-protocol-from", "::1,lb.example"], "expected a network such as"),
         ] {
             let line = refusal(arguments);
             assert!(line.contains(words), "{arguments:?}: {line}");

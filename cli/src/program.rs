@@ -194,6 +194,7 @@ fn serve(
     let builder = Server::builder()
         .name("http")
         .limits(options.limits.to_limits())
+        .proxy_protocol(options.proxy_protocol_from.iter().copied())
         .on_listener_lost(move |_, _| stopper.listener_failed())
         .serve(service);
     let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));

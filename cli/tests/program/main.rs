@@ -11,6 +11,7 @@ mod memory;
 mod metrics;
 mod pages;
 mod prometheus;
+mod proxy;
 mod restarting;
 mod signals;
 mod starting;
