@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heist_net::server::{
-    Builder, ByProtocol, CloseKind, Handler, Limits, Listener, Metrics, NoService, Peer, Refusal,
-    TrustedProxy,
+    Accepted, Builder, ByProtocol, CloseKind, CloseReason, Handler, Limits, Listener, Metrics,
+    NoService, Peer, Refusal, TrustedProxy,
 };
 use heist_net::{Server, Stream};
 
@@ -210,13 +210,13 @@ fn refused_client_of_a_proxy_gets_the_response_of_the_service() {
     impl heist_net::server::Serve for Refusing {
         fn serve(
             &self,
-            accepted: heist_net::server::Accepted,
-        ) -> impl Future<Output = heist_net::server::CloseReason> + Send + 'static + use<> {
+            accepted: Accepted,
+        ) -> impl Future<Output = CloseReason> + Send + 'static + use<> {
             async move {
                 let mut stream = accepted.stream;
                 let _ = stream.write_all(format!("{:?}", accepted.proxy).as_bytes()).await;
                 let _ = stream.read(&mut [0]).await;
-                heist_net::server::CloseReason::Finished
+                CloseReason::Finished
             }
         }
 
@@ -283,6 +283,27 @@ fn stalled_header_is_closed_at_the_handshake_timeout() {
     stage.pass(Duration::from_secs(20));
     other.ask("still here\n");
     assert_adds_up(&server.metrics());
+}
+
+/// Failure: a slow header left the service less time for its first request.
+#[test]
+fn time_of_the_service_begins_behind_the_header() {
+    let stage = Stage::new();
+    let server = trusting(Limits::default(), &["127.0.0.1"]).accepted(|accepted: Accepted| {
+        let Accepted { mut stream, accepted_at, .. } = accepted;
+        async move {
+            let seconds = format!("{}\n", accepted_at.as_nanos() / 1_000_000_000);
+            let _ = stream.write_all(seconds.as_bytes()).await;
+            CloseReason::Finished
+        }
+    });
+    let server = server.start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    send(&mut client, &line("192.0.2.1")[..20]);
+    until(|| server.metrics().accepted == 1);
+    stage.pass(Duration::from_secs(9));
+    send(&mut client, &line("192.0.2.1")[20..]);
+    client.expect("9\n");
 }
 
 #[test]
