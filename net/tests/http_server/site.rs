@@ -1,11 +1,13 @@
 //! A server for a test, on a clock that the test moves.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use heist_net::http::{Body, Http};
 use heist_net::server::{Address, CloseKind, Limits, Listener, Serve, Server};
@@ -17,7 +19,7 @@ use hyper::body::Bytes;
 use hyper::service::Service;
 use hyper::{Request, Response};
 
-use crate::client::Client;
+use crate::client::{Client, GUARD};
 
 /// One worker, so that a task that yields often enough has let it process all events.
 pub(crate) struct Site {
@@ -94,6 +96,7 @@ impl Site {
 
     /// Lets the server process what has come so far, on all its sockets and timers.
     pub(crate) fn settle(&self) {
+        await_delivery();
         let turns = self.runtime.spawn(async {
             // It polls its sockets at least every 61 turns; the tasks that this wakes may take a
             // few.
@@ -150,6 +153,31 @@ impl Site {
         self.settle();
         let http = self.server.metrics().http.expect("an HTTP server has metrics of it");
         http.requests.iter().find(|(found, _)| *found == code).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Waits until the kernel has passed on what was sent over the loopback so far. It mostly does so
+/// within the call that sends; on a busy machine it leaves packets to a thread of its own, or to
+/// another CPU.
+///
+/// What waits for a CPU is in order: once its queue was seen empty, what was there before is gone.
+fn await_delivery() {
+    let start = Instant::now();
+    let mut passed_on = BTreeSet::new();
+    // Other systems than Linux have no such file.
+    while let Ok(table) = std::fs::read_to_string("/proc/net/softnet_stat") {
+        for (cpu, line) in table.lines().enumerate() {
+            // Older kernels do not tell the length.
+            let length = line.split_whitespace().nth(11).unwrap_or("0");
+            if length.bytes().all(|digit| digit == b'0') {
+                passed_on.insert(cpu);
+            }
+        }
+        if passed_on.len() >= table.lines().count() {
+            return;
+        }
+        assert!(start.elapsed() < GUARD, "packets wait for ever: {table}");
+        thread::yield_now();
     }
 }
 
