@@ -31,8 +31,8 @@ pub struct Limits {
     /// Whether this machine's own addresses are bounded like all others. By default they are not:
     /// that is where proxies and tests are.
     pub limit_loopback: bool,
-    /// How long a connection may take from its accept until its service can begin, where a layer such
-    /// as TLS stands in between. By default 10 s.
+    /// How long a connection may take from its accept until its service can begin, where a PROXY header
+    /// or a layer such as TLS comes in between. By default 10 s.
     pub handshake_timeout: Duration,
     /// Bytes that a peer may send for that. By default 64 KiB, which holds a chain of client
     /// certificates.

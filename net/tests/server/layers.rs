@@ -126,6 +126,37 @@ fn stalled_handshake_counts_and_is_closed_in_time() {
     next.ask("hello\n");
 }
 
+#[test]
+fn proxy_header_comes_before_the_handshake_and_both_have_one_time() {
+    let stage = Stage::new();
+    let server = server(Limits::default())
+        .proxy_protocol(["127.0.0.1".parse().unwrap()])
+        .transport(Masking)
+        .handler(async |mut transport: Masked, peer: Peer| {
+            transport.write_all(format!("{peer}\n").as_bytes()).await?;
+            echo_bytes(transport, peer).await
+        })
+        .start_on(stage.runtime.handle())
+        .unwrap();
+    let header = b"PROXY TCP4 192.0.2.1 198.51.100.2 4321 443\r\n";
+    let mut client = MaskedClient(Client::new(&server));
+    // All of it in one segment.
+    client
+        .0
+        .0
+        .write_all(&[&header[..], &[HELLO], b"hello\n".map(masked).as_slice()].concat())
+        .unwrap();
+    client.expect("192.0.2.1:4321\nhello\n");
+    let mut stalled = Client::new(&server);
+    stalled.0.write_all(&header[..20]).unwrap();
+    until(|| server.metrics().accepted == 2);
+    stage.pass(seconds(6));
+    stalled.0.write_all(&header[20..]).unwrap();
+    stage.pass(seconds(6));
+    stalled.assert_closed();
+    until(|| server.metrics().closed_by(CloseKind::HandshakeTimeout) == 1);
+}
+
 /// Failure: the time of the handshake ended before the event of its last byte was taken.
 #[test]
 fn handshake_whose_end_came_in_time_is_whole() {
