@@ -8,6 +8,7 @@
 //! | [serve HTTP](#serve-http) | [`server::Builder::http`], [`http`] | `hyper_hello`, `http_upload` |
 //! | [serve a protocol of your own](#serve-a-protocol-of-your-own) | [`protocol::Protocol`], [`server::Builder::protocol`] | `plaintext`, `chat`, `kv` |
 //! | [serve with an async handler](#serve-with-an-async-handler) | [`server::Builder::handler`], [`net::Stream`] | `echo` |
+//! | serve TLS | [`tls::Config`], [`server::Builder::tls`] (feature `tls`) | |
 //! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::drain`] | `echo` |
 //! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
@@ -206,7 +207,7 @@
 #![forbid(unsafe_code)]
 // The map names modules that some features leave out.
 #![cfg_attr(
-    not(all(feature = "export", feature = "hyper")),
+    not(all(feature = "export", feature = "hyper", feature = "tls")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
@@ -214,6 +215,8 @@
 pub use heist_net::export;
 #[cfg(feature = "hyper")]
 pub use heist_net::http;
+#[cfg(feature = "tls")]
+pub use heist_net::tls;
 pub use heist_net::{Builder, Runtime, Server, StartError, Transport, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{

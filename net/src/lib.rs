@@ -77,6 +77,7 @@
 //!   crate.
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
 //!   hyper services on a [`Server`] ([`http`]).
+//! - `tls`: TLS between the connections of a [`Server`] and its service, by rustls ([`tls`]).
 
 #![deny(unsafe_code)]
 
@@ -89,6 +90,8 @@ pub mod protocol;
 mod runtime;
 pub mod server;
 mod socket;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use connection::transport::Transport;
 #[cfg(feature = "hyper")]

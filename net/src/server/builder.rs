@@ -260,7 +260,8 @@ where
             let served = Served { layer: Arc::clone(&layer), serve: Arc::clone(&serve) };
             oneshot.send(Acceptor::new(socket, address, served, &shared, Arc::clone(&lost)));
         }
-        Ok(Server::new(shared, addresses, move || serve.http_metrics()))
+        let parts = Box::new(move || (serve.http_metrics(), layer.tls_metrics()));
+        Ok(Server::new(shared, addresses, parts))
     }
 }
 

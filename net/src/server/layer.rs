@@ -6,6 +6,7 @@ use std::sync::Arc;
 use heist_scheduler::time::Instant;
 
 use super::handshake::HandshakeTask;
+use super::metrics::TlsMetrics;
 use super::serve::{Accepted, Serve};
 use super::shared::Shared;
 use crate::connection::close_reason::CloseReason;
@@ -40,6 +41,11 @@ pub trait TransportLayer: Send + Sync + 'static {
         stream: Stream,
         peer: &Peer,
     ) -> impl Future<Output = Result<Self::Transport, CloseReason>> + Send + 'static + use<Self>;
+
+    /// What is known of handshakes, if this is TLS.
+    fn tls_metrics(&self) -> Option<TlsMetrics> {
+        None
+    }
 
     /// The task of one connection: the layer, then the service. Not to be overridden outside of this
     /// crate, as the task owns the permit.

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub shed: u64,
     /// What is known of requests, if the server speaks HTTP.
     pub http: Option<HttpMetrics>,
+    /// What is known of handshakes, if the server speaks TLS.
+    pub tls: Option<TlsMetrics>,
 }
 
 /// What a server that speaks HTTP counts.
@@ -55,6 +57,36 @@ pub struct HttpMetrics {
     pub request_time: HistogramSnapshot,
 }
 
+/// What a server that speaks TLS counts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TlsMetrics {
+    /// Handshakes that were completed, by version and kind.
+    pub handshakes: Vec<HandshakeCount>,
+    /// Handshakes that failed, by why.
+    pub failed: Vec<(&'static str, u64)>,
+    /// How long handshakes took that were completed, from the first look at the connection on.
+    pub handshake_time: HistogramSnapshot,
+    /// How often the certificates were reloaded.
+    pub reloads: u64,
+    /// How often that failed, and the old ones stayed.
+    pub failed_reloads: u64,
+    /// When the first certificate ends, in seconds since 1970.
+    pub expires: Option<u64>,
+}
+
+/// Completed handshakes of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandshakeCount {
+    /// The version of TLS: `1.2` or `1.3`.
+    pub version: &'static str,
+    /// Whether a session was resumed.
+    pub resumed: bool,
+    /// How many there were.
+    pub count: u64,
+}
+
 impl HttpMetrics {
     /// Puts together what was counted.
     pub fn new(
@@ -63,6 +95,18 @@ impl HttpMetrics {
         request_time: HistogramSnapshot,
     ) -> HttpMetrics {
         HttpMetrics { requests, in_flight, request_time }
+    }
+}
+
+impl TlsMetrics {
+    /// How many handshakes failed for this reason.
+    pub fn failed_for(&self, reason: &str) -> u64 {
+        self.failed.iter().find(|(label, _)| *label == reason).map_or(0, |(_, count)| *count)
+    }
+
+    /// How many handshakes were completed, of all kinds.
+    pub fn completed(&self) -> u64 {
+        self.handshakes.iter().map(|handshakes| handshakes.count).sum()
     }
 }
 

@@ -104,7 +104,7 @@ pub use drain::{AgeCounts, Report};
 pub use handler::{AcceptedHandler, Handler};
 pub use layer::{Plain, TransportLayer};
 pub use limits::Limits;
-pub use metrics::{HttpMetrics, Metrics};
+pub use metrics::{HandshakeCount, HttpMetrics, Metrics, TlsMetrics};
 pub use proxy_protocol::header::ProxyHeaderError;
 pub use proxy_protocol::trusted_proxies::{ParseTrustedProxyError, TrustedProxies, TrustedProxy};
 pub use serve::{Accepted, Serve};

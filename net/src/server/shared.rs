@@ -134,6 +134,7 @@ impl Shared {
             buffered_limit: self.buffered().limit() as u64,
             shed: self.shed.sum(Counter::get),
             http: None,
+            tls: None,
         }
     }
 }

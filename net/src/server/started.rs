@@ -9,7 +9,7 @@ use std::time::Duration;
 use heist_scheduler::time::{Instant, Timer};
 
 use super::drain::{AgeCounts, Report};
-use super::metrics::{HttpMetrics, Metrics};
+use super::metrics::{HttpMetrics, Metrics, TlsMetrics};
 use super::shared::Shared;
 use crate::socket::address::Address;
 
@@ -21,16 +21,19 @@ use crate::socket::address::Address;
 pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<Address>,
-    http_metrics: Box<dyn Fn() -> Option<HttpMetrics> + Send + Sync>,
+    parts: Box<MetricsOfParts>,
 }
+
+/// What the service and the layer of a server count.
+type MetricsOfParts = dyn Fn() -> (Option<HttpMetrics>, Option<TlsMetrics>) + Send + Sync;
 
 impl Server {
     pub(super) fn new(
         shared: Arc<Shared>,
         addresses: Vec<Address>,
-        http_metrics: impl Fn() -> Option<HttpMetrics> + Send + Sync + 'static,
+        parts: Box<MetricsOfParts>,
     ) -> Server {
-        Server { shared, addresses, http_metrics: Box::new(http_metrics) }
+        Server { shared, addresses, parts }
     }
 
     /// Where it listens, in the order of [`Builder::listen`](super::Builder::listen).
@@ -45,7 +48,8 @@ impl Server {
 
     /// What it does now, and has done so far.
     pub fn metrics(&self) -> Metrics {
-        Metrics { http: (self.http_metrics)(), ..self.shared.metrics() }
+        let (http, tls) = (self.parts)();
+        Metrics { http, tls, ..self.shared.metrics() }
     }
 
     /// Leaves the files of Unix sockets where they are in the end, for another process that has the

@@ -1,0 +1,332 @@
+//! The session alone, with rustls' client as the peer: no socket, so every cut of the input is exact.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
+
+use super::*;
+
+/// A client, and the session that serves it.
+struct Pair {
+    client: ClientConnection,
+    session: Session,
+    received: Vec<u8>,
+}
+
+/// Takes all plaintext.
+struct All<'a>(&'a mut Vec<u8>);
+
+impl Destination for All<'_> {
+    fn take(&mut self, plaintext: &[u8]) -> usize {
+        self.0.extend_from_slice(plaintext);
+        plaintext.len()
+    }
+}
+
+struct Configs {
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+}
+
+fn configs(version: &'static SupportedProtocolVersion) -> Configs {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let config = crate::tls::Config::builder()
+        .certificate(crate::tls::Certificate::der(
+            vec![certificate.der().to_vec()],
+            key.serialize_der(),
+        ))
+        .build()
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Configs { server: config.current(), client: Arc::new(client) }
+}
+
+impl Pair {
+    fn new(configs: &Configs) -> Pair {
+        let name = ServerName::try_from("localhost").unwrap();
+        Pair {
+            client: ClientConnection::new(Arc::clone(&configs.client), name).unwrap(),
+            session: Session::new(&configs.server).unwrap(),
+            received: Vec::new(),
+        }
+    }
+
+    fn connected(version: &'static SupportedProtocolVersion) -> Pair {
+        let mut pair = Pair::new(&configs(version));
+        pair.shuttle(&mut |_| usize::MAX);
+        assert!(!pair.client.is_handshaking() && !pair.session.tls().is_handshaking());
+        pair
+    }
+
+    /// All that the client wants to send.
+    fn outgoing(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    /// One read of the session, behind what it has kept.
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut input = [self.session.partial(), bytes].concat();
+        self.session.receive(&mut input, &mut All(&mut self.received));
+    }
+
+    /// Gives the session's output to the client.
+    fn answer(&mut self) {
+        let output = self.session.output.waiting().to_vec();
+        self.session.output.consume(output.len());
+        let mut rest = &output[..];
+        while !rest.is_empty() {
+            self.client.read_tls(&mut rest).unwrap();
+            self.client.process_new_packets().unwrap();
+        }
+    }
+
+    /// Passes bytes both ways until nobody has any; `cut` says how long each read of the session is.
+    fn shuttle(&mut self, cut: &mut dyn FnMut(usize) -> usize) {
+        loop {
+            let bytes = self.outgoing();
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+                self.feed(now);
+                rest = later;
+            }
+            if bytes.is_empty() && self.session.output.is_empty() {
+                return;
+            }
+            self.answer();
+        }
+    }
+
+    fn send(&mut self, plaintext: &[u8]) {
+        self.client.writer().write_all(plaintext).unwrap();
+        let bytes = self.outgoing();
+        self.feed(&bytes);
+    }
+
+    /// Encrypts `plaintext`, and returns what the client makes of it.
+    fn reply(&mut self, plaintext: &[u8]) -> Vec<u8> {
+        let mut output = Vec::new();
+        let end = self.session.encrypt(plaintext, &mut output, 0).unwrap();
+        self.session.output.append(&output[..end]);
+        self.answer();
+        let mut received = vec![0; plaintext.len()];
+        self.client.reader().read_exact(&mut received).unwrap();
+        received
+    }
+}
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+#[test]
+fn every_cut_of_a_client_hello_in_two_completes_the_handshake() {
+    for version in VERSIONS {
+        let configs = configs(version);
+        let length = Pair::new(&configs).outgoing().len();
+        for at in 1..length {
+            let mut pair = Pair::new(&configs);
+            let hello = pair.outgoing();
+            pair.feed(&hello[..at]);
+            pair.feed(&hello[at..]);
+            pair.shuttle(&mut |_| usize::MAX);
+            assert!(!pair.session.tls().is_handshaking(), "cut at {at}");
+            pair.send(b"hello");
+            assert_eq!(pair.received, b"hello");
+        }
+    }
+}
+
+#[test]
+fn peer_that_sends_single_bytes_is_served() {
+    for version in VERSIONS {
+        let mut pair = Pair::new(&configs(version));
+        pair.shuttle(&mut |_| 1);
+        assert!(!pair.session.tls().is_handshaking());
+        pair.client.writer().write_all(&[7; 3000]).unwrap();
+        pair.shuttle(&mut |_| 1);
+        assert_eq!(pair.received, [7; 3000]);
+        assert_eq!(pair.reply(b"answer"), b"answer");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn plaintext_does_not_depend_on_where_the_network_cuts(
+        cuts in prop::collection::vec(1_usize..700, 1..40),
+        sizes in prop::collection::vec(1_usize..20_000, 1..6),
+        newest in any::<bool>(),
+    ) {
+        let mut pair = Pair::new(&configs(if newest { &TLS13 } else { &TLS12 }));
+        let mut cuts = cuts.into_iter().cycle();
+        let mut cut = |_| cuts.next().unwrap();
+        pair.shuttle(&mut cut);
+        let mut sent = Vec::new();
+        for (number, size) in sizes.into_iter().enumerate() {
+            let bytes = vec![number as u8; size];
+            pair.client.writer().write_all(&bytes).unwrap();
+            pair.shuttle(&mut cut);
+            sent.extend(bytes);
+        }
+        prop_assert!(pair.received == sent);
+        prop_assert!(pair.session.partial().is_empty());
+    }
+
+    #[test]
+    fn garbage_fails_the_session_and_does_not_panic(
+        bytes in prop::collection::vec(any::<u8>(), 1..400),
+        at in 0_usize..300,
+        newest in any::<bool>(),
+    ) {
+        let mut pair = Pair::new(&configs(if newest { &TLS13 } else { &TLS12 }));
+        let mut hello = pair.outgoing();
+        let at = at.min(hello.len());
+        hello.splice(at..(at + bytes.len()).min(hello.len()), bytes);
+        for part in hello.chunks(50) {
+            pair.feed(part);
+            if pair.session.failure().is_some() {
+                break;
+            }
+        }
+        prop_assert!(pair.received.is_empty());
+    }
+}
+
+#[test]
+fn key_updates_of_the_peer_are_followed_and_answered() {
+    let mut pair = Pair::connected(&TLS13);
+    for round in 0..20_u8 {
+        pair.client.refresh_traffic_keys().unwrap();
+        pair.send(&[round]);
+        assert_eq!(pair.received.last(), Some(&round));
+        // The answer to the update goes in front of the next record.
+        assert_eq!(pair.reply(&[round]), [round]);
+    }
+    // Cut in the middle of the update, with a write in between.
+    pair.client.refresh_traffic_keys().unwrap();
+    let bytes = pair.outgoing();
+    pair.feed(&bytes[..7]);
+    assert_eq!(pair.reply(b"between"), b"between");
+    pair.feed(&bytes[7..]);
+    pair.send(b"behind");
+    assert!(pair.received.ends_with(b"behind"));
+    assert_eq!(pair.reply(b"behind"), b"behind");
+}
+
+#[test]
+fn flood_of_key_updates_fails_the_session() {
+    let mut pair = Pair::connected(&TLS13);
+    for _ in 0..100 {
+        pair.client.refresh_traffic_keys().unwrap();
+        let bytes = pair.outgoing();
+        pair.feed(&bytes);
+        if pair.session.failure().is_some() {
+            return;
+        }
+    }
+    panic!("the session took 100 key updates and no data");
+}
+
+#[test]
+fn what_the_destination_does_not_take_is_kept_in_order() {
+    struct Few<'a>(&'a mut Vec<u8>, usize);
+
+    impl Destination for Few<'_> {
+        fn take(&mut self, plaintext: &[u8]) -> usize {
+            let count = plaintext.len().min(self.1);
+            self.0.extend_from_slice(&plaintext[..count]);
+            self.1 -= count;
+            count
+        }
+    }
+
+    let mut pair = Pair::connected(&TLS13);
+    let sent: Vec<u8> = (0..40_000_u32).map(|at| (at % 251) as u8).collect();
+    pair.client.writer().write_all(&sent).unwrap();
+    let mut bytes = pair.outgoing();
+    let mut taken = Vec::new();
+    pair.session.receive(&mut bytes, &mut Few(&mut taken, 20_000));
+    assert_eq!(taken.len(), 20_000);
+    taken.extend_from_slice(pair.session.plaintext.waiting());
+    assert!(taken == sent);
+    assert!(pair.session.memory() >= 20_000);
+    pair.session.plaintext.consume(20_000);
+    assert_eq!(pair.session.memory(), 0);
+}
+
+#[test]
+fn close_notify_ends_the_input_and_what_follows_is_ignored() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version);
+        pair.client.writer().write_all(b"last").unwrap();
+        pair.client.send_close_notify();
+        let mut bytes = pair.outgoing();
+        bytes.extend_from_slice(b"what is this?");
+        pair.feed(&bytes);
+        assert!(pair.session.is_finished());
+        assert_eq!(pair.received, b"last");
+        assert_eq!(pair.reply(b"goodbye"), b"goodbye");
+        pair.session.close();
+        pair.answer();
+        assert_eq!(pair.client.reader().read(&mut [0]).unwrap(), 0);
+        let refused = pair.session.encrypt(b"more", &mut Vec::new(), 0);
+        assert!(matches!(refused, Err(SendError::Closed)));
+    }
+}
+
+#[test]
+fn changed_record_fails_the_session_with_an_alert() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version);
+        pair.client.writer().write_all(b"to be changed").unwrap();
+        let mut bytes = pair.outgoing();
+        *bytes.last_mut().unwrap() ^= 1;
+        pair.feed(&bytes);
+        assert_eq!(pair.session.failure(), Some(&Error::DecryptError));
+        let output = pair.session.output.waiting().to_vec();
+        pair.client.read_tls(&mut &output[..]).unwrap();
+        let error = pair.client.process_new_packets().unwrap_err();
+        assert_eq!(error, Error::AlertReceived(AlertDescription::BadRecordMac));
+        // Nothing is sent behind the alert.
+        pair.session.close();
+        assert_eq!(pair.session.output.waiting(), output);
+    }
+}
+
+#[test]
+fn records_of_full_length_pass_both_ways() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version);
+        let bytes: Vec<u8> = (0..3 * RECORD as u32).map(|at| (at % 253) as u8).collect();
+        pair.send(&bytes);
+        assert!(pair.received == bytes);
+        assert!(pair.reply(&bytes[..RECORD]) == bytes[..RECORD]);
+    }
+}
+
+#[test]
+fn session_is_small() {
+    // The session of rustls is in it.
+    assert!(size_of::<Session>() <= 1400, "{}", size_of::<Session>());
+    let pair = Pair::connected(&TLS13);
+    assert_eq!(pair.session.memory(), 0);
+}
