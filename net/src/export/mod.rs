@@ -184,6 +184,10 @@ impl Sources {
             metrics.http.as_ref().map(|http| Labelled::new(labels, http))
         });
         write(server::HTTP, &http.collect::<Vec<_>>(), sink);
+        let tls = all.iter().filter_map(|(labels, metrics)| {
+            metrics.tls.as_ref().map(|tls| Labelled::new(labels, tls))
+        });
+        write(server::TLS, &tls.collect::<Vec<_>>(), sink);
     }
 }
 

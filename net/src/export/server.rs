@@ -1,7 +1,7 @@
 //! The families of a server.
 
 use super::family::{Family, counter, gauge, histogram};
-use crate::server::{HttpMetrics, Metrics};
+use crate::server::{HttpMetrics, Metrics, TlsMetrics};
 
 pub(super) const SERVER: &[Family<Metrics>] = &[
     gauge("heist_connections", "Connections now, by whether a request is being served.", |m, s| {
@@ -57,5 +57,30 @@ pub(super) const HTTP: &[Family<HttpMetrics>] = &[
     gauge("heist_http_requests_in_flight", "Requests being served.", |m, s| s.one(m.in_flight)),
     histogram("heist_http_request_seconds", "How long requests took.", |m, s| {
         s.one(&m.request_time);
+    }),
+];
+
+/// Of servers that speak TLS, and only of those.
+pub(super) const TLS: &[Family<TlsMetrics>] = &[
+    counter("heist_tls_handshakes_total", "TLS handshakes completed.", |m, s| {
+        for kind in &m.handshakes {
+            let resumed = if kind.resumed { "yes" } else { "no" };
+            s.each(&[("version", kind.version), ("resumed", resumed)], kind.count);
+        }
+    }),
+    counter("heist_tls_handshakes_failed_total", "TLS handshakes failed, by why.", |m, s| {
+        for &(reason, count) in &m.failed {
+            s.each(&[("reason", reason)], count);
+        }
+    }),
+    histogram("heist_tls_handshake_seconds", "How long TLS handshakes took.", |m, s| {
+        s.one(&m.handshake_time);
+    }),
+    counter("heist_tls_reloads_total", "Reloads of the certificates, by outcome.", |m, s| {
+        s.each(&[("outcome", "ok")], m.reloads);
+        s.each(&[("outcome", "failed")], m.failed_reloads);
+    }),
+    gauge("heist_tls_certificate_expiry_seconds", "When the first certificate ends.", |m, s| {
+        s.some(m.expires);
     }),
 ];

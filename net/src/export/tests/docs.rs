@@ -43,6 +43,7 @@ fn all() -> impl Iterator<Item = &'static Metadata> {
         .chain(metadata(tables::WORKER))
         .chain(metadata(server::SERVER))
         .chain(metadata(server::HTTP))
+        .chain(metadata(server::TLS))
 }
 
 fn metadata<T>(families: &[Family<T>]) -> impl Iterator<Item = &Metadata> {

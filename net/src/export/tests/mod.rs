@@ -6,7 +6,7 @@ use heist_scheduler::metrics::{Histogram, HistogramSnapshot, Scale};
 use heist_tests::exposition::{Family, parse};
 
 use super::Exporter;
-use crate::server::{CloseKind, HttpMetrics, Metrics, Refusal};
+use crate::server::{CloseKind, HandshakeCount, HttpMetrics, Metrics, Refusal, TlsMetrics};
 use crate::{Builder, Runtime};
 
 mod docs;
@@ -50,6 +50,17 @@ fn server_metrics() -> Metrics {
             in_flight: 2,
             request_time: times(29, Duration::from_micros(1)),
         }),
+        tls: Some(TlsMetrics {
+            handshakes: vec![
+                HandshakeCount { version: "1.2", resumed: false, count: 17 },
+                HandshakeCount { version: "1.3", resumed: true, count: 18 },
+            ],
+            failed: vec![("not_tls", 19), ("timeout", 0)],
+            handshake_time: times(35, Duration::from_millis(1)),
+            reloads: 20,
+            failed_reloads: 1,
+            expires: Some(2_000_000_000),
+        }),
     }
 }
 
@@ -60,7 +71,7 @@ fn exporter(one: &Runtime, two: &Runtime) -> Exporter {
     exporter.runtime("one", one.handle());
     exporter.runtime("two", two.handle());
     exporter.server("one", "web", server_metrics);
-    exporter.server("one", "chat", || Metrics { http: None, ..server_metrics() });
+    exporter.server("one", "chat", || Metrics { http: None, tls: None, ..server_metrics() });
     exporter.server("two", "web", server_metrics);
     exporter
 }
