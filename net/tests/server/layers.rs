@@ -8,7 +8,7 @@ use heist_net::{Server, Transport};
 
 use crate::common::runtime;
 use crate::masked::{HELLO, Masked, Masking, PANIC, masked};
-use crate::stage::{Client, Echo, Stage, server, until};
+use crate::stage::{Client, Echo, Stage, patient, server, until};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -79,7 +79,7 @@ fn assert_echoed(mut client: MaskedClient, sent: &[u8]) {
 #[test]
 fn protocol_behind_a_layer_echoes_every_byte_once() {
     let runtime = runtime();
-    let server = echo_lines(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = echo_lines(patient()).start_on(runtime.handle()).unwrap();
     let lines: String = (0..300_000).map(|number| format!("line {number}\n")).collect();
     assert_echoed(MaskedClient::new(&server), lines.as_bytes());
     until(|| server.metrics().closed_by(CloseKind::Finished) == 1);
@@ -91,7 +91,7 @@ fn protocol_behind_a_layer_echoes_every_byte_once() {
 #[test]
 fn handler_behind_a_layer_echoes_every_byte_once() {
     let runtime = runtime();
-    let server = server(Limits::default()).transport(Masking).handler(echo_bytes);
+    let server = server(patient()).transport(Masking).handler(echo_bytes);
     let server = server.start_on(runtime.handle()).unwrap();
     let bytes: Vec<u8> = (0..4_000_000_u32).map(|number| (number % 251) as u8).collect();
     assert_echoed(MaskedClient::new(&server), &bytes);
@@ -179,7 +179,7 @@ fn handshake_whose_end_came_in_time_is_whole() {
 #[test]
 fn handshake_that_fails_or_panics_ends_its_own_connection() {
     let runtime = runtime();
-    let server = echo_lines(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = echo_lines(patient()).start_on(runtime.handle()).unwrap();
     let mut used = MaskedClient::new(&server);
     for (byte, kind) in [(b'x', CloseKind::Handshake), (PANIC, CloseKind::Panicked)] {
         let mut client = Client::new(&server);
@@ -217,7 +217,7 @@ fn drain_ends_a_stalled_handshake_and_serves_one_that_succeeds() {
 #[test]
 fn handshake_is_dropped_at_the_end_of_the_grace() {
     let runtime = runtime();
-    let limits = Limits { drain_linger: seconds(60), ..Limits::default() };
+    let limits = Limits { drain_linger: seconds(60), ..patient() };
     let server = echo_lines(limits).start_on(runtime.handle()).unwrap();
     let mut stalled = Client::new(&server);
     until(|| server.metrics().accepted == 1);

@@ -12,7 +12,7 @@ use heist_net::server::{
 use heist_net::{Server, Stream};
 
 use crate::common::{GUARD, runtime};
-use crate::stage::{Client, Echo, Stage, server, until};
+use crate::stage::{Client, Echo, Stage, patient, server, until};
 
 /// Tells each peer who it is, then sends back what it sends.
 async fn tell(mut stream: Stream, peer: Peer) -> std::io::Result<()> {
@@ -94,7 +94,7 @@ fn assert_adds_up(metrics: &Metrics) {
 #[test]
 fn client_of_a_trusted_proxy_is_the_peer_in_both_versions() {
     let runtime = runtime();
-    let server = telling(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = telling(patient()).start_on(runtime.handle()).unwrap();
     for (header, peer) in [
         (line("192.0.2.1"), "192.0.2.1:4321"),
         (b"PROXY TCP6 2001::7 2001::8 4321 443\r\n".to_vec(), "[2001::7]:4321"),
@@ -112,7 +112,7 @@ fn client_of_a_trusted_proxy_is_the_peer_in_both_versions() {
 #[test]
 fn header_without_an_address_leaves_the_peer_of_the_socket() {
     let runtime = runtime();
-    let server = telling(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = telling(patient()).start_on(runtime.handle()).unwrap();
     for header in [
         b"PROXY UNKNOWN\r\n".to_vec(),
         b"PROXY UNKNOWN ::1 ::2 1 2\r\n".to_vec(),
@@ -128,7 +128,7 @@ fn header_without_an_address_leaves_the_peer_of_the_socket() {
 #[test]
 fn header_is_read_wherever_it_is_cut_in_two() {
     let runtime = runtime();
-    let server = telling(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = telling(patient()).start_on(runtime.handle()).unwrap();
     for header in [line("192.0.2.1"), binary_v4([192, 0, 2, 1])] {
         let all = [&header[..], b"hello\n"].concat();
         for cut in 1..all.len() {
@@ -160,7 +160,7 @@ fn header_of_a_peer_that_is_not_trusted_is_its_input() {
 #[test]
 fn trusted_proxy_without_a_valid_header_is_closed_and_counted() {
     let runtime = runtime();
-    let server = telling(Limits::default()).start_on(runtime.handle()).unwrap();
+    let server = telling(patient()).start_on(runtime.handle()).unwrap();
     let fronts: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
@@ -182,7 +182,7 @@ fn trusted_proxy_without_a_valid_header_is_closed_and_counted() {
 #[test]
 fn limit_of_an_address_is_that_of_the_client_and_not_of_its_proxy() {
     let runtime = runtime();
-    let limits = Limits { per_address: 2, limit_loopback: true, ..Limits::default() };
+    let limits = Limits { per_address: 2, limit_loopback: true, ..patient() };
     let server = telling(limits).start_on(runtime.handle()).unwrap();
     let mut open: Vec<_> = (1..=8).map(|n| told(&server, &binary_v4([192, 0, 2, n]))).collect();
     open.push(told(&server, &line("192.0.2.1")));
@@ -226,7 +226,7 @@ fn refused_client_of_a_proxy_gets_the_response_of_the_service() {
     }
 
     let runtime = runtime();
-    let limits = Limits { per_address: 1, ..Limits::default() };
+    let limits = Limits { per_address: 1, ..patient() };
     let server = trusting(limits, &["127.0.0.1"]).serve(Refusing);
     let server = server.start_on(runtime.handle()).unwrap();
     let mut first = Client::new(&server);

@@ -78,6 +78,11 @@ pub(crate) fn until_refused(address: &Address) {
     });
 }
 
+/// Limits for real time: no peer is too slow for a handshake, however busy the machine is.
+pub(crate) fn patient() -> Limits {
+    Limits { handshake_timeout: 60 * GUARD, ..Limits::default() }
+}
+
 /// A server on a port that the system chooses, without a service yet. It is never overloaded,
 /// however busy the machine is.
 pub(crate) fn server(limits: Limits) -> Builder<NoService> {
