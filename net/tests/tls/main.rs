@@ -10,6 +10,7 @@ mod client_certificates;
 mod closing;
 mod handshakes;
 mod names;
+mod proxy;
 mod reloading;
 mod resumption;
 mod stage;
