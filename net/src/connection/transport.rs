@@ -129,6 +129,13 @@ pub trait Transport: Send + Unpin + 'static {
         Poll::Ready(Ok((count, kept)))
     }
 
+    /// Tells the peer, without waiting, that a connection which is dropped next ends in order. Nothing
+    /// where the drop itself says it.
+    #[doc(hidden)]
+    fn close(&mut self, cx: &mut Context<'_>) {
+        let _ = self.poll_shutdown(cx);
+    }
+
     /// What the engine of protocols reads and writes.
     #[doc(hidden)]
     fn into_io(self) -> impl ConnectionIo
@@ -218,6 +225,9 @@ impl Transport for Stream {
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.inner().poll_write(cx, bytes)
     }
+
+    #[inline]
+    fn close(&mut self, _cx: &mut Context<'_>) {}
 
     /// The connection counts its bytes by itself.
     fn into_io(self) -> impl ConnectionIo {

@@ -89,7 +89,14 @@ where
         let ConnectionFuture { stage, connection } = self.get_mut();
         if let Stage::Serving(served) = stage {
             match ready!(connection.poll(cx, Pin::new(&mut **served))) {
-                Step::Over(reason) => return Poll::Ready(reason),
+                Step::Over(reason) => {
+                    if is_orderly(reason.kind())
+                        && let Stage::Serving(served) = mem::replace(stage, Stage::Over)
+                    {
+                        served.into_parts().io.close(cx);
+                    }
+                    return Poll::Ready(reason);
+                }
                 Step::Served => {}
             }
         }
@@ -268,6 +275,11 @@ impl HttpConnection {
             }),
         }
     }
+}
+
+/// Whether nothing was under way, so that the peer is not to take the end for a failure.
+fn is_orderly(kind: CloseKind) -> bool {
+    matches!(kind, CloseKind::Finished | CloseKind::IdleDrained | CloseKind::IdleTimeout)
 }
 
 fn details(error: Option<hyper::Error>) -> Box<dyn Error + Send + Sync> {

@@ -65,6 +65,11 @@ impl<T: Transport> GuardedIo<T> {
         }
     }
 
+    /// Closes an idle connection, which is dropped next.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>) {
+        self.transport.close(cx);
+    }
+
     /// Whether it has been shut down, and the lingering is over.
     pub(super) fn is_closed(&self) -> bool {
         self.closed

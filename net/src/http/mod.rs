@@ -10,6 +10,7 @@
 //! 3. While the server is overloaded, the request is answered `503`. Otherwise the
 //!    service is called, with a [`Body`] that is bounded in length and in time. In the request's
 //!    extensions it finds the [`Peer`](crate::server::Peer) and a signal of the drain, [`DrainSignal`].
+//!    Behind TLS it also finds what the handshake has agreed on, as an `Arc` of `tls::TlsInfo`.
 //! 4. The answer goes out through the transport. It bounds how long a peer may take none of it, or
 //!    little, and charges bytes that wait to the server's budget.
 //! 5. After the last answer of a connection, what the peer still sends is read and dropped for a
@@ -216,6 +217,7 @@ where
         let Accepted { stream, peer, drain, server, accepted_at, .. } = accepted;
         let Started { hyper, metrics } = self.started();
         let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
+        state.set_transport(&stream);
         let io = GuardedIo::new(stream, Arc::clone(&state));
         let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
         let served = Box::new(hyper.serve_connection(io, service));

@@ -66,7 +66,7 @@ where
             return ResponseFuture { work: Work::Refused { status }, exchange };
         }
         let mut request = request.map(|body| Body::new(body, Arc::clone(&self.state)));
-        request.extensions_mut().insert(self.state.peer().clone());
+        self.state.extend(request.extensions_mut());
         request.extensions_mut().insert(DrainSignal::new(Arc::clone(&self.state)));
         ResponseFuture { work: Work::Service { future: self.service.call(request) }, exchange }
     }

@@ -5,17 +5,19 @@
 //! its request's body in another task. So the atomics here are cells that may be shared. Each load
 //! and store is Relaxed: a value publishes nothing but itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
+use hyper::http::Extensions;
 
 use super::drain_waiters::DrainWaiters;
 use super::failure::Failure;
 use super::metrics::RequestMetrics;
 use crate::connection::close_reason::CloseKind;
+use crate::connection::transport::Transport;
 use crate::server::{Limits, Peer, Shared};
 
 /// The state of one connection. The transport, the service, each request's body and each exchange
@@ -25,6 +27,8 @@ pub(super) struct HttpState {
     server: Arc<Shared>,
     metrics: Arc<RequestMetrics>,
     peer: Peer,
+    /// What the transport adds to each request. Set once, before the first.
+    extensions: OnceLock<Extensions>,
     /// A [`Phase`]. Written by the connection's task.
     phase: AtomicU8,
     /// When the phase began. Written by the connection's task, and by a body that outlives its
@@ -96,6 +100,7 @@ impl HttpState {
             server,
             metrics,
             peer,
+            extensions: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
             since: AtomicU64::new(accepted_at.as_nanos()),
             now: AtomicU64::new(accepted_at.as_nanos()),
@@ -126,6 +131,24 @@ impl HttpState {
 
     pub(super) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Has each request tell of `transport` what that adds.
+    pub(super) fn set_transport(&self, transport: &impl Transport) {
+        let mut extensions = Extensions::new();
+        transport.extend(&mut extensions);
+        if !extensions.is_empty() {
+            // Called once.
+            let _ = self.extensions.set(extensions);
+        }
+    }
+
+    /// Adds to a request what the service may want to know of its connection.
+    pub(super) fn extend(&self, extensions: &mut Extensions) {
+        extensions.insert(self.peer.clone());
+        if let Some(more) = self.extensions.get() {
+            extensions.extend(more.clone());
+        }
     }
 
     /// A poll of the connection's task begins.
