@@ -91,10 +91,15 @@ impl Client {
     }
 
     pub(crate) fn ask(&mut self, text: &str) {
-        self.write_all(text.as_bytes()).unwrap();
-        let mut answer = vec![0; text.len()];
+        self.ask_rest(text.as_bytes(), text.as_bytes());
+    }
+
+    /// Sends the last part of a question, and expects the answer.
+    pub(crate) fn ask_rest(&mut self, last: &[u8], expected: &[u8]) {
+        self.write_all(last).unwrap();
+        let mut answer = vec![0; expected.len()];
         self.read_exact(&mut answer).unwrap();
-        assert_eq!(String::from_utf8_lossy(&answer), text);
+        assert_eq!(String::from_utf8_lossy(&answer), String::from_utf8_lossy(expected));
     }
 
     /// Says that nothing more comes.

@@ -13,6 +13,7 @@ mod names;
 mod proxy;
 mod reloading;
 mod resumption;
+mod services;
 mod stage;
 mod transfers;
 mod waiting;
