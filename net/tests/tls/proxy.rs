@@ -2,13 +2,13 @@
 
 use std::io::{Read, Write};
 
-use heist_net::server::{Listener, Peer};
+use heist_net::server::{Limits, Listener, Peer};
 use heist_net::tls::TlsStream;
 use heist_net::{Server, Transport};
 
 use crate::authority::Authority;
 use crate::client::{Client, ClientOptions};
-use crate::common::runtime;
+use crate::common::{GUARD, runtime};
 use crate::stage::plain_config;
 
 /// Failure: the header was taken for a part of the handshake, or the handshake for one of the header.
@@ -18,6 +18,8 @@ fn session_behind_a_proxy_header_is_that_of_the_client() {
     let config = plain_config(&authority.issue(&["localhost"])).build().unwrap();
     let server = Server::builder()
         .listen(Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap())
+        // A slow machine does not end the handshake.
+        .limits(Limits { handshake_timeout: GUARD, ..Limits::default() })
         .overloaded_by(|_| false)
         .proxy_protocol(["127.0.0.1".parse().unwrap()])
         .tls(config)
