@@ -208,7 +208,8 @@ where
 
     /// Closes the connection, behind the service's response to a refused one if it has any.
     fn refuse(&self, socket: &sys::Stream, refusal: Refusal) {
-        refuse(self.server(), &*self.served.serve, socket, refusal);
+        let Served { layer, serve } = &self.served;
+        refuse(self.server(), &**layer, &**serve, socket, refusal);
     }
 
     /// Handles an error by its kind. Breaks if the acceptor ends.

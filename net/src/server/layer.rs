@@ -42,6 +42,13 @@ pub trait TransportLayer: Send + Sync + 'static {
         peer: &Peer,
     ) -> impl Future<Output = Result<Self::Transport, CloseReason>> + Send + 'static + use<Self>;
 
+    /// The bytes to send on the plain socket of a connection that is refused before the layer begins,
+    /// where the service would say `response`. By default none: the peer does not expect plain bytes.
+    fn refusal(&self, response: Option<&'static [u8]>) -> Option<&'static [u8]> {
+        let _ = response;
+        None
+    }
+
     /// What is known of handshakes, if this is TLS.
     fn tls_metrics(&self) -> Option<TlsMetrics> {
         None
@@ -87,6 +94,10 @@ impl TransportLayer for Plain {
         _peer: &Peer,
     ) -> impl Future<Output = Result<Stream, CloseReason>> + Send + 'static + use<> {
         ready(Ok(stream))
+    }
+
+    fn refusal(&self, response: Option<&'static [u8]>) -> Option<&'static [u8]> {
+        response
     }
 
     /// Without a layer the service's task is all there is.

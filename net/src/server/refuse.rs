@@ -4,21 +4,26 @@ use std::net::Shutdown;
 
 use heist_scheduler::panics;
 
+use super::layer::TransportLayer;
 use super::serve::Serve;
 use super::shared::Shared;
 use crate::connection::refusal::Refusal;
-use crate::connection::transport::Transport;
 use crate::socket::sys;
 
-/// Counts the refusal of a connection, and sends the service's response to it if it has any. The
-/// caller closes the socket.
-pub(super) fn refuse<S, T>(server: &Shared, serve: &S, socket: &sys::Stream, refusal: Refusal)
-where
-    S: Serve<T>,
-    T: Transport,
+/// Counts the refusal of a connection, and sends the service's response to it if it has any and the
+/// layer lets it pass. The caller closes the socket.
+pub(super) fn refuse<S, L>(
+    server: &Shared,
+    layer: &L,
+    serve: &S,
+    socket: &sys::Stream,
+    refusal: Refusal,
+) where
+    L: TransportLayer,
+    S: Serve<L::Transport>,
 {
     server.connections().table.count_refusal(refusal);
-    let response = panics::contain_hook("Serve::refusal", || serve.refusal(refusal));
+    let response = panics::contain_hook("Serve::refusal", || layer.refusal(serve.refusal(refusal)));
     let Some(response) = response.flatten() else { return };
     // A peer that does not take all of the response is not waited for.
     let _ = socket.write(response);

@@ -70,6 +70,10 @@ impl TransportLayer for Tls {
         }
     }
 
+    fn refusal(&self, _response: Option<&'static [u8]>) -> Option<&'static [u8]> {
+        Some(REFUSED)
+    }
+
     fn tls_metrics(&self) -> Option<TlsMetrics> {
         let started = self.started.as_ref()?;
         Some(started.metrics.snapshot(&self.config))
@@ -114,3 +118,7 @@ impl Drop for Watch {
         }
     }
 }
+
+/// The fatal alert `internal_error`, in clear as all before the server's first message: a client then
+/// tells a refusal from a broken network.
+const REFUSED: &[u8] = &[0x15, 0x03, 0x03, 0, 2, 2, 80];

@@ -1,9 +1,10 @@
 //! A layer between accept and service: all that holds for plain connections holds behind one.
 
+use std::future::Future;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use heist_net::server::{CloseKind, Limits, Peer, Serve};
+use heist_net::server::{Accepted, CloseKind, CloseReason, Limits, Peer, Refusal, Serve};
 use heist_net::{Server, Transport};
 
 use crate::common::runtime;
@@ -191,6 +192,35 @@ fn handshake_that_fails_or_panics_ends_its_own_connection() {
     let gone = Client::new(&server);
     drop(gone);
     until(|| server.metrics().closed_by(CloseKind::Lost) == 1);
+}
+
+/// Failure: the plain response of the service was sent to a peer that expects the layer's bytes.
+#[test]
+fn refused_connection_is_sent_nothing_that_is_not_the_layers() {
+    struct Refusing;
+    impl<T: Transport> Serve<T> for Refusing {
+        fn serve(
+            &self,
+            _: Accepted<T>,
+        ) -> impl Future<Output = CloseReason> + Send + 'static + use<T> {
+            std::future::ready(CloseReason::Finished)
+        }
+
+        fn refusal(&self, _: Refusal) -> Option<&'static [u8]> {
+            Some(b"not now")
+        }
+    }
+    let runtime = runtime();
+    let overloaded = server(Limits::default()).overloaded_by(|_| true);
+    let plain = overloaded.serve(Refusing).start_on(runtime.handle()).unwrap();
+    let overloaded = server(Limits::default()).overloaded_by(|_| true);
+    let layered = overloaded.transport(Masking).serve(Refusing);
+    let layered = layered.start_on(runtime.handle()).unwrap();
+    assert_eq!(Client::new(&plain).rest(), "not now");
+    assert_eq!(Client::new(&layered).rest(), "");
+    for server in [plain, layered] {
+        until(|| server.metrics().refused_for(Refusal::Overload) == 1);
+    }
 }
 
 #[test]

@@ -127,3 +127,16 @@ fn alert_is_not_destroyed_by_what_the_client_still_sends() {
         assert_eq!(answer.first(), Some(&21), "{answer:?}");
     }
 }
+
+/// Failure: a connection that was refused before its handshake was sent plain bytes, or none.
+#[test]
+fn refused_connection_is_sent_an_alert() {
+    let limits = Limits { per_address: 1, limit_loopback: true, ..Limits::default() };
+    let stage = Stage::with(|config| config, limits, echo);
+    let first = connect(&stage.server);
+    until(|| stage.server.metrics().accepted == 1);
+    let alert = rest(&mut connect(&stage.server));
+    let internal_error = u8::from(AlertDescription::InternalError);
+    assert_eq!(alert, [0x15, 3, 3, 0, 2, 2, internal_error]);
+    drop(first);
+}

@@ -28,7 +28,7 @@ where
     S: Serve<L::Transport>,
 {
     let attribution = permit.attribution();
-    let refuses = Arc::clone(serve);
+    let refuses = (Arc::clone(layer), Arc::clone(serve));
     let handshake = async move |mut accepted: Accepted| {
         let mut reader = HeaderReader::default();
         let client = poll_fn(|cx| reader.poll_read(cx, &mut accepted.stream)).await?;
@@ -37,7 +37,8 @@ where
             && let Err(refusal) = attribution.attribute(address)
         {
             tracing::debug!(%client, "a client of a proxy is refused: its address has too many");
-            refuse(&accepted.server, &*refuses, accepted.stream.socket(), refusal);
+            let (layer, serve) = &refuses;
+            refuse(&accepted.server, &**layer, &**serve, accepted.stream.socket(), refusal);
             return Err(CloseReason::Refused(refusal));
         }
         accepted.proxy = Some(mem::replace(&mut accepted.peer, client));
