@@ -55,6 +55,12 @@ pub(super) const HTTP: &[Family<HttpMetrics>] = &[
         }
     }),
     gauge("heist_http_requests_in_flight", "Requests being served.", |m, s| s.one(m.in_flight)),
+    counter("heist_http_upgrades_total", "Connections that changed their protocol.", |m, s| {
+        s.one(m.upgrades);
+    }),
+    gauge("heist_http_upgraded_connections", "Connections in another protocol.", |m, s| {
+        s.one(m.upgraded_connections);
+    }),
     histogram("heist_http_request_seconds", "How long requests took.", |m, s| {
         s.one(&m.request_time);
     }),

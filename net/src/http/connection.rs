@@ -11,18 +11,20 @@ use std::task::{Context, Poll, ready};
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use hyper::rt::Write;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
-use super::guarded_io::GuardedIo;
+use super::hyper_io::HyperIo;
+use super::shared_io::{Shared, Watched, is_failed};
 use super::state::{HttpState, Phase};
+use super::upgraded::UpgradeCount;
 use crate::Transport;
 use crate::connection::budget::OverBudget;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::deadlines::DeadlineTimer;
 use crate::connection::drain_signal::DrainSignal;
 use crate::connection::refusal::Refusal;
+use crate::server::LOOKS;
 
 /// What surrounds hyper on one connection: deadlines and the drain.
 ///
@@ -35,6 +37,8 @@ pub(super) struct HttpConnection {
     timer: DeadlineTimer,
     /// Once the server drains: how many requests came before, without the one in service.
     before_drain: Option<u64>,
+    /// How often it was polled since the time of an upgraded connection was over.
+    looks: u8,
 }
 
 /// The future of a connection: hyper, then the close of the transport if hyper leaves that open.
@@ -54,8 +58,13 @@ where
     S: HttpService<Incoming>,
     T: Transport,
 {
-    Serving(Box<http1::Connection<GuardedIo<T>, S>>),
-    Closing(Box<GuardedIo<T>>),
+    Serving(Box<http1::UpgradeableConnection<HyperIo<T>, S>>),
+    /// Another task has the transport.
+    Upgraded {
+        transport: Arc<dyn Shared>,
+        _count: UpgradeCount,
+    },
+    Closing(Arc<dyn Shared>),
     Over,
 }
 
@@ -69,7 +78,7 @@ where
 {
     pub(super) fn new(
         connection: HttpConnection,
-        served: Box<http1::Connection<GuardedIo<T>, S>>,
+        served: Box<http1::UpgradeableConnection<HyperIo<T>, S>>,
     ) -> ConnectionFuture<S, T> {
         ConnectionFuture { stage: Stage::Serving(served), connection }
     }
@@ -93,27 +102,48 @@ where
                     if is_orderly(reason.kind())
                         && let Stage::Serving(served) = mem::replace(stage, Stage::Over)
                     {
-                        served.into_parts().io.close(cx);
+                        served.into_parts().into_iter().for_each(|parts| parts.io.close(cx));
                     }
                     return Poll::Ready(reason);
                 }
                 Step::Served => {}
             }
-        }
-        match mem::replace(stage, Stage::Over) {
-            Stage::Serving(served) => {
-                let io = served.into_parts().io;
-                if io.is_closed() {
-                    return Poll::Ready(connection.reason(Ok(())));
+            let Some(transport) = connection.state.take_shared() else {
+                return Poll::Ready(connection.reason(Ok(())));
+            };
+            *stage = match connection.state.phase() {
+                Phase::Upgraded => {
+                    Stage::Upgraded { transport, _count: UpgradeCount::begin(&connection.state) }
                 }
-                *stage = Stage::Closing(Box::new(io));
+                _ => Stage::Closing(transport),
+            };
+        }
+        if let Stage::Upgraded { transport, .. } = stage {
+            match ready!(connection.poll_upgraded(cx, &**transport)) {
+                Step::Over(reason) => return Poll::Ready(reason),
+                Step::Served => {}
             }
-            closing => *stage = closing,
+            *stage = Stage::Closing(Arc::clone(transport));
         }
         match stage {
-            Stage::Closing(io) => connection.poll_close(cx, &mut **io),
-            Stage::Serving(_) | Stage::Over => unreachable!("it is not polled after its end"),
+            Stage::Closing(transport) => connection.poll_close(cx, &**transport),
+            _ => unreachable!("it is not polled after its end"),
         }
+    }
+}
+
+/// A transport that is shared with a task of the service ends with the connection.
+impl<S: HttpService<Incoming>, T: Transport> Drop for ConnectionFuture<S, T> {
+    fn drop(&mut self) {
+        let unclaimed = self.connection.state.take_shared();
+        let claimed = match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Upgraded { transport, .. } | Stage::Closing(transport) => Some(transport),
+            Stage::Serving(_) | Stage::Over => None,
+        };
+        unclaimed
+            .into_iter()
+            .chain(claimed)
+            .for_each(|transport| transport.cut(io::ErrorKind::ConnectionAborted));
     }
 }
 
@@ -123,25 +153,59 @@ impl<S: HttpService<Incoming>, T: Transport> Unpin for ConnectionFuture<S, T> {}
 /// The outcome of a poll.
 enum Step {
     Over(CloseReason),
-    /// hyper has finished. It has shut the transport down, unless a request asked for an upgrade.
+    /// What served the connection has finished. hyper has shut the transport down, unless a request
+    /// asked for an upgrade.
     Served,
 }
 
 impl HttpConnection {
     pub(super) fn new(state: Arc<HttpState>, drain: DrainSignal) -> HttpConnection {
-        HttpConnection { state, drain, timer: DeadlineTimer::new(), before_drain: None }
+        HttpConnection { state, drain, timer: DeadlineTimer::new(), before_drain: None, looks: 0 }
+    }
+
+    /// Watches over a transport that another task has, until that drops it.
+    fn poll_upgraded(&mut self, cx: &mut Context<'_>, transport: &dyn Shared) -> Poll<Step> {
+        let now = Instant::of_poll();
+        self.state.begin_poll(now);
+        if self.before_drain.is_none() && self.drain.poll_draining(cx).is_ready() {
+            self.begin_drain();
+        }
+        // It is not known what the other task does.
+        self.drain.set_busy(false);
+        let watched = transport.watch(cx, &self.state);
+        let failure = self.state.failure().close;
+        let (deadline, close) = match watched {
+            Watched::Returned if failure == Some(CloseKind::Lost) => {
+                return Poll::Ready(Step::Over(self.reason(Ok(()))));
+            }
+            Watched::Returned => return Poll::Ready(Step::Served),
+            Watched::InUse(..) if is_failed(&self.state) => {
+                return Poll::Ready(Step::Over(self.reason(Ok(()))));
+            }
+            Watched::InUse(deadline, close) => (deadline, close),
+        };
+        if now < deadline {
+            self.looks = 0;
+            self.arm(cx, deadline, now);
+            return Poll::Pending;
+        }
+        // Bytes that came in time count, though the other task has not been woken for them yet.
+        if close == Some(CloseKind::IdleTimeout) && self.looks < LOOKS && transport.has_unread() {
+            self.looks += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let kind = close.unwrap_or(CloseKind::IdleTimeout);
+        transport.cut(io::ErrorKind::TimedOut);
+        Poll::Ready(Step::Over(self.reason_of(kind, None)))
     }
 
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
     /// upgrade.
-    fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        io: &mut (impl Write + Unpin),
-    ) -> Poll<CloseReason> {
+    fn poll_close(&mut self, cx: &mut Context<'_>, transport: &dyn Shared) -> Poll<CloseReason> {
         let now = Instant::of_poll();
         self.state.begin_poll(now);
-        match Pin::new(io).poll_shutdown(cx) {
+        match transport.poll_close(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(self.reason(Ok(()))),
             Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Lost(error)),
             Poll::Pending => self.poll_deadline(cx, now),
@@ -151,7 +215,7 @@ impl HttpConnection {
     fn poll<S, B, T>(
         &mut self,
         cx: &mut Context<'_>,
-        mut served: Pin<&mut http1::Connection<GuardedIo<T>, S>>,
+        mut served: Pin<&mut http1::UpgradeableConnection<HyperIo<T>, S>>,
     ) -> Poll<Step>
     where
         T: Transport,
@@ -194,7 +258,7 @@ impl HttpConnection {
 
     /// From now on the next answer is the last.
     fn begin_drain(&mut self) {
-        let serving = self.state.phase() == Phase::Serving;
+        let serving = matches!(self.state.phase(), Phase::Serving | Phase::Upgraded);
         self.before_drain = Some(self.state.requests() - u64::from(serving));
         self.state.close_after_answer();
         self.state.drain_waiters().close();
@@ -210,11 +274,15 @@ impl HttpConnection {
                 None => self.reason(Ok(())),
             });
         }
+        self.arm(cx, deadline, now);
+        Poll::Pending
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>, deadline: Instant, now: Instant) {
         if !self.timer.covers(deadline, now, cx) && self.timer.arm(deadline, now, cx).is_ready() {
             // It has passed since the poll began: the next one handles what came until then.
             cx.waker().wake_by_ref();
         }
-        Poll::Pending
     }
 
     /// Why the connection ended.
@@ -285,7 +353,7 @@ fn is_orderly(kind: CloseKind) -> bool {
 fn details(error: Option<hyper::Error>) -> Box<dyn Error + Send + Sync> {
     match error {
         Some(error) => error.into(),
-        None => "a request is malformed".into(),
+        None => "the peer broke the rules of its protocol".into(),
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::state::{HttpState, Phase};
+use super::state::HttpState;
 
 /// One request that is being served. Dropping it ends it.
 pub(super) struct Exchange {
@@ -46,7 +46,7 @@ impl Drop for Exchange {
             Some(status) => metrics.end(status, now - self.began),
             None => metrics.abandon(),
         }
-        self.state.enter(Phase::Idle, now);
+        self.state.end_request(now);
     }
 }
 

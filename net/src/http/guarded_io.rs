@@ -2,6 +2,7 @@
 //! not take its answers, and with a close that does not destroy the last one ([`Linger`]).
 
 mod sending;
+mod upgraded;
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -43,7 +44,6 @@ pub(super) struct GuardedIo<T: Transport> {
     linger: Option<Linger>,
     /// While lingering: whether the peer is known to be sending.
     peer_sends: bool,
-    closed: bool,
 }
 
 impl<T: Transport> GuardedIo<T> {
@@ -61,7 +61,6 @@ impl<T: Transport> GuardedIo<T> {
             refusal: Vec::new(),
             linger: None,
             peer_sends: false,
-            closed: false,
         }
     }
 
@@ -70,9 +69,8 @@ impl<T: Transport> GuardedIo<T> {
         self.transport.close(cx);
     }
 
-    /// Whether it has been shut down, and the lingering is over.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
+    pub(super) fn state(&self) -> &Arc<HttpState> {
+        &self.state
     }
 
     /// Makes the server's budget hold what the guard and the transport hold.
@@ -113,12 +111,14 @@ impl<T: Transport> GuardedIo<T> {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let ready = self.guard.ready();
-            if !ready.is_empty() {
-                let count = ready.len().min(cursor.remaining());
-                cursor.put_slice(&ready[..count]);
-                self.guard.pass(count);
+            if !self.guard.ready().is_empty() {
+                self.pass_held(&mut cursor);
                 return Poll::Ready(self.charge_held());
+            }
+            if self.guard.is_undecided() && self.state.phase() != Phase::Serving {
+                // hyper asks for the next request.
+                self.guard.go_on(self.state.limits());
+                continue;
             }
             if let Some(end) = self.guard.end() {
                 return Poll::Ready(self.end(end));
@@ -142,6 +142,14 @@ impl<T: Transport> GuardedIo<T> {
                 }
             }
         }
+    }
+
+    /// Passes on bytes that are held and may pass.
+    fn pass_held(&mut self, cursor: &mut ReadBufCursor<'_>) {
+        let ready = self.guard.ready();
+        let count = ready.len().min(cursor.remaining());
+        cursor.put_slice(&ready[..count]);
+        self.guard.pass(count);
     }
 
     /// No more input passes. For hyper that is the end of the input, unless it reads a body that is
@@ -306,9 +314,7 @@ impl<T: Transport> Write for GuardedIo<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_refusal(cx))?;
         ready!(self.poll_begin_linger(cx))?;
-        ready!(self.poll_linger(cx));
-        self.closed = true;
-        Poll::Ready(Ok(()))
+        self.poll_linger(cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {

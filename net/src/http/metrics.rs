@@ -38,6 +38,8 @@ struct WorkerCounts {
     begun: Counter,
     ended: Counter,
     abandoned: Counter,
+    upgrades_begun: Counter,
+    upgrades_ended: Counter,
     codes: [Counter; CODES],
     time: Histogram,
 }
@@ -48,6 +50,8 @@ impl Default for WorkerCounts {
             begun: Counter::default(),
             ended: Counter::default(),
             abandoned: Counter::default(),
+            upgrades_begun: Counter::default(),
+            upgrades_ended: Counter::default(),
             codes: array::from_fn(|_| Counter::default()),
             time: Histogram::new(Scale::Time),
         }
@@ -81,6 +85,16 @@ impl RequestMetrics {
         });
     }
 
+    /// A connection speaks another protocol from now on.
+    pub(super) fn begin_upgraded(&self) {
+        self.counts.with(|count| count.upgrades_begun.add(1));
+    }
+
+    /// A connection that spoke another protocol ends.
+    pub(super) fn end_upgraded(&self) {
+        self.counts.with(|count| count.upgrades_ended.add(1));
+    }
+
     /// Input that never became a request was answered.
     pub(super) fn refuse(&self, status: StatusCode) {
         self.counts.with(|count| count.codes[index(status)].add(1));
@@ -102,7 +116,13 @@ impl RequestMetrics {
         let in_flight = self.counts.sum(|count| count.begun.get()).saturating_sub(ended);
         let mut request_time = HistogramSnapshot::new(Scale::Time);
         self.counts.each(|count| request_time.add(&count.time));
-        HttpMetrics::new(self.requests(), in_flight, request_time)
+        let upgrades_ended = self.counts.sum(|count| count.upgrades_ended.get());
+        let upgrades = self.counts.sum(|count| count.upgrades_begun.get());
+        HttpMetrics {
+            upgrades,
+            upgraded_connections: upgrades.saturating_sub(upgrades_ended),
+            ..HttpMetrics::new(self.requests(), in_flight, request_time)
+        }
     }
 
     fn requests(&self) -> Vec<(u16, u64)> {

@@ -67,6 +67,20 @@
 //! asked before a successful answer begins while the service still has the [`Body`], as in an echo.
 //! Otherwise it is not asked, and that answer is the connection's last, since the body may come or not.
 //!
+//! # Upgrades
+//!
+//! A request of HTTP/1.1 with `Upgrade`, and with `upgrade` in `Connection`, may be answered `101`.
+//! Behind that answer the connection is the service's, in whatever task it awaits
+//! [`hyper::upgrade::on`], also in another runtime; nothing of what the peer sent behind the request is
+//! lost. Until the service drops it the connection has its permit, its socket is metered, and it ends
+//! with the drain's grace. [`Limits::upgraded_idle_timeout`], `write_timeout`, `min_send_rate` and the
+//! budget of buffered bytes hold for it. The extensions of the request have a [`UpgradedConnection`],
+//! and the [`DrainSignal`] goes on to work. Bytes behind a request that asks for an upgrade are looked
+//! at only once it is answered: if it is refused, they are the next request.
+//!
+//! A `101` that was not asked for, or that comes before the request's body is read, is logged and
+//! replaced by `501`.
+//!
 //! # When the server drains
 //!
 //! A request that is being served is finished, and its answer says `connection: close`. A
@@ -76,7 +90,7 @@
 //!
 //! # Not here
 //!
-//! HTTP/2, and upgrades to other protocols: a service's `101` is logged and replaced by `501`.
+//! HTTP/2.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -112,12 +126,15 @@ mod exchange;
 mod failure;
 mod guard;
 mod guarded_io;
+mod hyper_io;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
 mod metrics;
 
 mod service;
+mod shared_io;
 mod state;
+mod upgraded;
 
 use std::error::Error;
 use std::fmt;
@@ -130,6 +147,7 @@ use hyper::{Request, Response, StatusCode};
 
 pub use body::{Body, BodyError};
 pub use drain_signal::DrainSignal;
+pub use upgraded::UpgradedConnection;
 
 use crate::Transport;
 use crate::server::{
@@ -137,6 +155,7 @@ use crate::server::{
 };
 use connection::{ConnectionFuture, HttpConnection};
 use guarded_io::GuardedIo;
+use hyper_io::HyperIo;
 use metrics::{RefusedHook, RequestMetrics};
 use service::LimitedService;
 use state::HttpState;
@@ -218,9 +237,9 @@ where
         let Started { hyper, metrics } = self.started();
         let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
         state.set_transport(&stream);
-        let io = GuardedIo::new(stream, Arc::clone(&state));
+        let io = HyperIo::new(GuardedIo::new(stream, Arc::clone(&state)));
         let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
-        let served = Box::new(hyper.serve_connection(io, service));
+        let served = Box::new(hyper.serve_connection(io, service).with_upgrades());
         ConnectionFuture::new(HttpConnection::new(state, drain), served)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, UPGRADE};
 use hyper::service::Service;
 use hyper::{Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
@@ -17,6 +17,7 @@ use super::body::Body;
 use super::drain_signal::DrainSignal;
 use super::exchange::{Exchange, ResponseBody};
 use super::state::HttpState;
+use super::upgraded::UpgradedConnection;
 
 /// The service of one connection, with the limits of its server in force.
 pub(super) struct LimitedService<S> {
@@ -65,11 +66,35 @@ where
             }
             return ResponseFuture { work: Work::Refused { status }, exchange };
         }
+        let mut request = request;
+        let asks_upgrade = asks_upgrade(&request);
+        match asks_upgrade {
+            true => self.state.ask_upgrade(),
+            // hyper also takes a request for one of an upgrade that does not say so in `Connection`.
+            false => drop(hyper::upgrade::on(&mut request)),
+        }
         let mut request = request.map(|body| Body::new(body, Arc::clone(&self.state)));
         self.state.extend(request.extensions_mut());
         request.extensions_mut().insert(DrainSignal::new(Arc::clone(&self.state)));
+        if asks_upgrade {
+            request.extensions_mut().insert(UpgradedConnection::new(Arc::clone(&self.state)));
+        }
         ResponseFuture { work: Work::Service { future: self.service.call(request) }, exchange }
     }
+}
+
+/// Whether a request asks for another protocol behind its answer: RFC 9110 7.8.
+fn asks_upgrade<B>(request: &Request<B>) -> bool {
+    let named = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    };
+    let headers = request.headers();
+    request.version() == Version::HTTP_11
+        && headers.contains_key(UPGRADE)
+        && headers.get_all(CONNECTION).iter().any(named)
 }
 
 pin_project! {
@@ -135,11 +160,14 @@ fn answer<B>(
     outcome: Result<Response<B>, StatusCode>,
     mut exchange: Exchange,
 ) -> Response<ResponseBody<B>> {
-    let outcome = outcome.and_then(|response| match response.status() {
-        StatusCode::SWITCHING_PROTOCOLS => Err(switched(exchange.state())),
-        _ => Ok(response),
+    let outcome = outcome.and_then(|response| {
+        match is_switch(&response) && !exchange.state().grant_upgrade() {
+            true => Err(switched(exchange.state())),
+            false => Ok(response),
+        }
     });
-    let closing = is_last(exchange.state(), &outcome);
+    let upgraded = matches!(&outcome, Ok(response) if is_switch(response));
+    let closing = !upgraded && is_last(exchange.state(), &outcome);
     exchange.answered(outcome.as_ref().map_or_else(|status| *status, Response::status));
     let mut response = match outcome {
         Ok(response) => response.map(|body| ResponseBody::new(Some(body), exchange)),
@@ -151,11 +179,15 @@ fn answer<B>(
     response
 }
 
-/// Upgrades are not supported: without this hyper would take the connection for another protocol's
-/// and drop it.
+fn is_switch<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The protocol cannot change: without this hyper would take the connection for another protocol's.
 fn switched(state: &HttpState) -> StatusCode {
     let peer = state.peer();
-    tracing::error!(%peer, "a service answered 101, and upgrades are not supported: answered 501 instead");
+    tracing::error!(%peer, "a service answered 101 to a request that asked for no upgrade, or before \
+        it had read the body: answered 501 instead");
     StatusCode::NOT_IMPLEMENTED
 }
 

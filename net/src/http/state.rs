@@ -2,8 +2,10 @@
 //! around them.
 //!
 //! All of them run in the connection's own task, one after the other, except that a service may read
-//! its request's body in another task. So the atomics here are cells that may be shared. Each load
-//! and store is Relaxed: a value publishes nothing but itself.
+//! its request's body in another task, and use the transport there after an upgrade. So the atomics here
+//! are cells that may be shared. Each load and store is Relaxed: a value publishes nothing but itself.
+
+mod upgrade;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -13,6 +15,7 @@ use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::http::Extensions;
 
+use self::upgrade::UpgradeState;
 use super::drain_waiters::DrainWaiters;
 use super::failure::Failure;
 use super::metrics::RequestMetrics;
@@ -53,6 +56,7 @@ pub(super) struct HttpState {
     peek: AtomicBool,
     /// The outcome of the peek. Cleared with each request to peek.
     unread: AtomicBool,
+    upgrade: UpgradeState,
     /// An [`Expectation`]. Set by the service, raised by the body, cleared by the transport.
     expectation: AtomicU8,
     /// A [`Failure`]. Cleared by the service, set by the body and the transport.
@@ -87,6 +91,8 @@ pub(super) enum Phase {
     Serving,
     /// The last answer is out, and what the peer still sends is thrown away.
     Lingering,
+    /// It speaks another protocol, by a task of the service.
+    Upgraded,
 }
 
 impl HttpState {
@@ -111,6 +117,7 @@ impl HttpState {
             left_unread: AtomicBool::new(false),
             peek: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            upgrade: UpgradeState::default(),
             expectation: AtomicU8::new(Expectation::None as u8),
             failure: AtomicU32::new(Failure::NONE.to_bits()),
             drain_waiters: DrainWaiters::default(),
@@ -180,7 +187,7 @@ impl HttpState {
         match self.phase() {
             Phase::Fresh => self.phase.store(Phase::Head as u8, Relaxed),
             Phase::Idle => self.enter(Phase::Head, self.now()),
-            Phase::Head | Phase::Serving | Phase::Lingering => {}
+            Phase::Head | Phase::Serving | Phase::Lingering | Phase::Upgraded => {}
         }
     }
 
@@ -223,6 +230,7 @@ impl HttpState {
         self.left_unread.store(false, Relaxed);
         let expectation = if expects { Expectation::Continue } else { Expectation::None };
         self.expectation.store(expectation as u8, Relaxed);
+        self.upgrade.begin_request();
         self.set_failure(Failure::NONE);
         since
     }
@@ -334,6 +342,7 @@ impl HttpState {
             Phase::Lingering => (limits.linger_timeout, None),
             // The service has no bound, and the body has its own.
             Phase::Serving => (Duration::MAX, None),
+            Phase::Upgraded => (self.upgrade.idle_limit(limits), Some(CloseKind::IdleTimeout)),
             _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
             Phase::Head => (limits.header_timeout, Some(CloseKind::HeaderTimeout)),
             Phase::Fresh => {
@@ -360,5 +369,5 @@ impl HttpState {
 const NO_TIME: u64 = u64::MAX;
 
 /// Each at the place of its number.
-const PHASES: [Phase; 5] =
-    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering];
+const PHASES: [Phase; 6] =
+    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering, Phase::Upgraded];

@@ -127,4 +127,4 @@ impl<F: Future<Output = io::Result<()>>> Future for HandlerFuture<F> {
 }
 
 /// After so many turns a worker has polled the event queue twice, whatever else it has to do.
-pub(super) const LOOKS: u8 = 128;
+pub(crate) const LOOKS: u8 = 128;

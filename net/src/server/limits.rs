@@ -64,6 +64,12 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long nothing at all may be read or written. By default 60 s.
     pub idle_timeout: Duration,
+    /// How long nothing may be read or written after a connection has changed from HTTP to another
+    /// protocol, such as WebSocket, of which a ping counts as any other byte. By default 10 min: such
+    /// connections are made to be quiet, and a peer that has vanished holds its place no longer. A
+    /// service may set another value for one connection
+    /// ([`UpgradedConnection`](crate::http::UpgradedConnection)).
+    pub upgraded_idle_timeout: Duration,
     /// How long a closing connection waits for the peer to close too. By default 5 s.
     pub linger_timeout: Duration,
     /// How many bytes are discarded meanwhile. By default 256 KiB.
@@ -122,6 +128,7 @@ impl Default for Limits {
             rate_grace: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
+            upgraded_idle_timeout: Duration::from_secs(600),
             linger_timeout: Duration::from_secs(5),
             linger_bytes: 256 * 1024,
             buffered_bytes: 256 * 1024 * 1024,

@@ -55,6 +55,10 @@ pub struct HttpMetrics {
     pub in_flight: u64,
     /// From the call of the service to the end of its response.
     pub request_time: HistogramSnapshot,
+    /// Connections that changed to another protocol, such as WebSocket.
+    pub upgrades: u64,
+    /// Those of them that are open.
+    pub upgraded_connections: u64,
 }
 
 /// What a server that speaks TLS counts.
@@ -88,13 +92,13 @@ pub struct HandshakeCount {
 }
 
 impl HttpMetrics {
-    /// Puts together what was counted.
+    /// Puts together what was counted of requests, without any upgrades.
     pub fn new(
         requests: Vec<(u16, u64)>,
         in_flight: u64,
         request_time: HistogramSnapshot,
     ) -> HttpMetrics {
-        HttpMetrics { requests, in_flight, request_time }
+        HttpMetrics { requests, in_flight, request_time, upgrades: 0, upgraded_connections: 0 }
     }
 }
 

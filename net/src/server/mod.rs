@@ -101,6 +101,8 @@ pub use crate::socket::peer::Peer;
 pub use builder::{Builder, NoService, StartError};
 pub use by_protocol::{ByInbox, ByProtocol};
 pub use drain::{AgeCounts, Report};
+#[cfg(feature = "hyper")]
+pub(crate) use handler::LOOKS;
 pub use handler::{AcceptedHandler, Handler};
 pub use layer::{Plain, TransportLayer};
 pub use limits::Limits;

@@ -40,6 +40,12 @@ impl Client {
         Client { stream, ahead: Vec::new() }
     }
 
+    /// The socket alone.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        assert!(self.ahead.is_empty());
+        self.stream
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
     }

@@ -16,11 +16,11 @@ use crate::client::GET;
 use crate::site::{Failure, Gate, Hello, Site, reply};
 
 /// A drain in the background.
-struct Drain(Receiver<()>);
+pub(crate) struct Drain(Receiver<()>);
 
 impl Drain {
     /// Begins the drain, and lets the server handle it.
-    fn begin(site: &Site) -> Drain {
+    pub(crate) fn begin(site: &Site) -> Drain {
         let (sender, receiver) = channel();
         let server = Arc::clone(&site.server);
         let runtime = site.runtime.handle().clone();
@@ -35,7 +35,7 @@ impl Drain {
         Drain(receiver)
     }
 
-    fn wait(self) {
+    pub(crate) fn wait(self) {
         self.0.recv_timeout(Duration::from_secs(60)).expect("the drain ends");
     }
 }

@@ -19,3 +19,4 @@ mod raw;
 mod services;
 mod site;
 mod takers;
+mod upgrades;

@@ -48,6 +48,8 @@ fn server_metrics() -> Metrics {
         http: Some(HttpMetrics {
             requests: vec![(200, 14), (503, 15), (0, 16)],
             in_flight: 2,
+            upgrades: 17,
+            upgraded_connections: 3,
             request_time: times(29, Duration::from_micros(1)),
         }),
         tls: Some(TlsMetrics {

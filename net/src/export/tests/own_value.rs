@@ -151,5 +151,7 @@ const OF_A_SERVER: &[Expected] = &[
     ("heist_http_requests_total", Some(("code", "503")), 15),
     ("heist_http_requests_total", Some(("code", "none")), 16),
     ("heist_http_requests_in_flight", None, 2),
+    ("heist_http_upgrades_total", None, 17),
+    ("heist_http_upgraded_connections", None, 3),
     ("heist_http_request_seconds_count", None, 29),
 ];

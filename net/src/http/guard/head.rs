@@ -14,6 +14,8 @@ pub(super) struct Head {
     /// In bytes, with the empty line at its end.
     pub(super) length: usize,
     pub(super) framing: Framing,
+    /// Whether it asks for another protocol behind the answer. hyper decides so, too.
+    pub(super) asks_upgrade: bool,
 }
 
 /// How the end of a body is determined.
@@ -79,7 +81,9 @@ fn parse_into<'b>(
     let parsed = request.parse_with_uninit_headers(bytes, headers);
     let refusal = match parsed {
         Ok(Status::Complete(length)) => match check(&request, length, limits) {
-            Ok(framing) => return Outcome::Read(Ok(Some(Head { length, framing }))),
+            Ok((framing, asks_upgrade)) => {
+                return Outcome::Read(Ok(Some(Head { length, framing, asks_upgrade })));
+            }
             Err(refusal) => refusal,
         },
         Ok(Status::Partial) => {
@@ -99,8 +103,13 @@ fn parse_into<'b>(
     Outcome::Read(Err(Refused { refusal, is_head }))
 }
 
-/// Checks a whole head: first for malformed parts, then for what is too long or not supported.
-fn check(request: &Request<'_, '_>, length: usize, limits: &Limits) -> Result<Framing, Refusal> {
+/// Checks a whole head: first for malformed parts, then for what is too long or not supported. Returns
+/// the framing of the body, and whether an upgrade is asked for.
+fn check(
+    request: &Request<'_, '_>,
+    length: usize,
+    limits: &Limits,
+) -> Result<(Framing, bool), Refusal> {
     let method = request.method.expect(WHOLE);
     let path = request.path.expect(WHOLE);
     let is_http_11 = request.version == Some(1);
@@ -125,7 +134,7 @@ fn check(request: &Request<'_, '_>, length: usize, limits: &Limits) -> Result<Fr
     if method.len() > LONGEST_METHOD {
         return Err(UNKNOWN_METHOD);
     }
-    framing
+    framing.map(|framing| (framing, fields.upgrade && is_http_11))
 }
 
 const WHOLE: &str = "a whole head has a request line";
@@ -136,6 +145,7 @@ struct Fields {
     hosts: u8,
     length: Option<Length>,
     codings: Codings,
+    upgrade: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -168,6 +178,7 @@ impl Fields {
                     return Err(Refusal::malformed("the Host field is malformed"));
                 }
             }
+            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade = true,
             14 if name.eq_ignore_ascii_case("content-length") => {
                 // Also two equal ones: another recipient may look at only one of them.
                 self.length = Some(match self.length {

@@ -11,6 +11,8 @@
 //!    the transport sends the [`Refusal`] last. If hyper has seen the head already, it gets an error in
 //!    place of the rest of the body.
 //!
+//! Behind a request that asks for an upgrade nothing passes until that is answered.
+//!
 //! The guard does no I/O and reads no clock. What passes, and why it ends, is the same wherever the
 //! bytes are cut. Only whether hyper has seen a head before its body is refused depends on that.
 //!
@@ -41,6 +43,8 @@ pub(super) struct Guard {
     /// How much of that hyper has taken.
     passed: usize,
     end: Option<InputEnd>,
+    /// Whether the message that came last asks for another protocol behind it.
+    asks_upgrade: bool,
 }
 
 /// Where in a message the next unchecked byte is.
@@ -52,6 +56,11 @@ enum At {
     Sized(u64),
     /// In a box: most bodies are not chunked, and each connection would take the memory.
     Chunked(Box<ChunkedBody>),
+    /// Behind a request that asks for an upgrade. What follows is the other protocol or the next
+    /// request, as it is answered.
+    Undecided,
+    /// In another protocol, of which nothing is checked.
+    Upgraded,
 }
 
 /// Why no more input passes.
@@ -83,6 +92,9 @@ impl Guard {
     pub(super) fn hold(&mut self, bytes: &[u8], limits: &Limits) {
         let seen = self.held.len() - self.checked;
         self.held.extend_from_slice(bytes);
+        if matches!(self.at, At::Undecided) {
+            return;
+        }
         let part = &self.held[self.checked..];
         if seen > 0 && !head::may_end(part, seen) {
             if let Err(refused) = head::check_part(part, limits) {
@@ -139,7 +151,32 @@ impl Guard {
 
     /// Whether hyper has all of the messages that came, and more may come.
     pub(super) fn is_between_messages(&self) -> bool {
-        matches!(self.at, At::Head) && self.held.is_empty() && self.end.is_none()
+        let is_between = matches!(self.at, At::Head | At::Undecided);
+        is_between && self.held.is_empty() && self.end.is_none()
+    }
+
+    /// Whether the message that came last asks for another protocol behind it.
+    pub(super) fn asks_upgrade(&self) -> bool {
+        self.asks_upgrade
+    }
+
+    /// Whether it is not known yet of what protocol the next byte is.
+    pub(super) fn is_undecided(&self) -> bool {
+        matches!(self.at, At::Undecided)
+    }
+
+    /// The upgrade that was asked for is made: what is held and what follows passes as it is.
+    pub(super) fn upgrade(&mut self) {
+        self.at = At::Upgraded;
+        self.checked = self.held.len();
+    }
+
+    /// The upgrade that was asked for is not made: what follows is the next request.
+    pub(super) fn go_on(&mut self, limits: &Limits) {
+        self.at = At::Head;
+        let mut held = std::mem::take(&mut self.held);
+        self.checked += self.check(&mut held[self.checked..], limits);
+        self.held = held;
     }
 
     /// Checks the bytes that follow, and returns how many of them may pass.
@@ -151,10 +188,11 @@ impl Guard {
             let rest = &mut bytes[checked..];
             match &mut self.at {
                 At::Head => match head::read(rest, limits) {
-                    Ok(Some(Head { length, framing })) => {
+                    Ok(Some(Head { length, framing, asks_upgrade })) => {
                         begun = Some(checked);
                         checked += length;
-                        self.at = At::behind_head(framing, limits);
+                        self.asks_upgrade = asks_upgrade;
+                        self.at = At::behind_head(framing, asks_upgrade, limits);
                     }
                     Ok(None) => return checked,
                     Err(refused) => {
@@ -168,14 +206,14 @@ impl Guard {
                     checked += length;
                     *left -= length as u64;
                     if *left == 0 {
-                        self.at = At::Head;
+                        self.at = At::behind_message(self.asks_upgrade);
                     }
                 }
                 At::Chunked(chunks) => {
                     let body::Read { length, end } = chunks.read(rest, limits);
                     match (end, begun) {
                         (body::End::None, _) => {}
-                        (body::End::Whole, _) => self.at = At::Head,
+                        (body::End::Whole, _) => self.at = At::behind_message(self.asks_upgrade),
                         (body::End::Refused(refusal), Some(begun)) => {
                             self.end = Some(InputEnd::Refused { refusal, is_head: false });
                             return begun;
@@ -187,6 +225,8 @@ impl Guard {
                     }
                     checked += length;
                 }
+                At::Undecided => return checked,
+                At::Upgraded => return bytes.len(),
             }
         }
         checked
@@ -199,11 +239,15 @@ impl Guard {
 }
 
 impl At {
-    fn behind_head(framing: Framing, limits: &Limits) -> At {
+    fn behind_head(framing: Framing, asks_upgrade: bool, limits: &Limits) -> At {
         match framing {
-            Framing::Sized(0) => At::Head,
+            Framing::Sized(0) => At::behind_message(asks_upgrade),
             Framing::Sized(length) => At::Sized(length),
             Framing::Chunked => At::Chunked(Box::new(ChunkedBody::new(limits))),
         }
+    }
+
+    fn behind_message(asks_upgrade: bool) -> At {
+        if asks_upgrade { At::Undecided } else { At::Head }
     }
 }

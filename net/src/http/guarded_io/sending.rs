@@ -4,8 +4,6 @@ use std::io;
 use std::mem;
 use std::task::Poll;
 
-use heist_scheduler::time::Instant;
-
 use super::{GuardedIo, is_budget_spent};
 use crate::Transport;
 use crate::connection::close_reason::CloseKind;
@@ -69,10 +67,13 @@ impl<T: Transport> GuardedIo<T> {
     /// The peer took `count` bytes.
     fn on_taken(&mut self, count: usize) -> io::Result<()> {
         self.rate.count(count);
+        if self.is_upgraded() {
+            self.state.touch(self.now());
+        }
         if !self.rate.is_waiting() {
             return Ok(());
         }
-        let now = Instant::of_poll();
+        let now = self.now();
         self.rate.end_wait(now);
         self.state.set_blocked(None);
         if self.state.phase() == Phase::Idle {
@@ -90,7 +91,7 @@ impl<T: Transport> GuardedIo<T> {
 
     /// The peer takes none of `wanted` bytes.
     fn on_blocked(&mut self, wanted: usize) -> io::Result<()> {
-        let now = Instant::of_poll();
+        let now = self.now();
         let request = self.state.requests();
         if mem::replace(&mut self.request, request) != request && !self.rate.is_waiting() {
             self.rate = RateMonitor::default();
