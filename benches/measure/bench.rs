@@ -43,7 +43,7 @@ impl Bench {
         Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace, _machine })
     }
 
-    /// The program of `benches/peers` with this name.
+    /// The program of `benches/peers` with this name, or a file that was made beside it.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
         self.workspace.program(name)
     }

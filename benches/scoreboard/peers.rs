@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::measure::bench::Bench;
 use crate::measure::build::Workspace;
 use crate::measure::figures::Fault;
+use crate::measure::program::output;
 use crate::measure::progress;
 
 /// A server.
@@ -20,14 +21,18 @@ pub(crate) enum Peer {
     /// The same, holding no buffer while it waits.
     HeistLean,
     HeistHyper,
+    /// heist's HTTP server behind TLS.
+    HeistTls,
     Epoll,
     Tokio,
     TokioHyper,
+    TokioHyperTls,
     Smol,
     May,
     Threads,
     GoNet,
     Nginx,
+    NginxTls,
 }
 
 impl Peer {
@@ -39,21 +44,24 @@ impl Peer {
             Peer::HeistAsync => "heist_async",
             Peer::HeistLean => "heist_lean",
             Peer::HeistHyper => "heist_hyper",
+            Peer::HeistTls => "heist_tls",
             Peer::Epoll => "epoll",
             Peer::Tokio => "tokio",
             Peer::TokioHyper => "tokio_hyper",
+            Peer::TokioHyperTls => "tokio_hyper_tls",
             Peer::Smol => "smol",
             Peer::May => "may",
             Peer::Threads => "threads",
             Peer::GoNet => "go_net",
             Peer::Nginx => "nginx",
+            Peer::NginxTls => "nginx_tls",
         }
     }
 
     /// Where it is, or what would have to be installed for it.
     pub(crate) fn path(self, bench: &Bench) -> Result<PathBuf, Fault> {
         match self {
-            Peer::Nginx => nginx(),
+            Peer::Nginx | Peer::NginxTls => nginx(),
             Peer::GoNet if !bench.own("go_net").exists() => {
                 Err(Fault::Missing { tool: "go", package: "golang-go" })
             }
@@ -62,12 +70,19 @@ impl Peer {
     }
 }
 
-/// Builds every contender.
+/// Paths of the certificate and the key that the servers with TLS have.
+pub(crate) fn certificate(bench: &Bench) -> [String; 2] {
+    CERTIFICATE.map(|name| bench.own(name).display().to_string())
+}
+
+/// Builds every contender, and makes a certificate.
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Fault> {
     workspace.build("heist without figures", &["--no-default-features", "--bin", "heist"])?;
     std::fs::copy(workspace.program("heist"), workspace.program("heist_bare"))
         .map_err(Fault::of("keeping the heist without figures"))?;
     workspace.build("the contenders", &["--bins"])?;
+    let maker = workspace.program("certificate").display().to_string();
+    output(&maker, &CERTIFICATE.map(|name| workspace.program(name)))?;
     if found("go") {
         let mut go = Command::new("go");
         go.args(["build", "-o"]).arg(workspace.program("go_net")).arg("main.go");
@@ -99,3 +114,6 @@ pub(crate) fn need(tool: &'static str, package: &'static str) -> Result<(), Faul
         false => Err(Fault::Missing { tool, package }),
     }
 }
+
+/// The certificate and the key of the servers with TLS, beside the programs.
+const CERTIFICATE: [&str; 2] = ["certificate.pem", "key.pem"];

@@ -1,5 +1,6 @@
 //! TLS as the contenders with rustls offer it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -24,10 +25,10 @@ pub fn config() -> Result<ServerConfig, Box<dyn std::error::Error>> {
 }
 
 /// `CERTIFICATE KEY`, behind the [`arguments`](crate::arguments) that every server has.
-pub fn files() -> [String; 2] {
+pub fn files() -> [PathBuf; 2] {
     let mut arguments = std::env::args().skip(3);
     match (arguments.next(), arguments.next()) {
-        (Some(certificate), Some(key)) => [certificate, key],
+        (Some(certificate), Some(key)) => [certificate.into(), key.into()],
         _ => {
             eprintln!("usage: PROGRAM WORKERS ADDRESS CERTIFICATE KEY");
             std::process::exit(2)

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
 use crate::measure::program::{Program, free_address};
-use crate::peers::Peer;
+use crate::peers::{Peer, certificate};
 use crate::placement::Placement;
 
 /// Which contender, how large, and where.
@@ -49,7 +49,11 @@ impl Server {
         let mut words = wrapper.to_vec();
         words.push(self.peer.path(bench)?.display().to_string());
         words.extend(match self.peer {
-            Peer::Nginx => self.nginx(bench, address)?,
+            Peer::Nginx | Peer::NginxTls => self.nginx(bench, address)?,
+            Peer::HeistTls | Peer::TokioHyperTls => {
+                let [certificate, key] = certificate(bench);
+                vec![self.workers.to_string(), address.to_string(), certificate, key]
+            }
             _ => vec![self.workers.to_string(), address.to_string()],
         });
         let mut command = Command::new(&words[0]);
@@ -66,7 +70,15 @@ impl Server {
     fn nginx(&self, bench: &Bench, address: SocketAddr) -> Result<Vec<String>, Fault> {
         let folder = bench.folder.join("nginx");
         let file = folder.join("nginx.conf");
+        let [certificate, key] = certificate(bench);
+        let tls = NGINX_TLS.replace("CERTIFICATE", &certificate).replace("KEY", &key);
+        let (listen, tls) = match self.peer {
+            Peer::NginxTls => ("ssl http2", &tls[..]),
+            _ => ("", ""),
+        };
         let text = NGINX
+            .replace("LISTEN", listen)
+            .replace("TLS", tls)
             .replace("WORKERS", &self.workers.to_string())
             .replace("ADDRESS", &address.to_string())
             .replace("FOLDER", &folder.display().to_string());
@@ -95,9 +107,14 @@ http {
     uwsgi_temp_path FOLDER/uwsgi;
     scgi_temp_path FOLDER/scgi;
     server {
-        listen ADDRESS reuseport backlog=4096;
+        listen ADDRESS LISTEN reuseport backlog=4096;
+        TLS
         location / { default_type text/plain; return 200 'Hello, World!'; }
         location /close { keepalive_timeout 0; default_type text/plain; return 200 'Hello, World!'; }
     }
 }
 ";
+/// TLS as the others have it: a ticket after each handshake, which is what heist sends.
+const NGINX_TLS: &str =
+    "ssl_certificate CERTIFICATE; ssl_certificate_key KEY; ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_conf_command NumTickets 1;";

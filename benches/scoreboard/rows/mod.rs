@@ -6,6 +6,7 @@ mod hyper;
 mod idle;
 mod open;
 mod runtime;
+mod tls;
 
 use crate::measure::row::Row;
 use crate::measure::scale::Scale;
@@ -21,6 +22,9 @@ pub(crate) fn all(scale: Scale) -> Vec<Row> {
         closed::tail(scale),
         hyper::hyper(scale),
         closed::churn(scale),
+        tls::http1(scale),
+        tls::handshakes(scale),
+        tls::idle(scale),
         counted::syscalls(scale),
         idle::idle(scale),
         open::slo(scale),
