@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 
-use crate::addresses;
+use crate::addresses::{Scheme, url};
 use crate::app::App;
 use crate::respond::{not_allowed, options, respond, text};
 
@@ -44,7 +44,7 @@ impl Admin {
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        addresses::url(&self.server.addresses()[0])
+        url(Scheme::Http, &self.server.addresses()[0])
     }
 
     /// Keeps the file of a Unix socket, for the successor.

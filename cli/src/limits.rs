@@ -25,6 +25,10 @@ pub(crate) struct LimitOptions {
     #[arg(long)]
     limit_loopback: bool,
 
+    /// Longest time that a TLS handshake may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::patience)]
+    handshake_timeout: Duration,
+
     /// Longest time from the first byte of a request's head to its last
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::patience)]
     header_timeout: Duration,
@@ -93,6 +97,7 @@ impl LimitOptions {
             connections: self.max_connections.unwrap_or(defaults.connections),
             per_address: self.max_connections_per_address,
             limit_loopback: self.limit_loopback,
+            handshake_timeout: self.handshake_timeout,
             header_timeout: self.header_timeout,
             header_bytes: self.max_header_bytes,
             headers: self.max_headers,

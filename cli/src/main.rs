@@ -28,6 +28,7 @@ mod signals;
 mod sockets;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod units;
 mod upload;
 

@@ -12,6 +12,7 @@ use heist::server::{Address, TrustedProxy};
 
 use crate::access;
 use crate::limits::LimitOptions;
+use crate::tls::TlsOptions;
 use crate::units;
 
 /// The options of `serve`.
@@ -64,6 +65,9 @@ pub(crate) struct Options {
     /// Format of the lines of --access-log
     #[arg(long, value_name = "FORMAT", default_value = "common")]
     pub(crate) access_log_format: access::Format,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
 
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
@@ -215,6 +219,8 @@ mod tests {
             (&["--listen", "--admin"], "expected IP:PORT"),
             (&["--proxy-protocol-from", "10.0.0.1/8"], "write 10.0.0.0/8"),
             (&["--proxy-protocol-from", "::1,lb.example"], "expected a network such as"),
+            (&["--tls-cert", "c.pem"], "--tls-key <FILE>"),
+            (&["--tls-key", "k.pem"], "--tls-cert <FILE>"),
         ] {
             let line = refusal(arguments);
             assert!(line.contains(words), "{arguments:?}: {line}");

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use heist::Runtime;
 use heist::http::Http;
-use heist::server::{self, Listener, Serve, Server};
+use heist::server::{self, Builder, Listener, NoService, Serve, Server};
+use heist::tls::{self, TlsStream};
 use hyper::service::service_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::access::{AccessLog, AccessLogError, Writer};
-use crate::addresses::{curl, url};
+use crate::addresses::{Scheme, curl, url};
 use crate::admin::{Admin, AdminError};
 use crate::app::App;
 use crate::console::{eprint, print};
@@ -31,6 +32,7 @@ use crate::restarter::Restarter;
 use crate::routes::Routes;
 use crate::signals::{Signals, Stop, Stopper};
 use crate::sockets::{SocketError, Sockets};
+use crate::tls::reload_with;
 use crate::units;
 
 /// The running program.
@@ -66,23 +68,24 @@ impl Program {
         let notices = Notices::install().map_err(StartError::Signals)?;
         let sockets = Sockets::open(&options.listen, options.admin(), inherited.as_mut())?;
         let duplicates = sockets.duplicates().map_err(StartError::Duplicates)?;
-        let access = options.access_log.as_deref();
-        let access = access.map(|path| AccessLog::open(path, options.access_log_format));
-        let access = access.transpose()?;
+        let tls = options.tls.load()?;
+        let access = access_log(&options)?;
 
         let logging = Logging::start(filter, options.log_format);
         let runtime = runtime(&options)?;
         let app = App::new(runtime.handle().clone(), logging.dropped_lines());
         let mut reloads = Reloads::default();
+        tls.iter().for_each(|tls| reload_with(&mut reloads, tls));
         let (lines, access) = access.map(|access| access.start(&mut reloads)).unzip();
         access.iter().for_each(|writer| app.show_access_log(writer));
         let crowd = Crowd::start().map_err(StartError::Thread)?;
         let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
         let service = service(Routes::new(&app, options.public_metrics), &recorder, crowd);
-        let server = serve(&options, sockets.public, &runtime, service, &stopper)?;
+        let builder = settings(&options, sockets.public, &stopper);
+        let server = serve(builder, tls, service, &runtime)?;
         app.show(&server);
         let admin = sockets.admin.map(|listener| Admin::start(listener, &app)).transpose()?;
-        announce(&server, admin.as_ref(), &runtime);
+        announce(&server, options.tls.scheme(), admin.as_ref(), &runtime);
         restarter.start(duplicates).map_err(StartError::Thread)?;
         notices.start(reloads).map_err(StartError::Thread)?;
         let watchdog = Watchdog::start(runtime.handle()).map_err(StartError::Thread)?;
@@ -157,6 +160,11 @@ impl Program {
     }
 }
 
+fn access_log(options: &Options) -> Result<Option<AccessLog>, AccessLogError> {
+    let path = options.access_log.as_deref();
+    path.map(|path| AccessLog::open(path, options.access_log_format)).transpose()
+}
+
 fn runtime(options: &Options) -> Result<Runtime, heist::StartError> {
     let builder = heist::Builder::new();
     match options.workers {
@@ -176,29 +184,43 @@ fn check_environment() -> Result<(), StartError> {
 }
 
 /// The service of a connection: the routes, recorded, behind hyper.
-fn service(routes: Routes, recorder: &Recorder, crowd: Arc<Crowd>) -> impl Serve {
+fn service(
+    routes: Routes,
+    recorder: &Recorder,
+    crowd: Arc<Crowd>,
+) -> impl Serve + Serve<TlsStream> + use<> {
     let service = service_fn(move |request| routes.decide(request).answer());
     let http = Http::new(Recorded::new(service, recorder)).on_refused(recording::refused);
     Watched::new(http, recorder, crowd)
 }
 
-/// Starts the server on `listeners`.
-fn serve(
+/// The server on `listeners`, without its service.
+fn settings(
     options: &Options,
     listeners: Vec<Listener>,
-    runtime: &Runtime,
-    service: impl Serve,
     stopper: &Arc<Stopper>,
-) -> Result<Arc<Server>, server::StartError> {
+) -> Builder<NoService> {
     let stopper = Arc::clone(stopper);
     let builder = Server::builder()
         .name("http")
         .limits(options.limits.to_limits())
         .proxy_protocol(options.proxy_protocol_from.iter().copied())
-        .on_listener_lost(move |_, _| stopper.listener_failed())
-        .serve(service);
-    let builder = listeners.into_iter().fold(builder, |builder, it| builder.listen(it));
-    Ok(Arc::new(builder.start_on(runtime.handle())?))
+        .on_listener_lost(move |_, _| stopper.listener_failed());
+    listeners.into_iter().fold(builder, |builder, it| builder.listen(it))
+}
+
+/// Starts the server with `service`, behind TLS if there is a configuration.
+fn serve(
+    builder: Builder<NoService>,
+    tls: Option<tls::Config>,
+    service: impl Serve + Serve<TlsStream>,
+    runtime: &Runtime,
+) -> Result<Arc<Server>, server::StartError> {
+    let server = match tls {
+        Some(tls) => builder.tls(tls).serve(service).start_on(runtime.handle()),
+        None => builder.serve(service).start_on(runtime.handle()),
+    };
+    server.map(Arc::new)
 }
 
 /// Raises the soft limit on descriptors to the hard one.
@@ -223,14 +245,14 @@ fn announce_ready(inherited: Option<Inherited>) -> Result<(), StartError> {
 }
 
 /// Prints the addresses, and a command to try.
-fn announce(server: &Server, admin: Option<&Admin>, runtime: &Runtime) {
-    let urls: Vec<_> = server.addresses().iter().map(url).collect();
+fn announce(server: &Server, scheme: Scheme, admin: Option<&Admin>, runtime: &Runtime) {
+    let urls: Vec<_> = server.addresses().iter().map(|it| url(scheme, it)).collect();
     let workers = match runtime.handle().workers() {
         1 => "1 worker".to_owned(),
         workers => format!("{workers} workers"),
     };
     let admin = admin.map_or_else(String::new, |admin| format!(", admin on {}", admin.url()));
-    let curl = curl(&server.addresses()[0]);
+    let curl = curl(scheme, &server.addresses()[0]);
     print(format_args!("heist serving on {} ({workers}){admin}; try: {curl}", urls.join(", ")));
     let limits = server.shared().limits();
     tracing::info!(addresses = ?server.addresses(), ?limits, "serving");
@@ -254,6 +276,8 @@ pub(crate) enum StartError {
     Inherited(#[from] HandoverError),
     #[error(transparent)]
     Bind(#[from] SocketError),
+    #[error("{0} (--tls-cert and --tls-key name the files)")]
+    Tls(#[from] tls::ConfigError),
     #[error(transparent)]
     AccessLog(#[from] AccessLogError),
     #[error("HEIST_WORKERS is {0}, but at most {most} workers are allowed; correct or unset it", most = units::MOST_WORKERS)]

@@ -22,6 +22,8 @@ struct Reload {
 pub(crate) enum Kind {
     /// A file that lines are appended to: SIGUSR1 and SIGHUP.
     LogFile,
+    /// A file that is read: SIGHUP.
+    Configuration,
 }
 
 impl Reloads {

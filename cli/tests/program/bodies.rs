@@ -10,7 +10,7 @@ use crate::child::Program;
 use heist_tests::http_client::{Client, Response, chunked};
 
 /// Bytes whose period differs from the length of any buffer.
-fn noise(length: usize) -> Vec<u8> {
+pub(crate) fn noise(length: usize) -> Vec<u8> {
     (0..length as u64)
         .map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8)
         .collect()

@@ -43,9 +43,13 @@ impl Program {
     /// Starts it on ports chosen by the system, and waits until it listens. Limits of time that are
     /// not among the options do not end a connection.
     pub(crate) fn start(options: &[&str]) -> Program {
-        let anywhere = own_address();
+        Program::start_at(&own_address(), options)
+    }
+
+    /// As [`start`](Program::start), at the given address.
+    pub(crate) fn start_at(address: &str, options: &[&str]) -> Program {
         let mut command = command();
-        command.args(["--listen", &anywhere, "--admin", &anywhere]);
+        command.args(["--listen", address, "--admin", address]);
         for (flag, value) in PATIENT {
             if !options.contains(&flag) {
                 command.args([flag, value]);
@@ -70,7 +74,7 @@ impl Program {
 
     /// The first TCP address in its greeting.
     pub(crate) fn address(&self) -> SocketAddr {
-        let (_, rest) = self.greeting.split_once("http://").expect("no URL in the greeting");
+        let (_, rest) = self.greeting.split_once("://").expect("no URL in the greeting");
         let (address, _) = rest.split_once('/').unwrap();
         address.parse().unwrap()
     }
@@ -116,6 +120,16 @@ impl Program {
         }
     }
 
+    /// The URL of `path` on its first TCP address. Under TLS by name, since clients send SNI for
+    /// names alone.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let address = self.address();
+        match self.greeting.contains("https://") {
+            true => format!("https://localhost:{}{path}", address.port()),
+            false => format!("http://{address}{path}"),
+        }
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address())
     }
@@ -143,7 +157,8 @@ impl Drop for Program {
 }
 
 /// Limits that outlast each test, however slow the machine is.
-pub(crate) const PATIENT: [(&str, &str); 6] = [
+pub(crate) const PATIENT: [(&str, &str); 7] = [
+    ("--handshake-timeout", "1h"),
     ("--header-timeout", "1h"),
     ("--body-timeout", "1h"),
     ("--write-timeout", "1h"),

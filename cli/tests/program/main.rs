@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod bodies;
+mod certificates;
 mod child;
 mod draining;
 mod flags;
@@ -15,4 +16,5 @@ mod proxy;
 mod restarting;
 mod signals;
 mod starting;
+mod tls;
 mod tools;

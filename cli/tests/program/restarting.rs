@@ -13,6 +13,7 @@ use std::time::Duration;
 use heist_tests::{hang_guard, has_tool};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::certificates::Certificates;
 use crate::child::{PATIENT, Program};
 use heist_tests::http_client::Client;
 
@@ -62,20 +63,41 @@ fn twenty_restarts_under_load_lose_no_request() {
     if !has_tool("twenty_restarts_under_load_lose_no_request", "wrk", "wrk") {
         return;
     }
-    let mut program = Program::start(&["--workers", "2", "--drain-linger", "1h"]);
-    let url = format!("http://{}/", program.address());
+    let program = Program::start(&["--workers", "2", "--drain-linger", "1h"]);
+    restart_under_load(program, |program, process| {
+        // Connections of one request each, beside persistent ones.
+        let mut waiting: Vec<_> = (0..8).map(|_| asking(program)).collect();
+        let process = restart(program, process);
+        for client in &mut waiting {
+            assert_eq!(client.response().status, 200);
+        }
+        process
+    });
+}
+
+/// The same under TLS: the new process cannot resume the sessions of the old one, and a handshake
+/// may be under way.
+#[test]
+fn twenty_restarts_under_load_over_tls_lose_no_request() {
+    let _guard = hang_guard("restarts under TLS");
+    if !has_tool("twenty_restarts_under_load_over_tls_lose_no_request", "wrk", "wrk") {
+        return;
+    }
+    let certificates = Certificates::new();
+    let program = certificates.start(&["--workers", "2", "--drain-linger", "1h"]);
+    restart_under_load(program, restart);
+}
+
+/// Makes `program` hand over 20 times by `restart` under the load of wrk.
+fn restart_under_load(mut program: Program, mut restart: impl FnMut(&mut Program, Pid) -> Pid) {
+    let url = program.url("/");
     let mut command = Command::new("wrk");
     let wrk =
         command.args(["-t1", "-c16", "-d300s", "--timeout", "60s", &url]).stdout(Stdio::piped());
     let mut wrk = Killed(wrk.stdin(Stdio::null()).spawn().unwrap());
     let mut process = program.pid();
     for _ in 0..20 {
-        // Connections of one request each, beside persistent ones.
-        let mut waiting: Vec<_> = (0..8).map(|_| asking(&program)).collect();
         process = restart(&mut program, process);
-        for client in &mut waiting {
-            assert_eq!(client.response().status, 200);
-        }
     }
     kill_process(Pid::from_child(&wrk.0), Signal::INT).unwrap();
     let mut report = String::new();
@@ -141,11 +163,10 @@ fn unix_socket_is_handed_over_with_its_file() {
 /// It keeps its connection while the server does. A close between two answers is allowed only after
 /// `Connection: close`; any other end of a connection, at whatever moment, is a lost request: each
 /// connection asks again, and the drain waits for that.
-fn count(address: SocketAddr, stop: &AtomicBool) -> Counted {
+fn count(connect: impl Fn() -> Box<dyn Bytes>, stop: &AtomicBool) -> Counted {
     let mut counted = Counted::default();
     while !stop.load(Ordering::Relaxed) {
-        let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
-        stream.get_ref().set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut stream = BufReader::new(connect());
         loop {
             counted.asked += 1;
             match ask(&mut stream) {
@@ -165,6 +186,16 @@ fn count(address: SocketAddr, stop: &AtomicBool) -> Counted {
     counted
 }
 
+/// A connection.
+trait Bytes: Read + Write {}
+impl<T: Read + Write> Bytes for T {}
+
+fn connect_plain(address: SocketAddr) -> Box<dyn Bytes> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    Box::new(stream)
+}
+
 #[derive(Debug, Default)]
 struct Counted {
     asked: u64,
@@ -173,7 +204,7 @@ struct Counted {
 }
 
 /// Sends a request and reads its answer. Returns whether the connection stays open.
-fn ask(stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+fn ask(stream: &mut BufReader<Box<dyn Bytes>>) -> io::Result<bool> {
     stream.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")?;
     let (mut keeps, mut length, mut line) = (true, 0, String::new());
     loop {
@@ -214,8 +245,9 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("stops");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), AtomicBool::new(false));
+    let connect = || connect_plain(address);
     let counted = thread::scope(|scope| {
-        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| count(address, &stop))).collect();
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| count(connect, &stop))).collect();
         for round in 0..20 {
             let program = start_on(&listener);
             // The queue of the socket is in order: the requests before this one are under way.
@@ -240,11 +272,27 @@ fn twenty_stops_under_a_counting_client_lose_no_request() {
 #[test]
 fn twenty_hand_overs_under_a_counting_client_lose_no_request() {
     let _guard = hang_guard("counted handovers");
-    let mut program = Program::start(&["--drain-linger", "1h"]);
-    let (address, stop) = (program.address(), AtomicBool::new(false));
+    let program = Program::start(&["--drain-linger", "1h"]);
+    let address = program.address();
+    hand_over_counted(program, || connect_plain(address));
+}
+
+/// The same under TLS.
+#[test]
+fn twenty_hand_overs_under_a_counting_client_over_tls_lose_no_request() {
+    let _guard = hang_guard("counted handovers under TLS");
+    let certificates = Certificates::new();
+    let program = certificates.start(&["--drain-linger", "1h"]);
+    let address = program.address();
+    hand_over_counted(program, || Box::new(certificates.connect(address)));
+}
+
+/// Makes `program` hand over 20 times while clients count their answers.
+fn hand_over_counted(mut program: Program, connect: impl Fn() -> Box<dyn Bytes> + Sync) {
+    let stop = AtomicBool::new(false);
     let (mut process, mut counted) = (program.pid(), Vec::new());
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| count(address, &stop))).collect();
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| count(&connect, &stop))).collect();
         for _ in 0..20 {
             process = restart(&mut program, process);
         }

@@ -24,7 +24,7 @@ pub(crate) fn socket_path(name: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn assert_refused(command: &mut std::process::Command, words: &[&str]) {
+pub(crate) fn assert_refused(command: &mut std::process::Command, words: &[&str]) {
     let outcome = run(command);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
     assert_eq!(outcome.stdout, "");
