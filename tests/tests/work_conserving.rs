@@ -13,8 +13,14 @@ use heist::net::{TcpListener, TcpStream};
 /// Far beyond what anything here takes: reached only by a hang.
 const HANG: Duration = Duration::from_secs(60);
 
+/// With as many workers as the environment says, if those are enough.
 fn runtime(workers: usize) -> Runtime {
-    heist::Builder::new().workers(workers).start().unwrap()
+    let builder = || heist::Builder::new().workers(workers);
+    let runtime = builder().start().unwrap();
+    match runtime.handle().workers() >= workers {
+        true => runtime,
+        false => builder().ignore_environment().start().unwrap(),
+    }
 }
 
 /// Serves every connection with `handler`, a byte at a time; returns where.
