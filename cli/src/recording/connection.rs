@@ -50,6 +50,10 @@ impl<H: Serve<T>, T: Transport> Serve<T> for Watched<H> {
         self.http.refusal(reason)
     }
 
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        Serve::<T>::alpn(&self.http)
+    }
+
     fn http_metrics(&self) -> Option<HttpMetrics> {
         self.http.http_metrics()
     }

@@ -256,6 +256,10 @@ where
         }
     }
 
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        &[b"http/1.1"]
+    }
+
     fn http_metrics(&self) -> Option<HttpMetrics> {
         self.started.as_ref().map(|started| started.metrics.snapshot())
     }

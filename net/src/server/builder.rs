@@ -251,8 +251,8 @@ where
             sockets.push((socket, address));
         }
         let shared = Arc::new(Shared::new(name, limits, proxies, runtime, overloaded));
-        layer.start(&shared);
         serve.start(&shared);
+        layer.start(&shared, serve.alpn());
         let (layer, serve) = (Arc::new(layer), Arc::new(serve));
         let addresses = sockets.iter().map(|(_, address)| address.clone()).collect();
         let oneshots = acceptor_tasks(runtime, shared.name(), &sockets)?;

@@ -24,9 +24,9 @@ pub trait TransportLayer: Send + Sync + 'static {
     /// What the service is given.
     type Transport: Transport;
 
-    /// Called once, when the server starts.
-    fn start(&mut self, server: &Arc<Shared>) {
-        let _ = server;
+    /// Called once, when the server starts. `alpn` is what its service [speaks](Serve::alpn).
+    fn start(&mut self, server: &Arc<Shared>, alpn: &'static [&'static [u8]]) {
+        let _ = (server, alpn);
     }
 
     /// Makes the transport of one connection, in the task of that connection.

@@ -78,6 +78,12 @@ pub trait Serve<T: Transport = Stream>: Send + Sync + 'static {
         let _ = server;
     }
 
+    /// The protocols that this speaks by their names for ALPN, the best one first. A layer such as TLS
+    /// offers them, unless it is told otherwise. By default none.
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        &[]
+    }
+
     /// The bytes to send to a connection that is refused, if any, such as a whole response that says
     /// 503. They are sent without waiting, then the connection is closed.
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {

@@ -30,7 +30,8 @@ pub struct Config {
 #[must_use = "nothing is read until `build`"]
 pub struct ConfigBuilder {
     certificates: Vec<Certificate>,
-    alpn: Vec<Vec<u8>>,
+    /// `None`: what the service speaks.
+    alpn: Option<Vec<Vec<u8>>>,
     missing_name: NamePolicy,
     unknown_name: NamePolicy,
     oldest: Version,
@@ -59,7 +60,7 @@ impl Config {
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder {
             certificates: Vec::new(),
-            alpn: DEFAULT_ALPN.iter().map(|name| name.to_vec()).collect(),
+            alpn: None,
             missing_name: NamePolicy::default(),
             unknown_name: NamePolicy::default(),
             oldest: Version::Tls12,
@@ -83,6 +84,11 @@ impl Config {
         self.inner.current.read().expires
     }
 
+    /// Whether what it speaks is left to the service.
+    pub(super) fn leaves_alpn(&self) -> bool {
+        self.inner.settings.alpn.is_none()
+    }
+
     /// How many reloads there were: those that succeeded, and those that failed.
     pub(super) fn reloads(&self) -> (u64, u64) {
         let Inner { reloads, failed_reloads, .. } = &*self.inner;
@@ -100,7 +106,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets the protocols that the server speaks (ALPN), the best one first. By default `http/1.1`.
+    /// Sets the protocols that the server speaks (ALPN), the best one first. By default those of its
+    /// service: HTTP says what it speaks, a handler or a protocol of your own says nothing.
     ///
     /// A client that offers protocols and none of these is refused by the alert
     /// `no_application_protocol`. One that offers none is served. An empty list ignores what clients
@@ -109,7 +116,7 @@ impl ConfigBuilder {
         mut self,
         protocols: impl IntoIterator<Item = P>,
     ) -> ConfigBuilder {
-        self.alpn = protocols.into_iter().map(Into::into).collect();
+        self.alpn = Some(protocols.into_iter().map(Into::into).collect());
         self
     }
 
@@ -188,7 +195,7 @@ impl ConfigBuilder {
                 self.missing_name,
                 self.unknown_name,
             )));
-        config.alpn_protocols.clone_from(&self.alpn);
+        config.alpn_protocols = self.alpn.clone().unwrap_or_default();
         // No state of a session stays in the server.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -233,6 +240,3 @@ impl fmt::Debug for Config {
         f.debug_tuple("Config").field(&self.inner.settings).finish()
     }
 }
-
-/// What the HTTP services of this crate speak.
-const DEFAULT_ALPN: &[&[u8]] = &[b"http/1.1"];

@@ -11,6 +11,7 @@ use super::failure::{HandshakeError, HandshakeFailure};
 use super::handshake::{self, Bounds};
 use super::info::{self, Version};
 use super::metrics::HandshakeMetrics;
+use super::offered::Offered;
 use super::stream::TlsStream;
 use crate::server::{Builder, CloseReason, NoService, Peer, Shared, TlsMetrics, TransportLayer};
 use crate::socket::stream::Stream;
@@ -18,7 +19,7 @@ use crate::socket::stream::Stream;
 /// TLS between each connection of a server and its service; see [`Builder::tls`].
 #[derive(Debug)]
 pub struct Tls {
-    config: Config,
+    offered: Offered,
     started: Option<Started>,
 }
 
@@ -36,14 +37,15 @@ impl Builder<NoService> {
     /// The handshake is bounded by [`Limits::handshake_timeout`](crate::server::Limits) and
     /// [`Limits::handshake_bytes`](crate::server::Limits).
     pub fn tls(self, config: Config) -> Builder<NoService, Tls> {
-        self.transport(Tls { config, started: None })
+        self.transport(Tls { offered: Offered::new(config), started: None })
     }
 }
 
 impl TransportLayer for Tls {
     type Transport = TlsStream;
 
-    fn start(&mut self, server: &Arc<Shared>) {
+    fn start(&mut self, server: &Arc<Shared>, alpn: &'static [&'static [u8]]) {
+        self.offered.set_alpn(alpn);
         let metrics = Arc::new(HandshakeMetrics::new(server.runtime()));
         self.started = Some(Started { server: Arc::clone(server), metrics });
     }
@@ -54,7 +56,7 @@ impl TransportLayer for Tls {
         _peer: &Peer,
     ) -> impl Future<Output = Result<TlsStream, CloseReason>> + Send + 'static + use<> {
         let started = self.started.clone().expect("a server starts its layer before it accepts");
-        let config = self.config.current();
+        let config = self.offered.current();
         async move {
             let limits = started.server.limits();
             let bounds = Bounds {
@@ -76,7 +78,7 @@ impl TransportLayer for Tls {
 
     fn tls_metrics(&self) -> Option<TlsMetrics> {
         let started = self.started.as_ref()?;
-        Some(started.metrics.snapshot(&self.config))
+        Some(started.metrics.snapshot(self.offered.config()))
     }
 }
 

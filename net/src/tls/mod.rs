@@ -21,8 +21,6 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::builder()
 //!     .certificate(Certificate::files("server.pem", "server.key"))
-//!     // The handler speaks no protocol that has a name.
-//!     .alpn::<&str>([])
 //!     .build()?;
 //! let reloader = config.reloader();
 //!
@@ -60,6 +58,7 @@
 //!
 //! - **Names.** A client is given the certificate for the name that it asks for. Without a name, or with
 //!   an unknown one, it is given the first one, unless [`NamePolicy::Refuse`] is set.
+//! - **Protocols** (ALPN) are those of the service, unless [`alpn`](ConfigBuilder::alpn) sets others.
 //! - **Versions.** TLS 1.3 and 1.2, with the cipher suites of rustls: all with forward secrecy and
 //!   authenticated encryption.
 //! - **Resumption** is by tickets alone; see [`Tickets`]. There is no early data, which can be replayed.
@@ -86,6 +85,7 @@ mod info;
 mod io;
 mod layer;
 mod metrics;
+mod offered;
 mod outgoing;
 mod queue;
 mod read;

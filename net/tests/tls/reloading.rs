@@ -30,7 +30,7 @@ impl Files {
 
     fn build(&self) -> Result<Config, ConfigError> {
         let [chain, key] = ["chain.pem", "key.pem"].map(|name| self.directory.path(name));
-        Config::builder().certificate(Certificate::files(chain, key)).alpn::<&str>([]).build()
+        Config::builder().certificate(Certificate::files(chain, key)).build()
     }
 }
 

@@ -156,6 +156,31 @@ mod http {
     }
 
     #[test]
+    fn protocols_of_the_service_are_offered_also_after_a_reload() {
+        let (runtime, authority) = (runtime(), Authority::new());
+        let config = plain_config(&authority.issue(&["localhost"])).build().unwrap();
+        let reloader = config.reloader();
+        let service = service_fn(async |_: Request<heist_net::http::Body>| {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let server = Server::builder().listen(listener).overloaded_by(|_| false).tls(config);
+        let server = server.http(service).start_on(runtime.handle()).unwrap();
+        let options = |protocol: &[u8]| {
+            let alpn = vec![protocol.to_vec()];
+            ClientOptions { alpn, ..ClientOptions::default() }.config(&authority)
+        };
+        for _ in 0..2 {
+            let mut client = Client::new(&server, &options(b"http/1.1"), "localhost");
+            client.handshake().unwrap();
+            assert_eq!(client.tls.alpn_protocol(), Some(&b"http/1.1"[..]));
+            let mut other = Client::new(&server, &options(b"other"), "localhost");
+            assert_eq!(other.refusal(), rustls::AlertDescription::NoApplicationProtocol);
+            reloader.reload().unwrap();
+        }
+    }
+
+    #[test]
     fn uploads_of_any_size_arrive() {
         let limits = Limits { max_body: 1 << 30, ..Limits::default() };
         let (runtime, authority) = (runtime(), Authority::new());

@@ -46,9 +46,9 @@ impl Stage {
     }
 }
 
-/// The certificate, and no ALPN.
+/// The certificate, and all defaults.
 pub(crate) fn plain_config(certificate: &Issued) -> ConfigBuilder {
-    Config::builder().certificate(certificate.for_server()).alpn::<&str>([])
+    Config::builder().certificate(certificate.for_server())
 }
 
 pub(crate) fn serve<F>(
