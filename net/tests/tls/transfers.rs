@@ -144,3 +144,34 @@ fn many_clients_at_once_are_served() {
         }
     });
 }
+
+#[test]
+fn waiting_connection_owns_no_buffer() {
+    const LENGTHS: [usize; 5] = [10, 1000, 1001, 16_384, 50_000];
+    let stage = Stage::with(
+        |config| config,
+        Limits::default(),
+        |mut stream| async move {
+            // Less than a record is read at a time: the rest waits in the connection.
+            let mut buffer = vec![0; 1000];
+            for length in LENGTHS {
+                let mut left = length;
+                while left > 0 {
+                    let count = stream.read(&mut buffer).await?;
+                    left -= count;
+                    assert!(count > 0 && (left > 0 || !stream.has_buffered_input()));
+                    stream.write_all(&buffer[..count]).await?;
+                }
+                assert_eq!((stream.memory(), stream.unsent()), (0, 0), "after {length}");
+            }
+            stream.finish().await
+        },
+    );
+    let config = ClientOptions::default().config(&stage.authority);
+    let mut client = Client::new(&stage.server, &config, "localhost");
+    for length in LENGTHS {
+        client.ask(&"x".repeat(length));
+    }
+    client.read_to_end(&mut Vec::new()).unwrap();
+    assert!(size_of::<heist_net::tls::TlsStream>() <= 96);
+}
