@@ -9,6 +9,7 @@ use rustls::version::TLS12;
 
 use crate::authority::Authority;
 use crate::client::{Client, ClientOptions, connect, rest, tls};
+use crate::common::GUARD;
 use crate::stage::{Stage, echo, until};
 
 /// The first flight of a client.
@@ -116,7 +117,9 @@ fn client_of_an_old_version_is_told_so() {
 
 #[test]
 fn alert_is_not_destroyed_by_what_the_client_still_sends() {
-    let stage = Stage::echo();
+    // The client is heard out however long it takes.
+    let limits = Limits { linger_timeout: 60 * GUARD, ..Limits::default() };
+    let stage = Stage::with(|config| config, limits, echo);
     for _ in 0..20 {
         let mut socket = connect(&stage.server);
         // Far more than the server reads before it refuses.

@@ -11,13 +11,14 @@ use heist_net::{Runtime, Server, Transport};
 use crate::authority::Authority;
 use crate::client::{Client, ClientOptions};
 use crate::common::runtime;
-use crate::stage::{echo, plain_config, serve};
+use crate::stage::{echo, patient, plain_config, serve};
 
 /// A server of TLS without a service yet.
 fn server(authority: &Authority) -> Builder<NoService, Tls> {
     let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let config = plain_config(&authority.issue(&["localhost"])).build().unwrap();
-    Server::builder().listen(listener).overloaded_by(|_| false).tls(config)
+    let builder = Server::builder().listen(listener).overloaded_by(|_| false);
+    builder.limits(patient(Limits::default())).tls(config)
 }
 
 fn client(server: &Server, authority: &Authority) -> Client {
@@ -113,7 +114,7 @@ mod http {
             let answer = format!("{length} {}\n", info.server_name.as_deref().unwrap_or("-"));
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(answer))))
         });
-        server(authority).limits(limits).http(service).start_on(runtime.handle()).unwrap()
+        server(authority).limits(patient(limits)).http(service).start_on(runtime.handle()).unwrap()
     }
 
     /// The body of the next answer.

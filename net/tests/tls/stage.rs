@@ -51,7 +51,26 @@ pub(crate) fn plain_config(certificate: &Issued) -> ConfigBuilder {
     Config::builder().certificate(certificate.for_server())
 }
 
+/// Limits for real time: no handshake takes too long, however slow the machine is.
+pub(crate) fn patient(limits: Limits) -> Limits {
+    Limits { handshake_timeout: 60 * GUARD, ..limits }
+}
+
+/// Serves on real time.
 pub(crate) fn serve<F>(
+    runtime: &Runtime,
+    config: Config,
+    limits: Limits,
+    handler: impl Fn(TlsStream) -> F + Send + Sync + 'static,
+) -> Server
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    serve_within(runtime, config, patient(limits), handler)
+}
+
+/// Serves with exactly these limits.
+pub(crate) fn serve_within<F>(
     runtime: &Runtime,
     config: Config,
     limits: Limits,
