@@ -61,7 +61,7 @@ fn poll_handshake(
         let mut first = 0;
         let count = ready!(stream.poll_receive(cx, 0, |session, input| {
             first = input[0];
-            session.receive(input, &mut Nothing);
+            session.receive(input, &mut Nothing)
         }));
         match count.map_err(HandshakeError::Lost)? {
             0 => {

@@ -109,18 +109,25 @@ impl Session {
         self.partial.waiting()
     }
 
-    /// Takes `input`, which begins with [`partial`](Session::partial), and changes it in place.
-    pub(super) fn receive(&mut self, input: &mut [u8], destination: &mut impl Destination) {
-        let consumed = self.process(input, destination);
+    /// Takes `input`, which begins with [`partial`](Session::partial), and changes it in place. Returns
+    /// how many records had plaintext.
+    pub(super) fn receive(
+        &mut self,
+        input: &mut [u8],
+        destination: &mut impl Destination,
+    ) -> usize {
+        let (consumed, records) = self.process(input, destination);
         match self.receiving {
             Receiving::Open => self.partial.replace(&input[consumed..]),
             _ => self.partial.replace(&[]),
         }
+        records
     }
 
-    /// Takes all complete records of `input`, and returns how many of its bytes are not needed any more.
-    fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> usize {
-        let mut consumed = 0;
+    /// Takes all complete records of `input`. Returns how many of its bytes are not needed any more, and
+    /// how many records had plaintext.
+    fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> (usize, usize) {
+        let (mut consumed, mut records) = (0, 0);
         let handshaking = self.tls.is_handshaking();
         while !matches!(self.receiving, Receiving::Failed(_)) {
             let UnbufferedStatus { discard, state } =
@@ -129,6 +136,7 @@ impl Session {
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
+                        records += 1;
                         consumed += record.discard;
                         deliver(record.payload, &mut self.plaintext, destination);
                     }
@@ -160,7 +168,7 @@ impl Session {
                 self.hello = Some(hello);
             }
         }
-        consumed
+        (consumed, records)
     }
 
     /// Moves the alert of a failure to the output. rustls must not see the failed input again.

@@ -17,6 +17,8 @@ struct Pair {
     client: ClientConnection,
     session: Session,
     received: Vec<u8>,
+    /// How many records had plaintext.
+    records: usize,
 }
 
 /// Takes all plaintext.
@@ -63,6 +65,7 @@ impl Pair {
             client: ClientConnection::new(Arc::clone(&configs.client), name).unwrap(),
             session: Session::new(&configs.server).unwrap(),
             received: Vec::new(),
+            records: 0,
         }
     }
 
@@ -85,7 +88,7 @@ impl Pair {
     /// One read of the session, behind what it has kept.
     fn feed(&mut self, bytes: &[u8]) {
         let mut input = [self.session.partial(), bytes].concat();
-        self.session.receive(&mut input, &mut All(&mut self.received));
+        self.records += self.session.receive(&mut input, &mut All(&mut self.received));
     }
 
     /// Gives the session's output to the client.
@@ -320,6 +323,21 @@ fn records_of_full_length_pass_both_ways() {
         pair.send(&bytes);
         assert!(pair.received == bytes);
         assert!(pair.reply(&bytes[..RECORD]) == bytes[..RECORD]);
+    }
+}
+
+#[test]
+fn each_record_with_plaintext_counts() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version);
+        assert_eq!(pair.records, 0);
+        let mut bytes = Vec::new();
+        for _ in 0..700 {
+            pair.client.writer().write_all(b"x").unwrap();
+            bytes.extend(pair.outgoing());
+        }
+        pair.feed(&bytes);
+        assert_eq!((pair.records, pair.received.len()), (700, 700));
     }
 }
 

@@ -6,6 +6,8 @@ use std::net::Shutdown;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
+use heist_scheduler::coop;
+
 use super::info::TlsInfo;
 use super::outgoing;
 use super::scratch::{self, Scratch};
@@ -49,7 +51,8 @@ impl TlsStream {
     }
 
     /// One read of the socket, for `wanted` bytes of plaintext; `receive` takes what came, behind what
-    /// the session has kept. Returns how many bytes came: 0 means the end of the connection.
+    /// the session has kept. Returns how many bytes came: 0 means the end of the connection. Many
+    /// short records spend more of the poll's budget than the read itself.
     ///
     /// It reads more than is wanted where the peer may have sent a longer record, which cannot be
     /// decrypted in parts.
@@ -57,7 +60,7 @@ impl TlsStream {
         &mut self,
         cx: &mut Context<'_>,
         wanted: usize,
-        receive: impl FnOnce(&mut Session, &mut [u8]),
+        receive: impl FnOnce(&mut Session, &mut [u8]) -> usize,
     ) -> Poll<io::Result<usize>> {
         let TlsStream { stream, session, .. } = self;
         let room = wanted.saturating_add(OVERHEAD).clamp(LEAST_READ, MOST_READ);
@@ -69,7 +72,8 @@ impl TlsStream {
             let read = stream.inner().poll_read_with(cx, room, |socket| socket.read(space));
             let count = ready!(read)?;
             if count > 0 {
-                receive(session, &mut input[..known + count]);
+                let records = receive(session, &mut input[..known + count]);
+                spend(records / RECORDS_AN_OPERATION, cx);
             }
             Poll::Ready(Ok(count))
         })
@@ -100,7 +104,7 @@ impl TlsStream {
                 return Poll::Ready(Err(error));
             }
             let received = self.poll_receive(cx, wanted, |session, input| {
-                session.receive(input, &mut destination);
+                session.receive(input, &mut destination)
             });
             let Poll::Ready(received) = received else {
                 // The session may have something to say that no write takes along.
@@ -210,6 +214,12 @@ impl Transport for TlsStream {
         extensions.insert(Arc::clone(self.info()));
     }
 
+    /// Behind the peer's end nothing that comes is read.
+    fn has_unread(&self) -> bool {
+        let unread = || self.session.is_open() && self.stream.inner().has_unread();
+        !self.session.plaintext.is_empty() || unread()
+    }
+
     /// A task that waits for input lets the session say what it has to.
     fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.has_buffered_input() {
@@ -275,6 +285,16 @@ impl Destination for Slice<'_> {
     }
 }
 
+/// Spends operations of the poll's budget that were done already. When it has none left, the task goes
+/// on in its next poll.
+fn spend(operations: usize, cx: &mut Context<'_>) {
+    for _ in 0..operations {
+        if coop::poll_proceed(cx).is_pending() {
+            return;
+        }
+    }
+}
+
 /// The connection ended without `close_notify`.
 fn truncated() -> io::Error {
     io::Error::new(
@@ -290,6 +310,9 @@ const OVERHEAD: usize = 1024;
 const LEAST_READ: usize = 17 * 1024;
 
 const MOST_READ: usize = 64 * 1024;
+
+/// To decrypt so many records takes as long as a read of the socket. A peer may send 700 in one.
+const RECORDS_AN_OPERATION: usize = 16;
 
 /// Output up to this length waits to be written together with the next records. Longer output is written
 /// before anything else is encrypted, which bounds what waits.

@@ -146,6 +146,23 @@ fn many_clients_at_once_are_served() {
 }
 
 #[test]
+fn no_record_of_a_flood_of_tiny_ones_is_lost() {
+    let stage = Stage::echo();
+    let config = ClientOptions::default().config(&stage.authority);
+    let mut client = Client::new(&stage.server, &config, "localhost");
+    client.receive_handshake();
+    let mut bytes = client.outgoing();
+    for _ in 0..20_000 {
+        client.tls.writer().write_all(b"x").unwrap();
+        bytes.extend(client.outgoing());
+    }
+    client.socket.write_all(&bytes).unwrap();
+    let mut answer = vec![0; 20_000];
+    client.read_exact(&mut answer).unwrap();
+    assert!(answer.iter().all(|&byte| byte == b'x'));
+}
+
+#[test]
 fn waiting_connection_owns_no_buffer() {
     const LENGTHS: [usize; 5] = [10, 1000, 1001, 16_384, 50_000];
     let stage = Stage::with(
