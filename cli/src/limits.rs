@@ -45,6 +45,10 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = units::size)]
     max_body: u64,
 
+    /// Longest message of a WebSocket
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = units::room)]
+    pub(crate) max_message: usize,
+
     /// Longest time without a byte of a request body under way
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::patience)]
     body_timeout: Duration,
@@ -56,6 +60,10 @@ pub(crate) struct LimitOptions {
     /// Longest time in which a connection neither reads nor writes
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::patience)]
     idle_timeout: Duration,
+
+    /// Longest time in which a WebSocket neither reads nor writes; a ping counts as any byte
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::patience)]
+    upgraded_idle_timeout: Duration,
 
     /// Lowest rate in bytes a second of a client that sends a request or takes an answer; 0 for no
     /// bound
@@ -108,6 +116,7 @@ impl LimitOptions {
             rate_grace: self.rate_grace,
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
+            upgraded_idle_timeout: self.upgraded_idle_timeout,
             linger_timeout: self.linger_timeout,
             linger_bytes: self.linger_bytes,
             drain_linger: self.drain_linger,

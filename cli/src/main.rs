@@ -31,6 +31,7 @@ mod testing;
 mod tls;
 mod units;
 mod upload;
+mod websocket;
 
 use std::process::ExitCode;
 

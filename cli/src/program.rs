@@ -80,7 +80,7 @@ impl Program {
         access.iter().for_each(|writer| app.show_access_log(writer));
         let crowd = Crowd::start().map_err(StartError::Thread)?;
         let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
-        let service = service(Routes::new(&app, options.public_metrics), &recorder, crowd);
+        let service = service(Routes::new(&app, &options), &recorder, crowd);
         let builder = settings(&options, sockets.public, &stopper);
         let server = serve(builder, tls, service, &runtime)?;
         app.show(&server);

@@ -9,14 +9,16 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::app::App;
+use crate::options::Options;
 use crate::respond::{not_allowed, options, respond, text};
-use crate::upload;
+use crate::{upload, websocket};
 
 /// All routes. Each connection has a clone.
 #[derive(Clone)]
 pub(crate) struct Routes {
     app: Arc<App>,
     public_metrics: bool,
+    max_message: usize,
 }
 
 /// The route of a request, with what it needs.
@@ -33,9 +35,10 @@ pub(crate) enum Decision {
 pub(crate) type Reply = Either<Full<Bytes>, Body>;
 
 impl Routes {
-    /// With `public_metrics`, the metrics are a page, too.
-    pub(crate) fn new(app: &Arc<App>, public_metrics: bool) -> Routes {
-        Routes { app: Arc::clone(app), public_metrics }
+    /// The routes that `options` ask for.
+    pub(crate) fn new(app: &Arc<App>, options: &Options) -> Routes {
+        let (public_metrics, max_message) = (options.public_metrics, options.limits.max_message);
+        Routes { app: Arc::clone(app), public_metrics, max_message }
     }
 
     /// Finds the route of a request.
@@ -46,6 +49,10 @@ impl Routes {
             "/echo" if sends => Decision::Echo(request),
             "/upload" if sends => Decision::Upload(request.into_body()),
             "/echo" | "/upload" => Decision::Page(not_allowed("POST")),
+            "/ws" if request.method() == Method::GET => {
+                Decision::Page(websocket::accept(request, self.max_message))
+            }
+            "/ws" => Decision::Page(not_allowed("GET")),
             // The server lets only `OPTIONS` use this target.
             "*" => Decision::Page(options("GET, HEAD, POST, OPTIONS")),
             path => Decision::Page(match self.page(path) {
@@ -112,6 +119,7 @@ This is heist, a work-stealing, edge-triggered server core, serving HTTP with hy
 GET  /         this page
 POST /echo     sends the body back as it arrives
 POST /upload   reads the body; answers with its length and SHA-256 as JSON
+GET  /ws       a WebSocket that sends each message back
 GET  /healthz  ok, or 503 while the server stops
 ";
 

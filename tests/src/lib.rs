@@ -1,5 +1,5 @@
-//! Tools that the tests share: a limit for tests that hang, a check for external programs, a
-//! blocking HTTP client, a strict reader of Prometheus' text, and Prometheus' own checker.
+//! Tools that the tests share: a limit for tests that hang, checks for external programs and for
+//! packages of Python, a blocking HTTP client, a strict reader of Prometheus' text, and Prometheus' own checker.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -10,6 +10,7 @@ use std::time::Duration;
 pub mod exposition;
 pub mod http_client;
 pub mod promtool;
+pub mod python;
 
 /// Ends the test process if it runs too long: a test that waits for an event must end when the
 /// event does not come.
@@ -41,11 +42,15 @@ pub fn has_tool(test: &str, tool: &str, package: &str) -> bool {
     if probe.status().is_ok() {
         return true;
     }
-    let need = format!("{tool} (Debian: {package})");
+    missing(test, &format!("{tool} (Debian: {package})"));
+    false
+}
+
+/// Reports that the test called `test` cannot run, because `need` is not installed.
+fn missing(test: &str, need: &str) {
     let required = std::env::var_os("HEIST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(!required, "{test} needs {need}");
-    skipped(test, &need);
-    false
+    skipped(test, need);
 }
 
 /// Reports on standard error that the test called `test` did nothing because `need` is missing.

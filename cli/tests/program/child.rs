@@ -157,12 +157,13 @@ impl Drop for Program {
 }
 
 /// Limits that outlast each test, however slow the machine is.
-pub(crate) const PATIENT: [(&str, &str); 7] = [
+pub(crate) const PATIENT: [(&str, &str); 8] = [
     ("--handshake-timeout", "1h"),
     ("--header-timeout", "1h"),
     ("--body-timeout", "1h"),
     ("--write-timeout", "1h"),
     ("--idle-timeout", "1h"),
+    ("--upgraded-idle-timeout", "1h"),
     ("--min-rate", "0"),
     ("--grace", "1h"),
 ];

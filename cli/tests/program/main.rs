@@ -18,3 +18,4 @@ mod signals;
 mod starting;
 mod tls;
 mod tools;
+mod websocket;
