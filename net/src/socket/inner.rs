@@ -187,6 +187,17 @@ impl SocketInner {
         self.poll_write_with(cx, bytes.len(), |socket| socket.write(bytes))
     }
 
+    /// Writes the last bytes. The caller shuts the direction down as soon as all of them are written, so
+    /// that the end goes out in one packet with them.
+    #[cfg(feature = "tls")]
+    pub(crate) fn poll_write_last(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(cx, bytes.len(), |socket| socket.write_last(bytes))
+    }
+
     pub(crate) fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,

@@ -183,7 +183,12 @@ impl Transport for TlsStream {
             return Poll::Ready(Ok(()));
         }
         self.session.close();
-        ready!(self.poll_push(cx))?;
+        let TlsStream { stream, session, .. } = &mut *self;
+        while !session.output.is_empty() {
+            // `close_notify` and the end of the socket go out in one packet.
+            let count = ready!(stream.inner().poll_write_last(cx, session.output.waiting()))?;
+            session.output.consume(count);
+        }
         self.shut_down = true;
         Poll::Ready(self.stream.shutdown(Shutdown::Write))
     }
