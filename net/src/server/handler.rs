@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use heist_scheduler::coop;
 use heist_scheduler::time::{Instant, Timer};
@@ -18,12 +19,36 @@ use crate::socket::peer::Peer;
 
 /// Serves each connection with an `async` function of its stream; see
 /// [`Builder::handler`](super::Builder::handler).
-pub struct Handler<H>(H);
+pub struct Handler<H> {
+    handle: H,
+    idle_timeout: Option<Duration>,
+}
 
 impl<H> Handler<H> {
     /// Serves with what `handle` does with each stream.
     pub fn new(handle: H) -> Handler<H> {
-        Handler(handle)
+        Handler { handle, idle_timeout: None }
+    }
+
+    /// Sets for how long a future may not be woken, instead of
+    /// [`Limits::idle_timeout`](super::Limits::idle_timeout): a protocol whose connections live long and
+    /// are quiet wants more than one of requests.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use heist_net::server::{Handler, Peer, Server};
+    /// use heist_net::Stream;
+    ///
+    /// # async fn subscribe(_: Stream, _: Peer) -> std::io::Result<()> { Ok(()) }
+    /// let hour = Duration::from_secs(3600);
+    /// let server = Server::builder().serve(Handler::new(subscribe).idle_timeout(hour));
+    /// # drop(server);
+    /// ```
+    #[must_use = "the handler is consumed"]
+    pub fn idle_timeout(mut self, limit: Duration) -> Handler<H> {
+        self.idle_timeout = Some(limit);
+        self
     }
 }
 
@@ -38,7 +63,9 @@ where
         accepted: Accepted<T>,
     ) -> impl Future<Output = CloseReason> + Send + 'static + use<H, F, T> {
         let Accepted { stream, peer, server, .. } = accepted;
-        HandlerFuture { future: (self.0)(stream, peer), idle: Timer::new(), looks: 0, server }
+        let idle_timeout = self.idle_timeout.unwrap_or(server.limits().idle_timeout);
+        let future = (self.handle)(stream, peer);
+        HandlerFuture { future, idle: Timer::new(), looks: 0, idle_timeout, server }
     }
 }
 
@@ -88,6 +115,7 @@ pin_project_lite::pin_project! {
         idle: Timer,
         // How often it was polled since its time was over, and nothing came.
         looks: u8,
+        idle_timeout: Duration,
         server: Arc<Shared>,
     }
 }
@@ -117,7 +145,7 @@ impl<F: Future<Output = io::Result<()>>> Future for HandlerFuture<F> {
             return Poll::Pending;
         }
         *this.looks = 0;
-        this.idle.set(Some(Instant::of_poll() + this.server.limits().idle_timeout));
+        this.idle.set(Some(Instant::of_poll() + *this.idle_timeout));
         if this.idle.poll_elapsed(cx).is_ready() {
             // Not idle yet: the poll itself has taken as long as that.
             cx.waker().wake_by_ref();

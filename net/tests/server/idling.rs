@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use heist_net::protocol::CloseReason;
-use heist_net::server::{CloseKind, Limits};
+use heist_net::server::{CloseKind, Handler, Limits};
 use heist_net::{Connection, Server, UnixStream};
 
 use crate::serving::echo_bytes;
@@ -133,4 +133,22 @@ fn drain_answers_what_came_before_it() {
     for client in &mut crowd {
         assert_eq!(client.rest(), "in time\n");
     }
+}
+
+#[test]
+fn handler_may_have_an_idle_limit_of_its_own() {
+    let stage = Stage::new();
+    let hour =
+        Handler::new(|stream, _peer| echo_bytes(stream)).idle_timeout(Duration::from_secs(3600));
+    let server = server(Limits::default()).serve(hour).start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.ask("hello\n");
+    stage.pass(Duration::from_secs(3000));
+    client.ask("still here\n");
+    stage.pass(Duration::from_secs(3000));
+    client.ask("and now\n");
+    assert_eq!(server.metrics().closed_by(CloseKind::IdleTimeout), 0);
+    stage.pass(Duration::from_secs(3601));
+    client.assert_closed();
+    until(|| server.metrics().closed_by(CloseKind::IdleTimeout) == 1);
 }
