@@ -15,7 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
 use super::hyper_io::HyperIo;
-use super::shared_io::{Shared, Watched, is_failed};
+use super::shared_io::is_failed;
+use super::shared_transport::{Shared, Watched};
 use super::state::{HttpState, Phase};
 use super::upgraded::UpgradeCount;
 use crate::Transport;
@@ -108,7 +109,7 @@ where
                 }
                 Step::Served => {}
             }
-            let Some(transport) = connection.state.take_shared() else {
+            let Some(transport) = connection.state.upgrade().take_shared() else {
                 return Poll::Ready(connection.reason(Ok(())));
             };
             *stage = match connection.state.phase() {
@@ -135,7 +136,7 @@ where
 /// A transport that is shared with a task of the service ends with the connection.
 impl<S: HttpService<Incoming>, T: Transport> Drop for ConnectionFuture<S, T> {
     fn drop(&mut self) {
-        let unclaimed = self.connection.state.take_shared();
+        let unclaimed = self.connection.state.upgrade().take_shared();
         let claimed = match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Upgraded { transport, .. } | Stage::Closing(transport) => Some(transport),
             Stage::Serving(_) | Stage::Over => None,
@@ -172,7 +173,7 @@ impl HttpConnection {
         }
         // It is not known what the other task does.
         self.drain.set_busy(false);
-        let watched = transport.watch(cx, &self.state);
+        let watched = transport.watch(cx, &|| self.state.deadline());
         let failure = self.state.failure().close;
         let (deadline, close) = match watched {
             Watched::Returned if failure == Some(CloseKind::Lost) => {
@@ -182,7 +183,7 @@ impl HttpConnection {
             Watched::InUse(..) if is_failed(&self.state) => {
                 return Poll::Ready(Step::Over(self.reason(Ok(()))));
             }
-            Watched::InUse(deadline, close) => (deadline, close),
+            Watched::InUse(deadline) => deadline,
         };
         if now < deadline {
             self.looks = 0;

@@ -49,7 +49,7 @@ impl<T: Transport> HyperIo<T> {
         if let HyperIo::Own(io) = mem::replace(self, HyperIo::Shared(shared)) {
             place.fill(io);
         }
-        state.share(place);
+        state.upgrade().share(place);
     }
 }
 

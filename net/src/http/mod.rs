@@ -133,7 +133,9 @@ mod metrics;
 
 mod service;
 mod shared_io;
+mod shared_transport;
 mod state;
+mod upgrade_state;
 mod upgraded;
 
 use std::error::Error;

@@ -69,7 +69,7 @@ where
         let mut request = request;
         let asks_upgrade = asks_upgrade(&request);
         match asks_upgrade {
-            true => self.state.ask_upgrade(),
+            true => self.state.upgrade().ask(),
             // hyper also takes a request for one of an upgrade that does not say so in `Connection`.
             false => drop(hyper::upgrade::on(&mut request)),
         }

@@ -30,35 +30,11 @@ use hyper::rt::Write;
 use parking_lot::Mutex;
 
 use super::guarded_io::GuardedIo;
+use super::shared_transport::{Deadline, Shared, Watched};
 use super::state::HttpState;
 use crate::Transport;
 use crate::connection::close_reason::CloseKind;
 use crate::runtime::wakers::LazyWaker;
-
-/// The transport as the connection's task sees it.
-pub(super) trait Shared: Send + Sync + fmt::Debug {
-    /// Whether the other side still has its end, and until when. The task of `cx` is woken when it
-    /// has dropped that, and when the deadline becomes an earlier one.
-    fn watch(&self, cx: &mut Context<'_>, state: &HttpState) -> Watched;
-
-    /// Whether a read would return something, also such as no event has told of yet.
-    fn has_unread(&self) -> bool;
-
-    /// Closes the transport in order, as hyper does. The other side has no use of it any more.
-    fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Drops the transport, and has the other side get an error of `kind`. Only the first call counts.
-    fn cut(&self, kind: io::ErrorKind);
-}
-
-/// What the connection's task finds.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Watched {
-    /// The other side has dropped its end.
-    Returned,
-    /// It has it. Until then the connection may stay as it is; the kind says how it ends then.
-    InUse(Instant, Option<CloseKind>),
-}
 
 /// The other side's end of a shared transport.
 pub(super) struct SharedIo<T: Transport>(Arc<Place<T>>);
@@ -234,7 +210,7 @@ pub(super) fn is_failed(state: &HttpState) -> bool {
 }
 
 impl<T: Transport> Shared for Place<T> {
-    fn watch(&self, cx: &mut Context<'_>, state: &HttpState) -> Watched {
+    fn watch(&self, cx: &mut Context<'_>, deadline: &dyn Fn() -> Deadline) -> Watched {
         let mut waker = LazyWaker::of(cx);
         loop {
             let mut inner = self.inner.lock();
@@ -244,9 +220,9 @@ impl<T: Transport> Shared for Place<T> {
             if waker.store_in(&mut inner.owner) {
                 // An operation that makes the deadline an earlier one compares it under the lock, so
                 // either that operation is seen here, or it sees this.
-                let (deadline, close) = state.deadline();
-                inner.looks_at = deadline;
-                return Watched::InUse(deadline, close);
+                let deadline = deadline();
+                inner.looks_at = deadline.0;
+                return Watched::InUse(deadline);
             }
             drop(inner);
             waker.prepare();

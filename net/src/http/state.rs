@@ -5,8 +5,6 @@
 //! its request's body in another task, and use the transport there after an upgrade. So the atomics here
 //! are cells that may be shared. Each load and store is Relaxed: a value publishes nothing but itself.
 
-mod upgrade;
-
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,10 +13,10 @@ use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::http::Extensions;
 
-use self::upgrade::UpgradeState;
 use super::drain_waiters::DrainWaiters;
 use super::failure::Failure;
 use super::metrics::RequestMetrics;
+use super::upgrade_state::UpgradeState;
 use crate::connection::close_reason::CloseKind;
 use crate::connection::transport::Transport;
 use crate::server::{Limits, Peer, Shared};
@@ -235,6 +233,31 @@ impl HttpState {
         since
     }
 
+    pub(super) fn upgrade(&self) -> &UpgradeState {
+        &self.upgrade
+    }
+
+    /// The service answers 101. Returns whether the protocol changes: the request has asked for that,
+    /// and is here whole.
+    pub(super) fn grant_upgrade(&self) -> bool {
+        !self.receiving.load(Relaxed) && !self.left_unread() && self.upgrade.grant()
+    }
+
+    /// The answer to the present request is out, or will not come.
+    pub(super) fn end_request(&self, now: Instant) {
+        self.enter(if self.upgrade.is_granted() { Phase::Upgraded } else { Phase::Idle }, now);
+    }
+
+    /// Bytes of the other protocol went in either direction.
+    pub(super) fn touch(&self, now: Instant) {
+        self.since.store(now.as_nanos(), Relaxed);
+    }
+
+    /// The time of the runtime, wherever that is asked.
+    pub(super) fn clock_now(&self) -> Instant {
+        self.server.runtime().clock().now()
+    }
+
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
     }
@@ -342,7 +365,10 @@ impl HttpState {
             Phase::Lingering => (limits.linger_timeout, None),
             // The service has no bound, and the body has its own.
             Phase::Serving => (Duration::MAX, None),
-            Phase::Upgraded => (self.upgrade.idle_limit(limits), Some(CloseKind::IdleTimeout)),
+            Phase::Upgraded => {
+                let limit = self.upgrade.idle_limit().unwrap_or(limits.upgraded_idle_timeout);
+                (limit, Some(CloseKind::IdleTimeout))
+            }
             _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
             Phase::Head => (limits.header_timeout, Some(CloseKind::HeaderTimeout)),
             Phase::Fresh => {

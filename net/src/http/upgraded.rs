@@ -62,7 +62,7 @@ impl UpgradedConnection {
     /// It counts from the last byte in either direction. Once the time of the connection runs, a shorter
     /// one takes effect with the next byte at the latest.
     pub fn set_idle_timeout(&self, limit: Duration) {
-        self.state.set_upgraded_idle(limit);
+        self.state.upgrade().set_idle_limit(limit);
     }
 
     /// Has the connection counted as ended for this reason, such as

@@ -225,8 +225,7 @@ impl Guard {
                     }
                     checked += length;
                 }
-                At::Undecided => return checked,
-                At::Upgraded => return bytes.len(),
+                At::Undecided | At::Upgraded => return checked,
             }
         }
         checked
