@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use heist_scheduler::time::Instant;
@@ -114,10 +115,16 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if !self.is_counted {
-            let is_late = self.took() >= self.started.server.limits().handshake_timeout;
-            self.fail(if is_late { HandshakeFailure::Timeout } else { HandshakeFailure::Cut });
+        if self.is_counted {
+            return;
         }
+        // The deadline is the task's, which drops the handshake before its end for one reason more.
+        let server = &self.started.server;
+        let is_over = server.is_draining() || server.runtime().is_shutting_down();
+        self.fail(match is_over || thread::panicking() {
+            true => HandshakeFailure::Cut,
+            false => HandshakeFailure::Timeout,
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use heist_scheduler::time::{Clock, ManualClock};
 
 use crate::authority::Authority;
 use crate::client::{Client, ClientOptions, connect, rest, tls};
-use crate::common::GUARD;
+use crate::common::{GUARD, runtime};
 use crate::stage::{echo, plain_config, serve_within, until};
 
 /// A server whose runtime's time is moved by hand.
@@ -68,6 +68,22 @@ fn stalled_handshake_ends_at_its_deadline_and_is_counted() {
         assert_eq!(closed, number as u64 + 1, "{:?}", stage.server.metrics());
         until(|| stage.failed_for("timeout") == number as u64 + 1);
     }
+}
+
+#[test]
+fn handshake_that_waited_for_its_task_is_still_too_late() {
+    // On real time: the deadline counts from the accept, and the handshake begins behind it.
+    let limits = Limits { handshake_timeout: Duration::from_millis(20), ..Limits::default() };
+    let runtime = runtime();
+    let config = plain_config(&Authority::new().issue(&["localhost"])).build().unwrap();
+    let server = serve_within(&runtime, config, limits, echo);
+    let failed_for = |reason| server.metrics().tls.unwrap().failed_for(reason);
+    for count in 1..=5 {
+        let mut socket = connect(&server);
+        rest(&mut socket);
+        until(|| failed_for("timeout") == count);
+    }
+    assert_eq!(failed_for("cut"), 0);
 }
 
 #[test]
