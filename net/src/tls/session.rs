@@ -127,7 +127,7 @@ impl Session {
     /// Takes all complete records of `input`. Returns how many of its bytes are not needed any more, and
     /// how many records had plaintext.
     fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> (usize, usize) {
-        let (mut consumed, mut records) = (0, 0);
+        let (mut consumed, mut records, mut encoded) = (0, 0, false);
         let handshaking = self.tls.is_handshaking();
         while !matches!(self.receiving, Receiving::Failed(_)) {
             let UnbufferedStatus { discard, state } =
@@ -140,8 +140,15 @@ impl Session {
                         consumed += record.discard;
                         deliver(record.payload, &mut self.plaintext, destination);
                     }
+                    // Another call would only report that nothing is left.
+                    if consumed == input.len() && !encoded && !self.tls.wants_write() {
+                        break;
+                    }
                 }
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.output),
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    encoded = true;
+                    encode(data, &mut self.output);
+                }
                 // The queue keeps the order, whenever the socket takes it.
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => {
@@ -155,12 +162,10 @@ impl Session {
                 ) => break,
                 Ok(state) => {
                     let error = Error::General(format!("unexpected state of rustls: {state:?}"));
-                    self.receiving = Receiving::Failed(Box::new(error));
-                    self.closed = true;
+                    self.fail(error);
                 }
                 Err(error) => {
-                    self.receiving = Receiving::Failed(Box::new(error));
-                    self.closed = true;
+                    self.fail(error);
                     self.encode_alert();
                 }
             }
@@ -169,6 +174,12 @@ impl Session {
             }
         }
         (consumed, records)
+    }
+
+    /// Nothing more is received or sent.
+    fn fail(&mut self, error: Error) {
+        self.receiving = Receiving::Failed(Box::new(error));
+        self.closed = true;
     }
 
     /// Moves the alert of a failure to the output. rustls must not see the failed input again.
