@@ -80,6 +80,9 @@ pub enum CloseReason {
     /// The peer broke the rules of the protocol.
     #[error("the protocol refused its input: {0}")]
     Protocol(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The peer sent more HTTP/2 frames of a kind than is allowed.
+    #[error("the peer sent too much of HTTP/2: {0}")]
+    Http2Flood(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The connection broke: reset by the peer, timed out, unreachable.
     #[error("the connection was lost: {0}")]
     Lost(#[source] io::Error),
@@ -106,6 +109,7 @@ impl CloseReason {
             CloseReason::TooSlow => CloseKind::TooSlow,
             CloseReason::Memory(_) => CloseKind::Memory,
             CloseReason::Protocol(_) | CloseReason::MessageTooLong { .. } => CloseKind::Protocol,
+            CloseReason::Http2Flood(_) => CloseKind::Http2Flood,
             CloseReason::Lost(_) => CloseKind::Lost,
             CloseReason::Panicked => CloseKind::Panicked,
         }
@@ -161,13 +165,14 @@ pub enum CloseKind {
     TooSlow,
     Memory,
     Protocol,
+    Http2Flood,
     Lost,
     Panicked,
 }
 
 impl CloseKind {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [CloseKind; 16] = [
+    pub const ALL: [CloseKind; 17] = [
         CloseKind::Finished,
         CloseKind::IdleDrained,
         CloseKind::Drained,
@@ -182,6 +187,7 @@ impl CloseKind {
         CloseKind::TooSlow,
         CloseKind::Memory,
         CloseKind::Protocol,
+        CloseKind::Http2Flood,
         CloseKind::Lost,
         CloseKind::Panicked,
     ];
@@ -203,6 +209,7 @@ impl CloseKind {
             CloseKind::TooSlow => "too_slow",
             CloseKind::Memory => "memory",
             CloseKind::Protocol => "protocol",
+            CloseKind::Http2Flood => "http2_flood",
             CloseKind::Lost => "lost",
             CloseKind::Panicked => "panicked",
         }

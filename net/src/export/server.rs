@@ -64,6 +64,25 @@ pub(super) const HTTP: &[Family<HttpMetrics>] = &[
     histogram("heist_http_request_seconds", "How long requests took.", |m, s| {
         s.one(&m.request_time);
     }),
+    counter("heist_http_versions_total", "Requests that came, by version of HTTP.", |m, s| {
+        s.each(&[("version", "1")], m.begun.saturating_sub(m.http2.streams));
+        s.each(&[("version", "2")], m.http2.streams);
+    }),
+    gauge("heist_http2_streams", "Streams of HTTP/2 that are open.", |m, s| {
+        s.one(m.http2.open_streams);
+    }),
+    counter("heist_http2_resets_total", "Streams reset, by which side.", |m, s| {
+        s.each(&[("by", "peer")], m.http2.resets_received);
+        s.each(&[("by", "server")], m.http2.resets_sent);
+    }),
+    counter("heist_http2_goaways_total", "GOAWAY frames sent.", |m, s| {
+        s.one(m.http2.goaways_sent);
+    }),
+    counter("heist_http2_violations_total", "Connections cut off, by which bound.", |m, s| {
+        for &(kind, count) in &m.http2.violations {
+            s.each(&[("kind", kind)], count);
+        }
+    }),
 ];
 
 /// Of servers that speak TLS, and only of those.

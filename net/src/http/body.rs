@@ -138,7 +138,9 @@ impl Body {
 
     /// Whether a frame may be passed on.
     fn admit(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyError> {
-        self.rate.count(frame.data_ref().map_or(0, Bytes::len));
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        self.rate.count(bytes);
+        self.state.count_read(bytes);
         self.check_length()?;
         let limits = self.state.limits();
         let rate = limits.min_receive_rate;

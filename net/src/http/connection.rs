@@ -15,16 +15,15 @@ use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
 use super::hyper_io::HyperIo;
+use super::reason::reason_of;
 use super::shared_io::is_failed;
 use super::shared_transport::{Shared, Watched};
 use super::state::{HttpState, Phase};
 use super::upgraded::UpgradeCount;
 use crate::Transport;
-use crate::connection::budget::OverBudget;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::deadlines::DeadlineTimer;
 use crate::connection::drain_signal::DrainSignal;
-use crate::connection::refusal::Refusal;
 use crate::server::LOOKS;
 
 /// What surrounds hyper on one connection: deadlines and the drain.
@@ -318,44 +317,13 @@ impl HttpConnection {
 
     /// A kind with its details.
     fn reason_of(&self, kind: CloseKind, error: Option<hyper::Error>) -> CloseReason {
-        match kind {
-            CloseKind::Finished => CloseReason::Finished,
-            CloseKind::IdleDrained => CloseReason::IdleDrained,
-            CloseKind::Drained => CloseReason::Drained,
-            CloseKind::Cancelled => CloseReason::Cancelled,
-            CloseKind::IdleTimeout => CloseReason::IdleTimeout,
-            CloseKind::HeaderTimeout => CloseReason::HeaderTimeout,
-            CloseKind::BodyTimeout => CloseReason::BodyTimeout,
-            CloseKind::WriteTimeout => CloseReason::WriteTimeout,
-            CloseKind::TooSlow => CloseReason::TooSlow,
-            CloseKind::Panicked => CloseReason::Panicked,
-            CloseKind::HandshakeTimeout => CloseReason::HandshakeTimeout,
-            CloseKind::Memory => {
-                let limit = self.state.limits().buffered_bytes;
-                CloseReason::Memory(OverBudget { limit })
-            }
-            CloseKind::Protocol => CloseReason::Protocol(details(error)),
-            // No connection gets as far as HTTP with one of these.
-            CloseKind::Refused => CloseReason::Refused(Refusal::PerAddress),
-            CloseKind::Handshake => CloseReason::Handshake(details(error)),
-            CloseKind::Lost => CloseReason::Lost(match error {
-                Some(error) => io::Error::other(error),
-                None => io::ErrorKind::UnexpectedEof.into(),
-            }),
-        }
+        reason_of(kind, error.map(Into::into), self.state.limits())
     }
 }
 
 /// Whether nothing was under way, so that the peer is not to take the end for a failure.
 fn is_orderly(kind: CloseKind) -> bool {
     matches!(kind, CloseKind::Finished | CloseKind::IdleDrained | CloseKind::IdleTimeout)
-}
-
-fn details(error: Option<hyper::Error>) -> Box<dyn Error + Send + Sync> {
-    match error {
-        Some(error) => error.into(),
-        None => "the peer broke the rules of its protocol".into(),
-    }
 }
 
 /// What hyper answers to a malformed head.

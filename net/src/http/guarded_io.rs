@@ -47,11 +47,16 @@ pub(super) struct GuardedIo<T: Transport> {
 }
 
 impl<T: Transport> GuardedIo<T> {
-    pub(super) fn new(transport: T, state: Arc<HttpState>) -> GuardedIo<T> {
+    /// `front` came already.
+    pub(super) fn new(transport: T, front: Vec<u8>, state: Arc<HttpState>) -> GuardedIo<T> {
+        let mut guard = Guard::default();
+        if !front.is_empty() {
+            guard.hold(&front, state.limits());
+        }
         GuardedIo {
             transport,
             state,
-            guard: Guard::default(),
+            guard,
             rate: RateMonitor::default(),
             request: 0,
             output_charge: Charge::default(),

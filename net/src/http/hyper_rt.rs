@@ -85,7 +85,7 @@ fn on_our_clock(deadline: Instant) -> time::Instant {
     time::Instant::now() + deadline.saturating_duration_since(Instant::now())
 }
 
-struct HyperSleep(time::Sleep);
+pub(crate) struct HyperSleep(pub(crate) time::Sleep);
 
 impl Future for HyperSleep {
     type Output = ();

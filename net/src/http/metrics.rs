@@ -8,7 +8,8 @@ use heist_scheduler::PerWorker;
 use heist_scheduler::metrics::{Counter, Histogram, HistogramSnapshot, Scale};
 use hyper::StatusCode;
 
-use crate::server::HttpMetrics;
+use super::http2::{FrameCounts, Violation};
+use crate::server::{Http2Metrics, HttpMetrics};
 
 /// The request metrics of one server.
 #[derive(Debug)]
@@ -42,6 +43,18 @@ struct WorkerCounts {
     upgrades_ended: Counter,
     codes: [Counter; CODES],
     time: Histogram,
+    http2: Http2Counts,
+}
+
+/// What is counted of HTTP/2.
+#[derive(Debug, Default)]
+struct Http2Counts {
+    streams: Counter,
+    streams_ended: Counter,
+    resets: Counter,
+    resets_sent: Counter,
+    goaways_sent: Counter,
+    violations: [Counter; Violation::ALL.len()],
 }
 
 impl Default for WorkerCounts {
@@ -54,6 +67,7 @@ impl Default for WorkerCounts {
             upgrades_ended: Counter::default(),
             codes: array::from_fn(|_| Counter::default()),
             time: Histogram::new(Scale::Time),
+            http2: Http2Counts::default(),
         }
     }
 }
@@ -108,17 +122,63 @@ impl RequestMetrics {
         }
     }
 
+    /// A stream opened.
+    pub(super) fn begin_stream(&self) {
+        self.counts.with(|count| count.http2.streams.add(1));
+    }
+
+    /// A stream ended.
+    pub(super) fn end_stream(&self) {
+        self.counts.with(|count| count.http2.streams_ended.add(1));
+    }
+
+    /// Frames of a connection came and went out.
+    pub(super) fn count_frames(&self, frames: FrameCounts) {
+        self.counts.with(|count| {
+            count.http2.resets.add(frames.resets);
+            count.http2.resets_sent.add(frames.resets_sent);
+            count.http2.goaways_sent.add(frames.goaways_sent);
+        });
+    }
+
+    /// A peer is cut off.
+    pub(super) fn count_violation(&self, violation: Violation) {
+        self.counts.with(|count| count.http2.violations[violation as usize].add(1));
+    }
+
+    fn http2(&self) -> Http2Metrics {
+        let sum =
+            |of: fn(&Http2Counts) -> &Counter| self.counts.sum(|count| of(&count.http2).get());
+        let ended = sum(|count| &count.streams_ended);
+        let streams = sum(|count| &count.streams);
+        let violations = Violation::ALL.map(|violation| {
+            let count = self.counts.sum(|count| count.http2.violations[violation as usize].get());
+            (violation.label(), count)
+        });
+        Http2Metrics {
+            streams,
+            open_streams: streams.saturating_sub(ended),
+            resets_received: sum(|count| &count.resets),
+            resets_sent: sum(|count| &count.resets_sent),
+            goaways_sent: sum(|count| &count.goaways_sent),
+            violations: violations.to_vec(),
+        }
+    }
+
     /// All of it. Only codes that occurred are listed. 0 stands for requests without an answer, as the
     /// peer was gone or the service panicked.
     pub(super) fn snapshot(&self) -> HttpMetrics {
         // The ends are read first, so that the difference is never negative.
         let ended = self.counts.sum(|count| count.ended.get());
-        let in_flight = self.counts.sum(|count| count.begun.get()).saturating_sub(ended);
+        let begun = self.counts.sum(|count| count.begun.get());
+        let in_flight = begun.saturating_sub(ended);
         let mut request_time = HistogramSnapshot::new(Scale::Time);
         self.counts.each(|count| request_time.add(&count.time));
         let upgrades_ended = self.counts.sum(|count| count.upgrades_ended.get());
         let upgrades = self.counts.sum(|count| count.upgrades_begun.get());
         HttpMetrics {
+            begun,
+            http2: self.http2(),
             upgrades,
             upgraded_connections: upgrades.saturating_sub(upgrades_ended),
             ..HttpMetrics::new(self.requests(), in_flight, request_time)

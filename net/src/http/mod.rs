@@ -88,9 +88,28 @@
 //! closed at once. One that was used less long ago may send one more request until then, since the
 //! client may have sent it before it could know; that answer, too, says `connection: close`.
 //!
+//! # HTTP/2
+//!
+//! A connection is served with HTTP/2 where a layer such as TLS has agreed on that (`h2` in ALPN), and
+//! without TLS for a client that begins with it, if [`Http::prior_knowledge`] allows that. Each stream is
+//! a request as above, with these differences:
+//!
+//! - Refusals are answers: `414`, `431`, `413`, `400` and `501` end their stream, and the connection goes
+//!   on. A request needs `:authority` or `Host`, and where it has both, they are the same. A panic of a
+//!   service ends its stream and no other.
+//! - A peer that sends too many frames of a kind is cut off; see [`Http2Limits`](crate::server::Http2Limits).
+//! - A peer that takes nothing of an answer, or takes it slowly, gets a reset of that stream; if it takes
+//!   nothing of any, the close.
+//! - All streams of a connection run in its task. A service that computes for long holds up the others of
+//!   its connection: it should [spawn](heist_scheduler::spawn) a task for that.
+//! - A peer that closes its sending side is gone.
+//! - A drain sends a GOAWAY. Streams that were opened before the client could know are served.
+//! - `100 Continue` is not sent: a client that waits for it sends its body after a while.
+//! - The upgrade from HTTP/1.1 (`h2c`) is not supported; RFC 9113 has it no more.
+//!
 //! # Not here
 //!
-//! HTTP/2.
+//! The upgrade of a request of HTTP/2 to another protocol (RFC 8441).
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -118,25 +137,32 @@
 //! # }
 //! ```
 
+mod age;
 mod body;
 mod connection;
 mod drain_signal;
 mod drain_waiters;
 mod exchange;
+mod expectation;
 mod failure;
 mod guard;
 mod guarded_io;
+mod http2;
 mod hyper_io;
 #[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
 mod metrics;
-
+mod phase;
+mod reason;
+mod selection;
 mod service;
 mod shared_io;
 mod shared_transport;
 mod state;
+mod stream_account;
 mod upgrade_state;
 mod upgraded;
+mod versions;
 
 use std::error::Error;
 use std::fmt;
@@ -155,16 +181,16 @@ use crate::Transport;
 use crate::server::{
     Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared, TransportLayer,
 };
-use connection::{ConnectionFuture, HttpConnection};
-use guarded_io::GuardedIo;
-use hyper_io::HyperIo;
+use http2::Parts;
 use metrics::{RefusedHook, RequestMetrics};
-use service::LimitedService;
+use selection::Detection;
 use state::HttpState;
+use versions::Versions;
 
-/// Serves HTTP/1.1 by a hyper service.
+/// Serves HTTP/1.1 and HTTP/2 by a hyper service.
 ///
-/// The service is cloned for each connection, and called for one request of it after the other.
+/// The service is cloned for each connection, and called for one request of it after the other; with
+/// HTTP/2, for several at once.
 /// It is unmodified but for its request's body, which is a [`Body`]: those that are generic over
 /// the body work as they are. One that insists on [`Incoming`](hyper::body::Incoming) can be
 /// given it, without the bounds of a [`Body`] but the server's `max_body`:
@@ -190,6 +216,7 @@ use state::HttpState;
 pub struct Http<S> {
     service: S,
     refused: Option<RefusedHook>,
+    prior_knowledge: bool,
     started: Option<Started>,
 }
 
@@ -202,7 +229,7 @@ struct Started {
 impl<S> Http<S> {
     /// A service for [`Builder::serve`]; [`Builder::http`] makes one and passes it on.
     pub fn new(service: S) -> Http<S> {
-        Http { service, refused: None, started: None }
+        Http { service, refused: None, prior_knowledge: false, started: None }
     }
 
     /// Calls `hook` with the status of each request that is answered in place of the service: one
@@ -213,6 +240,16 @@ impl<S> Http<S> {
     #[must_use = "the server is consumed"]
     pub fn on_refused(mut self, hook: impl Fn(StatusCode) + Send + Sync + 'static) -> Http<S> {
         self.refused = Some(RefusedHook::new(hook));
+        self
+    }
+
+    /// Sets whether HTTP/2 is also served without TLS, to clients that begin with it (RFC 9113, 3.3). By
+    /// default it is not: without TLS a connection is one of HTTP/1.1.
+    ///
+    /// Where a layer such as TLS has agreed on a protocol with the client, that is served in any case.
+    #[must_use = "the server is consumed"]
+    pub fn prior_knowledge(mut self, allowed: bool) -> Http<S> {
+        self.prior_knowledge = allowed;
         self
     }
 
@@ -239,10 +276,16 @@ where
         let Started { hyper, metrics } = self.started();
         let state = HttpState::new(server, peer, accepted_at, Arc::clone(metrics));
         state.set_transport(&stream);
-        let io = HyperIo::new(GuardedIo::new(stream, Arc::clone(&state)));
-        let service = LimitedService::new(self.service.clone(), Arc::clone(&state));
-        let served = Box::new(hyper.serve_connection(io, service).with_upgrades());
-        ConnectionFuture::new(HttpConnection::new(state, drain), served)
+        let versions = Versions { service: self.service.clone(), http1: hyper.clone() };
+        let is_http2 = stream.alpn() == Some(b"h2");
+        if stream.alpn().is_none() && self.prior_knowledge {
+            return versions.detect(Detection::new(stream, state, drain));
+        }
+        let parts = Parts { transport: stream, front: Vec::new(), state, drain };
+        match is_http2 {
+            true => versions.http2(parts),
+            false => versions.http1(parts),
+        }
     }
 
     fn start(&mut self, server: &Arc<Shared>) {
@@ -259,7 +302,7 @@ where
     }
 
     fn alpn(&self) -> &'static [&'static [u8]] {
-        &[b"http/1.1"]
+        &[b"h2", b"http/1.1"]
     }
 
     fn http_metrics(&self) -> Option<HttpMetrics> {
@@ -274,7 +317,7 @@ impl<S> fmt::Debug for Http<S> {
 }
 
 impl<H, L: TransportLayer> Builder<H, L> {
-    /// Serves HTTP/1.1 by `service` on each connection; see [`Http`].
+    /// Serves HTTP/1.1 and HTTP/2 by `service` on each connection; see [`Http`].
     pub fn http<S>(self, service: S) -> Builder<Http<S>, L>
     where
         Http<S>: Serve<L::Transport>,

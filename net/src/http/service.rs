@@ -29,15 +29,6 @@ impl<S> LimitedService<S> {
     pub(super) fn new(service: S, state: Arc<HttpState>) -> LimitedService<S> {
         LimitedService { service, state }
     }
-
-    /// The status to refuse a request with, if it is refused.
-    fn refusal(&self) -> Option<StatusCode> {
-        let server = self.state.server();
-        server.should_shed().then(|| {
-            server.count_shed();
-            StatusCode::SERVICE_UNAVAILABLE
-        })
-    }
 }
 
 /// Whether the peer may wait for `100 Continue` before it sends the body. hyper decides so, too.
@@ -57,30 +48,59 @@ where
     type Future = ResponseFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> ResponseFuture<S::Future> {
-        let receiving = !request.body().is_end_stream();
-        let expects = receiving && expects_continue(&request);
-        let exchange = Some(Exchange::begin(&self.state, receiving, expects));
-        if let Some(status) = self.refusal() {
-            if receiving {
-                self.state.leave_unread();
-            }
-            return ResponseFuture { work: Work::Refused { status }, exchange };
-        }
         let mut request = request;
         let asks_upgrade = asks_upgrade(&request);
-        match asks_upgrade {
-            true => self.state.upgrade().ask(),
+        if !asks_upgrade {
             // hyper also takes a request for one of an upgrade that does not say so in `Connection`.
-            false => drop(hyper::upgrade::on(&mut request)),
+            drop(hyper::upgrade::on(&mut request));
         }
-        let mut request = request.map(|body| Body::new(body, Arc::clone(&self.state)));
-        self.state.extend(request.extensions_mut());
-        request.extensions_mut().insert(DrainSignal::new(Arc::clone(&self.state)));
-        if asks_upgrade {
-            request.extensions_mut().insert(UpgradedConnection::new(Arc::clone(&self.state)));
-        }
-        ResponseFuture { work: Work::Service { future: self.service.call(request) }, exchange }
+        respond(&self.state, &self.state, request, None, |mut request| {
+            if asks_upgrade {
+                self.state.upgrade().ask();
+                let upgraded = UpgradedConnection::new(Arc::clone(&self.state));
+                request.extensions_mut().insert(upgraded);
+            }
+            Some(self.service.call(request))
+        })
     }
+}
+
+/// The answer to a request by the service that `call` calls, unless it is shed, or refused with
+/// `refusal`. `state` is that of its stream if the connection has several. `None` of `call` stands for a
+/// panic that was caught.
+pub(super) fn respond<F>(
+    state: &Arc<HttpState>,
+    connection: &Arc<HttpState>,
+    request: Request<Incoming>,
+    refusal: Option<StatusCode>,
+    call: impl FnOnce(Request<Body>) -> Option<F>,
+) -> ResponseFuture<F> {
+    let receiving = !request.body().is_end_stream();
+    let expects = receiving && expects_continue(&request);
+    let exchange = Some(Exchange::begin(state, receiving, expects));
+    if let Some(status) = refusal.or_else(|| shed(state)) {
+        if receiving {
+            state.leave_unread();
+        }
+        return ResponseFuture { work: Work::Refused { status }, exchange };
+    }
+    let mut request = request.map(|body| Body::new(body, Arc::clone(state)));
+    connection.extend(request.extensions_mut());
+    request.extensions_mut().insert(DrainSignal::new(Arc::clone(connection)));
+    let work = match call(request) {
+        Some(future) => Work::Service { future },
+        None => Work::Refused { status: StatusCode::INTERNAL_SERVER_ERROR },
+    };
+    ResponseFuture { work, exchange }
+}
+
+/// The status to refuse a request with while the server is overloaded.
+fn shed(state: &HttpState) -> Option<StatusCode> {
+    let server = state.server();
+    server.should_shed().then(|| {
+        server.count_shed();
+        StatusCode::SERVICE_UNAVAILABLE
+    })
 }
 
 /// Whether a request asks for another protocol behind its answer: RFC 9110 7.8.
@@ -191,11 +211,11 @@ fn switched(state: &HttpState) -> StatusCode {
     StatusCode::NOT_IMPLEMENTED
 }
 
-/// Whether the connection ends with this answer: the server drains, or the peer was not asked for
+/// Whether the connection ends with this answer: the server drains, the connection is old, or the peer was not asked for
 /// the body that it announced. Then the next bytes may be that body or a request.
 fn is_last<B>(state: &HttpState, outcome: &Result<Response<B>, StatusCode>) -> bool {
     let is_success = outcome.as_ref().is_ok_and(|response| response.status().is_success());
-    state.is_closing() || state.leaves_body_unasked(is_success)
+    state.is_closing() || state.is_aged() || state.leaves_body_unasked(is_success)
 }
 
 /// The answer in place of a service. Overload does not end the connection: a new one would cost both

@@ -5,31 +5,32 @@
 //! its request's body in another task, and use the transport there after an upgrade. So the atomics here
 //! are cells that may be shared. Each load and store is Relaxed: a value publishes nothing but itself.
 
+mod deadline;
+mod extensions;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::http::Extensions;
 
+use super::age;
 use super::drain_waiters::DrainWaiters;
+use super::expectation::Expectation;
 use super::failure::Failure;
 use super::metrics::RequestMetrics;
+pub(super) use super::phase::Phase;
+use super::stream_account::StreamAccount;
 use super::upgrade_state::UpgradeState;
 use crate::connection::close_reason::CloseKind;
-use crate::connection::transport::Transport;
 use crate::server::{Limits, Peer, Shared};
 
-/// The state of one connection. The transport, the service, each request's body and each exchange
-/// have a reference to it.
+/// The state of one connection, or of one stream of an HTTP/2 connection. The transport, the service,
+/// each request's body and each exchange have a reference to it.
 #[derive(Debug)]
 pub(super) struct HttpState {
-    server: Arc<Shared>,
-    metrics: Arc<RequestMetrics>,
-    peer: Peer,
-    /// What the transport adds to each request. Set once, before the first.
-    extensions: OnceLock<Extensions>,
+    owner: Owner,
     /// A [`Phase`]. Written by the connection's task.
     phase: AtomicU8,
     /// When the phase began. Written by the connection's task, and by a body that outlives its
@@ -55,42 +56,29 @@ pub(super) struct HttpState {
     /// The outcome of the peek. Cleared with each request to peek.
     unread: AtomicBool,
     upgrade: UpgradeState,
-    /// An [`Expectation`]. Set by the service, raised by the body, cleared by the transport.
-    expectation: AtomicU8,
+    /// Set by the service, raised by the body, cleared by the transport.
+    expectation: Expectation,
     /// A [`Failure`]. Cleared by the service, set by the body and the transport.
     failure: AtomicU32,
-    /// The tasks that wait for the drain. Woken by the connection's task, and at the end of the
-    /// transport.
-    drain_waiters: DrainWaiters,
 }
 
-/// Whether the peer waits for `100 Continue`, until the first byte in answer to the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Expectation {
-    None,
-    /// The peer may wait for it before it sends the body.
-    Continue,
-    /// It may wait, and the service has begun to read the body.
-    Read,
-}
-
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// It was accepted, and nothing came yet.
-    Fresh,
-    /// It is between two requests.
-    Idle,
-    /// A part of a head came.
-    Head,
-    /// From the call of the service to the end of the answer.
-    Serving,
-    /// The last answer is out, and what the peer still sends is thrown away.
-    Lingering,
-    /// It speaks another protocol, by a task of the service.
-    Upgraded,
+/// What a state is of.
+#[derive(Debug)]
+enum Owner {
+    Connection {
+        server: Arc<Shared>,
+        metrics: Arc<RequestMetrics>,
+        peer: Peer,
+        /// What the transport adds to each request. Set once, before the first.
+        extensions: OnceLock<Extensions>,
+        /// When it is to end for its age.
+        aged_at: Instant,
+        /// The tasks that wait for the drain. Woken by the connection's task, and at the end of the
+        /// transport.
+        drain_waiters: DrainWaiters,
+    },
+    /// Of HTTP/2.
+    Stream { connection: Arc<HttpState>, account: StreamAccount },
 }
 
 impl HttpState {
@@ -100,11 +88,22 @@ impl HttpState {
         accepted_at: Instant,
         metrics: Arc<RequestMetrics>,
     ) -> Arc<HttpState> {
-        Arc::new(HttpState {
-            server,
-            metrics,
-            peer,
-            extensions: OnceLock::new(),
+        let drain_waiters = DrainWaiters::default();
+        let aged_at = age::end(accepted_at, server.limits());
+        let extensions = OnceLock::new();
+        let owner = Owner::Connection { server, metrics, peer, extensions, aged_at, drain_waiters };
+        Arc::new(HttpState::of(owner, accepted_at))
+    }
+
+    /// The state of a stream, whose request came in the present poll.
+    pub(super) fn of_stream(connection: &Arc<HttpState>, account: StreamAccount) -> Arc<HttpState> {
+        let owner = Owner::Stream { connection: Arc::clone(connection), account };
+        Arc::new(HttpState::of(owner, connection.now()))
+    }
+
+    fn of(owner: Owner, accepted_at: Instant) -> HttpState {
+        HttpState {
+            owner,
             phase: AtomicU8::new(Phase::Fresh as u8),
             since: AtomicU64::new(accepted_at.as_nanos()),
             now: AtomicU64::new(accepted_at.as_nanos()),
@@ -116,44 +115,63 @@ impl HttpState {
             peek: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             upgrade: UpgradeState::default(),
-            expectation: AtomicU8::new(Expectation::None as u8),
+            expectation: Expectation::none(),
             failure: AtomicU32::new(Failure::NONE.to_bits()),
-            drain_waiters: DrainWaiters::default(),
-        })
+        }
+    }
+
+    /// The state of the connection: this one, unless it is of a stream.
+    fn connection(&self) -> &HttpState {
+        match &self.owner {
+            Owner::Connection { .. } => self,
+            Owner::Stream { connection, .. } => connection,
+        }
+    }
+
+    /// What the stream that this is the state of makes the server hold.
+    pub(super) fn account(&self) -> Option<&StreamAccount> {
+        match &self.owner {
+            Owner::Connection { .. } => None,
+            Owner::Stream { account, .. } => Some(account),
+        }
     }
 
     pub(super) fn server(&self) -> &Arc<Shared> {
-        &self.server
+        match &self.owner {
+            Owner::Connection { server, .. } => server,
+            Owner::Stream { connection, .. } => connection.server(),
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        self.server.limits()
+        self.server().limits()
     }
 
     pub(super) fn metrics(&self) -> &RequestMetrics {
-        &self.metrics
+        match &self.owner {
+            Owner::Connection { metrics, .. } => metrics,
+            Owner::Stream { connection, .. } => connection.metrics(),
+        }
     }
 
     pub(super) fn peer(&self) -> &Peer {
-        &self.peer
-    }
-
-    /// Has each request tell of `transport` what that adds.
-    pub(super) fn set_transport(&self, transport: &impl Transport) {
-        let mut extensions = Extensions::new();
-        transport.extend(&mut extensions);
-        if !extensions.is_empty() {
-            // Called once.
-            let _ = self.extensions.set(extensions);
+        match &self.owner {
+            Owner::Connection { peer, .. } => peer,
+            Owner::Stream { connection, .. } => connection.peer(),
         }
     }
 
-    /// Adds to a request what the service may want to know of its connection.
-    pub(super) fn extend(&self, extensions: &mut Extensions) {
-        extensions.insert(self.peer.clone());
-        if let Some(more) = self.extensions.get() {
-            extensions.extend(more.clone());
+    /// When the connection is to end for its age, once its streams have ended.
+    pub(super) fn aged_at(&self) -> Instant {
+        match &self.owner {
+            Owner::Connection { aged_at, .. } => *aged_at,
+            Owner::Stream { .. } => Instant::FAR_FUTURE,
         }
+    }
+
+    /// Whether the next answer is the last one for the connection's age.
+    pub(super) fn is_aged(&self) -> bool {
+        self.now() >= self.aged_at()
     }
 
     /// A poll of the connection's task begins.
@@ -162,12 +180,12 @@ impl HttpState {
     }
 
     /// When the present poll began.
-    fn now(&self) -> Instant {
-        Instant::from_nanos(self.now.load(Relaxed))
+    pub(super) fn now(&self) -> Instant {
+        Instant::from_nanos(self.connection().now.load(Relaxed))
     }
 
     pub(super) fn phase(&self) -> Phase {
-        PHASES[usize::from(self.phase.load(Relaxed))]
+        Phase::of(self.phase.load(Relaxed))
     }
 
     pub(super) fn since(&self) -> Instant {
@@ -197,8 +215,9 @@ impl HttpState {
 
     /// Has the transport peek for bytes at its next read that finds none.
     pub(super) fn request_peek(&self) {
-        self.unread.store(false, Relaxed);
-        self.peek.store(true, Relaxed);
+        let connection = self.connection();
+        connection.unread.store(false, Relaxed);
+        connection.peek.store(true, Relaxed);
     }
 
     /// Whether the transport is to peek; once for each request.
@@ -212,7 +231,7 @@ impl HttpState {
 
     /// Whether bytes were seen that wait to be read.
     pub(super) fn has_unread(&self) -> bool {
-        self.unread.load(Relaxed)
+        self.connection().unread.load(Relaxed)
     }
 
     /// A request came, with a body to receive or none, and that may wait for `100 Continue`.
@@ -226,8 +245,7 @@ impl HttpState {
         self.requests.store(self.requests.load(Relaxed) + 1, Relaxed);
         self.receiving.store(receiving, Relaxed);
         self.left_unread.store(false, Relaxed);
-        let expectation = if expects { Expectation::Continue } else { Expectation::None };
-        self.expectation.store(expectation as u8, Relaxed);
+        self.expectation.begin(expects);
         self.upgrade.begin_request();
         self.set_failure(Failure::NONE);
         since
@@ -255,7 +273,7 @@ impl HttpState {
 
     /// The time of the runtime, wherever that is asked.
     pub(super) fn clock_now(&self) -> Instant {
-        self.server.runtime().clock().now()
+        self.server().runtime().clock().now()
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -264,15 +282,31 @@ impl HttpState {
 
     /// The body was read to its end at `now`, which may be later than the end of the answer.
     pub(super) fn body_ended(&self, now: Instant) {
-        if self.receiving.swap(false, Relaxed) && self.phase() != Phase::Serving {
+        if self.end_receiving() && self.phase() != Phase::Serving {
             self.since.store(now.as_nanos(), Relaxed);
         }
     }
 
     /// The body was dropped before its end.
     pub(super) fn leave_unread(&self) {
-        self.receiving.store(false, Relaxed);
+        self.end_receiving();
         self.left_unread.store(true, Relaxed);
+    }
+
+    /// Returns whether there was a body to receive.
+    fn end_receiving(&self) -> bool {
+        let receiving = self.receiving.swap(false, Relaxed);
+        if receiving && let Some(account) = self.account() {
+            account.end_body();
+        }
+        receiving
+    }
+
+    /// The service was given `bytes` of the body.
+    pub(super) fn count_read(&self, bytes: usize) {
+        if let Some(account) = self.account() {
+            account.count_read(bytes);
+        }
     }
 
     pub(super) fn left_unread(&self) -> bool {
@@ -281,22 +315,18 @@ impl HttpState {
 
     /// Whether nothing went out yet in answer to a request that may wait for `100 Continue`.
     pub(super) fn expects(&self) -> bool {
-        self.expectation.load(Relaxed) != Expectation::None as u8
+        self.expectation.is_open()
     }
 
     /// The service reads the body.
     pub(super) fn read_body(&self) {
-        if self.expects() {
-            // It may run in another task: an answer that has begun meanwhile is left alone.
-            let (waits, reads) = (Expectation::Continue as u8, Expectation::Read as u8);
-            let _ = self.expectation.compare_exchange(waits, reads, Relaxed, Relaxed);
-        }
+        self.expectation.read();
     }
 
     /// Whether a final answer that begins now leaves a body to be read, which the peer may only send
     /// once it is asked: the service reads it already, or has kept it and answers with success.
     pub(super) fn keeps_body_for_later(&self, is_success: bool) -> bool {
-        let reads = self.expectation.load(Relaxed) == Expectation::Read as u8;
+        let reads = self.expectation.is_read();
         self.expects() && self.receiving.load(Relaxed) && (reads || is_success)
     }
 
@@ -309,16 +339,19 @@ impl HttpState {
 
     /// The first byte in answer to the request goes out.
     pub(super) fn begin_answer(&self) {
-        self.expectation.store(Expectation::None as u8, Relaxed);
+        self.expectation.end();
     }
 
     pub(super) fn drain_waiters(&self) -> &DrainWaiters {
-        &self.drain_waiters
+        match &self.owner {
+            Owner::Connection { drain_waiters, .. } => drain_waiters,
+            Owner::Stream { connection, .. } => connection.drain_waiters(),
+        }
     }
 
     /// The input is answered with `status` and never becomes a request.
     pub(super) fn refuse(&self, status: StatusCode) {
-        self.metrics.refuse(status);
+        self.metrics().refuse(status);
         self.set_failure(match status {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::BODY_TOO_LONG,
             _ => Failure::of_connection(CloseKind::Protocol),
@@ -346,54 +379,16 @@ impl HttpState {
     pub(super) fn failure(&self) -> Failure {
         Failure::from_bits(self.failure.load(Relaxed))
     }
+}
 
-    /// Until when the connection may stay as it is, and how it ends then. `None` stands for the end
-    /// that it has by itself.
-    pub(super) fn deadline(&self) -> (Instant, Option<CloseKind>) {
-        let limits = self.limits();
-        let blocked = self.blocked.load(Relaxed);
-        if blocked != NO_TIME {
-            let since = Instant::from_nanos(blocked);
-            return (since + limits.write_timeout, Some(CloseKind::WriteTimeout));
+impl Drop for HttpState {
+    fn drop(&mut self) {
+        if let Owner::Stream { account, connection } = &self.owner {
+            account.close(self.now().max(self.since()));
+            connection.metrics().end_stream();
         }
-        let (limit, close) = self.time_limit(limits);
-        (self.since() + limit, close)
-    }
-
-    fn time_limit(&self, limits: &Limits) -> (Duration, Option<CloseKind>) {
-        match self.phase() {
-            Phase::Lingering => (limits.linger_timeout, None),
-            // The service has no bound, and the body has its own.
-            Phase::Serving => (Duration::MAX, None),
-            Phase::Upgraded => {
-                let limit = self.upgrade.idle_limit().unwrap_or(limits.upgraded_idle_timeout);
-                (limit, Some(CloseKind::IdleTimeout))
-            }
-            _ if self.receiving.load(Relaxed) => (Duration::MAX, None),
-            Phase::Head => (limits.header_timeout, Some(CloseKind::HeaderTimeout)),
-            Phase::Fresh => {
-                self.until_drained(limits, limits.header_timeout, CloseKind::HeaderTimeout)
-            }
-            Phase::Idle => self.until_drained(limits, limits.idle_timeout, CloseKind::IdleTimeout),
-        }
-    }
-
-    fn until_drained(
-        &self,
-        limits: &Limits,
-        limit: Duration,
-        close: CloseKind,
-    ) -> (Duration, Option<CloseKind>) {
-        if self.is_closing() && limits.drain_linger < limit {
-            return (limits.drain_linger, Some(CloseKind::IdleDrained));
-        }
-        (limit, Some(close))
     }
 }
 
 /// Later than all times there are.
 const NO_TIME: u64 = u64::MAX;
-
-/// Each at the place of its number.
-const PHASES: [Phase; 6] =
-    [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Serving, Phase::Lingering, Phase::Upgraded];

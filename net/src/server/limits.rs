@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::http2_limits::Http2Limits;
 use crate::protocol;
 
 /// The bounds of a server, all in force unless set otherwise.
@@ -84,6 +85,15 @@ pub struct Limits {
     /// When the server drains, how long a connection that was used or accepted just before may
     /// still send one more request: it may be on its way. By default 1 s.
     pub drain_linger: Duration,
+    /// How long an HTTP connection may last, give or take a tenth: then it takes no further request, and
+    /// ends behind those that it has. `None` for no such bound. By default an hour, as with nginx: so that
+    /// clients find servers that were added, and what a connection has counted is forgotten.
+    pub max_connection_age: Option<Duration>,
+    /// How long the requests of an HTTP/2 connection may go on that is too old, before it is closed all the
+    /// same; `None` for no such bound, which is the default: a stream may be meant to last.
+    pub connection_age_grace: Option<Duration>,
+    /// The bounds of HTTP/2 alone.
+    pub http2: Http2Limits,
 }
 
 impl Limits {
@@ -135,6 +145,9 @@ impl Default for Limits {
             shed: true,
             accepts_a_turn: 64,
             drain_linger: Duration::from_secs(1),
+            max_connection_age: Some(Duration::from_secs(3600)),
+            connection_age_grace: None,
+            http2: Http2Limits::default(),
         }
     }
 }

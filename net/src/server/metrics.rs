@@ -53,12 +53,41 @@ pub struct HttpMetrics {
     pub requests: Vec<(u16, u64)>,
     /// Requests that are being answered now.
     pub in_flight: u64,
+    /// Requests that came, of all versions.
+    pub begun: u64,
     /// From the call of the service to the end of its response.
     pub request_time: HistogramSnapshot,
     /// Connections that changed to another protocol, such as WebSocket.
     pub upgrades: u64,
     /// Those of them that are open.
     pub upgraded_connections: u64,
+    /// What is counted of HTTP/2.
+    pub http2: Http2Metrics,
+}
+
+/// What is counted of HTTP/2.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Http2Metrics {
+    /// Requests over HTTP/2, each on a stream.
+    pub streams: u64,
+    /// Streams that are open now.
+    pub open_streams: u64,
+    /// Streams that peers reset.
+    pub resets_received: u64,
+    /// Streams that the server reset.
+    pub resets_sent: u64,
+    /// GOAWAY frames that were sent.
+    pub goaways_sent: u64,
+    /// Connections that were closed because the peer passed a bound of HTTP/2, by which.
+    pub violations: Vec<(&'static str, u64)>,
+}
+
+impl Http2Metrics {
+    /// How many connections were closed for this kind of violation.
+    pub fn violations_of(&self, kind: &str) -> u64 {
+        self.violations.iter().find(|(label, _)| *label == kind).map_or(0, |(_, count)| *count)
+    }
 }
 
 /// What a server that speaks TLS counts.
@@ -98,7 +127,18 @@ impl HttpMetrics {
         in_flight: u64,
         request_time: HistogramSnapshot,
     ) -> HttpMetrics {
-        HttpMetrics { requests, in_flight, request_time, upgrades: 0, upgraded_connections: 0 }
+        let begun = 0;
+        let http2 = Http2Metrics::default();
+        let (upgrades, upgraded_connections) = (0, 0);
+        HttpMetrics {
+            requests,
+            in_flight,
+            begun,
+            request_time,
+            upgrades,
+            upgraded_connections,
+            http2,
+        }
     }
 }
 

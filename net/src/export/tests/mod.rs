@@ -6,7 +6,9 @@ use heist_scheduler::metrics::{Histogram, HistogramSnapshot, Scale};
 use heist_tests::exposition::{Family, parse};
 
 use super::Exporter;
-use crate::server::{CloseKind, HandshakeCount, HttpMetrics, Metrics, Refusal, TlsMetrics};
+use crate::server::{
+    CloseKind, HandshakeCount, Http2Metrics, HttpMetrics, Metrics, Refusal, TlsMetrics,
+};
 use crate::{Builder, Runtime};
 
 mod docs;
@@ -50,6 +52,15 @@ fn server_metrics() -> Metrics {
             in_flight: 2,
             upgrades: 17,
             upgraded_connections: 3,
+            begun: 67,
+            http2: Http2Metrics {
+                streams: 17,
+                open_streams: 18,
+                resets_received: 19,
+                resets_sent: 20,
+                goaways_sent: 21,
+                violations: vec![("pings", 22), ("resets", 23)],
+            },
             request_time: times(29, Duration::from_micros(1)),
         }),
         tls: Some(TlsMetrics {

@@ -154,4 +154,12 @@ const OF_A_SERVER: &[Expected] = &[
     ("heist_http_upgrades_total", None, 17),
     ("heist_http_upgraded_connections", None, 3),
     ("heist_http_request_seconds_count", None, 29),
+    ("heist_http_versions_total", Some(("version", "1")), 50),
+    ("heist_http_versions_total", Some(("version", "2")), 17),
+    ("heist_http2_streams", None, 18),
+    ("heist_http2_resets_total", Some(("by", "peer")), 19),
+    ("heist_http2_resets_total", Some(("by", "server")), 20),
+    ("heist_http2_goaways_total", None, 21),
+    ("heist_http2_violations_total", Some(("kind", "pings")), 22),
+    ("heist_http2_violations_total", Some(("kind", "resets")), 23),
 ];
