@@ -23,6 +23,7 @@ pub(crate) fn all(scale: Scale) -> Vec<Row> {
         hyper::hyper(scale),
         closed::churn(scale),
         tls::http1(scale),
+        tls::http2(scale),
         tls::handshakes(scale),
         tls::idle(scale),
         counted::syscalls(scale),

@@ -20,6 +20,18 @@ pub(crate) fn http1(scale: Scale) -> Row {
     }
 }
 
+pub(crate) fn http2(scale: Scale) -> Row {
+    let (cases, goals) = requests(scale, "h2 16", [16, 4], "16 connections of 16 streams");
+    Row {
+        name: "tls-h2",
+        workload: "HTTP/2 over TLS: requests per server CPU second, p99 of an open loop",
+        rounds: 7,
+        cases,
+        goals,
+        charts: &["per_cpu_second", "p99_us", "instructions"],
+    }
+}
+
 pub(crate) fn handshakes(scale: Scale) -> Row {
     let case = |&(name, wire): &(&str, &str)| {
         let words = format!("{wire} churn ADDRESS 16 {}", scale.seconds(0.8));
@@ -48,7 +60,10 @@ pub(crate) fn idle(scale: Scale) -> Row {
             seconds: scale.seconds(0.5),
         })
     };
-    let cases: Vec<Case> = [("HTTP/1.1 (b)", "tls")].iter().map(case).collect();
+    let cases: Vec<Case> = main_ones(scale, &[("HTTP/1.1 (b)", "tls"), ("HTTP/2 (b)", "h2 1")], 1)
+        .iter()
+        .map(case)
+        .collect();
     let goals = cases.iter().flat_map(|case| at_most(&case.name, "bytes"));
     Row {
         name: "tls-idle",

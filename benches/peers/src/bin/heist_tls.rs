@@ -1,4 +1,4 @@
-//! hyper behind heist's server with TLS: HTTP/1.1.
+//! hyper behind heist's server with TLS: HTTP/2 or HTTP/1.1, as ALPN says.
 
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use hyper::service::service_fn;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (workers, address) = heist_peers::arguments();
     let [certificate, key] = heist_peers::tls::files();
-    let config = Config::builder().certificate(Certificate::files(certificate, key)).build()?;
+    let config = Config::builder()
+        .certificate(Certificate::files(certificate, key))
+        .alpn(["h2", "http/1.1"])
+        .build()?;
     let runtime = heist::Builder::new().workers(workers).start()?;
     let service = service_fn(|request: Request<http::Body>| {
         heist_peers::web::hello(request.map(http::Body::into_incoming))
