@@ -223,10 +223,11 @@ impl<T: Transport> GuardedIo<T> {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_flush_by(|transport| transport.poll_shutdown(cx)))?;
+        let cut_off = self.is_upgraded() && self.state.failure().close == Some(CloseKind::Protocol);
         self.state.enter(Phase::Lingering, Instant::of_poll());
         let refused =
             matches!(self.guard.end(), Some(InputEnd::Refused { .. } | InputEnd::Broken(_)));
-        self.peer_sends = refused || self.state.left_unread();
+        self.peer_sends = refused || cut_off || self.state.left_unread();
         // Where memory is short, there is no answer that a reset could destroy.
         let bytes = self.state.limits().linger_bytes;
         if bytes > 0 && self.state.failure().close != Some(CloseKind::Memory) {

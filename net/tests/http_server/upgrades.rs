@@ -252,6 +252,27 @@ fn upgrade_that_the_service_drops_ends_the_connection_in_order() {
     assert_eq!(site.answered(101), 1);
 }
 
+/// Failure 20: a peer that is told what it did wrong, and still sends, is reset and does not read it.
+#[test]
+fn peer_that_is_cut_off_and_still_sends_is_not_reset_for_a_while() {
+    let site = site(Limits::default(), async |taken: Taken| {
+        let mut stream = taken.upgrade.await.unwrap();
+        write(&mut stream, b"that is wrong").await.unwrap();
+        taken.connection.close_as(CloseKind::Protocol);
+    });
+    let mut client = upgraded(&site);
+    assert_eq!(client.exactly(13), b"that is wrong");
+    site.settle();
+    for _ in 0..3 {
+        client.send("more");
+        site.settle();
+    }
+    assert_eq!(site.closed(CloseKind::Protocol), 0);
+    client.stop_sending();
+    assert!(client.rest().is_empty());
+    assert_eq!(site.closed(CloseKind::Protocol), 1);
+}
+
 /// Failure: a 101 that was not asked for makes the peer's next request another protocol.
 #[test]
 fn answer_101_without_an_upgrade_is_replaced_by_501() {
@@ -493,6 +514,7 @@ fn reason_of_the_end_is_what_the_service_says() {
     });
     let mut client = upgraded(&site);
     assert_eq!(client.rest(), b"why");
+    client.stop_sending();
     assert_eq!(site.closed(CloseKind::Protocol), 1);
 }
 
