@@ -256,6 +256,7 @@ impl<T: Transport> GuardedIo<T> {
 
 /// What a read of the transport found. A stream that was cut off is one that has ended: in a message, the
 /// guard and hyper know what is missing.
+#[inline]
 fn or_end(read: io::Result<(usize, usize)>) -> io::Result<(usize, usize)> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),

@@ -54,6 +54,7 @@ impl<T: Transport> HyperIo<T> {
 }
 
 impl<T: Transport> Read for HyperIo<T> {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -77,6 +78,7 @@ impl<T: Transport> Read for HyperIo<T> {
 }
 
 impl<T: Transport> Write for HyperIo<T> {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -85,6 +87,7 @@ impl<T: Transport> Write for HyperIo<T> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             HyperIo::Own(io) => Pin::new(io).poll_flush(cx),
@@ -105,10 +108,12 @@ impl<T: Transport> Write for HyperIo<T> {
         }
     }
 
+    #[inline]
     fn is_write_vectored(&self) -> bool {
         true
     }
 
+    #[inline]
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

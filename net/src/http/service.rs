@@ -49,9 +49,11 @@ where
 
     fn call(&self, request: Request<Incoming>) -> ResponseFuture<S::Future> {
         let mut request = request;
-        let asks_upgrade = asks_upgrade(&request);
-        if !asks_upgrade {
-            // hyper also takes a request for one of an upgrade that does not say so in `Connection`.
+        // hyper marks a request that may be one of an upgrade, also one that does not say so in
+        // `Connection`. Others have no extension yet.
+        let is_marked = !request.extensions().is_empty();
+        let asks_upgrade = is_marked && asks_upgrade(&request);
+        if is_marked && !asks_upgrade {
             drop(hyper::upgrade::on(&mut request));
         }
         respond(&self.state, &self.state, request, None, |mut request| {

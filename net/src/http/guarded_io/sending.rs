@@ -13,6 +13,7 @@ use crate::http::state::Phase;
 impl<T: Transport> GuardedIo<T> {
     /// Writes by `write`, accounts for the outcome, and returns it to hyper. A write that is pending
     /// wanted to write `wanted` bytes.
+    #[inline]
     pub(super) fn poll_write_by(
         &mut self,
         wanted: impl FnOnce() -> usize,
@@ -36,6 +37,7 @@ impl<T: Transport> GuardedIo<T> {
     }
 
     /// Flushes the transport, or shuts it down, by `flush`.
+    #[inline]
     pub(super) fn poll_flush_by(
         &mut self,
         flush: impl FnOnce(&mut T) -> Poll<io::Result<()>>,
@@ -56,6 +58,7 @@ impl<T: Transport> GuardedIo<T> {
     }
 
     /// Of `bytes` that waited in the transport, as many were sent as do not wait there now.
+    #[inline]
     fn after_send(&mut self, bytes: usize) -> io::Result<()> {
         match bytes.saturating_sub(self.transport.unsent()) {
             0 => {}
