@@ -69,7 +69,8 @@ enum Owner {
         server: Arc<Shared>,
         metrics: Arc<RequestMetrics>,
         peer: Peer,
-        /// What the transport adds to each request. Set once, before the first.
+        /// What the transport adds to each request, and the peer. Set once, before the first, where the
+        /// transport adds something.
         extensions: OnceLock<Extensions>,
         /// When it is to end for its age.
         aged_at: Instant,
