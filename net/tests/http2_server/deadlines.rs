@@ -45,6 +45,18 @@ fn connection_without_streams_is_closed_and_pings_do_not_prolong_it() {
     assert_eq!(site.closed(CloseKind::IdleTimeout), 1);
 }
 
+/// Failure: a connection whose version its first bytes tell is idle since the beginning of the clock,
+/// and is closed before its first request comes.
+#[test]
+fn connection_without_a_request_yet_is_idle_from_then_on() {
+    let site = crate::site(Limits::default(), Hello::default());
+    site.pass(3600);
+    let mut client = site.connect();
+    client.begin(&[]);
+    site.pass(50);
+    assert_eq!(client.get(1, "/").0, 200);
+}
+
 /// Failure 61: a header block that never ends, of which a part comes now and then.
 #[test]
 fn header_block_in_parts_has_to_end_in_time() {

@@ -218,7 +218,8 @@ impl<T: Transport> Http2Connection<T> {
         if busy {
             self.state.enter(Phase::Serving, now);
         } else if self.transport.lock().monitor.is_settled() {
-            if self.state.phase() == Phase::Fresh {
+            // After the detection of the version a part of a head has come.
+            if matches!(self.state.phase(), Phase::Fresh | Phase::Head) {
                 self.accounts.idle_from(now);
             }
             self.state.enter(Phase::Idle, self.accounts.idle_since());
