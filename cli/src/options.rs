@@ -182,6 +182,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Http2;
 
     fn parse(arguments: &[&str]) -> Command {
         Command::read([&["heist"], arguments].concat()).unwrap()
@@ -196,6 +197,11 @@ mod tests {
         let Some(Verb::Serve(options)) = explicit.verb else { panic!("no command") };
         assert_eq!(options.limits.to_limits().max_body, 2048);
         assert_eq!(parse(&["--admin", "none"]).options.admin(), None);
+        for (arguments, is) in
+            [(&[][..], Http2::Tls), (&["--http2"], Http2::All), (&["--http2=none"], Http2::None)]
+        {
+            assert_eq!(parse(arguments).options.tls.http2, is);
+        }
         let proxies = ["--proxy-protocol-from", "10.0.0.0/8,::1", "--proxy-protocol-from", "unix"];
         assert_eq!(parse(&proxies).options.proxy_protocol_from.len(), 3);
     }
@@ -221,6 +227,7 @@ mod tests {
             (&["--proxy-protocol-from", "::1,lb.example"], "expected a network such as"),
             (&["--tls-cert", "c.pem"], "--tls-key <FILE>"),
             (&["--tls-key", "k.pem"], "--tls-cert <FILE>"),
+            (&["--http2=always"], "[possible values: none, tls, all]"),
         ] {
             let line = refusal(arguments);
             assert!(line.contains(words), "{arguments:?}: {line}");

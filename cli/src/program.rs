@@ -32,7 +32,7 @@ use crate::restarter::Restarter;
 use crate::routes::Routes;
 use crate::signals::{Signals, Stop, Stopper};
 use crate::sockets::{SocketError, Sockets};
-use crate::tls::reload_with;
+use crate::tls::{Http2, reload_with};
 use crate::units;
 
 /// The running program.
@@ -80,7 +80,7 @@ impl Program {
         access.iter().for_each(|writer| app.show_access_log(writer));
         let crowd = Crowd::start().map_err(StartError::Thread)?;
         let recorder = Recorder { lines, failures: Arc::new(Failures::new()) };
-        let service = service(Routes::new(&app, &options), &recorder, crowd);
+        let service = service(Routes::new(&app, &options), &options, &recorder, crowd);
         let builder = settings(&options, sockets.public, &stopper);
         let server = serve(builder, tls, service, &runtime)?;
         app.show(&server);
@@ -186,11 +186,14 @@ fn check_environment() -> Result<(), StartError> {
 /// The service of a connection: the routes, recorded, behind hyper.
 fn service(
     routes: Routes,
+    options: &Options,
     recorder: &Recorder,
     crowd: Arc<Crowd>,
 ) -> impl Serve + Serve<TlsStream> + use<> {
     let service = service_fn(move |request| routes.decide(request).answer());
-    let http = Http::new(Recorded::new(service, recorder)).on_refused(recording::refused);
+    let http = Http::new(Recorded::new(service, recorder))
+        .on_refused(recording::refused)
+        .prior_knowledge(options.tls.http2 == Http2::All);
     Watched::new(http, recorder, crowd)
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Routes {
 /// every core write to one cache line.
 pub(crate) enum Decision {
     Page(Response<Full<Bytes>>),
-    Echo(Request<Body>),
+    Echo(Box<Request<Body>>),
     Upload(Body),
 }
 
@@ -46,7 +46,7 @@ impl Routes {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let sends = request.method() == Method::POST;
         match request.uri().path() {
-            "/echo" if sends => Decision::Echo(request),
+            "/echo" if sends => Decision::Echo(Box::new(request)),
             "/upload" if sends => Decision::Upload(request.into_body()),
             "/echo" | "/upload" => Decision::Page(not_allowed("POST")),
             "/ws" if request.method() == Method::GET => {
@@ -86,7 +86,7 @@ impl Decision {
     pub(crate) async fn answer(self) -> Result<Response<Reply>, BodyError> {
         match self {
             Decision::Page(page) => Ok(page.map(Either::Left)),
-            Decision::Echo(request) => Ok(echo(request)),
+            Decision::Echo(request) => Ok(echo(*request)),
             Decision::Upload(body) => upload(body).await,
         }
     }

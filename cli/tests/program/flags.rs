@@ -54,8 +54,9 @@ fn flags(help: &str) -> BTreeMap<String, Flag> {
     let mut name = None;
     for line in help.lines() {
         if let Some(flag) = line.trim_start().strip_prefix("--") {
-            let (flag, rest) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
-            let begun = Flag { takes_value: rest.starts_with('<'), words: rest.to_owned() };
+            // A value may be left out: `--flag[=<VALUE>]`.
+            let (flag, rest) = flag.split_once([' ', '[']).unwrap_or((flag, ""));
+            let begun = Flag { takes_value: rest.starts_with(['<', '=']), words: rest.to_owned() };
             assert!(flags.insert(flag.to_owned(), begun).is_none(), "--{flag} comes twice");
             name = Some(flag.to_owned());
         } else if !line.starts_with("    ") && !line.is_empty() {

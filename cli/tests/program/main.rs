@@ -7,6 +7,7 @@ mod certificates;
 mod child;
 mod draining;
 mod flags;
+mod http2;
 mod limits;
 mod memory;
 mod metrics;

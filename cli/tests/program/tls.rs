@@ -56,9 +56,12 @@ fn curl_reads_echoes_and_uploads_over_tls() {
     let authority = certificates.authority();
     let file = NoiseFile::new("curl-tls", 4_000_000);
     let version = ["--write-out", "%{http_version} %{ssl_verify_result}"];
-    for (options, is) in
-        [(&["--http1.1"][..], "1.1 0"), (&["--http1.1", "--tls-max", "1.2"], "1.1 0")]
-    {
+    for (options, is) in [
+        (&["--http1.1"][..], "1.1 0"),
+        (&["--http1.1", "--tls-max", "1.2"], "1.1 0"),
+        (&["--http2"], "2 0"),
+        (&["--http2", "--tls-max", "1.2"], "2 0"),
+    ] {
         let ask = |arguments: &[&str], path: &str| {
             let options = [options, &["--cacert", &authority], arguments].concat();
             curl(&[&options[..], &[&program.url(path)]].concat())
@@ -76,6 +79,10 @@ fn curl_reads_echoes_and_uploads_over_tls() {
             let receipt: Value = serde_json::from_str(&ask(arguments, "/upload")).unwrap();
             assert_eq!(receipt["bytes"], 4_000_000, "{options:?} {arguments:?}");
             assert_eq!(receipt["sha256"], file.sha256(), "{options:?} {arguments:?}");
+        }
+        // In HTTP/2 curl 7.88 does not see an answer that comes before the end of its body.
+        if options.contains(&"--http2") {
+            continue;
         }
         let too_long = NoiseFile::new("curl-tls-too-long", 9 << 20);
         let data = format!("@{}", too_long.path());
@@ -95,7 +102,7 @@ fn curl_that_closes_early_over_tls_frees_its_connection() {
     let certificates = Certificates::new();
     let program = certificates.start(&[]);
     let file = NoiseFile::new("curl-tls-early", 32 << 20);
-    for version in ["--http1.1", "--tlsv1.2"] {
+    for version in ["--http1.1", "--http2"] {
         // `head` takes the first bytes of the echo; curl's next write fails, and it closes.
         let script =
             "curl --silent \"$0\" --cacert \"$1\" --data-binary \"@$2\" \"$3\" | head -c 9";
@@ -196,7 +203,7 @@ fn openssl_agrees_on_a_protocol_by_alpn() {
         return;
     }
     let certificates = Certificates::new();
-    for (options, both) in [(&[][..], "http/1.1"), (&["--workers", "1"], "http/1.1")] {
+    for (options, both) in [(&[][..], "h2"), (&["--http2=none"], "http/1.1")] {
         let program = certificates.start(options);
         let ask = |alpn: &str| s_client(&certificates, &program, alpn, "");
         let both = format!("ALPN protocol: {both}\n");

@@ -130,7 +130,7 @@ fn chromium_opens_a_websocket_from_a_page_over_tls() {
         return;
     }
     let certificates = Certificates::new();
-    for (options, protocol) in [(&[][..], "http/1.1"), (&["--workers", "1"], "http/1.1")] {
+    for (options, protocol) in [(&[][..], "h2"), (&["--http2=none"], "http/1.1")] {
         let Some(python) = python_with(name, "websockets") else { return };
         let program = certificates.start(options);
         let mut chromium = script(python, "chromium.py");
