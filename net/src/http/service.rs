@@ -56,44 +56,43 @@ where
         if is_marked && !asks_upgrade {
             drop(hyper::upgrade::on(&mut request));
         }
-        respond(&self.state, &self.state, request, None, |mut request| {
-            if asks_upgrade {
-                self.state.upgrade().ask();
-                let upgraded = UpgradedConnection::new(Arc::clone(&self.state));
-                request.extensions_mut().insert(upgraded);
-            }
-            Some(self.service.call(request))
-        })
+        let (mut request, exchange) = match begin(&self.state, &self.state, request, None) {
+            Ok(begun) => begun,
+            Err(refused) => return refused,
+        };
+        if asks_upgrade {
+            self.state.upgrade().ask();
+            let upgraded = UpgradedConnection::new(Arc::clone(&self.state));
+            request.extensions_mut().insert(upgraded);
+        }
+        ResponseFuture::of(self.service.call(request), exchange)
     }
 }
 
-/// The answer to a request by the service that `call` calls, unless it is shed, or refused with
-/// `refusal`. `state` is that of its stream if the connection has several. `None` of `call` stands for a
-/// panic that was caught.
-pub(super) fn respond<F>(
+/// Begins to serve a request, unless it is shed, or refused with `refusal`: then the answer is the error.
+/// `state` is that of its stream if the connection has several.
+///
+/// Inline, as a request is large, and would be moved once more.
+#[inline(always)]
+pub(super) fn begin<F>(
     state: &Arc<HttpState>,
     connection: &Arc<HttpState>,
     request: Request<Incoming>,
     refusal: Option<StatusCode>,
-    call: impl FnOnce(Request<Body>) -> Option<F>,
-) -> ResponseFuture<F> {
+) -> Result<(Request<Body>, Exchange), ResponseFuture<F>> {
     let receiving = !request.body().is_end_stream();
     let expects = receiving && expects_continue(&request);
-    let exchange = Some(Exchange::begin(state, receiving, expects));
+    let exchange = Exchange::begin(state, receiving, expects);
     if let Some(status) = refusal.or_else(|| shed(state)) {
         if receiving {
             state.leave_unread();
         }
-        return ResponseFuture { work: Work::Refused { status }, exchange };
+        return Err(ResponseFuture::refused(status, exchange));
     }
     let mut request = request.map(|body| Body::new(body, Arc::clone(state)));
     connection.extend(request.extensions_mut());
     request.extensions_mut().insert(DrainSignal::new(Arc::clone(connection)));
-    let work = match call(request) {
-        Some(future) => Work::Service { future },
-        None => Work::Refused { status: StatusCode::INTERNAL_SERVER_ERROR },
-    };
-    ResponseFuture { work, exchange }
+    Ok((request, exchange))
 }
 
 /// The status to refuse a request with while the server is overloaded.
@@ -134,6 +133,19 @@ pin_project! {
     enum Work<F> {
         Refused { status: StatusCode },
         Service { #[pin] future: F },
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    /// The answer of a service.
+    #[inline(always)]
+    pub(super) fn of(future: F, exchange: Exchange) -> ResponseFuture<F> {
+        ResponseFuture { work: Work::Service { future }, exchange: Some(exchange) }
+    }
+
+    /// The answer in place of a service.
+    pub(super) fn refused(status: StatusCode, exchange: Exchange) -> ResponseFuture<F> {
+        ResponseFuture { work: Work::Refused { status }, exchange: Some(exchange) }
     }
 }
 

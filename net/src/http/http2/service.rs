@@ -58,9 +58,16 @@ where
         self.executor.called(&state);
         self.connection.metrics().begin_stream();
         let refusal = refusal(&request, self.connection.limits());
-        // A panic in it ends this stream alone.
-        let call = |request| panics::contain_hook(CALL, || self.service.call(request));
-        let response = service::respond(&state, &self.connection, request, refusal, call);
+        let response = match service::begin(&state, &self.connection, request, refusal) {
+            Err(refused) => refused,
+            // A panic in it ends this stream alone.
+            Ok((request, exchange)) => {
+                match panics::contain_hook(CALL, || self.service.call(request)) {
+                    Some(future) => ResponseFuture::of(future, exchange),
+                    None => ResponseFuture::refused(StatusCode::INTERNAL_SERVER_ERROR, exchange),
+                }
+            }
+        };
         StreamResponse { response, state }
     }
 }
