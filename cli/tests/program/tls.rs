@@ -386,7 +386,7 @@ fn stalled_handshakes_end_and_healthy_requests_are_answered() {
         return;
     }
     let certificates = Certificates::new();
-    let program = certificates.start(&["--handshake-timeout", "2s"]);
+    let program = certificates.start(&["--handshake-timeout", "5s"]);
     let address = program.address();
     let stall = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(address).unwrap();
