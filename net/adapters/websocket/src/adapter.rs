@@ -118,6 +118,11 @@ impl<S: ByteStream> Adapter<S> {
         self.received = self.received.saturating_sub(payload + CONTROL_HEAD);
     }
 
+    #[cfg(test)]
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         self.refusal
     }

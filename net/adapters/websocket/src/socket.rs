@@ -22,8 +22,8 @@ use crate::limits::Limits;
 /// An open WebSocket on the side of the server.
 ///
 /// It belongs to one task. It reads only while that reads: then it also answers pings, sees the close of
-/// the peer and the drain of the server. While a [`send`](WebSocket::send) waits, nothing is read. The
-/// server bounds how long the peer may take nothing
+/// the peer and the drain of the server. While a message or a pong waits for the peer to take it, nothing
+/// is read. The server bounds how long the peer may take nothing
 /// ([`write_timeout`](heist_net::server::Limits::write_timeout)), and how long nothing may be read or
 /// written ([`upgraded_idle_timeout`](heist_net::server::Limits::upgraded_idle_timeout)); the pings of
 /// either side count as something.
@@ -122,7 +122,8 @@ impl<S: ByteStream> WebSocket<S> {
             if self.unflushed {
                 match self.poll_flush_now() {
                     Poll::Ready(Err(error)) => return Poll::Ready(self.end(Err(error))),
-                    Poll::Pending if matches!(self.stage, Stage::Failing(_)) => {
+                    // One that closes reads on, for the Close of the peer; it answers no ping.
+                    Poll::Pending if !matches!(self.stage, Stage::Closing) => {
                         return Poll::Pending;
                     }
                     _ => {}
@@ -141,9 +142,12 @@ impl<S: ByteStream> WebSocket<S> {
                         return Poll::Ready(Ok(Some(message)));
                     }
                 }
-                Ok(Message::Ping(payload) | Message::Pong(payload)) => {
+                Ok(Message::Ping(payload)) => {
                     self.inner.get_mut().end_control(payload.len());
+                    // The pong goes out before anything else is read, so that at most one waits.
+                    self.unflushed = true;
                 }
+                Ok(Message::Pong(payload)) => self.inner.get_mut().end_control(payload.len()),
                 Ok(Message::Close(_) | Message::Frame(_)) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.poll_give_up(cx));
@@ -298,3 +302,7 @@ impl<S: ByteStream> fmt::Debug for WebSocket<S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;
