@@ -11,7 +11,7 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{AlertDescription, Error, ServerConfig};
+use rustls::{AlertDescription, Error, InvalidMessage, ServerConfig};
 
 use super::queue::Queue;
 use super::resolver::{self, Hello};
@@ -110,13 +110,18 @@ impl Session {
     }
 
     /// Takes `input`, which begins with [`partial`](Session::partial), and changes it in place. Returns
-    /// how many records had plaintext.
+    /// how many records it took time for.
     pub(super) fn receive(
         &mut self,
         input: &mut [u8],
         destination: &mut impl Destination,
     ) -> usize {
-        let (consumed, records) = self.process(input, destination);
+        let records = complete_records(input);
+        let consumed = self.process(input, destination);
+        if input.len() - consumed > LONGEST_RECORD && !self.tls.is_handshaking() {
+            // A message of the handshake in small fragments: behind the handshake all are short.
+            self.fail(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge));
+        }
         match self.receiving {
             Receiving::Open => self.partial.replace(&input[consumed..]),
             _ => self.partial.replace(&[]),
@@ -124,10 +129,9 @@ impl Session {
         records
     }
 
-    /// Takes all complete records of `input`. Returns how many of its bytes are not needed any more, and
-    /// how many records had plaintext.
-    fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> (usize, usize) {
-        let (mut consumed, mut records, mut encoded) = (0, 0, false);
+    /// Takes all complete records of `input`. Returns how many of its bytes are not needed any more.
+    fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> usize {
+        let (mut consumed, mut encoded) = (0, false);
         let handshaking = self.tls.is_handshaking();
         while !matches!(self.receiving, Receiving::Failed(_)) {
             let UnbufferedStatus { discard, state } =
@@ -136,7 +140,6 @@ impl Session {
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
-                        records += 1;
                         consumed += record.discard;
                         deliver(record.payload, &mut self.plaintext, destination);
                     }
@@ -173,7 +176,7 @@ impl Session {
                 self.hello = Some(hello);
             }
         }
-        (consumed, records)
+        consumed
     }
 
     /// Nothing more is received or sent.
@@ -257,6 +260,17 @@ impl Session {
     }
 }
 
+/// How many records `input` begins with that have come as a whole.
+fn complete_records(mut input: &[u8]) -> usize {
+    let mut records = 0;
+    while let [_, _, _, high, low, rest @ ..] = input
+        && let Some(behind) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..)
+    {
+        (records, input) = (records + 1, behind);
+    }
+    records
+}
+
 /// Gives `payload` to the destination, and keeps the rest.
 fn deliver(payload: &[u8], kept: &mut Queue, destination: &mut impl Destination) {
     let taken = if kept.is_empty() { destination.take(payload) } else { 0 };
@@ -273,6 +287,9 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, output: &mut Queue) {
 
 /// The plaintext of a full record.
 pub(super) const RECORD: usize = 16 * 1024;
+
+/// No record is longer, with its head: RFC 5246, 6.2.3.
+const LONGEST_RECORD: usize = 5 + RECORD + 2048;
 
 /// More than a record, or an alert, is longer than its plaintext, in any version; and the room for a key
 /// update in front of it.

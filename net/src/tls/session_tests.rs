@@ -1,13 +1,16 @@
 //! The session alone, with rustls' client as the peer: no socket, so every cut of the input is exact.
 
 use std::io::{Read, Write};
+use std::mem;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use rustls::crypto::cipher::{MessageEncrypter, OutboundPlainMessage};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, ProtocolVersion,
+    RootCertStore, ServerConfig, SupportedProtocolVersion,
 };
 
 use super::*;
@@ -17,7 +20,7 @@ struct Pair {
     client: ClientConnection,
     session: Session,
     received: Vec<u8>,
-    /// How many records had plaintext.
+    /// How many records came.
     records: usize,
 }
 
@@ -327,10 +330,10 @@ fn records_of_full_length_pass_both_ways() {
 }
 
 #[test]
-fn each_record_with_plaintext_counts() {
+fn each_record_counts() {
     for version in VERSIONS {
         let mut pair = Pair::connected(version);
-        assert_eq!(pair.records, 0);
+        pair.records = 0;
         let mut bytes = Vec::new();
         for _ in 0..700 {
             pair.client.writer().write_all(b"x").unwrap();
@@ -338,6 +341,75 @@ fn each_record_with_plaintext_counts() {
         }
         pair.feed(&bytes);
         assert_eq!((pair.records, pair.received.len()), (700, 700));
+    }
+}
+
+/// Failure: records without plaintext are decrypted in numbers that no budget of a poll knows.
+#[test]
+fn empty_records_count_too_and_a_flood_of_them_fails_the_session() {
+    let (mut pair, mut records) = Pair::with_records();
+    pair.records = 0;
+    let mut bytes = Vec::new();
+    for _ in 0..30 {
+        bytes.extend((0..20).flat_map(|_| records.next(ContentType::ApplicationData, b"")));
+        bytes.extend(records.next(ContentType::ApplicationData, b"x"));
+    }
+    pair.feed(&bytes);
+    assert_eq!((pair.records, pair.received.len()), (30 * 21, 30));
+    assert!(pair.session.is_open());
+    let flood: Vec<u8> =
+        (0..700).flat_map(|_| records.next(ContentType::ApplicationData, b"")).collect();
+    pair.feed(&flood);
+    assert!(pair.session.failure().is_some());
+}
+
+/// Failure: a message of the handshake in fragments of a byte is kept with the overhead of each, and
+/// each read copies all of it.
+#[test]
+fn fragments_of_a_message_behind_the_handshake_are_bounded() {
+    let (mut pair, mut records) = Pair::with_records();
+    // A key update that is said to be of 60,000 bytes.
+    pair.feed(&records.next(ContentType::Handshake, &[24, 0, 0xea, 0x60]));
+    for _ in 0..1000 {
+        pair.feed(&records.next(ContentType::Handshake, b"x"));
+    }
+    assert!(pair.session.failure().is_some());
+    assert_eq!(pair.session.partial().len(), 0);
+}
+
+/// A client's records of any content, protected with the keys that a handshake has made.
+struct Records {
+    encrypter: Box<dyn MessageEncrypter>,
+    sequence: u64,
+}
+
+impl Records {
+    fn next(&mut self, typ: ContentType, payload: &[u8]) -> Vec<u8> {
+        let version = ProtocolVersion::TLSv1_3;
+        let message = OutboundPlainMessage { typ, version, payload: payload.into() };
+        self.sequence += 1;
+        self.encrypter.encrypt(message, self.sequence - 1).unwrap().encode()
+    }
+}
+
+impl Pair {
+    /// A session of TLS 1.3 behind its handshake, whose client is no more than its keys.
+    fn with_records() -> (Pair, Records) {
+        let mut configs = configs(&TLS13);
+        Arc::get_mut(&mut configs.client).unwrap().enable_secret_extraction = true;
+        let mut pair = Pair::new(&configs);
+        pair.shuttle(&mut |_| usize::MAX);
+        let rest = ClientConnection::new(configs.client, "localhost".try_into().unwrap()).unwrap();
+        let client = mem::replace(&mut pair.client, rest);
+        let suite = client.negotiated_cipher_suite().unwrap().tls13().unwrap();
+        let (sequence, secrets) = client.dangerous_extract_secrets().unwrap().tx;
+        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+        else {
+            unreachable!("all suites have one of these")
+        };
+        (pair, Records { encrypter: suite.aead_alg.encrypter(key, iv), sequence })
     }
 }
 
