@@ -16,7 +16,6 @@ use hyper::service::HttpService;
 
 use super::hyper_io::HyperIo;
 use super::reason::reason_of;
-use super::shared_io::is_failed;
 use super::shared_transport::{Shared, Watched};
 use super::state::{HttpState, Phase};
 use super::upgraded::UpgradeCount;
@@ -179,7 +178,7 @@ impl HttpConnection {
                 return Poll::Ready(Step::Over(self.reason(Ok(()))));
             }
             Watched::Returned => return Poll::Ready(Step::Served),
-            Watched::InUse(..) if is_failed(&self.state) => {
+            Watched::InUse(..) if self.state.upgrade().is_exceeded() => {
                 return Poll::Ready(Step::Over(self.reason(Ok(()))));
             }
             Watched::InUse(deadline) => deadline,

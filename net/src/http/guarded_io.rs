@@ -91,6 +91,7 @@ impl<T: Transport> GuardedIo<T> {
 
     fn fail(&self, close: CloseKind, message: &'static str) -> io::Error {
         self.state.set_failure(Failure::of_connection(close));
+        self.state.upgrade().exceed();
         io::Error::other(message)
     }
 
@@ -223,14 +224,16 @@ impl<T: Transport> GuardedIo<T> {
             return Poll::Ready(Ok(()));
         }
         ready!(self.poll_flush_by(|transport| transport.poll_shutdown(cx)))?;
-        let cut_off = self.is_upgraded() && self.state.failure().close == Some(CloseKind::Protocol);
+        let close = self.state.failure().close;
+        // The other protocol has ended it, perhaps with a last message that says why.
+        let cut_off = self.is_upgraded() && close.is_some() && !self.state.upgrade().is_exceeded();
         self.state.enter(Phase::Lingering, Instant::of_poll());
         let refused =
             matches!(self.guard.end(), Some(InputEnd::Refused { .. } | InputEnd::Broken(_)));
         self.peer_sends = refused || cut_off || self.state.left_unread();
-        // Where memory is short, there is no answer that a reset could destroy.
+        // Where memory is short, HTTP has no answer that a reset could destroy.
         let bytes = self.state.limits().linger_bytes;
-        if bytes > 0 && self.state.failure().close != Some(CloseKind::Memory) {
+        if bytes > 0 && (cut_off || close != Some(CloseKind::Memory)) {
             self.linger = Some(Linger::new(bytes));
         }
         Poll::Ready(Ok(()))

@@ -31,9 +31,7 @@ use parking_lot::Mutex;
 
 use super::guarded_io::GuardedIo;
 use super::shared_transport::{Deadline, Shared, Watched};
-use super::state::HttpState;
 use crate::Transport;
-use crate::connection::close_reason::CloseKind;
 use crate::runtime::wakers::LazyWaker;
 
 /// The other side's end of a shared transport.
@@ -185,14 +183,15 @@ impl<T: Transport> Place<T> {
     }
 
     fn put_back(&self, transport: Box<GuardedIo<T>>) {
-        let (deadline, failed) = (transport.state().deadline().0, is_failed(transport.state()));
+        let (deadline, state) = (transport.state().deadline().0, transport.state());
+        let exceeded = state.upgrade().is_exceeded();
         let mut transport = Some(transport);
         let mut inner = self.inner.lock();
         if matches!(inner.transport, Content::Taken) {
             inner.transport = Content::Here(transport.take().expect(LENT));
         }
         let missed = mem::take(&mut inner.missed);
-        let looks_in_time = deadline >= inner.looks_at && !failed;
+        let looks_in_time = deadline >= inner.looks_at && !exceeded;
         let owner = if looks_in_time { None } else { inner.owner.take() };
         drop(inner);
         // The connection was ended meanwhile: this closes the socket.
@@ -202,11 +201,6 @@ impl<T: Transport> Place<T> {
         }
         panics::wake_all(owner);
     }
-}
-
-/// Whether a limit was passed for which the connection ends at once.
-pub(super) fn is_failed(state: &HttpState) -> bool {
-    matches!(state.failure().close, Some(CloseKind::TooSlow | CloseKind::Memory))
 }
 
 impl<T: Transport> Shared for Place<T> {

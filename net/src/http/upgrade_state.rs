@@ -2,7 +2,7 @@
 //! Relaxed, as in the rest of the connection's state: a value publishes nothing but itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +16,8 @@ pub(super) struct UpgradeState {
     upgrade: AtomicU8,
     /// In nanoseconds, if the service has set one; [`SERVERS`] if not. Written by any task.
     idle_limit: AtomicU64,
+    /// A limit was passed for which the connection ends at once. Set by the transport.
+    exceeded: AtomicBool,
     /// The transport, once a request asks for an upgrade. Given by the transport, taken by the
     /// connection's task. Holding this = the right to do either.
     transport: Mutex<Option<Arc<dyn Shared>>>,
@@ -76,6 +78,16 @@ impl UpgradeState {
         self.idle_limit.store(nanos.min(SERVERS - 1), Relaxed);
     }
 
+    /// A limit was passed for which the connection ends at once.
+    pub(super) fn exceed(&self) {
+        self.exceeded.store(true, Relaxed);
+    }
+
+    /// Whether [one](UpgradeState::exceed) was.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Relaxed)
+    }
+
     /// From now on `transport` is shared with the connection's task.
     pub(super) fn share(&self, transport: Arc<dyn Shared>) {
         let before = self.transport.lock().replace(transport);
@@ -93,6 +105,7 @@ impl Default for UpgradeState {
         UpgradeState {
             upgrade: AtomicU8::new(Upgrade::None as u8),
             idle_limit: AtomicU64::new(SERVERS),
+            exceeded: AtomicBool::new(false),
             transport: Mutex::new(None),
         }
     }

@@ -255,22 +255,24 @@ fn upgrade_that_the_service_drops_ends_the_connection_in_order() {
 /// Failure 20: a peer that is told what it did wrong, and still sends, is reset and does not read it.
 #[test]
 fn peer_that_is_cut_off_and_still_sends_is_not_reset_for_a_while() {
-    let site = site(Limits::default(), async |taken: Taken| {
-        let mut stream = taken.upgrade.await.unwrap();
-        write(&mut stream, b"that is wrong").await.unwrap();
-        taken.connection.close_as(CloseKind::Protocol);
-    });
-    let mut client = upgraded(&site);
-    assert_eq!(client.exactly(13), b"that is wrong");
-    site.settle();
-    for _ in 0..3 {
-        client.send("more");
+    for kind in [CloseKind::Protocol, CloseKind::Memory, CloseKind::TooSlow] {
+        let site = site(Limits::default(), move |taken: Taken| async move {
+            let mut stream = taken.upgrade.await.unwrap();
+            write(&mut stream, b"that is wrong").await.unwrap();
+            taken.connection.close_as(kind);
+        });
+        let mut client = upgraded(&site);
+        assert_eq!(client.exactly(13), b"that is wrong");
         site.settle();
+        for _ in 0..3 {
+            client.send("more");
+            site.settle();
+        }
+        assert_eq!(site.closed(kind), 0);
+        client.stop_sending();
+        assert!(client.rest().is_empty());
+        assert_eq!(site.closed(kind), 1);
     }
-    assert_eq!(site.closed(CloseKind::Protocol), 0);
-    client.stop_sending();
-    assert!(client.rest().is_empty());
-    assert_eq!(site.closed(CloseKind::Protocol), 1);
 }
 
 /// Failure: a 101 that was not asked for makes the peer's next request another protocol.
@@ -507,15 +509,25 @@ fn peer_that_takes_slowly_is_closed() {
 
 #[test]
 fn reason_of_the_end_is_what_the_service_says() {
-    let site = site(Limits::default(), async |taken: Taken| {
-        taken.connection.close_as(CloseKind::Protocol);
-        let mut stream = taken.upgrade.await.unwrap();
-        write(&mut stream, b"why").await.unwrap();
-    });
-    let mut client = upgraded(&site);
-    assert_eq!(client.rest(), b"why");
-    client.stop_sending();
-    assert_eq!(site.closed(CloseKind::Protocol), 1);
+    for kind in [CloseKind::Protocol, CloseKind::Memory, CloseKind::TooSlow] {
+        let site = site(Limits::default(), move |taken: Taken| async move {
+            taken.connection.close_as(kind);
+            let mut stream = taken.upgrade.await.unwrap();
+            // It goes on until it drops the stream, whatever it has said.
+            while read(&mut stream, &mut [0; 8]).await.unwrap() > 0 {
+                write(&mut stream, b"why").await.unwrap();
+            }
+        });
+        let mut client = upgraded(&site);
+        site.settle();
+        for _ in 0..2 {
+            client.send("what");
+            assert_eq!(client.exactly(3), b"why");
+        }
+        client.stop_sending();
+        assert!(client.rest().is_empty());
+        assert_eq!(site.closed(kind), 1);
+    }
 }
 
 /// Failure: an upgraded connection no longer counts towards the bounds, as its own task has ended.
