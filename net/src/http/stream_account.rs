@@ -28,6 +28,8 @@ pub(super) struct StreamAccounts {
     read: AtomicU64,
     /// Bytes of answers that hyper holds.
     unsent: AtomicUsize,
+    /// Pieces of answers that hyper was given.
+    pieces: AtomicU64,
     /// When the peer last took some of those, or there were none.
     taken_at: AtomicU64,
     /// An answer was found to be taken too slowly.
@@ -66,6 +68,14 @@ impl StreamAccounts {
     /// Bytes of answers that wait for the peer.
     pub(super) fn unsent(&self) -> usize {
         self.unsent.load(Relaxed)
+    }
+
+    /// Pieces of answers that hyper was given since this was last asked.
+    pub(super) fn take_pieces(&self) -> u64 {
+        match self.pieces.load(Relaxed) {
+            0 => 0,
+            _ => self.pieces.swap(0, Relaxed),
+        }
     }
 
     /// Whether an answer is taken too slowly since this was last asked.
@@ -131,6 +141,7 @@ impl StreamAccount {
         if self.accounts.unsent.fetch_add(bytes, Relaxed) == 0 {
             self.accounts.taken_at.store(now.as_nanos(), Relaxed);
         }
+        self.accounts.pieces.fetch_add(1, Relaxed);
         let mut answer = self.answer.lock();
         if answer.unsent == 0 {
             answer.rate = RateMonitor::waiting_from(now);

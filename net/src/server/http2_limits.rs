@@ -53,8 +53,8 @@ pub struct Http2Limits {
     /// WINDOW_UPDATE frames. Each DATA frame that was sent, and each new stream, allows for 4 more. By
     /// default 1,000, and 100 a second.
     pub window_updates: Allowance,
-    /// WINDOW_UPDATE frames of less than 128 bytes, which make the server send tiny frames. By default
-    /// 1,000, and 100 a second.
+    /// WINDOW_UPDATE frames of less than 128 bytes, which make the server send tiny frames. Each piece of
+    /// an answer's body, as the service gives it, allows for 2 more. By default 1,000, and 100 a second.
     pub small_window_updates: Allowance,
     /// DATA, HEADERS and CONTINUATION frames that carry nothing and end nothing. By default 100, and 10
     /// a second.

@@ -149,7 +149,8 @@ impl<T: Transport> Http2Connection<T> {
                 return Poll::Pending;
             }
         }
-        let transport = self.transport.lock();
+        let mut transport = self.transport.lock();
+        transport.monitor.allow_for_pieces(self.accounts.take_pieces());
         self.accounting.count_frames(&transport.monitor, &self.state);
         if let Poll::Ready(outcome) = outcome {
             self.drain.set_busy(false);

@@ -11,11 +11,13 @@ pub(super) struct Bucket {
     used: u64,
     /// When time was last taken into account.
     at: Instant,
+    /// How many are allowed for beyond that.
+    credit: u64,
 }
 
 impl Bucket {
     pub(super) const fn new() -> Bucket {
-        Bucket { used: 0, at: Instant::ZERO }
+        Bucket { used: 0, at: Instant::ZERO, credit: 0 }
     }
 
     /// Uses `count` more. Returns whether that is allowed.
@@ -23,13 +25,21 @@ impl Bucket {
         let micros = u64::try_from((now - self.at).as_micros()).unwrap_or(u64::MAX);
         self.at = self.at.max(now);
         let regained = micros.saturating_mul(u64::from(allowance.per_second));
-        self.used = self.used.saturating_sub(regained).saturating_add(u64::from(count) * UNIT);
+        let covered = self.credit.min(u64::from(count));
+        self.credit -= covered;
+        let used = (u64::from(count) - covered) * UNIT;
+        self.used = self.used.saturating_sub(regained).saturating_add(used);
         self.used <= u64::from(allowance.burst) * UNIT
     }
 
     /// Gives `count` back. Never more than was used.
     pub(super) fn earn(&mut self, count: u32) {
         self.used = self.used.saturating_sub(u64::from(count) * UNIT);
+    }
+
+    /// Allows for `count` more, whenever they come.
+    pub(super) fn allow(&mut self, count: u64) {
+        self.credit = self.credit.saturating_add(count);
     }
 }
 
@@ -92,6 +102,15 @@ mod tests {
         bucket.earn(100);
         assert!((0..3).all(|_| spend(&mut bucket, 500)));
         assert!(!spend(&mut bucket, 500));
+    }
+
+    #[test]
+    fn what_is_allowed_for_later_is_kept_beside_the_burst() {
+        let allowance = Allowance::new(3, 0);
+        let mut bucket = Bucket::new();
+        bucket.allow(5);
+        assert!((0..8).all(|_| bucket.spend(1, allowance, at(0))));
+        assert!(!bucket.spend(1, allowance, at(0)));
     }
 
     #[test]

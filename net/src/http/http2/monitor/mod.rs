@@ -137,6 +137,12 @@ impl FrameMonitor {
         self.last_stream
     }
 
+    /// Services gave `count` pieces of answers. The peer may acknowledge the end of each on its stream and
+    /// on the connection, however small it is. What a small window has cut a piece into does not count.
+    pub(super) fn allow_for_pieces(&mut self, count: u64) {
+        self.buckets.small_window_updates.allow(count.saturating_mul(2));
+    }
+
     pub(super) fn counts(&self) -> FrameCounts {
         self.counts
     }
@@ -229,7 +235,7 @@ impl FrameMonitor {
                 self.last_stream = header.stream;
                 self.counts.opened += 1;
                 self.buckets.priorities.earn(4);
-                self.buckets.window_updates.earn(4);
+                self.buckets.window_updates.allow(4);
             }
         } else if let Some(begun) = self.block {
             block = HeaderBlock { continuations: begun.continuations + 1, ..begun };

@@ -50,7 +50,7 @@ impl FrameMonitor {
                 buckets.pings.earn(1);
                 if header.kind == frame::DATA {
                     self.counts.data_sent += u64::from(header.length);
-                    buckets.window_updates.earn(4);
+                    buckets.window_updates.allow(4);
                 }
                 if header.ends_stream() {
                     buckets.resets.earn(1);

@@ -1,0 +1,57 @@
+//! Clients that send much, and nothing that is wrong: none is cut off by the bounds that are set by default.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use heist_net::http::Body;
+use heist_net::server::Limits;
+use hyper::body::{Bytes, Frame};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+
+use crate::client::*;
+use crate::site::{Failure, Site};
+
+/// An answer in many pieces of ten bytes, as of messages of gRPC.
+struct Pieces(usize);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.0 == 0 {
+            return Poll::Ready(None);
+        }
+        self.0 -= 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"0123456789")))))
+    }
+}
+
+fn violations(site: &Site) -> u64 {
+    site.settle();
+    site.server.metrics().http.unwrap().http2.violations.iter().map(|(_, count)| count).sum()
+}
+
+/// Such a client acknowledges each piece, however small, on the stream and on the connection. All of them
+/// may come at once, when the client was held up.
+#[test]
+fn window_updates_for_small_pieces_of_an_answer_are_not_a_flood() {
+    let site = crate::site(
+        Limits::default(),
+        service_fn(async |_: Request<Body>| Ok::<_, Failure>(Response::new(Pieces(5000)))),
+    );
+    let mut client = site.connect();
+    client.begin(&[]);
+    for stream in [1, 3, 5, 7] {
+        assert_eq!(client.get(stream, "/").1.len(), 50_000);
+        let updates = [window_update(stream, 10), window_update(0, 10)].concat();
+        client.send(&updates.repeat(5000));
+    }
+    assert_eq!(client.get(9, "/").0, 200);
+    assert_eq!(violations(&site), 0);
+}
