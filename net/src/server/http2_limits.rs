@@ -59,7 +59,8 @@ pub struct Http2Limits {
     /// DATA, HEADERS and CONTINUATION frames that carry nothing and end nothing. By default 100, and 10
     /// a second.
     pub empty_frames: Allowance,
-    /// Frames of a type that HTTP/2 does not define, and GOAWAY frames. By default 100, and 10 a second.
+    /// Frames of a type that HTTP/2 does not define, and GOAWAY frames. Each new stream allows for 2 more.
+    /// By default 100, and 10 a second.
     pub unknown_frames: Allowance,
 }
 

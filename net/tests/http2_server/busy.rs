@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 
 use crate::client::*;
-use crate::site::{Failure, Site};
+use crate::site::{Failure, Hello, Site};
 
 /// An answer in many pieces of ten bytes, as of messages of gRPC.
 struct Pieces(usize);
@@ -53,5 +53,26 @@ fn window_updates_for_small_pieces_of_an_answer_are_not_a_flood() {
         client.send(&updates.repeat(5000));
     }
     assert_eq!(client.get(9, "/").0, 200);
+    assert_eq!(violations(&site), 0);
+}
+
+/// Chromium can send a frame of an unknown type with each request, so that servers stay used to them.
+#[test]
+fn unknown_frame_with_each_request_is_not_a_flood() {
+    let site = crate::site(Limits::default(), Hello::default());
+    let mut client = site.connect();
+    client.begin(&[]);
+    for round in 0..10 {
+        let ids = (0..100).map(|n| 1 + 200 * round + 2 * n);
+        let unknown = |id| frame(0xb + 0x1f, 0, id, b"grease");
+        let burst: Vec<u8> =
+            ids.flat_map(|id| [request(id, "/", true), unknown(id)].concat()).collect();
+        client.send(&burst);
+        let mut answered = 0;
+        while answered < 100 {
+            answered += usize::from(client.next().expect("it goes on").ends_stream());
+        }
+    }
+    assert_eq!(site.answered(200), 1000);
     assert_eq!(violations(&site), 0);
 }

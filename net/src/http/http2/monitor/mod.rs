@@ -235,6 +235,7 @@ impl FrameMonitor {
                 self.last_stream = header.stream;
                 self.counts.opened += 1;
                 self.buckets.priorities.earn(4);
+                self.buckets.unknown_frames.earn(2);
                 self.buckets.window_updates.allow(4);
             }
         } else if let Some(begun) = self.block {
