@@ -1,6 +1,7 @@
 //! Clients that send much, and nothing that is wrong: none is cut off by the bounds that are set by default.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,6 +30,21 @@ impl hyper::body::Body for Pieces {
         }
         self.0 -= 1;
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"0123456789")))))
+    }
+}
+
+/// An answer that breaks off at once.
+struct Broken;
+
+impl hyper::body::Body for Broken {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(Err(io::Error::other("as asked"))))
     }
 }
 
@@ -75,4 +91,21 @@ fn unknown_frame_with_each_request_is_not_a_flood() {
     }
     assert_eq!(site.answered(200), 1000);
     assert_eq!(violations(&site), 0);
+}
+
+/// The server resets the stream then, and the peer has no part in it.
+#[test]
+fn answers_that_the_service_breaks_off_are_not_the_fault_of_the_peer() {
+    let site = crate::site(
+        Limits::default(),
+        service_fn(async |_: Request<Body>| Ok::<_, Failure>(Response::new(Broken))),
+    );
+    let mut client = site.connect();
+    client.begin(&[]);
+    for n in 0..300 {
+        client.send(&request(1 + 2 * n, "/", true));
+        assert_eq!(client.until(RST_STREAM).stream, 1 + 2 * n);
+    }
+    assert_eq!(violations(&site), 0);
+    assert!(client.is_open());
 }

@@ -77,8 +77,9 @@ impl FrameMonitor {
     ) -> Result<(), Violation> {
         let buckets = &mut self.buckets;
         let (bucket, allowance, violation) = match code {
-            // The answer is there, and the rest of the request is not needed; or the service was dropped.
-            code::NO_ERROR | code::CANCEL => return Ok(()),
+            // The answer is there, and the rest of the request is not needed; or the service was dropped, or
+            // the body of its answer failed.
+            code::NO_ERROR | code::CANCEL | code::INTERNAL_ERROR => return Ok(()),
             code::REFUSED_STREAM => {
                 (&mut buckets.refused_streams, limits.refused_streams, Violation::RefusedStreams)
             }
