@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 
 use crate::client::*;
-use crate::site::{Failure, Hello, Site};
+use crate::site::{Failure, Hello, Site, measure};
 
 /// An answer in many pieces of ten bytes, as of messages of gRPC.
 struct Pieces(usize);
@@ -108,4 +108,17 @@ fn answers_that_the_service_breaks_off_are_not_the_fault_of_the_peer() {
     }
     assert_eq!(violations(&site), 0);
     assert!(client.is_open());
+}
+
+/// The least that a frame can carry.
+#[test]
+fn body_in_frames_of_one_byte_is_read() {
+    let site = crate::site(Limits::default(), service_fn(measure));
+    let mut client = site.connect();
+    client.begin(&[]);
+    client.send(&request(1, "/", false));
+    client.send(&frame(DATA, 0, 1, b"x").repeat(60_000));
+    client.send(&frame(DATA, END_STREAM, 1, b"x"));
+    assert_eq!(client.answer(1), (200, b"60001".to_vec()));
+    assert_eq!(violations(&site), 0);
 }

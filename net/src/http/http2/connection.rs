@@ -137,6 +137,7 @@ impl<T: Transport> Http2Connection<T> {
         mut hyper: Pin<&mut dyn Served>,
     ) -> Poll<Closing> {
         self.begin_ending(cx, now, streams, hyper.as_mut());
+        self.transport.lock().monitor.begin_turn();
         let mut outcome = streams.poll(cx, |cx| hyper.as_mut().poll(cx));
         if outcome.is_pending() && now >= self.state.deadline().0 && self.state.waits_for_bytes() {
             // Bytes that came in time count, though their event is still in the queue. The task is polled
@@ -152,6 +153,9 @@ impl<T: Transport> Http2Connection<T> {
         let mut transport = self.transport.lock();
         transport.monitor.allow_for_pieces(self.accounts.take_pieces());
         self.accounting.count_frames(&transport.monitor, &self.state);
+        if transport.monitor.ends_turn() {
+            streams.wake_hyper();
+        }
         if let Poll::Ready(outcome) = outcome {
             self.drain.set_busy(false);
             let in_order = self.ending.reason();

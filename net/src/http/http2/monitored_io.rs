@@ -75,6 +75,10 @@ impl<T: Transport> MonitoredIo<T> {
         if let Some(violation) = self.violation {
             return Poll::Ready(Err(self.cut_off(violation)));
         }
+        if self.monitor.ends_turn() {
+            // The connection has hyper polled in the next turn.
+            return Poll::Pending;
+        }
         if !self.front.is_empty() {
             let count = self.front.len().min(cursor.remaining());
             let rest = self.front.split_off(count);

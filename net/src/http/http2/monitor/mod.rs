@@ -42,6 +42,8 @@ pub(super) struct FrameMonitor {
     /// Of the last GOAWAY that went out.
     goaway: Option<u32>,
     counts: FrameCounts,
+    /// DATA frames of the present turn with less than [`SMALL_DATA`] bytes.
+    small_data: u32,
 }
 
 /// What was counted.
@@ -87,7 +89,19 @@ impl FrameMonitor {
             last_stream: 0,
             goaway: None,
             counts: FrameCounts::NONE,
+            small_data: 0,
         }
+    }
+
+    /// Services have had their turn to read what came.
+    pub(super) fn begin_turn(&mut self) {
+        self.small_data = 0;
+    }
+
+    /// Whether services are to have their turn before more is read. hyper ends the connection of a peer
+    /// that has some 2,000 small DATA frames wait, however soon they would be read.
+    pub(super) fn ends_turn(&self) -> bool {
+        self.small_data >= SMALL_DATA_A_TURN
     }
 
     /// Bytes came from the peer. If this fails, no more bytes may pass, nor may these.
@@ -209,6 +223,7 @@ impl FrameMonitor {
         now: Instant,
     ) -> Result<(), Violation> {
         self.counts.data += u64::from(header.length);
+        self.small_data = self.small_data.saturating_add(u32::from(header.length < SMALL_DATA));
         if header.ends_stream() {
             return Ok(());
         }
@@ -347,6 +362,13 @@ pub(in crate::http) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\
 pub(super) const MAX_FRAME_SIZE: u32 = 16 * 1024;
 
 const SETTING_BYTES: u32 = 6;
+
+/// A DATA frame below this is small for hyper.
+const SMALL_DATA: u32 = 256;
+
+/// Small DATA frames after which nothing more is read in a turn. What was read with the last of them
+/// comes on top.
+const SMALL_DATA_A_TURN: u32 = 256;
 
 /// A WINDOW_UPDATE below this is small.
 const SMALL_WINDOW_UPDATE: u32 = 128;
