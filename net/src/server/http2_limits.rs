@@ -40,8 +40,9 @@ pub struct Http2Limits {
     /// Streams beyond [`streams`](Http2Limits::streams), which are refused. By default 200, and 10 a
     /// second.
     pub refused_streams: Allowance,
-    /// Stream errors of the peer, to which the server answers with a RST_STREAM. By default 100, and 1
-    /// a second.
+    /// Stream errors of the peer, to which the server answers with a RST_STREAM. 64 frames of a stream that
+    /// the server has reset of its own accord do not count: they were under way. By default 100, and 1 a
+    /// second.
     pub stream_errors: Allowance,
     /// SETTINGS frames; each ten settings in one count as a frame. By default 32, and 1 a second.
     pub settings: Allowance,

@@ -110,6 +110,33 @@ fn answers_that_the_service_breaks_off_are_not_the_fault_of_the_peer() {
     assert!(client.is_open());
 }
 
+/// Bodies that are refused are under way when the client learns of it.
+#[test]
+fn bodies_that_were_refused_are_not_a_flood() {
+    let site = crate::site(Limits { max_body: 10, ..Limits::default() }, service_fn(measure));
+    let mut client = site.connect();
+    client.begin(&[]);
+    for round in 0..4 {
+        let mut head = block("POST", "/");
+        field(&mut head, "content-length", "10000");
+        let ids: Vec<u32> = (0..100).map(|n| 1 + 200 * round + 2 * n).collect();
+        for id in &ids {
+            client.send(&frame(HEADERS, END_HEADERS, *id, &head));
+        }
+        // They are all answered, and reset.
+        site.settle();
+        for id in &ids {
+            for part in 0..10 {
+                let flags = if part == 9 { END_STREAM } else { 0 };
+                client.send(&frame(DATA, flags, *id, &[0; 1000]));
+            }
+        }
+        site.settle();
+    }
+    assert_eq!(client.get(1001, "/").0, 200);
+    assert_eq!(violations(&site), 0);
+}
+
 /// The least that a frame can carry.
 #[test]
 fn body_in_frames_of_one_byte_is_read() {

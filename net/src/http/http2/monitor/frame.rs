@@ -184,6 +184,7 @@ pub(in crate::http::http2) mod code {
     pub(in crate::http::http2) const NO_ERROR: u32 = 0x0;
     pub(in crate::http::http2) const PROTOCOL_ERROR: u32 = 0x1;
     pub(in crate::http::http2) const INTERNAL_ERROR: u32 = 0x2;
+    pub(in crate::http::http2) const STREAM_CLOSED: u32 = 0x5;
     pub(in crate::http::http2) const FRAME_SIZE_ERROR: u32 = 0x6;
     pub(in crate::http::http2) const REFUSED_STREAM: u32 = 0x7;
     pub(in crate::http::http2) const CANCEL: u32 = 0x8;

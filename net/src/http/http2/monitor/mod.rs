@@ -11,6 +11,7 @@
 
 mod allowance;
 mod frame;
+mod reset_streams;
 mod sent;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use heist_scheduler::time::Instant;
 
 use self::allowance::{Bucket, Buckets};
 use self::frame::{FRONT, Found, FrameHeader, FrameReader, number};
+use self::reset_streams::ResetStreams;
 use crate::server::{Allowance, Http2Limits, Limits};
 
 /// The monitor of one connection.
@@ -42,6 +44,7 @@ pub(super) struct FrameMonitor {
     /// Of the last GOAWAY that went out.
     goaway: Option<u32>,
     counts: FrameCounts,
+    reset_streams: ResetStreams,
     /// DATA frames of the present turn with less than [`SMALL_DATA`] bytes.
     small_data: u32,
 }
@@ -89,6 +92,7 @@ impl FrameMonitor {
             last_stream: 0,
             goaway: None,
             counts: FrameCounts::NONE,
+            reset_streams: ResetStreams::new(),
             small_data: 0,
         }
     }

@@ -22,8 +22,8 @@ impl FrameMonitor {
                     let [.., c0, c1, c2, c3] = front;
                     self.goaway = Some(u32::from_be_bytes([c0, c1, c2, c3]));
                 }
-                Some(Found::Front(_, front)) => {
-                    let checked = self.on_sent_reset(number(front), limits, now);
+                Some(Found::Front(header, front)) => {
+                    let checked = self.on_sent_reset(header.stream, number(front), limits, now);
                     verdict = verdict.and(checked);
                 }
                 Some(Found::End(_)) | None => {}
@@ -71,6 +71,7 @@ impl FrameMonitor {
     /// The server resets a stream. If not by the service's doing, the peer has provoked it.
     fn on_sent_reset(
         &mut self,
+        stream: u32,
         code: u32,
         limits: &Http2Limits,
         now: Instant,
@@ -79,7 +80,11 @@ impl FrameMonitor {
         let (bucket, allowance, violation) = match code {
             // The answer is there, and the rest of the request is not needed; or the service was dropped, or
             // the body of its answer failed.
-            code::NO_ERROR | code::CANCEL | code::INTERNAL_ERROR => return Ok(()),
+            code::NO_ERROR | code::CANCEL | code::INTERNAL_ERROR => {
+                self.reset_streams.add(stream, limits.streams);
+                return Ok(());
+            }
+            code::STREAM_CLOSED if self.reset_streams.take_frame(stream) => return Ok(()),
             code::REFUSED_STREAM => {
                 (&mut buckets.refused_streams, limits.refused_streams, Violation::RefusedStreams)
             }
