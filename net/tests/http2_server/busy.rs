@@ -149,3 +149,28 @@ fn body_in_frames_of_one_byte_is_read() {
     assert_eq!(client.answer(1), (200, b"60001".to_vec()));
     assert_eq!(violations(&site), 0);
 }
+
+/// As browsers cancel what the user no longer looks at.
+#[test]
+fn client_that_cancels_a_tenth_of_its_requests_is_not_cut_off() {
+    let site = crate::site(Limits::default(), Hello::default());
+    let mut client = site.connect();
+    client.begin(&[]);
+    client.send(&window_update(0, 1 << 30));
+    for round in 0..200 {
+        let ids = (0..100).map(|n| 1 + 200 * round + 2 * n);
+        let burst: Vec<u8> = ids
+            .flat_map(|id| match id % 20 {
+                1 => [request(id, "/", true), reset(id)].concat(),
+                _ => request(id, "/", true),
+            })
+            .collect();
+        client.send(&burst);
+        let mut answered = 0;
+        while answered < 90 {
+            let frame = client.next().expect("it goes on");
+            answered += usize::from(frame.ends_stream() && frame.stream % 20 != 1);
+        }
+    }
+    assert_eq!(violations(&site), 0);
+}
