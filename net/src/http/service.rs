@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, EXPECT, HeaderValue, RETRY_AFTER, UPGRADE};
+use hyper::http::Extensions;
 use hyper::service::Service;
 use hyper::{Request, Response, StatusCode, Version};
 use pin_project_lite::pin_project;
@@ -56,47 +57,36 @@ where
         if is_marked && !asks_upgrade {
             drop(hyper::upgrade::on(&mut request));
         }
-        let (mut request, exchange) = match begin(&self.state, &self.state, request, None) {
-            Ok(begun) => begun,
-            Err(refused) => return refused,
-        };
+        let state = &self.state;
+        let exchange = begin(state, &request);
+        if let Some(status) = shed(state) {
+            return ResponseFuture::refused(status, exchange, &request);
+        }
+        let mut request = request.map(|body| Body::new(body, Arc::clone(state)));
+        extend(state, request.extensions_mut());
         if asks_upgrade {
-            self.state.upgrade().ask();
-            let upgraded = UpgradedConnection::new(Arc::clone(&self.state));
-            request.extensions_mut().insert(upgraded);
+            state.upgrade().ask();
+            request.extensions_mut().insert(UpgradedConnection::new(Arc::clone(state)));
         }
         ResponseFuture::of(self.service.call(request), exchange)
     }
 }
 
-/// Begins to serve a request, unless it is shed, or refused with `refusal`: then the answer is the error.
-/// `state` is that of its stream if the connection has several.
-///
-/// Inline, as a request is large, and would be moved once more.
-#[inline(always)]
-pub(super) fn begin<F>(
-    state: &Arc<HttpState>,
-    connection: &Arc<HttpState>,
-    request: Request<Incoming>,
-    refusal: Option<StatusCode>,
-) -> Result<(Request<Body>, Exchange), ResponseFuture<F>> {
+/// Begins the exchange of a request. `state` is that of its stream if the connection has several.
+pub(super) fn begin(state: &Arc<HttpState>, request: &Request<Incoming>) -> Exchange {
     let receiving = !request.body().is_end_stream();
-    let expects = receiving && expects_continue(&request);
-    let exchange = Exchange::begin(state, receiving, expects);
-    if let Some(status) = refusal.or_else(|| shed(state)) {
-        if receiving {
-            state.leave_unread();
-        }
-        return Err(ResponseFuture::refused(status, exchange));
-    }
-    let mut request = request.map(|body| Body::new(body, Arc::clone(state)));
-    connection.extend(request.extensions_mut());
-    request.extensions_mut().insert(DrainSignal::new(Arc::clone(connection)));
-    Ok((request, exchange))
+    let expects = receiving && expects_continue(request);
+    Exchange::begin(state, receiving, expects)
+}
+
+/// Adds to a request what the service may want to know of its connection, whose state `connection` is.
+pub(super) fn extend(connection: &Arc<HttpState>, extensions: &mut Extensions) {
+    connection.extend(extensions);
+    extensions.insert(DrainSignal::new(Arc::clone(connection)));
 }
 
 /// The status to refuse a request with while the server is overloaded.
-fn shed(state: &HttpState) -> Option<StatusCode> {
+pub(super) fn shed(state: &HttpState) -> Option<StatusCode> {
     let server = state.server();
     server.should_shed().then(|| {
         server.count_shed();
@@ -138,13 +128,24 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     /// The answer of a service.
-    #[inline(always)]
     pub(super) fn of(future: F, exchange: Exchange) -> ResponseFuture<F> {
         ResponseFuture { work: Work::Service { future }, exchange: Some(exchange) }
     }
 
-    /// The answer in place of a service.
-    pub(super) fn refused(status: StatusCode, exchange: Exchange) -> ResponseFuture<F> {
+    /// The answer to `request` in place of the service.
+    pub(super) fn refused(
+        status: StatusCode,
+        exchange: Exchange,
+        request: &Request<Incoming>,
+    ) -> ResponseFuture<F> {
+        if !request.body().is_end_stream() {
+            exchange.state().leave_unread();
+        }
+        ResponseFuture::failed(status, exchange)
+    }
+
+    /// The answer in place of a service that had the request.
+    pub(super) fn failed(status: StatusCode, exchange: Exchange) -> ResponseFuture<F> {
         ResponseFuture { work: Work::Refused { status }, exchange: Some(exchange) }
     }
 }

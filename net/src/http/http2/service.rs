@@ -58,13 +58,16 @@ where
         self.executor.called(&state);
         self.connection.metrics().begin_stream();
         let refusal = refusal(&request, self.connection.limits());
-        let response = match service::begin(&state, &self.connection, request, refusal) {
-            Err(refused) => refused,
-            // A panic in it ends this stream alone.
-            Ok((request, exchange)) => {
+        let exchange = service::begin(&state, &request);
+        let response = match refusal.or_else(|| service::shed(&state)) {
+            Some(status) => ResponseFuture::refused(status, exchange, &request),
+            None => {
+                let mut request = request.map(|body| Body::new(body, Arc::clone(&state)));
+                service::extend(&self.connection, request.extensions_mut());
+                // A panic in it ends this stream alone.
                 match panics::contain_hook(CALL, || self.service.call(request)) {
                     Some(future) => ResponseFuture::of(future, exchange),
-                    None => ResponseFuture::refused(StatusCode::INTERNAL_SERVER_ERROR, exchange),
+                    None => ResponseFuture::failed(StatusCode::INTERNAL_SERVER_ERROR, exchange),
                 }
             }
         };
