@@ -89,7 +89,7 @@ impl Program {
         Ok(last)
     }
 
-    /// Starts a load.
+    /// Starts a load, or asks a server for its counts.
     pub(crate) fn go(&mut self) -> Result<(), Fault> {
         let input = self.child.stdin.as_mut().expect("its input was asked for");
         input.write_all(b"go\n").map_err(Fault::of(format!("telling {} to go", self.name)))
@@ -122,6 +122,22 @@ impl Program {
             bytes += 1024.0 * sum(&text, |name| name == "Pss");
         }
         Ok(bytes)
+    }
+
+    /// Its resident memory in bytes, without children.
+    pub(crate) fn resident(&self) -> Result<f64, Fault> {
+        self.status("VmRSS")
+    }
+
+    /// The most that this was so far.
+    pub(crate) fn peak(&self) -> Result<f64, Fault> {
+        self.status("VmHWM")
+    }
+
+    fn status(&self, wanted: &str) -> Result<f64, Fault> {
+        let path = format!("/proc/{}/status", self.id());
+        let text = fs::read_to_string(&path).map_err(Fault::of(format!("reading {path}")))?;
+        Ok(1024.0 * sum(&text, |name| name == wanted))
     }
 
     /// Waits until it accepts connections at `address`.

@@ -13,6 +13,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 pub mod runtime;
+pub mod server;
 pub mod tasks;
 pub mod timers;
 pub mod tls;

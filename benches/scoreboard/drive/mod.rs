@@ -1,5 +1,6 @@
 //! How an entrant is made to give figures: one visit.
 
+mod attacked;
 mod idle;
 mod instructions;
 mod load;
@@ -8,6 +9,7 @@ mod server;
 mod syscalls;
 mod wrk;
 
+pub(crate) use attacked::{Attacked, Defence};
 pub(crate) use idle::Idle;
 pub(crate) use instructions::Instructions;
 pub(crate) use load::Load;

@@ -1,5 +1,6 @@
 //! The rows of the board, in order of worth.
 
+mod attacks;
 mod closed;
 mod counted;
 mod hyper;
@@ -26,6 +27,7 @@ pub(crate) fn all(scale: Scale) -> Vec<Row> {
         tls::http2(scale),
         tls::handshakes(scale),
         tls::idle(scale),
+        attacks::attacks(scale),
         counted::syscalls(scale),
         idle::idle(scale),
         open::slo(scale),

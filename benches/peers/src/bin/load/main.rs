@@ -10,16 +10,18 @@
 //! - `load churn ADDRESS CONNECTIONS SECONDS`: a connection per request, so many at a time.
 //! - `load skew ADDRESS RATE CONNECTIONS SECONDS MIX SEED STRIDE`: `open`, but it opens STRIDE
 //!   times as many connections and asks only one in every STRIDE.
+//! - `load beside ADDRESS RATE CONNECTIONS SECONDS MIX SEED`: `open`, but every answer is waited for, for
+//!   a minute at most: the load beside an attack.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
 //! - `load hold ADDRESS FEW MANY`: so many idle connections after a request each, more of them from
 //!   the start signal on.
 //!
-//! `load threads COUNT …` does `open`, `closed`, `echo`, `churn` or `skew` on so many threads, each
+//! `load threads COUNT …` does `open`, `beside`, `closed`, `echo`, `churn` or `skew` on so many threads, each
 //! with its share of connections and rate. They begin together, and what they saw is one.
 //!
 //! In front of any of these words, `tls` makes each connection one of TLS with a full handshake;
 //! `tls-resumed` one that takes up an earlier session; `h2 STREAMS` one of HTTP/2 over TLS, on which
-//! `closed` keeps so many streams open.
+//! `closed` keeps so many streams open; `h2c STREAMS` the same without TLS.
 
 mod burst;
 mod churn;
@@ -51,6 +53,7 @@ fn main() -> io::Result<()> {
         ["tls", ref words @ ..] => (Wire::tls(false), words),
         ["tls-resumed", ref words @ ..] => (Wire::tls(true), words),
         ["h2", streams, ref words @ ..] => (Wire::http2(parse(streams)), words),
+        ["h2c", streams, ref words @ ..] => (Wire::prior_knowledge(parse(streams)), words),
         ref words => (Wire::default(), words),
     };
     let (threads, words) = match *words {
@@ -79,6 +82,10 @@ fn play(words: &[&str], wire: &Wire, crew: &Crew<'_>) -> io::Result<Seen> {
         ["open", address, rate, connections, seconds, mix, seed, servers] => {
             let plan = open_plan(wire, [address, rate, connections, seconds, mix, seed]);
             open::run(&open::Plan { servers: parse(servers), ..plan }, crew)
+        }
+        ["beside", address, rate, connections, seconds, mix, seed] => {
+            let plan = open_plan(wire, [address, rate, connections, seconds, mix, seed]);
+            open::run(&open::Plan { patience: open::MINUTE, ..plan }, crew)
         }
         ["skew", address, rate, connections, seconds, mix, seed, stride] => {
             let plan = open_plan(wire, [address, rate, connections, seconds, mix, seed]);
@@ -113,6 +120,7 @@ fn open_plan(
         seed: parse(seed),
         servers: 0,
         stride: 1,
+        patience: open::PATIENCE,
     }
 }
 

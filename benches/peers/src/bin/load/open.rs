@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     /// Of so many connections opened one after the other only one is asked anything; the others
     /// are there besides. A server that deals connections out in turn has them all in one place.
     pub(crate) stride: usize,
+    /// How long answers are waited for after the last request.
+    pub(crate) patience: Duration,
 }
 
 struct Load {
@@ -67,7 +69,7 @@ pub(crate) fn run(plan: &Plan, crew: &Crew<'_>) -> io::Result<Seen> {
         // Answers are taken at every turn, or a load that has fallen behind would not see them.
         load.receive_until(if late { start } else { due })?;
     }
-    let patience = Instant::now() + PATIENCE;
+    let patience = Instant::now() + plan.patience;
     while (load.latencies.len() as u64) < sent && Instant::now() < patience {
         load.receive_until(patience)?;
     }
@@ -171,5 +173,7 @@ impl Load {
 
 /// How long before a request is due the load stops sleeping.
 const LOOKING: Duration = Duration::from_micros(30);
-/// How long answers are waited for after the last request.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long answers are waited for where it counts how many come in time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// The same where all of them are to come.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);

@@ -39,6 +39,11 @@ impl Wire {
         Wire { tls: Some(Arc::new(config(b"h2", false))), streams: Some(streams), resumed: false }
     }
 
+    /// HTTP/2 without TLS, by prior knowledge.
+    pub(crate) fn prior_knowledge(streams: usize) -> Wire {
+        Wire { streams: Some(streams), ..Wire::default() }
+    }
+
     /// The bytes that ask for `/PATH`.
     pub(crate) fn get(&self, path: &str) -> Vec<u8> {
         match self.streams {
