@@ -158,8 +158,8 @@ fn status(block: &[u8]) -> u16 {
 }
 
 /// One connection of HTTP/2.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     came: Vec<u8>,
 }
 
@@ -170,6 +170,27 @@ impl Client {
         stream.set_read_timeout(Some(GUARD)).unwrap();
         stream.set_write_timeout(Some(GUARD)).unwrap();
         stream.set_nodelay(true).unwrap();
+        Client::over(stream)
+    }
+
+    /// Whether the server has not closed. What came meanwhile is kept.
+    pub(crate) fn is_open(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 4096];
+        let open = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break false,
+                Ok(count) => self.came.extend(&buffer[..count]),
+                Err(error) => break error.kind() == ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        open
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Client<S> {
         Client { stream, came: Vec::new() }
     }
 
@@ -244,21 +265,6 @@ impl Client {
             }
         }
         code
-    }
-
-    /// Whether the server has not closed. What came meanwhile is kept.
-    pub(crate) fn is_open(&mut self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
-        let mut buffer = [0; 4096];
-        let open = loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => break false,
-                Ok(count) => self.came.extend(&buffer[..count]),
-                Err(error) => break error.kind() == ErrorKind::WouldBlock,
-            }
-        };
-        self.stream.set_nonblocking(false).unwrap();
-        open
     }
 
     /// Text until `end`, of another version.

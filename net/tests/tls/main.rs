@@ -8,7 +8,13 @@ mod authority;
 mod client;
 mod client_certificates;
 mod closing;
+#[cfg(feature = "hyper")]
+#[path = "../http2_server/client.rs"]
+#[allow(dead_code, reason = "the tests of HTTP/2 need more of it")]
+mod frames;
 mod handshakes;
+#[cfg(feature = "hyper")]
+mod http2;
 mod names;
 mod proxy;
 mod reloading;
