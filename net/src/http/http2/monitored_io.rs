@@ -107,20 +107,25 @@ impl<T: Transport> MonitoredIo<T> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let unsent = self.transport.unsent();
         match self.transport.poll_write_vectored(cx, buffers) {
-            Poll::Ready(Ok(count)) => Poll::Ready(self.on_taken(buffers, count).map(|()| count)),
+            Poll::Ready(Ok(count)) => {
+                self.look_at_sent(buffers, count)?;
+                self.after_send(unsent + count)?;
+                Poll::Ready(Ok(count))
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.on_blocked(),
         }
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.transport.poll_flush(cx) {
+        let unsent = self.transport.unsent();
+        let flushed = self.transport.poll_flush(cx);
+        self.after_send(unsent)?;
+        match flushed {
             Poll::Pending => self.on_blocked(),
-            flushed => {
-                self.charge()?;
-                flushed
-            }
+            flushed => flushed,
         }
     }
 
@@ -137,8 +142,8 @@ impl<T: Transport> MonitoredIo<T> {
         self.transport.poll_flush(cx)
     }
 
-    /// The peer took `count` bytes of the front of `buffers`.
-    fn on_taken(&mut self, buffers: &[IoSlice<'_>], count: usize) -> io::Result<()> {
+    /// Looks at the first `count` bytes of `buffers`, which are on their way.
+    fn look_at_sent(&mut self, buffers: &[IoSlice<'_>], count: usize) -> io::Result<()> {
         let limits = self.state.limits();
         let now = self.state.now();
         let mut left = count;
@@ -148,7 +153,19 @@ impl<T: Transport> MonitoredIo<T> {
             left -= taken;
             checked = checked.and(self.monitor.sent(&buffer[..taken], &limits.http2, now));
         }
-        checked.map_err(|violation| self.cut_off(violation))?;
+        checked.map_err(|violation| self.cut_off(violation))
+    }
+
+    /// Of `bytes` that waited in the transport, as many were sent as do not wait there now.
+    fn after_send(&mut self, bytes: usize) -> io::Result<()> {
+        match bytes.saturating_sub(self.transport.unsent()) {
+            0 => self.charge(),
+            sent => self.on_taken(sent),
+        }
+    }
+
+    /// The peer took `count` bytes.
+    fn on_taken(&mut self, count: usize) -> io::Result<()> {
         self.rate.count(count);
         if !self.rate.is_waiting() {
             return Ok(());
