@@ -105,7 +105,7 @@ impl Pair {
         }
     }
 
-    /// Passes bytes both ways until nobody has any; `cut` says how long each read of the session is.
+    /// Passes bytes both ways until neither side has any; `cut` says how long each read of the session is.
     fn shuttle(&mut self, cut: &mut dyn FnMut(usize) -> usize) {
         loop {
             let bytes = self.outgoing();
