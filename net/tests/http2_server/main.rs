@@ -5,6 +5,7 @@ mod client;
 mod deadlines;
 mod drain;
 mod floods;
+mod layers;
 mod requests;
 #[path = "../http_server/site.rs"]
 #[allow(dead_code, reason = "the tests of HTTP/1 need more of it")]
