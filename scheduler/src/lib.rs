@@ -55,6 +55,7 @@ mod wake;
 mod wheel;
 mod worker;
 
+pub use context::{ThreadKind, ThreadScope};
 pub use coop::{YieldNow, yield_now};
 pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};

@@ -15,6 +15,7 @@
 //! | `Place::Worker` | a worker's turn: a `Park`, or a fault of this crate | the worker begins its next turn |
 //! | `Place::Monitor` | the monitor's look: the same | the monitor looks again |
 //! | `Place::BlockingThread` | a thread of the blocking pool | the thread takes the next work |
+//! | `Place::ThreadScope` | a [`ThreadScope`](crate::ThreadScope) that is entered or left | the thread goes on without it; `block_on`, if it was not entered, panics |
 //! | `Place::Hook` | what a caller of [`contain_hook`] names | the caller goes on without its result |
 //!
 //! The event queue calls wakers as well, in the poll that lets go of a source or ends a drain early: all
@@ -72,6 +73,7 @@ pub(crate) enum Place {
     Worker,
     Monitor,
     BlockingThread,
+    ThreadScope,
     /// Foreign code of a crate above this one.
     Hook(&'static str),
 }
@@ -87,6 +89,7 @@ impl fmt::Display for Place {
             Place::Worker => "the turn of a worker",
             Place::Monitor => "the monitor",
             Place::BlockingThread => "a thread of the blocking pool",
+            Place::ThreadScope => "the scope of a thread",
             Place::Hook(name) => name,
         })
     }
@@ -173,8 +176,9 @@ pub(crate) fn log(code: impl FnOnce()) {
     }
 }
 
+/// Counts and logs a panic that was caught.
 #[cold]
-fn report(place: Place, payload: Box<dyn Any + Send>) {
+pub(crate) fn report(place: Place, payload: Box<dyn Any + Send>) {
     COUNTER.with(|counter| {
         if let Some(counter) = &*counter.borrow() {
             counter.0.fetch_add(1, Ordering::Relaxed);

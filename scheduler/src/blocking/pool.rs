@@ -6,6 +6,7 @@
 
 use std::io;
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::queue::KeyedQueue;
 use crate::clock::Instant;
-use crate::context::{self, Context, RuntimeContext};
+use crate::context::{self, Context, RuntimeContext, ThreadKind};
 use crate::metrics::{Histogram, Scale};
 use crate::panics::{self, Place};
 use crate::task::{Refusal, Task, WakeStamp};
@@ -185,11 +186,13 @@ impl Pool {
     /// Runs tasks until this thread, which is counted, is to end.
     fn work(&self) {
         let guard = CountGuard(self);
-        while let Some(task) = self.next() {
+        self.runtime.thread_scope.run_steps(ThreadKind::Blocking, || {
+            let Some(task) = self.next() else { return ControlFlow::Break(()) };
             // The cell catches panics of its work. One that escapes does not end the thread, on which
             // other tasks rely.
             panics::contain(Place::BlockingThread, || task.run());
-        }
+            ControlFlow::Continue(())
+        });
         // `next` has taken it out of the count, under the lock under which it found the queue empty.
         mem::forget(guard);
     }

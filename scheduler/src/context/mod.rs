@@ -7,6 +7,7 @@
 mod poll;
 mod runtime;
 mod stack;
+mod thread_scope;
 mod waits;
 mod waker;
 
@@ -17,6 +18,8 @@ pub(crate) use poll::{PollContext, PollParts};
 pub(crate) use runtime::{Opaque, RuntimeContext, RuntimeRef};
 pub(crate) use stack::{Context, Scope, enter, enter_guarded, is_worker, on_worker};
 use stack::{look_at, look_at_worker};
+pub(crate) use thread_scope::OptionalScope;
+pub use thread_scope::{ThreadKind, ThreadScope};
 pub(crate) use waits::{
     Refusals, charge, is_closing, operations_left, poll_info, refuse, restore, spend,
 };
@@ -41,11 +44,16 @@ pub(crate) fn worker_index_in(runtime: &RuntimeContext) -> Option<usize> {
     look_at_worker(|poll| is_its(poll).then(|| poll.index())).flatten()
 }
 
-/// Runs `code` inside the runtime if it still exists.
+/// Runs `code`, which drops a task and does not panic, inside the runtime if that still exists.
 pub(crate) fn run_inside(runtime: &Arc<RuntimeContext>, code: &mut dyn FnMut()) {
     let entered = if is_inside(runtime) { None } else { runtime.upgrade() };
     let _inside = entered.map(|runtime| enter(Context::Entered(runtime)));
-    code();
+    if worker_index_in(runtime).is_some() {
+        // The worker's loop is in the scope.
+        code();
+    } else {
+        runtime.thread_scope.run(ThreadKind::Other, code);
+    }
 }
 
 /// What `look`, which runs no foreign code, finds in the queue that timers armed here go to.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
 
+use super::thread_scope::OptionalScope;
 use crate::clock::Clock;
 use crate::panics::CaughtPanics;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,8 @@ pub(crate) struct RuntimeContext {
     closing: AtomicBool,
     /// Shared with the threads that count into it.
     pub(crate) caught_panics: Arc<CaughtPanics>,
+    /// What its threads run in, besides the runtime itself.
+    pub(crate) thread_scope: OptionalScope,
     /// The runtime itself, opaque here; set once, when it is made.
     runtime: OnceLock<Weak<Opaque>>,
 }
@@ -43,8 +46,13 @@ impl RuntimeContext {
             shared_timers,
             closing: AtomicBool::new(false),
             caught_panics: Arc::default(),
+            thread_scope: OptionalScope::default(),
             runtime: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn with_thread_scope(self, thread_scope: OptionalScope) -> RuntimeContext {
+        RuntimeContext { thread_scope, ..self }
     }
 
     pub(crate) fn set_runtime(&self, runtime: Weak<Opaque>) {

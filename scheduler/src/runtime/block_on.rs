@@ -1,13 +1,14 @@
 //! Running a future on a thread that is no worker.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::handle::Handle;
-use crate::context::{self, Refusals};
+use crate::context::{self, Refusals, ThreadKind};
 use crate::panics;
 
 impl Handle {
@@ -18,7 +19,8 @@ impl Handle {
     ///   spawn it.
     /// * When the runtime shuts down and the future waits in it for a timer, a socket or a task, as
     ///   no wait of heist's resumes there. A future that waits for something else goes on.
-    /// * It passes on a panic of the future.
+    /// * It passes on a panic of the future, and one of a [`ThreadScope`](crate::ThreadScope) that cannot
+    ///   be entered here.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
             !context::on_worker(),
@@ -31,9 +33,11 @@ impl Handle {
         let waker = Waker::from(Arc::clone(thread.parker()));
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
-        loop {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                return output;
+        let mut output = None;
+        self.0.context.thread_scope.run_steps_of_caller(ThreadKind::BlockOn, || {
+            if let Poll::Ready(done) = future.as_mut().poll(&mut cx) {
+                output = Some(done);
+                return ControlFlow::Break(());
             }
             assert!(
                 !refusals.take(),
@@ -42,7 +46,9 @@ impl Handle {
             );
             thread.parker().park(self.until_shared_timer());
             self.fire_shared_timers();
-        }
+            ControlFlow::Continue(())
+        });
+        output.expect("the last step has stored the output or panicked")
     }
 
     /// How long until a timer is due that was armed off the workers.

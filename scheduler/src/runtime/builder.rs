@@ -8,7 +8,7 @@ use super::Runtime;
 use super::handle::{Handle, Parts};
 use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
-use crate::context::{self, Context, RuntimeContext};
+use crate::context::{self, Context, OptionalScope, RuntimeContext, ThreadKind, ThreadScope};
 use crate::coop::BUDGET;
 use crate::monitor::{CoDel, Monitor, MonitorShared, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 use crate::panics::{self, Place};
@@ -43,6 +43,7 @@ pub struct Builder {
     lookups: Bounds,
     overload: CoDel,
     hooks: Hooks,
+    thread_scope: OptionalScope,
     clock: Clock,
 }
 
@@ -104,6 +105,7 @@ impl Builder {
             lookups: Bounds { threads: 32, queued: 4096 },
             overload: CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
             hooks: Hooks::default(),
+            thread_scope: OptionalScope::default(),
             clock: Clock::system(),
         }
     }
@@ -195,6 +197,13 @@ impl Builder {
         self
     }
 
+    /// Another library's scope around what workers, blocking threads and threads in `block_on` run;
+    /// default: none.
+    pub fn thread_scope(mut self, scope: Arc<dyn ThreadScope>) -> Self {
+        self.thread_scope = OptionalScope(Some(scope));
+        self
+    }
+
     /// The clock for timers and estimates; default: the system's monotonic one.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -246,8 +255,9 @@ impl Builder {
                 }
             });
             let shared_timers = Arc::new(TimerQueue::new(Some(hook)));
-            let runtime = Arc::new(RuntimeContext::new(self.clock.clone(), shared_timers));
-            Shared::new(park, runtime, queues, self.budget, monitor)
+            let context = RuntimeContext::new(self.clock.clone(), shared_timers)
+                .with_thread_scope(self.thread_scope.clone());
+            Shared::new(park, Arc::new(context), queues, self.budget, monitor)
         })
     }
 
@@ -283,7 +293,10 @@ impl Builder {
             let name = format!("{}-{index}", self.thread_name);
             handle.start_thread(name.clone(), move || {
                 let worker = Worker::new(runtime.clone(), parts);
-                if let Some(outcome) = hooks.run_start(&name) {
+                let mut started = None;
+                let context = runtime.context();
+                context.thread_scope.run(ThreadKind::Other, || started = hooks.run_start(&name));
+                if let Some(outcome) = started {
                     let failed = outcome.is_err();
                     // `start` may have given up and dropped the receiver.
                     let _ = outcomes.send(outcome);
@@ -293,8 +306,8 @@ impl Builder {
                 }
                 drop(outcomes);
                 worker.run_to_close();
-                let _inside = context::enter(Context::Entered(runtime));
-                hooks.run_stop();
+                let _inside = context::enter(Context::Entered(runtime.clone()));
+                context.thread_scope.run(ThreadKind::Other, || hooks.run_stop());
             })?;
         }
         let monitor = Monitor::new(Arc::clone(handle.shared()), self.overload);

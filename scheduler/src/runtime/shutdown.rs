@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::Handle;
-use crate::context;
+use crate::context::{self, ThreadKind};
 use crate::panics::{self, Place};
 use crate::task::TaskRegistry;
 use crate::wake::policy::Trigger;
@@ -72,8 +72,10 @@ impl Handle {
 
     /// Drops every task that is not being polled.
     fn drop_tasks(&self) {
-        // Each is queued by its wake, and what is queued is dropped.
-        self.all_registries().for_each(|registry| registry.wake_all());
-        self.0.shared.drop_queued();
+        self.0.context.thread_scope.run(ThreadKind::Other, || {
+            // Each is queued by its wake, and what is queued is dropped.
+            self.all_registries().for_each(|registry| registry.wake_all());
+            self.0.shared.drop_queued();
+        });
     }
 }

@@ -13,6 +13,7 @@ mod stats;
 mod watched;
 pub(crate) mod worker_shared;
 
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use crate::clock::{Instant, nanos};
-use crate::context::{PollContext, RuntimeContext, RuntimeRef};
+use crate::context::{PollContext, RuntimeContext, RuntimeRef, ThreadKind};
 use crate::panics::{self, Place};
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry};
@@ -103,23 +104,44 @@ impl Worker {
     /// A turn that panics, by a fault of the `Park` or of this crate, ends there: the worker goes on
     /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
-        let _scope = current::enter(&self.context);
+        let _worker = current::enter(&self.context);
         self.own.runs_here();
+        let runtime = Arc::clone(&self.runtime);
+        let one_by_one = runtime.thread_scope.is_some();
         let mut last = Instant::ZERO;
-        while panics::contain(Place::Worker, || while self.turn() != Turn::Closed {}).is_none() {
-            let now = self.tick();
-            panics::contain(Place::Worker, || self.recover());
-            if now.nanos_since(last) < nanos(PAUSE_AFTER_PANICS) {
-                // One after the other: a `Park` that always panics shall not take the CPU.
-                self.shared.sleep.parker(self.poll.index()).park(Some(PAUSE_AFTER_PANICS));
+        runtime.thread_scope.run_steps(ThreadKind::Worker, || {
+            let ended = match one_by_one {
+                true => panics::contain(Place::Worker, || self.turn() == Turn::Closed),
+                false => panics::contain(Place::Worker, || {
+                    while self.turn() != Turn::Closed {}
+                    true
+                }),
+            };
+            match ended {
+                Some(true) => {
+                    self.close();
+                    return ControlFlow::Break(());
+                }
+                Some(false) => {}
+                None => last = self.recover_and_pause(last),
             }
-            last = now;
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Goes on after a turn that panicked; the one before it did at `last`. Returns the time.
+    #[cold]
+    fn recover_and_pause(&mut self, last: Instant) -> Instant {
+        let now = self.tick();
+        panics::contain(Place::Worker, || self.recover());
+        if now.nanos_since(last) < nanos(PAUSE_AFTER_PANICS) {
+            // One after the other: a `Park` that always panics shall not take the CPU.
+            self.shared.sleep.parker(self.poll.index()).park(Some(PAUSE_AFTER_PANICS));
         }
-        self.close();
+        now
     }
 
     /// Undoes what a turn that panicked had begun.
-    #[cold]
     fn recover(&mut self) {
         self.own.counters.recoveries.add(1);
         self.own.end_poll();
@@ -180,7 +202,7 @@ impl Worker {
     }
 
     /// Drops what is queued here. Each drop may queue more, which [`WorkerContext::push`] drops at once.
-    fn close(self) {
+    fn close(&self) {
         loop {
             match self.own.queue.take_any() {
                 Some(task) => drop(task),
