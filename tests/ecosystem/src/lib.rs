@@ -1,5 +1,7 @@
 //! Services of other projects on heist's servers, unmodified. Only tests use this.
 
+pub mod guide;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::{decisions, definitions, pages};
+use crate::{decisions, definitions, guide, pages};
 
 fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -23,12 +23,32 @@ fn decisions_are_numbered_and_listed() {
     assert_eq!(decisions::faults(&files), [""; 0]);
 }
 
+/// Failure: a page is added to the guide, and no reader finds it, or its programs rot.
+#[test]
+fn pages_of_the_guide_are_listed_and_tested() {
+    let pages = guide_pages().map(|page| {
+        let text = fs::read_to_string(root().join(&page)).expect("a page is read");
+        (page.rsplit('/').next().expect("a path has a name").to_owned(), text)
+    });
+    let pages: BTreeMap<_, _> = pages.collect();
+    assert!(pages.len() > 1);
+    let tests = root().join("tests/ecosystem/src/guide.rs");
+    let tests = fs::read_to_string(tests).expect("the tests of the guide are read");
+    assert_eq!(guide::faults(&pages, &tests), [""; 0]);
+}
+
+/// The paths of the guide's pages.
+fn guide_pages() -> impl Iterator<Item = String> {
+    paths().into_iter().filter(|it| it.starts_with("docs/guide/src/") && it.ends_with(".md"))
+}
+
 /// Failure: an item or a file is renamed, and a page goes on to name it.
 #[test]
 fn pages_name_what_exists() {
     let (paths, names) = (paths(), names());
     let mut faults = Vec::new();
-    for page in PAGES {
+    for page in PAGES.iter().map(|&page| page.to_owned()).chain(guide_pages()) {
+        let page = &page;
         let text = fs::read_to_string(root().join(page)).expect("a page is read");
         faults.extend(pages::faults(page, &text, &paths, &names));
     }
@@ -176,4 +196,17 @@ fn incomplete_decisions_are_found() {
     let found = faults_of_decisions("", &[("0001-a.md", "# 0001. A\n\nStatus: accepted")]);
     assert!(found[0].contains(row), "{found:?}");
     assert_eq!(faults_of_decisions(index, &[]), ["README.md lists 1 decisions of 0"]);
+}
+
+#[test]
+fn pages_of_a_guide_that_are_not_listed_or_not_tested_are_found() {
+    let tests = r#"#[doc = include_str!("../../../docs/guide/src/a.md")]"#;
+    let faults_of = |pages: &[(&str, &str)]| {
+        let pages = pages.iter().map(|&(name, text)| (name.to_owned(), text.to_owned()));
+        guide::faults(&pages.collect(), tests)
+    };
+    assert_eq!(faults_of(&[("SUMMARY.md", "- [A](a.md)"), ("a.md", "# A")]), [""; 0]);
+    assert_eq!(faults_of(&[("a.md", "# A")]), ["a.md: SUMMARY.md does not list it once"]);
+    let faults = faults_of(&[("SUMMARY.md", "- [A](a.md)\n- [B](b.md)"), ("b.md", "B")]);
+    assert_eq!(faults, ["b.md: its programs are not tested", "b.md: no title in the first line"]);
 }

@@ -7,6 +7,7 @@ mod decisions;
 mod definitions;
 mod docs_tests;
 mod exempt;
+mod guide;
 mod imports;
 mod layers;
 mod layers_tests;

@@ -121,7 +121,7 @@ fn is_crate(segment: &str) -> bool {
 }
 
 /// The targets of the links in `text` that are files.
-fn links(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|it| it.split_once(')'));
     targets
         .map(|(target, _)| target.split('#').next().expect("a text has a first part"))
