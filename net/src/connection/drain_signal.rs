@@ -89,6 +89,16 @@ impl DrainSignal {
         .await;
     }
 
+    /// As [`draining`](DrainSignal::draining), as a future that borrows nothing: for streams that end
+    /// with it, such as those of `futures::StreamExt::take_until`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub async fn draining_owned(mut self) {
+        self.draining().await;
+    }
+
     /// Says whether the connection is doing something, such as serving a request. It decides
     /// nothing but what the metrics say.
     pub fn set_busy(&mut self, busy: bool) {

@@ -73,6 +73,16 @@ impl DrainSignal {
         })
         .await;
     }
+
+    /// As [`draining`](DrainSignal::draining), as a future that borrows nothing: for streams that end
+    /// with it, such as those of `futures::StreamExt::take_until`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub async fn draining_owned(mut self) {
+        self.draining().await;
+    }
 }
 
 impl Clone for DrainSignal {
