@@ -35,7 +35,7 @@ mod upload;
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -226,7 +226,7 @@ impl Client {
     /// Breaks off, and waits until the server has noticed: else there would soon be more than
     /// fifty.
     async fn give_up(&self, mut stream: heist::net::TcpStream) -> io::Result<()> {
-        stream.shutdown(Shutdown::Write)?;
+        stream.shutdown().await?;
         let _ = stream.read(&mut [0; 2048]).await;
         self.load.given_up.fetch_add(1, Relaxed);
         Ok(())

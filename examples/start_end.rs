@@ -54,7 +54,7 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let pause = Duration::from_secs(options.pause);
     let start = Instant::now();
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let server = heist::spawn(serve(listener, pause));
         // All clients are under way before the first is joined.

@@ -12,7 +12,7 @@
 //! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::drain`] | `echo` |
 //! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
-//! | [be a client](#be-a-client) | [`net::TcpStream::connect_to`], [`protocol::Connection`] | `peer_probe` |
+//! | [be a client](#be-a-client) | [`net::TcpStream::connect`], [`protocol::Connection`] | `peer_probe` |
 //! | [read metrics](#read-metrics) | [`export::Exporter`], [`Handle::metrics`], [`metrics`] | |
 //! | [test a protocol](#test-a-protocol) | [`protocol::TestHarness`], [`time::Clock`] | |
 //! | use the event queue alone | [`reactor`] | `event_queue` |
@@ -128,7 +128,7 @@
 //!
 //! # Be a client
 //!
-//! [`net::TcpStream::connect_to`] takes a name and a port, and tries the addresses of the name by
+//! [`net::TcpStream::connect`] takes a name and a port, and tries the addresses of the name by
 //! turns. A [`protocol::Connection`] runs a [`protocol::Protocol`] over a connected socket.
 //! [`net::HyperExecutor`] and [`net::HyperTimer`] carry hyper's client.
 //!
@@ -137,14 +137,14 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let answer = heist::Runtime::new()?.block_on(async {
-//!     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = listener.local_addr()?;
 //!     let server = heist::spawn(async move {
 //!         let (mut stream, _peer) = listener.accept().await?;
 //!         stream.write_all(b"hello").await
 //!     });
 //!     let mut stream = TcpStream::connect(address).await?;
-//!     let answer = stream.read_to_end(1024).await?;
+//!     let answer = stream.read_to_end_limited(1024).await?;
 //!     server.await??;
 //!     Ok::<_, Box<dyn std::error::Error>>(answer)
 //! })?;

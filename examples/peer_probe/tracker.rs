@@ -50,7 +50,7 @@ async fn announce(url: &str, torrent: &Torrent, id: &PeerId, event: &str) -> Res
         .body(Empty::<Bytes>::new())?;
 
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect_to((host, port)).await?;
+    let stream = TcpStream::connect((host, port)).await?;
     let (mut sender, connection) = http1::handshake(stream).await?;
     // hyper splits a client in two: this half reads and writes, while the other one is asked.
     heist::spawn(connection);

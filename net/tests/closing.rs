@@ -62,7 +62,7 @@ fn waits() -> Vec<Named> {
         ("connect to a name", || {
             let port = refusing_address().port();
             Box::new(move || {
-                Box::pin(async move { drop(TcpStream::connect_to(("127.0.0.1", port)).await) })
+                Box::pin(async move { drop(TcpStream::connect(("localhost", port)).await) })
             })
         }),
         ("connect to a file", || {
@@ -76,8 +76,13 @@ fn waits() -> Vec<Named> {
         ("resolve an address", || {
             Box::new(|| Box::pin(async { drop(heist_net::resolve("127.0.0.1:1").await) }))
         }),
+        ("bind", || Box::new(|| Box::pin(async { drop(TcpListener::bind("127.0.0.1:0").await) }))),
+        ("bind to a name", || {
+            Box::new(|| Box::pin(async { drop(TcpListener::bind("localhost:0").await) }))
+        }),
         ("accept", || {
-            let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
             shared(listener, |listener| async move { drop(listener.accept().await) })
         }),
         ("accept from a file", || {

@@ -19,14 +19,45 @@ use refusing::refusing_address;
 #[test]
 fn name_with_an_address_that_refuses_is_connected_to() {
     run(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let text = format!("localhost:{}", address.port());
         for target in [Target::from(text), Target::from(("localhost", address.port()))] {
-            let stream = TcpStream::connect_to(target).await.unwrap();
+            let stream = TcpStream::connect(target).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), address);
         }
         assert!(resolve(("localhost", 80)).await.unwrap().contains(&([127, 0, 0, 1], 80).into()));
+    });
+}
+
+/// Failure: a listener takes an address alone, and not the name that a stream takes.
+#[test]
+fn listener_takes_names_and_several_addresses() {
+    run(async {
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        assert!(listener.local_addr().unwrap().ip().is_loopback());
+
+        let taken = listener.local_addr().unwrap();
+        let free = "127.0.0.1:0".parse().unwrap();
+        let second = TcpListener::bind(&[taken, free][..]).await.unwrap();
+        assert_ne!(second.local_addr().unwrap(), taken);
+        let error = TcpListener::bind([taken, taken]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+
+        let error = TcpListener::bind(Vec::new()).await.unwrap_err();
+        assert!(matches!(inner(&error), Some(ConnectError::NotFound { .. })), "{error:?}");
+        let error = TcpListener::bind("localhost").await.unwrap_err();
+        assert!(matches!(inner(&error), Some(ConnectError::NotFound { .. })), "{error:?}");
+    });
+}
+
+#[test]
+fn several_addresses_are_tried_in_turn() {
+    run(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(vec![refusing_address(), address]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
     });
 }
 
@@ -34,7 +65,7 @@ fn name_with_an_address_that_refuses_is_connected_to() {
 fn refusal_says_what_was_tried() {
     run(async {
         let address = refusing_address();
-        let error = TcpStream::connect_to(address.to_string()).await.unwrap_err();
+        let error = TcpStream::connect(address.to_string()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let Some(ConnectError::NotConnected { attempts, .. }) = inner(&error) else {
             panic!("{error:?}")
@@ -72,7 +103,7 @@ fn addresses_in_brackets_and_with_zones_are_found() {
 #[test]
 fn target_without_a_port_is_refused_by_name() {
     run(async {
-        let error = TcpStream::connect_to("localhost").await.unwrap_err();
+        let error = TcpStream::connect("localhost").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(matches!(inner(&error), Some(ConnectError::NotFound { .. })), "{error:?}");
         assert!(error.to_string().starts_with("cannot find the address of localhost: "), "{error}");
@@ -97,7 +128,7 @@ fn lookups_that_are_given_up_leave_their_queue() {
         for _ in 0..100 {
             let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(resolve("localhost:80"))).collect();
             let mut connecting: Vec<_> =
-                (0..4).map(|_| Box::pin(TcpStream::connect_to("localhost:80"))).collect();
+                (0..4).map(|_| Box::pin(TcpStream::connect("localhost:80"))).collect();
             poll_fn(|cx| {
                 waiting.iter_mut().for_each(|it| assert!(it.as_mut().poll(cx).is_pending()));
                 connecting.iter_mut().for_each(|it| assert!(it.as_mut().poll(cx).is_pending()));
@@ -147,7 +178,7 @@ fn read_to_end(sent: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
         let sent = sent.to_vec();
         // The peer may get an error, because the reader has left.
         let sending = std::thread::spawn(move || drop(far.write_all(&sent)));
-        let read = near.read_to_end(limit).await;
+        let read = near.read_to_end_limited(limit).await;
         drop(near);
         sending.join().unwrap();
         read

@@ -50,7 +50,7 @@ fn bodies() -> Vec<Vec<u8>> {
 #[test]
 fn server_and_client_echo_bodies_over_tcp() {
     run(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -92,7 +92,7 @@ fn streams_of_a_listener_that_lingers_do_not_hold_up_their_worker() {
         drop_does_not_wait(async move {
             let listener = match taken_over {
                 false => {
-                    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                     linger(&listener);
                     listener
                 }

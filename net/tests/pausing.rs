@@ -3,7 +3,6 @@
 mod common;
 
 use std::convert::Infallible;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
@@ -66,7 +65,7 @@ fn paused_input_waits_and_none_is_lost() {
             assert_eq!(answer.escape_ascii().to_string(), wanted.escape_ascii().to_string());
         }
         // The end comes after all bytes.
-        let rest = answers.read_to_end(5 * LINES).await.unwrap();
+        let rest = answers.read_to_end_limited(5 * LINES).await.unwrap();
         assert!(rest == b"line\n".repeat(LINES), "{} bytes", rest.len());
         writing.await.unwrap();
         let closed = connection.await.unwrap();
@@ -93,7 +92,7 @@ fn pause_that_ends_in_the_turn_that_began_it_loses_nothing() {
             match line {
                 b"pause\nresumed\n" => far.write_all(b"more\n").await.unwrap(),
                 b"more\n" => far.write_all(b"and more\n").await.unwrap(),
-                _ => far.shutdown(Shutdown::Write).unwrap(),
+                _ => far.shutdown().await.unwrap(),
             }
         }
         connection.await.unwrap();
@@ -146,7 +145,7 @@ fn no_time_limit_of_the_input_runs_in_a_pause() {
         let (near, mut far) = UnixStream::pair().unwrap();
         far.write_all(b"part of").await.unwrap();
         let closed = spawn(Connection::new(near, Once(false)).limits(limits));
-        assert_eq!(far.read_to_end(100).await.unwrap(), b"part of");
+        assert_eq!(far.read_to_end_limited(100).await.unwrap(), b"part of");
         drop(far);
         closed.await.unwrap()
     });
@@ -194,7 +193,7 @@ fn end_of_the_input_waits_for_the_end_of_a_pause() {
     run(async move {
         let (near, mut far) = UnixStream::pair().unwrap();
         far.write_all(b"line\n").await.unwrap();
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         let received: Act = |cx| {
             cx.write(b"!");
             cx.pause_reading(Instant::FAR_FUTURE);
@@ -226,7 +225,7 @@ fn pause_in_writable_stops_the_input_of_the_same_turn() {
         let connection = spawn(connection);
         far.read_exact(&mut [0]).await.unwrap();
         // The output is full now, so this is read after `writable` at the earliest.
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         far.read_exact(&mut vec![0; 4 << 20]).await.unwrap();
         sender.send(()).await.unwrap();
         connection.await.unwrap();
@@ -255,7 +254,7 @@ fn pause_that_ends_while_the_output_is_full_costs_no_turns() {
         sleep(Duration::from_millis(200)).await;
         let more = counted.load(Ordering::Relaxed) - before;
         assert!(more < 20, "{more} polls while nothing happens");
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         far.read_exact(&mut vec![0; 8 << 20]).await.unwrap();
         connection.await.unwrap();
     });
@@ -280,7 +279,7 @@ fn resuming_without_a_pause_asks_for_more_input() {
         far.read_exact(&mut [0]).await.unwrap();
         far.write_all(b" of a line\n").await.unwrap();
         far.read_exact(&mut [0]).await.unwrap();
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         connection.await.unwrap();
     });
     let calls: Vec<&str> = called.iter().collect();

@@ -169,7 +169,7 @@ fn data_and_fin_in_one_event_are_both_seen() {
         // All of them before the first poll of the connection.
         let sent = [b"line\n".repeat(20_000), b"cut o".to_vec()].concat();
         far.write_all(&sent).await.unwrap();
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         let connection = spawn(Connection::new(near, lines));
 
         let (mut answer, mut buffer) = (0, vec![0; 4096]);
@@ -196,7 +196,7 @@ fn half_closed_peer_is_served_on_without_spinning() {
         let polls = Arc::new(AtomicUsize::new(0));
         let counted = Counted { future: connection, polls: Arc::clone(&polls) };
         let task = spawn(counted);
-        far.shutdown(Shutdown::Write).unwrap();
+        far.shutdown().await.unwrap();
         assert_eq!(next(&events), Event::Opened);
         assert_eq!(next(&events), Event::InputClosed(0));
 

@@ -5,10 +5,9 @@ mod common;
 mod refusing;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{blocking_pair, pair, run, runtime};
@@ -20,7 +19,7 @@ use socket2::SockRef;
 #[test]
 fn echo_of_many_connections_at_once() {
     run(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -87,7 +86,7 @@ fn half_closed_peer_still_gets_its_answer() {
     run(async {
         let (mut near, mut far) = pair().await;
         near.write_all(b"question").await.unwrap();
-        near.shutdown(Shutdown::Write).unwrap();
+        near.shutdown().await.unwrap();
 
         let mut question = Vec::new();
         let mut buffer = [0; 3];
@@ -197,7 +196,7 @@ fn full_socket_wakes_its_writer_when_there_is_room() {
 fn borrowed_halves_work_at_once_in_one_task() {
     run(async {
         let (mut near, mut far) = pair().await;
-        let (mut reading, mut writing) = near.split();
+        let (mut reading, mut writing) = near.split_mut();
         let (mut question, mut answer) = ([0; 1], [0; 1]);
         writing.write_all(b"?").await.unwrap();
         far.read_exact(&mut question).await.unwrap();
@@ -279,7 +278,9 @@ fn reset_reaches_reader_and_writer() {
 
 #[test]
 fn socket_outside_of_a_runtime_is_an_error_that_says_so() {
-    let error = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap_err();
+    let mut bind = std::pin::pin!(TcpListener::bind("127.0.0.1:0"));
+    let bound = bind.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = bound else { panic!("{bound:?}") };
     let inner = error.get_ref().unwrap().downcast_ref::<NoDriver>();
     assert_eq!(inner, Some(&NoDriver::OutsideRuntime));
 }
@@ -287,8 +288,7 @@ fn socket_outside_of_a_runtime_is_an_error_that_says_so() {
 #[test]
 fn socket_in_a_runtime_without_a_queue_is_an_error_that_says_so() {
     let idle = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new()).unwrap();
-    let error =
-        idle.block_on(async { TcpListener::bind("127.0.0.1:0".parse().unwrap()) }).unwrap_err();
+    let error = idle.block_on(TcpListener::bind("127.0.0.1:0")).unwrap_err();
     let inner = error.get_ref().unwrap().downcast_ref::<NoDriver>();
     assert_eq!(inner, Some(&NoDriver::NoQueue));
 }
@@ -296,8 +296,7 @@ fn socket_in_a_runtime_without_a_queue_is_an_error_that_says_so() {
 #[test]
 fn two_runtimes_of_one_process_talk_to_each_other() {
     let (one, other) = (runtime(), runtime());
-    let listener =
-        one.block_on(async { TcpListener::bind("127.0.0.1:0".parse().unwrap()) }).unwrap();
+    let listener = one.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let server = one.spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -323,8 +322,7 @@ fn shutdown_ends_tasks_that_wait_for_a_socket() {
     let (near, far) = runtime.block_on(pair());
     let mut waiting = near;
     let reader = runtime.spawn(async move { waiting.read(&mut [0; 1]).await });
-    let listener =
-        runtime.block_on(async { TcpListener::bind("127.0.0.1:0".parse().unwrap()) }).unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let acceptor = runtime.spawn(async move { listener.accept().await.map(drop) });
     let report = runtime.shutdown(common::GUARD);
     assert_eq!((report.tasks_left, report.threads_left), (0, 0));
@@ -424,7 +422,7 @@ fn tasks_that_accept_on_one_listener_rest_and_take_every_connection() {
     const TASKS: usize = 100;
     let runtime = runtime();
     let (listener, address) = runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         (Arc::new(listener), address)
     });
@@ -520,7 +518,7 @@ fn more_than_128_connections_wait_for_an_accept() {
         let bound: usize = std::fs::read_to_string("/proc/sys/net/core/somaxconn")
             .map_or(128, |text| text.trim().parse().unwrap());
         let crowd = bound.min(500);
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::new();
         for number in 0..crowd as u32 {

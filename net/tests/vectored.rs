@@ -75,7 +75,7 @@ where
     let error = match way {
         "write" => stream.write(b"ab").await,
         "vectored" => stream.write_vectored(&two).await,
-        "borrowed half" => stream.split().1.write_vectored(&two).await,
+        "borrowed half" => stream.split_mut().1.write_vectored(&two).await,
         "owned half" => stream.into_split().1.write_vectored(&two).await,
         "futures-io" => {
             written(|cx| AsyncWrite::poll_write_vectored(Pin::new(&mut stream), cx, &two)).await

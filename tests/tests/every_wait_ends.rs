@@ -55,7 +55,7 @@ fn stop_while_accepting() {
         let runtime = runtime(2);
         let (bound, address) = mpsc::channel();
         drop(runtime.spawn(async move {
-            let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             bound.send(listener.local_addr().unwrap()).unwrap();
             let mut streams = Vec::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -113,7 +113,7 @@ fn stop_while_writing_to_a_slow_reader() {
 fn stop_while_connections_are_idle() {
     let runtime = runtime(2);
     let address = runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(heist::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {

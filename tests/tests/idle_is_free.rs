@@ -36,7 +36,7 @@ fn switches() -> u64 {
 fn an_idle_runtime_with_idle_connections_and_far_timers_does_nothing() {
     let runtime = heist::Builder::new().workers(4).thread_name("idle").start().unwrap();
     let address = runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(heist::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {

@@ -1,8 +1,6 @@
 //! Promise: heist's metrics and the program's own are on one page, each family once, and Prometheus
 //! takes it.
 
-use std::net::SocketAddr;
-
 use heist::Runtime;
 use heist::export::Exporter;
 use heist::net::{TcpListener, TcpStream};
@@ -62,8 +60,7 @@ fn page_with_recorder(exporter: &Exporter) -> String {
 /// Something to count: a connection over a real socket.
 fn exchange_a_line(runtime: &Runtime) {
     runtime.block_on(async {
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listener = TcpListener::bind(any).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = runtime.spawn(async move {
             let (mut stream, _peer) = listener.accept().await.unwrap();

@@ -11,7 +11,7 @@ fn a_child_has_no_descriptor_of_the_runtime() {
     let before = descriptors_of_a_child();
     let runtime = heist::Builder::new().workers(2).start().unwrap();
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _accepted = listener.accept().await.unwrap();
         let open = descriptors_of_a_child();

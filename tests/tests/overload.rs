@@ -39,7 +39,7 @@ fn a_queue_in_the_kernel_is_overload_and_its_end_is_seen() {
 
 fn serve(runtime: &Runtime) -> SocketAddr {
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(heist::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

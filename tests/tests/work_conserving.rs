@@ -29,7 +29,7 @@ where
     H: Fn(u8) -> u8 + Clone + Send + Sync + 'static,
 {
     runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(heist::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

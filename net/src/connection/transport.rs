@@ -213,7 +213,7 @@ impl Transport for Stream {
     }
 
     fn poll_shutdown(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        Poll::Ready(self.shutdown_directions(Shutdown::Write))
     }
 
     #[inline]

@@ -149,7 +149,7 @@ impl<F> Write for Socket<F> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        Poll::Ready(self.shutdown_directions(Shutdown::Write))
     }
 
     fn is_write_vectored(&self) -> bool {

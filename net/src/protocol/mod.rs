@@ -57,7 +57,7 @@
 //! // As a server:
 //! let runtime = Runtime::new()?;
 //! runtime.block_on(async {
-//!     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let address = listener.local_addr()?;
 //!     drop(spawn(async move {
 //!         while let Ok((stream, _peer)) = listener.accept().await {

@@ -54,7 +54,7 @@ impl<F> AsyncWrite for Socket<F> {
     }
 
     fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        Poll::Ready(self.inner().shutdown(Shutdown::Write))
     }
 }
 
@@ -89,7 +89,7 @@ impl<S: Deref<Target = SocketInner> + Unpin> AsyncWrite for SocketWriter<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown())
+    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.inner().shutdown(Shutdown::Write))
     }
 }

@@ -229,17 +229,18 @@ impl SocketInner {
         poll_fn(|cx| self.poll_read(cx, buffer)).await
     }
 
-    pub(crate) async fn read_exact(&self, mut buffer: &mut [u8]) -> io::Result<()> {
-        while !buffer.is_empty() {
-            match self.read(buffer).await? {
+    pub(crate) async fn read_exact(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read(&mut buffer[filled..]).await? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => buffer = &mut buffer[count..],
+                count => filled += count,
             }
         }
-        Ok(())
+        Ok(filled)
     }
 
-    pub(crate) async fn read_to_end(&self, limit: usize) -> io::Result<Vec<u8>> {
+    pub(crate) async fn read_to_end_limited(&self, limit: usize) -> io::Result<Vec<u8>> {
         let (mut bytes, mut filled) = (Vec::new(), 0);
         loop {
             if filled == bytes.len() {
@@ -286,7 +287,7 @@ impl SocketInner {
 }
 
 /// The peer sent more than the limit; see
-/// [`read_to_end`](crate::Socket::read_to_end).
+/// [`read_to_end_limited`](crate::Socket::read_to_end_limited).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the peer sent more than the limit of {limit} bytes")]
 pub struct TooLong {
@@ -303,7 +304,7 @@ pub(crate) fn nonzero(count: usize) -> io::Result<usize> {
     }
 }
 
-/// The first buffer of [`SocketInner::read_to_end`], in bytes.
+/// The first buffer of [`SocketInner::read_to_end_limited`], in bytes.
 const FIRST_LENGTH: usize = 4096;
 
 #[cfg(test)]

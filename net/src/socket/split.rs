@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 
 use crate::socket::inner::SocketInner;
 
-/// The reading direction of a borrowed stream; made by `split`.
+/// The reading direction of a borrowed stream; made by `split_mut`.
 pub type ReadHalf<'a> = SocketReader<&'a SocketInner>;
 
-/// The writing direction of a borrowed stream; made by `split`. Dropping it does not shut it down.
+/// The writing direction of a borrowed stream; made by `split_mut`. Dropping it does not shut it down.
 pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
 
 /// The reading direction of a stream that two tasks share; made by `into_split`.
@@ -29,7 +29,7 @@ pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
 ///     let (mut reading, mut writing) = near.into_split();
 ///     let reader = heist_scheduler::spawn(async move {
 ///         let mut answer = [0; 4];
-///         reading.read_exact(&mut answer).await.map(|()| answer)
+///         reading.read_exact(&mut answer).await.map(|_| answer)
 ///     });
 ///     writing.write_all(b"ping").await?;
 ///     let mut question = [0; 4];
@@ -77,17 +77,17 @@ impl<S: Deref<Target = SocketInner>> SocketReader<S> {
     /// # Errors
     ///
     /// The same.
-    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read_exact(buffer).await
     }
 
-    /// As [`TcpStream::read_to_end`](crate::TcpStream::read_to_end). Not cancel-safe.
+    /// As [`TcpStream::read_to_end_limited`](crate::TcpStream::read_to_end_limited). Not cancel-safe.
     ///
     /// # Errors
     ///
     /// The same.
-    pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        self.inner.read_to_end(limit).await
+    pub async fn read_to_end_limited(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        self.inner.read_to_end_limited(limit).await
     }
 
     /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
@@ -115,6 +115,10 @@ pub struct SocketWriter<S> {
 }
 
 impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
+    pub(crate) fn inner(&self) -> &SocketInner {
+        &self.inner
+    }
+
     /// As [`TcpStream::write`](crate::TcpStream::write). Cancel-safe.
     ///
     /// # Errors
@@ -156,13 +160,22 @@ impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
         self.inner.poll_write_vectored(cx, buffers)
     }
 
-    /// Shuts this direction down: the peer reads the end of the stream after the bytes that were
-    /// written.
+    /// As [`TcpStream::flush`](crate::TcpStream::flush): there is nothing to do.
     ///
     /// # Errors
     ///
-    /// The system's. To shut down a connection that has ended already is no error.
-    pub fn shutdown(&mut self) -> io::Result<()> {
+    /// None.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// As [`TcpStream::shutdown`](crate::TcpStream::shutdown): the peer reads the end of the stream
+    /// after the bytes that were written. Cancel-safe: it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
         self.inner.shutdown(Shutdown::Write)
     }
 }

@@ -29,7 +29,7 @@ pub type Stream = Socket<Any>;
 /// a [`Stream`], which may be either.
 ///
 /// Reading and writing take `&mut`, because one task may wait in each direction; to do both at
-/// once, [`split`](Self::split) it. Dropping it closes the connection.
+/// once, [split](Self::split_mut) it. Dropping it closes the connection.
 ///
 /// It also implements the traits of `futures-io`, and with the feature `hyper` those of
 /// `hyper::rt`.
@@ -44,7 +44,7 @@ pub type Stream = Socket<Any>;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
-///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
 ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
 ///     SockRef::from(&stream).set_keepalive(true)?;
 ///     assert!(SockRef::from(&stream).keepalive()?);
@@ -71,14 +71,14 @@ impl<F> Socket<F> {
         self.inner.read(buffer).await
     }
 
-    /// Reads until `buffer` is full.
+    /// Reads until `buffer` is full, and returns its length.
     ///
     /// Not cancel-safe: bytes that were read before the future was dropped are lost.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read), and `UnexpectedEof` if the peer finished sending before.
-    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read_exact(buffer).await
     }
 
@@ -101,13 +101,13 @@ impl<F> Socket<F> {
     ///     let (mut near, mut far) = UnixStream::pair()?;
     ///     near.write_all(b"all there is").await?;
     ///     drop(near);
-    ///     assert_eq!(far.read_to_end(1024).await?, b"all there is");
+    ///     assert_eq!(far.read_to_end_limited(1024).await?, b"all there is");
     ///     Ok::<(), std::io::Error>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn read_to_end(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        self.inner.read_to_end(limit).await
+    pub async fn read_to_end_limited(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        self.inner.read_to_end_limited(limit).await
     }
 
     /// Waits until bytes are there and copies them to `buffer`; they stay in the socket.
@@ -191,18 +191,43 @@ impl<F> Socket<F> {
         self.inner.poll_write_vectored(cx, buffers)
     }
 
-    /// Shuts down one direction or both. With [`Shutdown::Write`] the peer reads the end of the
-    /// stream after what was written, and can still send.
+    /// Does nothing: each write goes to the system at once, and no byte is buffered here.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Shuts the writing direction down: the peer reads the end of the stream after what was
+    /// written, and can still send. [`shutdown_directions`](Self::shutdown_directions) takes the
+    /// other direction or both.
+    ///
+    /// Cancel-safe: it does not wait.
     ///
     /// # Errors
     ///
     /// The system's. To shut down a connection that has ended already is no error.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.inner.shutdown(Shutdown::Write)
+    }
+
+    /// Shuts one direction down, or both, at once and from any thread. A waiting read of this
+    /// socket ends with [`Shutdown::Read`].
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn shutdown_directions(&self, how: Shutdown) -> io::Result<()> {
         self.inner.shutdown(how)
     }
 
     /// Lends the two directions, to read and write at once in one task.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    ///
+    /// It is named so as not to hide `AsyncReadExt::split` of the crate `futures`, which takes the
+    /// stream itself.
+    pub fn split_mut(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::borrowed(&self.inner)
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::runtime::operation;
+use crate::runtime::operation::{self, outcome_until_shutdown};
 use crate::socket::connect::resolve;
 use crate::socket::connect::target::Target;
 use crate::socket::family::Tcp;
@@ -20,7 +20,7 @@ use crate::socket::sys;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
-///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
 ///     let address = listener.local_addr()?;
 ///     let mut client = TcpStream::connect(address).await?;
 ///     let (mut stream, _peer) = listener.accept().await?;
@@ -42,16 +42,41 @@ pub type TcpListener = SocketListener<Tcp>;
 pub type TcpStream = Socket<Tcp>;
 
 impl SocketListener<Tcp> {
-    /// Listens on `address`; port 0 lets the system choose one.
+    /// Listens on the first address of `target` that can be bound; port 0 lets the system choose
+    /// one.
     ///
-    /// The address can be bound again at once after a restart (`SO_REUSEADDR`). For other options,
-    /// set up a socket by other means and take it over with [`from_std`](TcpListener::from_std).
+    /// A name is looked up as [`resolve`](crate::resolve()) does; an address is bound at once. The
+    /// address can be bound again at once after a restart (`SO_REUSEADDR`). For other options, set
+    /// up a socket by other means and take it over with [`from_std`](TcpListener::from_std).
+    ///
+    /// Cancel-safe, as [`resolve`](crate::resolve()).
     ///
     /// # Errors
     ///
-    /// The system's (the address is in use, or not allowed), and [`NoDriver`](crate::NoDriver)
-    /// outside of a runtime.
-    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    /// The system's for the last address (it is in use, or not allowed),
+    /// [`ConnectError::NotFound`](crate::ConnectError::NotFound) as the inner error if there is no
+    /// address, and [`NoDriver`](crate::NoDriver) outside of a runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if there is a name to look up.
+    pub async fn bind(target: impl Into<Target>) -> io::Result<TcpListener> {
+        let target = target.into();
+        if let Some(address) = target.address() {
+            operation::proceed().await;
+            return outcome_until_shutdown(TcpListener::bind_address(address)).await;
+        }
+        let mut bound = Err(io::ErrorKind::NotFound.into());
+        for address in resolve::resolve(target).await? {
+            bound = outcome_until_shutdown(TcpListener::bind_address(address)).await;
+            if bound.is_ok() {
+                break;
+            }
+        }
+        bound
+    }
+
+    fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::new(sys::TcpListener::bind(address)?)
     }
 
@@ -67,26 +92,13 @@ impl SocketListener<Tcp> {
 }
 
 impl Socket<Tcp> {
-    /// Connects to `address`.
+    /// Connects to an address, or to one of the addresses of a name.
     ///
-    /// There is no time limit but the system's, which is minutes: put a
-    /// [`timeout`](heist_scheduler::time::timeout) around it. Cancel-safe: dropping the future
-    /// closes the socket.
-    ///
-    /// # Errors
-    ///
-    /// The system's (refused, unreachable, timed out), and [`NoDriver`](crate::NoDriver) outside of
-    /// a runtime.
-    pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-        operation::proceed().await;
-        let socket = sys::Stream::connect_tcp(address)?;
-        TcpStream::connected(socket).await
-    }
-
-    /// Connects to a host by its name: looks up its addresses, as [`resolve`](crate::resolve())
-    /// does, and tries them as RFC 8305 describes, in the order of the system's resolver but with
-    /// the families in turn. The next attempt begins when the one before it has failed, or after
-    /// 250 ms. The first attempt that succeeds wins, and the others are dropped.
+    /// A name is looked up as [`resolve`](crate::resolve()) does. Several addresses are tried as
+    /// RFC 8305 describes, in the order of the system's resolver but with the families in turn. The
+    /// next attempt begins when the one before it has failed, or after 250 ms. The first attempt
+    /// that succeeds wins, and the others are dropped. A lone address takes one attempt, and no
+    /// look-up.
     ///
     /// It takes 30 s at most, look-up included; [`connect_timeout`](Self::connect_timeout) takes
     /// another limit. Cancel-safe: dropping the future closes the sockets, and removes a look-up
@@ -95,7 +107,8 @@ impl Socket<Tcp> {
     /// # Errors
     ///
     /// [`ConnectError`](crate::ConnectError) as the inner error: there is no address, or each
-    /// attempt failed, with the error of each.
+    /// attempt failed, with the error of each. Outside of a runtime that error is
+    /// [`NoDriver`](crate::NoDriver).
     ///
     /// # Panics
     ///
@@ -106,33 +119,40 @@ impl Socket<Tcp> {
     ///
     /// let runtime = Runtime::new()?;
     /// runtime.block_on(async {
-    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let listener = TcpListener::bind("localhost:0").await?;
     ///     let port = listener.local_addr()?.port();
-    ///     let stream = TcpStream::connect_to(("localhost", port)).await?;
+    ///     let stream = TcpStream::connect(("localhost", port)).await?;
     ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
     ///     Ok::<(), std::io::Error>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn connect_to(target: impl Into<Target>) -> io::Result<TcpStream> {
+    pub async fn connect(target: impl Into<Target>) -> io::Result<TcpStream> {
         TcpStream::connect_timeout(target, CONNECT_TIME).await
     }
 
-    /// As [`connect_to`](Self::connect_to), but gives up after `timeout`; never for
+    /// As [`connect`](Self::connect), but gives up after `timeout`; never for
     /// [`Duration::MAX`].
     ///
     /// # Errors
     ///
-    /// As [`connect_to`](Self::connect_to).
+    /// As [`connect`](Self::connect).
     ///
     /// # Panics
     ///
-    /// As [`connect_to`](Self::connect_to).
+    /// As [`connect`](Self::connect).
     pub async fn connect_timeout(
         target: impl Into<Target>,
         timeout: Duration,
     ) -> io::Result<TcpStream> {
-        resolve::connect(target.into(), timeout, TcpStream::connect).await
+        resolve::connect(target.into(), timeout, TcpStream::connect_address).await
+    }
+
+    /// One attempt to connect, without a time limit.
+    pub(crate) async fn connect_address(address: SocketAddr) -> io::Result<TcpStream> {
+        operation::proceed().await;
+        let socket = sys::Stream::connect_tcp(address)?;
+        TcpStream::connected(socket).await
     }
 
     /// Takes over a connected socket, and sets it to non-blocking mode, `TCP_NODELAY` and
@@ -202,5 +222,5 @@ impl From<TcpStream> for Stream {
     }
 }
 
-/// The time limit of [`TcpStream::connect_to`].
+/// The time limit of [`TcpStream::connect`].
 const CONNECT_TIME: Duration = Duration::from_secs(30);

@@ -190,7 +190,7 @@ impl Transport for TlsStream {
             session.output.consume(count);
         }
         self.shut_down = true;
-        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+        Poll::Ready(self.stream.shutdown_directions(Shutdown::Write))
     }
 
     fn stream(&self) -> &Stream {

@@ -30,7 +30,7 @@ pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> T {
 /// The two ends of a TCP connection: the connecting one and the accepted one.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (far, _) = listener.accept().await.unwrap();
     (near, far)
@@ -39,7 +39,7 @@ pub(crate) async fn pair() -> (TcpStream, TcpStream) {
 /// The accepted end of a TCP connection, and a blocking socket as the other.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) async fn blocking_pair() -> (TcpStream, std::net::TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     far.set_read_timeout(Some(GUARD)).unwrap();
     far.set_write_timeout(Some(GUARD)).unwrap();

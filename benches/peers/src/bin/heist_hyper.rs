@@ -7,7 +7,7 @@ use hyper::service::service_fn;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (workers, address) = heist_peers::arguments();
     heist::Builder::new().workers(workers).start()?.block_on(async {
-        let listener = TcpListener::bind(address)?;
+        let listener = TcpListener::bind(address).await?;
         let accepting: heist::JoinHandle<()> = heist::spawn(async move {
             loop {
                 if let Ok((stream, _)) = listener.accept().await {

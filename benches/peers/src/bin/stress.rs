@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handle = runtime.handle().clone();
     std::thread::spawn(move || tell(&handle));
     runtime.block_on(async {
-        let listener = TcpListener::bind(address)?;
+        let listener = TcpListener::bind(address).await?;
         let accepting: heist::JoinHandle<()> = match std::env::args().nth(3).as_deref() {
             Some("echo") => heist::spawn(accept(listener, || Echo)),
             _ => heist::spawn(accept(listener, || Http)),

@@ -309,7 +309,9 @@ mod tests {
         let live = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let live = live.local_addr().map(|address| (address, live)).unwrap();
         let stream = run(async {
-            connect(&[silent, live.0], Instant::FAR_FUTURE, TcpStream::connect).await.unwrap()
+            connect(&[silent, live.0], Instant::FAR_FUTURE, TcpStream::connect_address)
+                .await
+                .unwrap()
         });
         assert_eq!(stream.peer_addr().unwrap(), live.0);
     }
@@ -319,8 +321,10 @@ mod tests {
         let (silent, _crowd) = silent();
         run(async {
             let deadline = Instant::now() + Duration::from_millis(20);
-            let failures =
-                connect(&[silent], deadline, TcpStream::connect).await.map(drop).unwrap_err();
+            let failures = connect(&[silent], deadline, TcpStream::connect_address)
+                .await
+                .map(drop)
+                .unwrap_err();
             assert_eq!(failures[0].1.kind(), io::ErrorKind::TimedOut);
         });
     }

@@ -60,7 +60,7 @@ async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
 /// The error of a connection to a [`Target`].
 ///
 /// It is the inner error of the [`io::Error`] that [`resolve`] and
-/// [`TcpStream::connect_to`](crate::TcpStream::connect_to) return. The kind of that error is
+/// [`TcpStream::connect`](crate::TcpStream::connect) return. The kind of that error is
 /// [`TimedOut`](io::ErrorKind::TimedOut) if an attempt timed out, and otherwise that of the last
 /// attempt.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,7 @@ impl From<ConnectError> for io::Error {
 pub(crate) async fn connect<T, F>(
     target: Target,
     time: Duration,
-    connect: impl FnMut(SocketAddr) -> F,
+    mut connect: impl FnMut(SocketAddr) -> F,
 ) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -115,6 +115,29 @@ where
     // Outside a runtime the first operation fails with `NoDriver`.
     let start = Handle::try_current().map_or(Instant::ZERO, |runtime| runtime.clock().now());
     let deadline = start + time;
+    let Some(address) = target.address() else {
+        // The usual case, a lone address, does not carry the state of the others.
+        return Box::pin(connect_to_each(target, deadline, connect)).await;
+    };
+    let outcome = match timeout_at(deadline, connect(address)).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the time was up before it answered"))
+        }
+    };
+    outcome.map_err(|error| {
+        ConnectError::NotConnected { target, attempts: vec![(address, error)] }.into()
+    })
+}
+
+async fn connect_to_each<T, F>(
+    target: Target,
+    deadline: Instant,
+    connect: impl FnMut(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
     let addresses = match timeout_at(deadline, find(&target)).await {
         Ok(Ok(addresses)) => addresses,
         Ok(Err(source)) => return Err(ConnectError::NotFound { target, source }.into()),
