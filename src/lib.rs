@@ -217,7 +217,7 @@ pub use heist_net::export;
 pub use heist_net::http;
 #[cfg(feature = "tls")]
 pub use heist_net::tls;
-pub use heist_net::{Builder, Runtime, Server, StartError, Transport, protocol, server};
+pub use heist_net::{Builder, Runtime, Server, StartError, Transport, io, protocol, server};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, PerWorker, ShutdownReport,

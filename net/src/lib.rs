@@ -86,6 +86,7 @@ mod connection;
 pub mod export;
 #[cfg(feature = "hyper")]
 pub mod http;
+pub mod io;
 pub mod protocol;
 mod runtime;
 pub mod server;
