@@ -201,13 +201,15 @@
 //! - `export`: the metrics as Prometheus text, and for recorders of the `metrics` crate.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
 //!   and a timer.
+//! - `tokio`: a runtime beside one of tokio, whose tasks find tokio's context
+//!   ([`Builder::beside_tokio`]).
 //!
 //! On Linux, `--cfg heist_portable` in `RUSTFLAGS` chooses the event queue of systems without epoll.
 
 #![forbid(unsafe_code)]
 // The map names modules that some features leave out.
 #![cfg_attr(
-    not(all(feature = "export", feature = "hyper", feature = "tls")),
+    not(all(feature = "export", feature = "hyper", feature = "tls", feature = "tokio")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 

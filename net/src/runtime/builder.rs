@@ -8,6 +8,8 @@ use heist_reactor::{Config, Queue};
 use heist_scheduler::time::Clock;
 
 use super::Runtime;
+#[cfg(feature = "tokio")]
+use super::beside_tokio::BesideTokio;
 use super::driver::Driver;
 use super::env::{self, EnvError};
 
@@ -138,6 +140,61 @@ impl Builder {
     /// Sets the clock of the timers, for tests on virtual time.
     pub fn clock(self, clock: Clock) -> Builder {
         self.map(|scheduler| scheduler.clock(clock))
+    }
+
+    /// Runs everything inside a runtime of tokio (feature `tokio`), so that crates which need one work in
+    /// tasks: `reqwest`, `sqlx` with its tokio runtime, `async-nats`, the time-outs of `tower-http`, the
+    /// transport of `tonic`, and `tokio::{fs, net, process, signal, spawn, time}`.
+    ///
+    /// | code | runs on | tokio's context |
+    /// |---|---|---|
+    /// | tasks of [`spawn`](heist_scheduler::spawn), handlers, protocols | heist's workers | as in a task of tokio |
+    /// | the future of [`block_on`](Runtime::block_on) | the calling thread | as in tokio's `block_on` |
+    /// | [`spawn_blocking`](heist_scheduler::spawn_blocking), look-ups of names | heist's blocking threads | as in tokio's `spawn_blocking` |
+    /// | hooks of threads; destructors of tasks that are aborted or shut down, on any thread | that thread | entered |
+    /// | `tokio::spawn`, `tokio::task::spawn_blocking`, what crates spawn so | tokio's threads | tokio's own |
+    /// | readiness of tokio's sockets, tokio's timers | tokio's threads, which wake the task on heist's | |
+    ///
+    /// A task that waits for tokio is woken from another thread: use heist's sockets and timers where
+    /// traffic is heavy. tokio's budget of operations holds for each poll of a task, so one that always
+    /// finds tokio's sockets or channels ready yields to others. Heist's sockets cost what they cost
+    /// without tokio. `tokio::task::spawn_local` and `tokio::task::id` work in tasks of tokio only;
+    /// `block_in_place` blocks the worker, since its tasks do not move to another thread.
+    /// [`Handle::enter`](heist_scheduler::Handle::enter) enters heist's runtime alone.
+    ///
+    /// Something has to drive the tokio runtime: a multi-thread one drives itself, a current-thread one
+    /// is driven inside its own `block_on` only. Few threads suffice, as heist's workers run the tasks.
+    ///
+    /// Shut heist down first, then tokio. In the reverse order nothing hangs: what waits for tokio's
+    /// sockets gets an error, a wait for its timers panics and ends that task, and all else goes on.
+    ///
+    /// # Panics
+    ///
+    /// In a runtime that is started so, `block_on` panics where tokio's does: in a task of tokio.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let tokio = tokio::runtime::Builder::new_multi_thread()
+    ///     .worker_threads(1)
+    ///     .enable_all()
+    ///     .build()?;
+    /// let runtime = heist_net::Builder::new().beside_tokio(tokio.handle().clone()).start()?;
+    /// let answer = runtime.block_on(async {
+    ///     heist_scheduler::spawn(async {
+    ///         tokio::time::sleep(Duration::from_millis(1)).await;
+    ///         42
+    ///     })
+    ///     .await
+    /// })?;
+    /// assert_eq!(answer, 42);
+    /// drop(runtime);
+    /// drop(tokio);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn beside_tokio(self, tokio: tokio::runtime::Handle) -> Builder {
+        self.map(|scheduler| scheduler.thread_scope(Arc::new(BesideTokio::new(tokio))))
     }
 
     /// Ignores the environment: for a second runtime in a program, which the variables are not

@@ -1,5 +1,7 @@
 //! A runtime: a scheduler joined with an event queue.
 
+#[cfg(feature = "tokio")]
+mod beside_tokio;
 pub(crate) mod builder;
 pub(crate) mod driver;
 pub(crate) mod env;
