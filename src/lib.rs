@@ -9,6 +9,7 @@
 //! | [serve a protocol of your own](#serve-a-protocol-of-your-own) | [`protocol::Protocol`], [`server::Builder::protocol`] | `plaintext`, `chat`, `kv` |
 //! | [serve with an async handler](#serve-with-an-async-handler) | [`server::Builder::handler`], [`net::Stream`] | `echo` |
 //! | serve TLS | [`tls::Config`], [`server::Builder::tls`] (feature `tls`) | |
+//! | connect by TLS | [`tls::Connector`], [`tls::ClientConfig`] (feature `tls`) | |
 //! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::drain`] | `echo` |
 //! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |

@@ -8,7 +8,6 @@ use parking_lot::RwLock;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
-use rustls::version::{TLS12, TLS13};
 
 use super::certificate::Certificate;
 use super::client_auth::ClientAuth;
@@ -182,12 +181,8 @@ impl ConfigBuilder {
         let certificates = self.certificates.iter().map(|one| one.load(provider));
         let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
         let expires = certificates.iter().filter_map(|one| one.expires).min();
-        let versions = match self.oldest {
-            Version::Tls12 => &[&TLS12, &TLS13][..],
-            Version::Tls13 => &[&TLS13],
-        };
         let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
-            .with_protocol_versions(versions)
+            .with_protocol_versions(self.oldest.and_newer())
             .map_err(|error| ConfigError::Settings(error.to_string()))?
             .with_client_cert_verifier(self.client_auth.verifier(provider)?)
             .with_cert_resolver(Arc::new(Resolver::new(

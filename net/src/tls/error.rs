@@ -4,13 +4,19 @@ use std::io;
 
 use super::source::Source;
 
-/// What is wrong with a [`Config`](super::Config). The message names the file, and what to do.
+/// What is wrong with a [`Config`](super::Config) or a [`ClientConfig`](super::ClientConfig). The message names the file, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// There is no certificate at all.
     #[error("TLS needs a certificate; add one by `certificate`")]
     NoCertificate,
+    /// A client has no authority that it trusts.
+    #[error(
+        "a TLS client needs the certificates of the authorities that it trusts; add them by `roots`, \
+         for example the system's: /etc/ssl/certs/ca-certificates.crt"
+    )]
+    NoRoots,
     /// A file cannot be read.
     #[error("cannot read the {content} {origin}: {source}; check its path and permissions")]
     Read {
@@ -52,7 +58,7 @@ pub enum ConfigError {
     /// A key does not belong to its certificate.
     #[error(
         "the private key {key} does not belong to the first certificate of {chain}; \
-         the server's own certificate has to come first, and its issuers behind it"
+         the certificate of the key has to come first, and its issuers behind it"
     )]
     KeyMismatch {
         /// The certificates.
@@ -73,7 +79,7 @@ pub enum Content {
     Chain,
     /// A private key.
     Key,
-    /// The certificates of the authorities that issue client certificates.
+    /// The certificates of the authorities that issue the peers' certificates.
     Roots,
     /// A list of revoked certificates.
     RevocationList,
@@ -94,7 +100,7 @@ impl std::fmt::Display for Content {
         f.write_str(match self {
             Content::Chain => "certificate chain",
             Content::Key => "private key",
-            Content::Roots => "client authorities",
+            Content::Roots => "authorities",
             Content::RevocationList => "revocation list",
         })
     }

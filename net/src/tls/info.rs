@@ -1,12 +1,13 @@
 //! What a handshake has agreed on.
 
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::version::{TLS12, TLS13};
+use rustls::{HandshakeKind, ProtocolVersion, SupportedProtocolVersion};
 
 use super::session::Session;
 
 /// What the handshake of a [`TlsStream`](super::TlsStream) has agreed on.
 ///
-/// HTTP services find it as `Arc<TlsInfo>` in the extensions of each request.
+/// HTTP services of a server find it as `Arc<TlsInfo>` in the extensions of each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsInfo {
@@ -14,13 +15,14 @@ pub struct TlsInfo {
     pub version: Version,
     /// The cipher suite by its IANA name, for example `TLS13_AES_128_GCM_SHA256`.
     pub cipher_suite: &'static str,
-    /// The name that the client asked for (SNI).
+    /// The name that the client asked for (SNI). A client that connects to an address has that here,
+    /// and sends none.
     pub server_name: Option<String>,
     /// The protocol that both sides have agreed on (ALPN).
     pub alpn: Option<Vec<u8>>,
     /// Whether the session was resumed by a ticket.
     pub resumed: bool,
-    /// The client's certificate and its issuers as DER, verified; empty if it sent none.
+    /// The peer's certificate and its issuers as DER, verified; empty if it sent none.
     pub peer_certificates: Vec<Vec<u8>>,
 }
 
@@ -45,6 +47,15 @@ impl Version {
         }
     }
 
+    /// Those of rustls, from this one on.
+    pub(super) fn and_newer(self) -> &'static [&'static SupportedProtocolVersion] {
+        static ALL: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+        match self {
+            Version::Tls12 => &ALL,
+            Version::Tls13 => &ALL[1..],
+        }
+    }
+
     pub(super) fn of(session: &Session) -> Version {
         match session.tls().protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => Version::Tls13,
@@ -62,9 +73,7 @@ impl TlsInfo {
         TlsInfo {
             version: Version::of(session),
             cipher_suite: suite.unwrap_or("unknown"),
-            server_name: session
-                .hello()
-                .and_then(|hello| hello.server_name.as_deref().map(Into::into)),
+            server_name: session.server_name().map(Into::into),
             alpn: tls.alpn_protocol().map(Into::into),
             resumed: is_resumed(session),
             peer_certificates: certificates.iter().map(|one| one.to_vec()).collect(),

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 
+use super::acceptor::{self, Bounds};
 use super::config::Config;
 use super::failure::{HandshakeError, HandshakeFailure};
-use super::handshake::{self, Bounds};
+
 use super::info::{self, Version};
 use super::metrics::HandshakeMetrics;
 use super::offered::Offered;
@@ -67,7 +68,7 @@ impl TransportLayer for Tls {
             };
             let mut watch = Watch::new(Started::clone(&started));
             let failed = |error: &HandshakeError| watch.fail(error.failure());
-            let stream = handshake::accept(stream, config, bounds, failed).await?;
+            let stream = acceptor::accept(stream, config, bounds, failed).await?;
             watch.complete(&stream);
             Ok(stream)
         }

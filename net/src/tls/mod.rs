@@ -1,4 +1,4 @@
-//! TLS by rustls, between the connections of a server and its service.
+//! TLS by rustls: between the connections of a server and its service, and for clients.
 //!
 //! # Example
 //!
@@ -38,6 +38,9 @@
 //! # }
 //! ```
 //!
+//! A client makes a TLS connection of a connected socket by a [`Connector`]. Its [`TlsStream`] is of the
+//! same type, so all below is so for both sides.
+//!
 //! # The way of a record
 //!
 //! 1. Bytes arrive, and the task of the connection is polled. Its [`TlsStream`] reads them into a buffer of
@@ -59,9 +62,11 @@
 //! - **Names.** A client is given the certificate for the name that it asks for. Without a name, or with
 //!   an unknown one, it is given the first one, unless [`NamePolicy::Refuse`] is set.
 //! - **Protocols** (ALPN) are those of the service, unless [`alpn`](ConfigBuilder::alpn) sets others.
+//! - **Authorities.** A client trusts those that it is told to, and no others.
 //! - **Versions.** TLS 1.3 and 1.2, with the cipher suites of rustls: all with forward secrecy and
 //!   authenticated encryption.
-//! - **Resumption** is by tickets alone; see [`Tickets`]. There is no early data, which can be replayed.
+//! - **Resumption** of a server's sessions is by tickets alone; see [`Tickets`]. There is no early data,
+//!   which can be replayed.
 //! - **Renegotiation** is refused, and nothing is compressed.
 //! - **The end.** `close_notify` is the end of the input. An end of the connection without is
 //!   `UnexpectedEof`, since what came before may be truncated.
@@ -74,9 +79,13 @@
 //! A handshake computes in one poll: about 0.1 ms with a key on the curve P-256, 1 ms with RSA of 2048
 //! bits. Other connections of the worker wait for that long.
 
+mod acceptor;
 mod certificate;
 mod client_auth;
+mod client_config;
 mod config;
+mod connect_error;
+mod connector;
 mod error;
 mod expiry;
 mod failure;
@@ -89,17 +98,22 @@ mod offered;
 mod outgoing;
 mod queue;
 mod read;
+mod records;
 mod reload;
 mod resolver;
 mod scratch;
 mod session;
+mod side;
 mod source;
 mod stream;
 mod tickets;
 
 pub use certificate::Certificate;
 pub use client_auth::{ClientAuth, ClientRoots};
+pub use client_config::{ClientConfig, ClientConfigBuilder};
 pub use config::{Config, ConfigBuilder};
+pub use connect_error::ConnectError;
+pub use connector::Connector;
 pub use error::{ConfigError, Content};
 pub use failure::{HandshakeError, HandshakeFailure};
 pub use info::{TlsInfo, Version};

@@ -2,8 +2,9 @@
 
 use std::io::IoSlice;
 
+use super::records::{RECORD, SendError};
 use super::scratch;
-use super::session::{RECORD, SendError, Session};
+use super::session::Session;
 
 /// Encrypts the front of `buffers`, up to [`MOST`] bytes, and puts the records into `output` behind its
 /// first `filled` bytes. Returns how much plaintext that was, and where the records end.

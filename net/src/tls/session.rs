@@ -7,88 +7,80 @@
 
 use std::sync::Arc;
 
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
-};
-use rustls::{AlertDescription, Error, InvalidMessage, ServerConfig};
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{AlertDescription, ClientConfig, Error, ServerConfig};
 
 use super::queue::Queue;
+use super::records::{Destination, Receiving, Records, SendError};
 use super::resolver::{self, Hello};
-use super::scratch;
-
-/// What takes plaintext.
-pub(super) trait Destination {
-    /// Takes bytes of the front of `plaintext`, and returns how many.
-    fn take(&mut self, plaintext: &[u8]) -> usize;
-}
+use super::side::Side;
 
 /// The session of one connection.
 pub(super) struct Session {
-    tls: UnbufferedServerConnection,
-    /// Ciphertext of an incomplete record.
-    partial: Queue,
-    /// Decrypted, and not read yet.
-    pub(super) plaintext: Queue,
-    /// Ciphertext that the socket has not taken yet.
-    pub(super) output: Queue,
-    receiving: Receiving,
-    /// `close_notify` was sent, or the session failed: nothing more can be sent.
-    closed: bool,
-    /// What the resolver of certificates noted when the `ClientHello` came.
-    hello: Option<Hello>,
+    tls: Tls,
+    records: Records,
 }
 
-/// The state of the receiving direction.
-enum Receiving {
-    Open,
-    /// `close_notify` came: what follows is ignored.
-    Finished,
-    Failed(Box<Error>),
-}
-
-/// The output of the session must not be changed any more, or its keys are used up.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
-    #[error("the TLS session is closed for sending")]
-    Closed,
-    #[error("the keys of the TLS session are used up; its protocol version cannot renew them")]
-    Exhausted,
-    #[error("the TLS session cannot send now: {0}")]
-    Session(#[from] Error),
+/// rustls' session of either side, and what was learned from the `ClientHello`.
+enum Tls {
+    Server(UnbufferedServerConnection, Option<Hello>),
+    /// With the name of the server.
+    Client(UnbufferedClientConnection, Box<str>),
 }
 
 impl Session {
-    pub(super) fn new(config: &Arc<ServerConfig>) -> Result<Session, Error> {
-        Ok(Session {
-            tls: UnbufferedServerConnection::new(Arc::clone(config))?,
-            partial: Queue::default(),
-            plaintext: Queue::default(),
-            output: Queue::default(),
-            receiving: Receiving::Open,
-            closed: false,
-            hello: None,
-        })
+    /// The side that waits for a `ClientHello`.
+    pub(super) fn server(config: &Arc<ServerConfig>) -> Result<Session, Error> {
+        let tls = UnbufferedServerConnection::new(Arc::clone(config))?;
+        Ok(Session { tls: Tls::Server(tls, None), records: Records::default() })
+    }
+
+    /// The side that speaks first: its `ClientHello` waits in the output.
+    pub(super) fn client(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Session, Error> {
+        let text = name.to_str().into();
+        let tls = UnbufferedClientConnection::new(Arc::clone(config), name)?;
+        let mut session = Session { tls: Tls::Client(tls, text), records: Records::default() };
+        session.receive(&mut [], &mut Nothing);
+        Ok(session)
     }
 
     /// rustls' view of the connection.
     pub(super) fn tls(&self) -> &rustls::CommonState {
-        &self.tls
+        match &self.tls {
+            Tls::Server(tls, _) => tls.state(),
+            Tls::Client(tls, _) => tls.state(),
+        }
     }
 
     /// What came with the `ClientHello`.
     pub(super) fn hello(&self) -> Option<&Hello> {
-        self.hello.as_ref()
+        match &self.tls {
+            Tls::Server(_, hello) => hello.as_ref(),
+            Tls::Client(..) => None,
+        }
+    }
+
+    /// The name that the client asks for.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        match &self.tls {
+            Tls::Server(_, hello) => hello.as_ref()?.server_name.as_deref(),
+            Tls::Client(_, name) => Some(name),
+        }
     }
 
     /// Whether the peer has finished sending in order.
     pub(super) fn is_finished(&self) -> bool {
-        matches!(self.receiving, Receiving::Finished)
+        matches!(self.records.receiving, Receiving::Finished)
     }
 
     /// Why nothing can be received any more, if that is a failure.
     pub(super) fn failure(&self) -> Option<&Error> {
-        match &self.receiving {
+        match &self.records.receiving {
             Receiving::Failed(error) => Some(error),
             _ => None,
         }
@@ -96,17 +88,38 @@ impl Session {
 
     /// Whether the peer may still send.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.receiving, Receiving::Open)
+        matches!(self.records.receiving, Receiving::Open)
+    }
+
+    /// Decrypted, and not read yet.
+    pub(super) fn plaintext(&mut self) -> &mut Queue {
+        &mut self.records.plaintext
+    }
+
+    /// Whether plaintext waits to be read.
+    pub(super) fn has_plaintext(&self) -> bool {
+        !self.records.plaintext.is_empty()
+    }
+
+    /// Ciphertext that the socket has not taken yet.
+    pub(super) fn output(&self) -> &Queue {
+        &self.records.output
+    }
+
+    /// As [`output`](Session::output), to be taken from or replaced.
+    pub(super) fn output_mut(&mut self) -> &mut Queue {
+        &mut self.records.output
     }
 
     /// The memory of what waits.
     pub(super) fn memory(&self) -> usize {
-        self.partial.memory() + self.plaintext.memory() + self.output.memory()
+        let Records { partial, plaintext, output, .. } = &self.records;
+        partial.memory() + plaintext.memory() + output.memory()
     }
 
     /// The ciphertext that was received before, and has to be in front of what is received next.
     pub(super) fn partial(&self) -> &[u8] {
-        self.partial.waiting()
+        self.records.partial.waiting()
     }
 
     /// Takes `input`, which begins with [`partial`](Session::partial), and changes it in place. Returns
@@ -116,97 +129,25 @@ impl Session {
         input: &mut [u8],
         destination: &mut impl Destination,
     ) -> usize {
-        let records = complete_records(input);
-        let consumed = self.process(input, destination);
-        if input.len() - consumed > LONGEST_RECORD && !self.tls.is_handshaking() {
-            // A message of the handshake in small fragments: behind the handshake all are short.
-            self.fail(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge));
-        }
-        match self.receiving {
-            Receiving::Open => self.partial.replace(&input[consumed..]),
-            _ => self.partial.replace(&[]),
-        }
-        records
-    }
-
-    /// Takes all complete records of `input`. Returns how many of its bytes are not needed any more.
-    fn process(&mut self, input: &mut [u8], destination: &mut impl Destination) -> usize {
-        let (mut consumed, mut encoded) = (0, false);
-        let handshaking = self.tls.is_handshaking();
-        while !matches!(self.receiving, Receiving::Failed(_)) {
-            let UnbufferedStatus { discard, state } =
-                self.tls.process_tls_records(&mut input[consumed..]);
-            consumed += discard;
-            match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(Ok(record)) = traffic.next_record() {
-                        consumed += record.discard;
-                        deliver(record.payload, &mut self.plaintext, destination);
-                    }
-                    // Another call would only report that nothing is left.
-                    if consumed == input.len() && !encoded && !self.tls.wants_write() {
-                        break;
-                    }
-                }
-                Ok(ConnectionState::EncodeTlsData(data)) => {
-                    encoded = true;
-                    encode(data, &mut self.output);
-                }
-                // The queue keeps the order, whenever the socket takes it.
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => {
-                    self.receiving = Receiving::Finished;
-                    break;
-                }
-                Ok(
-                    ConnectionState::WriteTraffic(_)
-                    | ConnectionState::BlockedHandshake
-                    | ConnectionState::Closed,
-                ) => break,
-                Ok(state) => {
-                    let error = Error::General(format!("unexpected state of rustls: {state:?}"));
-                    self.fail(error);
-                }
-                Err(error) => {
-                    self.fail(error);
-                    self.encode_alert();
+        let count = complete_records(input);
+        match &mut self.tls {
+            Tls::Server(tls, hello) => {
+                let handshaking = tls.is_handshaking();
+                self.records.receive(tls, input, destination);
+                if handshaking && let Some(came) = resolver::take_hello() {
+                    *hello = Some(came);
                 }
             }
-            if handshaking && let Some(hello) = resolver::take_hello() {
-                self.hello = Some(hello);
-            }
+            Tls::Client(tls, _) => self.records.receive(tls, input, destination),
         }
-        consumed
-    }
-
-    /// Nothing more is received or sent.
-    fn fail(&mut self, error: Error) {
-        self.receiving = Receiving::Failed(Box::new(error));
-        self.closed = true;
-    }
-
-    /// Moves the alert of a failure to the output. rustls must not see the failed input again.
-    fn encode_alert(&mut self) {
-        while self.tls.wants_write() {
-            let UnbufferedStatus { state, .. } = self.tls.process_tls_records(&mut []);
-            match state {
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.output),
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(Ok(record)) = traffic.next_record() {
-                        self.plaintext.append(record.payload);
-                    }
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                _ => break,
-            }
-        }
+        count
     }
 
     /// Sends the alert `description`, unprotected, in place of what the session wants to send. Only at
     /// the beginning, when the session has sent nothing.
     pub(super) fn refuse(&mut self, description: AlertDescription) {
-        self.closed = true;
-        self.output.replace(&[ALERT, 3, 3, 0, 2, FATAL, description.into()]);
+        self.records.closed = true;
+        self.records.output.replace(&[ALERT, 3, 3, 0, 2, FATAL, description.into()]);
     }
 
     /// Encrypts `plaintext` and puts the records into `output` behind its first `filled` bytes.
@@ -217,46 +158,27 @@ impl Session {
         output: &mut Vec<u8>,
         filled: usize,
     ) -> Result<usize, SendError> {
-        let mut traffic = self.traffic()?;
-        let mut room = plaintext.len() + OVERHEAD * (1 + plaintext.len() / RECORD);
-        loop {
-            let output = &mut scratch::front(output, filled + room)[filled..];
-            match traffic.encrypt(plaintext, output) {
-                Ok(count) => return Ok(filled + count),
-                Err(EncryptError::InsufficientSize(error)) if error.required_size > room => {
-                    room = error.required_size;
-                }
-                Err(_) => break,
-            }
+        match &mut self.tls {
+            Tls::Server(tls, _) => self.records.encrypt(tls, plaintext, output, filled),
+            Tls::Client(tls, _) => self.records.encrypt(tls, plaintext, output, filled),
         }
-        self.closed = true;
-        Err(SendError::Exhausted)
     }
 
     /// Puts `close_notify` behind the output. Nothing more can be sent then.
     pub(super) fn close(&mut self) {
-        let mut alert = [0; OVERHEAD];
-        let Ok(mut traffic) = self.traffic() else {
-            self.closed = true;
-            return;
-        };
-        let count = traffic.queue_close_notify(&mut alert).unwrap_or(0);
-        self.closed = true;
-        self.output.append(&alert[..count]);
+        match &mut self.tls {
+            Tls::Server(tls, _) => self.records.close(tls),
+            Tls::Client(tls, _) => self.records.close(tls),
+        }
     }
+}
 
-    /// The session, ready to send.
-    fn traffic(&mut self) -> Result<WriteTraffic<'_, ServerConnectionData>, SendError> {
-        if self.closed {
-            return Err(SendError::Closed);
-        }
-        // It has taken all complete records, so there is nothing to come of what is left.
-        let UnbufferedStatus { state, .. } =
-            self.tls.process_tls_records(self.partial.waiting_mut());
-        match state? {
-            ConnectionState::WriteTraffic(traffic) => Ok(traffic),
-            _ => Err(SendError::Session(Error::HandshakeNotComplete)),
-        }
+/// Takes no plaintext: it waits for the service.
+pub(super) struct Nothing;
+
+impl Destination for Nothing {
+    fn take(&mut self, _plaintext: &[u8]) -> usize {
+        0
     }
 }
 
@@ -270,30 +192,6 @@ fn complete_records(mut input: &[u8]) -> usize {
     }
     records
 }
-
-/// Gives `payload` to the destination, and keeps the rest.
-fn deliver(payload: &[u8], kept: &mut Queue, destination: &mut impl Destination) {
-    let taken = if kept.is_empty() { destination.take(payload) } else { 0 };
-    kept.append(&payload[taken..]);
-}
-
-/// Moves one record to the output.
-fn encode<Data>(mut data: EncodeTlsData<'_, Data>, output: &mut Queue) {
-    if let Err(EncodeError::InsufficientSize(size)) = data.encode(&mut []) {
-        // It has the room that it asked for.
-        let _ = data.encode(output.extend(size.required_size));
-    }
-}
-
-/// The plaintext of a full record.
-pub(super) const RECORD: usize = 16 * 1024;
-
-/// No record is longer, with its head: RFC 5246, 6.2.3.
-const LONGEST_RECORD: usize = 5 + RECORD + 2048;
-
-/// More than a record, or an alert, is longer than its plaintext, in any version; and the room for a key
-/// update in front of it.
-const OVERHEAD: usize = 128;
 
 const ALERT: u8 = 21;
 const FATAL: u8 = 2;

@@ -13,6 +13,7 @@ use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
 };
 
+use super::super::records::RECORD;
 use super::*;
 
 /// A client, and the session that serves it.
@@ -66,7 +67,7 @@ impl Pair {
         let name = ServerName::try_from("localhost").unwrap();
         Pair {
             client: ClientConnection::new(Arc::clone(&configs.client), name).unwrap(),
-            session: Session::new(&configs.server).unwrap(),
+            session: Session::server(&configs.server).unwrap(),
             received: Vec::new(),
             records: 0,
         }
@@ -96,8 +97,8 @@ impl Pair {
 
     /// Gives the session's output to the client.
     fn answer(&mut self) {
-        let output = self.session.output.waiting().to_vec();
-        self.session.output.consume(output.len());
+        let output = self.session.output().waiting().to_vec();
+        self.session.output_mut().consume(output.len());
         let mut rest = &output[..];
         while !rest.is_empty() {
             self.client.read_tls(&mut rest).unwrap();
@@ -115,7 +116,7 @@ impl Pair {
                 self.feed(now);
                 rest = later;
             }
-            if bytes.is_empty() && self.session.output.is_empty() {
+            if bytes.is_empty() && self.session.output().is_empty() {
                 return;
             }
             self.answer();
@@ -132,7 +133,7 @@ impl Pair {
     fn reply(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let mut output = Vec::new();
         let end = self.session.encrypt(plaintext, &mut output, 0).unwrap();
-        self.session.output.append(&output[..end]);
+        self.session.output_mut().append(&output[..end]);
         self.answer();
         let mut received = vec![0; plaintext.len()];
         self.client.reader().read_exact(&mut received).unwrap();
@@ -272,10 +273,10 @@ fn what_the_destination_does_not_take_is_kept_in_order() {
     let mut taken = Vec::new();
     pair.session.receive(&mut bytes, &mut Few(&mut taken, 20_000));
     assert_eq!(taken.len(), 20_000);
-    taken.extend_from_slice(pair.session.plaintext.waiting());
+    taken.extend_from_slice(pair.session.plaintext().waiting());
     assert!(taken == sent);
     assert!(pair.session.memory() >= 20_000);
-    pair.session.plaintext.consume(20_000);
+    pair.session.plaintext().consume(20_000);
     assert_eq!(pair.session.memory(), 0);
 }
 
@@ -308,13 +309,13 @@ fn changed_record_fails_the_session_with_an_alert() {
         *bytes.last_mut().unwrap() ^= 1;
         pair.feed(&bytes);
         assert_eq!(pair.session.failure(), Some(&Error::DecryptError));
-        let output = pair.session.output.waiting().to_vec();
+        let output = pair.session.output().waiting().to_vec();
         pair.client.read_tls(&mut &output[..]).unwrap();
         let error = pair.client.process_new_packets().unwrap_err();
         assert_eq!(error, Error::AlertReceived(AlertDescription::BadRecordMac));
         // Nothing is sent behind the alert.
         pair.session.close();
-        assert_eq!(pair.session.output.waiting(), output);
+        assert_eq!(pair.session.output().waiting(), output);
     }
 }
 
@@ -410,6 +411,116 @@ impl Pair {
             unreachable!("all suites have one of these")
         };
         (pair, Records { encrypter: suite.aead_alg.encrypter(key, iv), sequence })
+    }
+}
+
+/// A session of a client, and one of a server.
+struct Both {
+    client: Session,
+    server: Session,
+    received: Vec<u8>,
+}
+
+impl Both {
+    fn new(configs: &Configs) -> Both {
+        let name = ServerName::try_from("localhost").unwrap();
+        Both {
+            client: Session::client(&configs.client, name).unwrap(),
+            server: Session::server(&configs.server).unwrap(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Passes bytes both ways until neither side has any; `cut` says how long each read of the client is.
+    fn shuttle(&mut self, cut: &mut dyn FnMut(usize) -> usize) {
+        while !self.client.output().is_empty() || !self.server.output().is_empty() {
+            let bytes = take(&mut self.client);
+            let mut input = [self.server.partial(), &bytes].concat();
+            self.server.receive(&mut input, &mut All(&mut Vec::new()));
+            let bytes = take(&mut self.server);
+            self.feed(&bytes, cut);
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8], cut: &mut dyn FnMut(usize) -> usize) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+            let mut input = [self.client.partial(), now].concat();
+            self.client.receive(&mut input, &mut All(&mut self.received));
+            rest = later;
+        }
+    }
+
+    /// The server sends `plaintext`.
+    fn send(&mut self, plaintext: &[u8], cut: &mut dyn FnMut(usize) -> usize) {
+        let mut output = Vec::new();
+        let end = self.server.encrypt(plaintext, &mut output, 0).unwrap();
+        self.feed(&output[..end], cut);
+    }
+}
+
+/// What the session wants to send.
+fn take(session: &mut Session) -> Vec<u8> {
+    let output = session.output().waiting().to_vec();
+    session.output_mut().consume(output.len());
+    output
+}
+
+#[test]
+fn client_that_reads_single_bytes_connects() {
+    for version in VERSIONS {
+        let mut both = Both::new(&configs(version));
+        both.shuttle(&mut |_| 1);
+        assert!(!both.client.tls().is_handshaking() && !both.server.tls().is_handshaking());
+        both.send(&[7; 3000], &mut |_| 1);
+        assert_eq!(both.received, [7; 3000]);
+        assert_eq!(both.client.memory(), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn client_does_not_depend_on_where_the_network_cuts(
+        cuts in prop::collection::vec(1_usize..700, 1..40),
+        sizes in prop::collection::vec(1_usize..20_000, 1..6),
+        newest in any::<bool>(),
+    ) {
+        let mut both = Both::new(&configs(if newest { &TLS13 } else { &TLS12 }));
+        let mut cuts = cuts.into_iter().cycle();
+        let mut cut = |_| cuts.next().unwrap();
+        both.shuttle(&mut cut);
+        let mut sent = Vec::new();
+        for (number, size) in sizes.into_iter().enumerate() {
+            let bytes = vec![number as u8; size];
+            both.send(&bytes, &mut cut);
+            sent.extend(bytes);
+        }
+        prop_assert!(both.received == sent);
+        prop_assert!(both.client.partial().is_empty());
+    }
+
+    #[test]
+    fn garbage_of_a_server_fails_the_client_and_does_not_panic(
+        bytes in prop::collection::vec(any::<u8>(), 1..400),
+        at in 0_usize..2000,
+        newest in any::<bool>(),
+    ) {
+        let mut both = Both::new(&configs(if newest { &TLS13 } else { &TLS12 }));
+        let mut hello = take(&mut both.client);
+        both.server.receive(&mut hello, &mut All(&mut Vec::new()));
+        let mut flight = take(&mut both.server);
+        let at = at.min(flight.len());
+        flight.splice(at..(at + bytes.len()).min(flight.len()), bytes);
+        for part in flight.chunks(50) {
+            both.feed(part, &mut |length| length);
+            if both.client.failure().is_some() {
+                break;
+            }
+        }
+        prop_assert!(both.received.is_empty());
     }
 }
 

@@ -10,12 +10,13 @@ use heist_scheduler::coop;
 
 use super::info::TlsInfo;
 use super::outgoing;
+use super::records::Destination;
 use super::scratch::{self, Scratch};
-use super::session::{Destination, Session};
+use super::session::Session;
 use crate::connection::transport::Transport;
 use crate::socket::stream::Stream;
 
-/// A TLS connection that a server has accepted.
+/// A TLS connection, which a server has accepted, or a [`Connector`](super::Connector) has made.
 ///
 /// It reads and writes plaintext through [`Transport`], and through the traits of `futures-io`; with the
 /// feature `hyper` also through those of `hyper::rt`.
@@ -88,9 +89,9 @@ impl TlsStream {
         mut destination: impl Destination,
     ) -> Poll<io::Result<usize>> {
         let mut destination = Counted { destination: &mut destination, count: 0 };
-        if !self.session.plaintext.is_empty() {
-            let taken = destination.take(self.session.plaintext.waiting());
-            self.session.plaintext.consume(taken);
+        if self.session.has_plaintext() {
+            let taken = destination.take(self.session.plaintext().waiting());
+            self.session.plaintext().consume(taken);
             return Poll::Ready(Ok(taken));
         }
         loop {
@@ -122,9 +123,9 @@ impl TlsStream {
     /// Writes what waits to the socket.
     pub(super) fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let TlsStream { stream, session, .. } = self;
-        while !session.output.is_empty() {
-            let count = ready!(stream.inner().poll_write(cx, session.output.waiting()))?;
-            session.output.consume(count);
+        while !session.output().is_empty() {
+            let count = ready!(stream.inner().poll_write(cx, session.output().waiting()))?;
+            session.output_mut().consume(count);
         }
         Poll::Ready(Ok(()))
     }
@@ -137,14 +138,14 @@ impl TlsStream {
     ) -> Poll<io::Result<usize>> {
         let TlsStream { stream, session, .. } = self;
         scratch::lend(|Scratch { output, gathered, .. }| {
-            let waiting = session.output.waiting().len();
-            scratch::front(output, waiting).copy_from_slice(session.output.waiting());
+            let waiting = session.output().waiting().len();
+            scratch::front(output, waiting).copy_from_slice(session.output().waiting());
             let (taken, filled) = outgoing::encrypt(session, buffers, output, waiting, gathered)
                 .map_err(io::Error::other)?;
             match stream.inner().poll_write(cx, &output[..filled]) {
-                Poll::Ready(Ok(count)) => session.output.replace(&output[count..filled]),
+                Poll::Ready(Ok(count)) => session.output_mut().replace(&output[count..filled]),
                 // The session has moved on: the records must not be lost.
-                Poll::Pending => session.output.replace(&output[..filled]),
+                Poll::Pending => session.output_mut().replace(&output[..filled]),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             }
             Poll::Ready(Ok(taken))
@@ -168,7 +169,7 @@ impl Transport for TlsStream {
         if buffers.iter().all(|buffer| buffer.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        if self.session.output.waiting().len() > JOINED {
+        if self.session.output().waiting().len() > JOINED {
             ready!(self.poll_push(cx))?;
         }
         self.poll_send(cx, buffers)
@@ -184,10 +185,10 @@ impl Transport for TlsStream {
         }
         self.session.close();
         let TlsStream { stream, session, .. } = &mut *self;
-        while !session.output.is_empty() {
+        while !session.output().is_empty() {
             // `close_notify` and the end of the socket go out in one packet.
-            let count = ready!(stream.inner().poll_write_last(cx, session.output.waiting()))?;
-            session.output.consume(count);
+            let count = ready!(stream.inner().poll_write_last(cx, session.output().waiting()))?;
+            session.output_mut().consume(count);
         }
         self.shut_down = true;
         Poll::Ready(self.stream.shutdown_directions(Shutdown::Write))
@@ -198,12 +199,11 @@ impl Transport for TlsStream {
     }
 
     fn has_buffered_input(&self) -> bool {
-        let Session { plaintext, .. } = &*self.session;
-        !plaintext.is_empty() || !self.session.is_open()
+        self.session.has_plaintext() || !self.session.is_open()
     }
 
     fn unsent(&self) -> usize {
-        self.session.output.waiting().len()
+        self.session.output().waiting().len()
     }
 
     fn memory(&self) -> usize {
@@ -222,7 +222,7 @@ impl Transport for TlsStream {
     /// Behind the peer's end nothing that comes is read.
     fn has_unread(&self) -> bool {
         let unread = || self.session.is_open() && self.stream.inner().has_unread();
-        !self.session.plaintext.is_empty() || unread()
+        self.session.has_plaintext() || unread()
     }
 
     /// A task that waits for input lets the session say what it has to.

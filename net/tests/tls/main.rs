@@ -8,6 +8,7 @@ mod authority;
 mod client;
 mod client_certificates;
 mod closing;
+mod connecting;
 #[cfg(feature = "hyper")]
 #[path = "../http2_server/client.rs"]
 #[allow(dead_code, reason = "the tests of HTTP/2 need more of it")]
