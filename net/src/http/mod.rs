@@ -334,11 +334,18 @@ fn bounded(limits: &Limits) -> http1::Builder {
         .header_read_timeout(None)
         // The transport notices a reset while a service works. An end of the input is not one.
         .half_close(true)
-        .max_headers(limits.headers.min(Limits::MOST_HEADERS))
         .max_header_size(limits.header_bytes)
         .max_buf_size(BUFFER_BYTES.max(limits.header_bytes));
+    // The guard holds the bound. hyper has to allow as many, and for a number of its own it fills two
+    // tables of that length at each request.
+    if limits.headers > HYPER_HEADERS {
+        hyper.max_headers(limits.headers.min(Limits::MOST_HEADERS));
+    }
     hyper
 }
+
+/// The most fields of a head that hyper allows unless told otherwise.
+const HYPER_HEADERS: usize = 100;
 
 /// The most that hyper buffers for one connection in each direction. It begins with 8 KiB and
 /// grows for uploads that fill it, which halves their reads.
