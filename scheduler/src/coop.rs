@@ -72,6 +72,22 @@ pub fn operations_left() -> Option<u32> {
     context::operations_left()
 }
 
+/// Whether the current poll may do another operation: with none left, an operation is pending without
+/// having been tried, and that says nothing of its source.
+///
+/// Off the workers the budget is unlimited.
+///
+/// ```
+/// use heist_scheduler::coop;
+///
+/// assert!(coop::has_budget_remaining());
+/// ```
+#[inline]
+#[must_use]
+pub fn has_budget_remaining() -> bool {
+    operations_left() != Some(0)
+}
+
 /// As [`poll_proceed`], but spends nothing: for what cannot be put off once it is ready, and is
 /// [charged](charge) then.
 #[inline]

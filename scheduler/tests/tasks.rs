@@ -529,6 +529,21 @@ fn a_task_may_wait_for_more_than_its_budget() {
 }
 
 #[test]
+fn poll_whose_budget_is_spent_has_none_remaining() {
+    let runtime = Builder::new().workers(1).budget(4).start(Idle::new()).unwrap();
+    let task = runtime.spawn(poll_fn(|cx| {
+        let mut remaining = Vec::new();
+        while coop::poll_proceed(cx).is_ready() {
+            remaining.push(coop::has_budget_remaining());
+        }
+        Poll::Ready(remaining)
+    }));
+    let remaining = runtime.block_on(task).unwrap();
+    let (last, before) = remaining.split_last().unwrap();
+    assert!(!last && !before.is_empty() && before.iter().all(|remaining| *remaining));
+}
+
+#[test]
 fn budget_never_grows_beyond_what_a_poll_begins_with() {
     let runtime = Builder::new().workers(1).budget(4).start(Idle::new()).unwrap();
     let operations = runtime.spawn(poll_fn(|cx| {

@@ -26,7 +26,7 @@ impl<T: Transport> ConnectionIo for TransportIo<T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if coop::operations_left() == Some(0) {
+        if !coop::has_budget_remaining() {
             // A read would be pending, whatever is there. The task goes on in its next poll.
             cx.waker().wake_by_ref();
             return Poll::Pending;

@@ -251,7 +251,7 @@ impl<T: Transport> GuardedIo<T> {
             discarded
         });
         match polled {
-            Poll::Pending if !*peer_sends && !is_budget_spent() => Poll::Ready(()),
+            Poll::Pending if !*peer_sends && coop::has_budget_remaining() => Poll::Ready(()),
             polled => polled,
         }
     }
@@ -265,13 +265,6 @@ fn or_end(read: io::Result<(usize, usize)>) -> io::Result<(usize, usize)> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok((0, 0)),
         read => read,
     }
-}
-
-/// Whether an operation is pending because the poll has spent its budget. Then it was not tried, and
-/// the task was woken to try again.
-#[cold]
-fn is_budget_spent() -> bool {
-    coop::operations_left() == Some(0)
 }
 
 /// Reads something and drops it; says how many bytes it was.

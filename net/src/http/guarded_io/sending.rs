@@ -4,7 +4,9 @@ use std::io;
 use std::mem;
 use std::task::Poll;
 
-use super::{GuardedIo, is_budget_spent};
+use heist_scheduler::coop;
+
+use super::GuardedIo;
 use crate::Transport;
 use crate::connection::close_reason::CloseKind;
 use crate::connection::rate_monitor::{MinRate, RateMonitor};
@@ -27,7 +29,7 @@ impl<T: Transport> GuardedIo<T> {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             // The poll's budget is spent, which says nothing of the peer.
-            Poll::Pending if is_budget_spent() => Poll::Pending,
+            Poll::Pending if !coop::has_budget_remaining() => Poll::Pending,
             Poll::Pending => {
                 self.after_send(unsent)?;
                 self.on_blocked(wanted())?;
@@ -44,7 +46,7 @@ impl<T: Transport> GuardedIo<T> {
     ) -> Poll<io::Result<()>> {
         let unsent = self.transport.unsent();
         let flushed = flush(&mut self.transport);
-        if flushed.is_pending() && is_budget_spent() {
+        if flushed.is_pending() && !coop::has_budget_remaining() {
             return Poll::Pending;
         }
         self.after_send(unsent)?;

@@ -113,7 +113,7 @@ impl Closing {
             discarded
         });
         match polled {
-            Poll::Pending if !*peer_sends && coop::operations_left() != Some(0) => Poll::Ready(()),
+            Poll::Pending if !*peer_sends && coop::has_budget_remaining() => Poll::Ready(()),
             polled => polled,
         }
     }

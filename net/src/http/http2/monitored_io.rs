@@ -183,7 +183,7 @@ impl<T: Transport> MonitoredIo<T> {
 
     /// The peer takes nothing, unless the poll's budget is spent, which says nothing of the peer.
     fn on_blocked<R>(&mut self) -> Poll<io::Result<R>> {
-        if coop::operations_left() == Some(0) {
+        if !coop::has_budget_remaining() {
             return Poll::Pending;
         }
         let now = Instant::of_poll();

@@ -101,7 +101,7 @@ impl StreamSet {
         let mut outcome = Poll::Pending;
         // So that other tasks have their turn, whatever the streams do.
         for _ in 0..POLLS_A_TURN {
-            if coop::operations_left() == Some(0) {
+            if !coop::has_budget_remaining() {
                 break;
             }
             let Some(key) = self.queue.pop() else { break };
