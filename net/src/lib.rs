@@ -92,6 +92,7 @@ pub mod io;
 pub mod protocol;
 mod runtime;
 pub mod server;
+pub mod signal;
 mod socket;
 #[cfg(feature = "tls")]
 pub mod tls;
