@@ -203,7 +203,9 @@
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
 //!   and a timer.
 //! - `tokio`: a runtime beside one of tokio, whose tasks find tokio's context
-//!   ([`Builder::beside_tokio`]).
+//!   ([`Builder::beside_tokio`]). It includes `tokio-io`.
+//! - `tokio-io`: the traits `AsyncRead` and `AsyncWrite` of tokio for every stream and half; no runtime of
+//!   tokio is needed.
 //!
 //! On Linux, `--cfg heist_portable` in `RUSTFLAGS` chooses the event queue of systems without epoll.
 

@@ -78,6 +78,8 @@
 //! - `hyper`: the traits of `hyper::rt` for the sockets, `HyperExecutor` and `HyperTimer`, and
 //!   hyper services on a [`Server`] ([`http`]).
 //! - `tokio`: a runtime whose tasks find the context of a tokio runtime (`Builder::beside_tokio`).
+//! - `tokio-io`: the traits `AsyncRead` and `AsyncWrite` of tokio for all streams; without a runtime of
+//!   tokio.
 //! - `tls`: TLS between the connections of a [`Server`] and its service, and for clients, by rustls
 //!   ([`tls`]).
 

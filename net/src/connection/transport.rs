@@ -243,7 +243,7 @@ impl Transport for Stream {
         cursor: &mut hyper::rt::ReadBufCursor<'_>,
         keep: impl FnOnce(&mut [u8]) -> usize,
     ) -> Poll<io::Result<(usize, usize)>> {
-        self.poll_read_uninit(cx, cursor, keep)
+        self.inner().poll_read_uninit(cx, cursor, keep)
     }
 }
 

@@ -271,7 +271,7 @@ fn or_end(read: io::Result<(usize, usize)>) -> io::Result<(usize, usize)> {
 fn poll_discard(stream: &Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     let mut memory = [MaybeUninit::uninit(); READ_SIZE];
     let mut buffer = ReadBuf::uninit(&mut memory);
-    stream.poll_read_uninit(cx, &mut buffer.unfilled(), |_| 0).map_ok(|(read, _)| read)
+    stream.inner().poll_read_uninit(cx, &mut buffer.unfilled(), |_| 0).map_ok(|(read, _)| read)
 }
 
 impl<T: Transport> Read for GuardedIo<T> {

@@ -1,14 +1,10 @@
 //! What hyper asks of a runtime: sockets, an executor and a timer (feature `hyper`).
-//!
-//! The only file of this crate with unsafe code. hyper hands over memory that was never written; to
-//! fill it without zeroing it first, the caller has to vouch for how much was written.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::slice;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use heist_scheduler::{TaskBuilder, time};
@@ -97,41 +93,13 @@ impl Future for HyperSleep {
 
 impl Sleep for HyperSleep {}
 
-impl<F> Socket<F> {
-    /// As [`Transport::poll_read_kept`](crate::Transport::poll_read_kept), into memory that was never
-    /// written.
-    pub(crate) fn poll_read_uninit(
-        &self,
-        cx: &mut Context<'_>,
-        cursor: &mut ReadBufCursor<'_>,
-        keep: impl FnOnce(&mut [u8]) -> usize,
-    ) -> Poll<io::Result<(usize, usize)>> {
-        // SAFETY: the memory is only given to `read_uninit`, which writes initialized bytes to its
-        // front and leaves the rest as it is, and that front to `keep` as bytes. So nothing in it is
-        // made uninitialized.
-        let unfilled = unsafe { cursor.as_mut() };
-        let length = unfilled.len();
-        let count =
-            ready!(self.inner().poll_read_with(cx, length, |socket| socket.read_uninit(unfilled)))?;
-        let front = &mut unfilled[..count];
-        // SAFETY: `count` is the length of the part that `read_uninit` has initialized, at the
-        // front of what is unfilled; `MaybeUninit<u8>` has the layout of `u8`; and the borrow of
-        // `front` is exclusive for as long as the slice lives.
-        let read = unsafe { slice::from_raw_parts_mut(front.as_mut_ptr().cast::<u8>(), count) };
-        let kept = keep(read).min(count);
-        // SAFETY: no more than `count` bytes, which are initialized, as above.
-        unsafe { cursor.advance(kept) };
-        Poll::Ready(Ok((count, kept)))
-    }
-}
-
 impl<F> Read for Socket<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_read_uninit(cx, &mut cursor, |read| read.len()).map_ok(drop)
+        self.inner().poll_read_uninit(cx, &mut cursor, |read| read.len()).map_ok(drop)
     }
 }
 

@@ -149,7 +149,6 @@ mod guard;
 mod guarded_io;
 mod http2;
 mod hyper_io;
-#[allow(unsafe_code)]
 pub(crate) mod hyper_rt;
 mod metrics;
 mod phase;

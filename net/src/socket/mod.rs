@@ -16,5 +16,10 @@ pub mod split;
 pub(crate) mod stream;
 pub(crate) mod sys;
 pub(crate) mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+#[allow(unsafe_code)]
+pub(crate) mod uninit;
 pub(crate) mod unix;
 mod vectored;

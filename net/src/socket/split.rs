@@ -63,6 +63,11 @@ pub struct SocketReader<S> {
 }
 
 impl<S: Deref<Target = SocketInner>> SocketReader<S> {
+    #[cfg(feature = "tokio-io")]
+    pub(crate) fn inner(&self) -> &SocketInner {
+        &self.inner
+    }
+
     /// As [`TcpStream::read`](crate::TcpStream::read). Cancel-safe.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ pub type Stream = Socket<Any>;
 /// Reading and writing take `&mut`, because one task may wait in each direction; to do both at
 /// once, [split](Self::split_mut) it. Dropping it closes the connection.
 ///
-/// It also implements the traits of `futures-io`, and with the feature `hyper` those of
-/// `hyper::rt`.
+/// It also implements the traits of `futures-io`, with the feature `hyper` those of `hyper::rt`, and
+/// with the feature `tokio-io` those of tokio.
 ///
 /// Options of the socket that have no method here are set through [`AsFd`], with the crate
 /// `socket2`. `SO_LINGER` with a time is taken back when the stream is dropped: the drop never

@@ -19,7 +19,7 @@ use crate::socket::stream::Stream;
 /// A TLS connection, which a server has accepted, or a [`Connector`](super::Connector) has made.
 ///
 /// It reads and writes plaintext through [`Transport`], and through the traits of `futures-io`; with the
-/// feature `hyper` also through those of `hyper::rt`.
+/// feature `hyper` also through those of `hyper::rt`, and with `tokio-io` through those of tokio.
 ///
 /// Dropping it closes the socket without telling the peer that all was sent: a peer takes the stream for
 /// truncated. [`finish`](Transport::finish) tells it.

@@ -22,5 +22,7 @@ mod reloading;
 mod resumption;
 mod services;
 mod stage;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod transfers;
 mod waiting;

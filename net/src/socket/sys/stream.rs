@@ -74,7 +74,7 @@ impl Stream {
     }
 
     /// Reads into uninitialized memory; returns the length of the front that is initialized now.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "hyper", feature = "tokio-io")), allow(dead_code))]
     pub(crate) fn read_uninit(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         let ((read, _), _) = rustix::net::recv(self, buffer, RecvFlags::empty())?;
         Ok(read.len())
