@@ -48,6 +48,12 @@ pub(crate) enum Mutant {
     TrustUnfiled,
     /// A cancelled timer entry is on the stack before it is linked to the one below.
     LinkAfterPush,
+    /// A thread that stops running the tasks of a current-thread runtime tells no other one.
+    CoreUnsaid,
+    /// It tells the others before the core is back in its slot.
+    CoreBehindUnpark,
+    /// It tells one of the others only.
+    CoreSaidToOne,
 }
 
 #[cfg(not(heist_loom))]

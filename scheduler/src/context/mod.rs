@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use poll::PollInfo;
 pub(crate) use poll::{PollContext, PollParts};
 pub(crate) use runtime::{Opaque, RuntimeContext, RuntimeRef};
-pub(crate) use stack::{Context, Scope, enter, enter_guarded, is_worker, on_worker};
+pub(crate) use stack::{Context, Scope, enter, enter_guarded, is_worker, on_worker, on_worker_of};
 use stack::{look_at, look_at_worker};
 pub(crate) use thread_scope::OptionalScope;
 pub use thread_scope::{ThreadKind, ThreadScope};

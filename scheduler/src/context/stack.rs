@@ -103,7 +103,19 @@ pub(crate) fn is_worker() -> bool {
 
 /// Whether the current thread is a worker, whatever it has entered since.
 pub(crate) fn on_worker() -> bool {
-    let worker = |context: &Option<Context>| matches!(context, Some(Context::Worker(_)));
+    any_worker(|_| true)
+}
+
+/// As [`on_worker`], of this runtime.
+pub(crate) fn on_worker_of(runtime: &RuntimeContext) -> bool {
+    any_worker(|poll| std::ptr::eq(poll.runtime().context(), runtime))
+}
+
+fn any_worker(is_meant: impl Fn(&PollContext) -> bool) -> bool {
+    let worker = |context: &Option<Context>| match context {
+        Some(Context::Worker(poll)) => is_meant(poll),
+        Some(Context::Entered(_)) | None => false,
+    };
     STACK.with(|stack| {
         worker(&stack.current.borrow())
             || stack.outer.borrow().iter().any(|(_, outer)| worker(outer))

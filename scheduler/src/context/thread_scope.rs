@@ -60,7 +60,8 @@ pub trait ThreadScope: Send + Sync {
 pub enum ThreadKind {
     /// A worker: a step runs one task or waits for one.
     Worker,
-    /// A thread in [`block_on`](crate::Handle::block_on): a step polls its future once and waits.
+    /// A thread in [`block_on`](crate::Handle::block_on): a step polls its future once and waits. In a
+    /// [current-thread](crate::Builder::current_thread) runtime a step also is one of a worker.
     BlockOn,
     /// A thread of the blocking pool: a step is one piece of work, or none.
     Blocking,

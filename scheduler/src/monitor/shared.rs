@@ -38,8 +38,17 @@ impl MonitorShared {
     /// # Errors
     /// When the system gives no timer.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(MonitorShared {
-            timer: MonitorTimer::new()?,
+        Ok(MonitorShared::with(MonitorTimer::new()?))
+    }
+
+    /// That of a runtime without a monitor.
+    pub(crate) fn without_monitor() -> Self {
+        MonitorShared::with(MonitorTimer::of_none())
+    }
+
+    fn with(timer: MonitorTimer) -> Self {
+        MonitorShared {
+            timer,
             state: MonitorState::new(),
             timer_at: AtomicU64::new(0),
             long_poll_mode_until: AtomicU64::new(0),
@@ -47,7 +56,7 @@ impl MonitorShared {
             probation_again: AtomicU64::new(0),
             pause: AtomicU64::new(nanos(PAUSE_MIN)),
             rescues: Counter::default(),
-        })
+        }
     }
 
     /// A worker is no longer idle: a monitor that dozes looks in a period from now, unless all workers

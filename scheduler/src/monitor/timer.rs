@@ -12,7 +12,8 @@ use crate::sync::fence;
 
 #[derive(Debug)]
 pub(crate) struct MonitorTimer {
-    timer: imp::Timer,
+    /// `None` in a runtime without a monitor: then to set it does nothing.
+    timer: Option<imp::Timer>,
     /// It is to fire at once, whatever other threads set it to meanwhile. Stored before the timer is
     /// set, and loaded after; both have a SeqCst fence between, so the later of two threads that set
     /// the timer does what was asked for. That is why the accesses beside the fences are Relaxed.
@@ -21,16 +22,22 @@ pub(crate) struct MonitorTimer {
 
 impl MonitorTimer {
     pub(crate) fn new() -> io::Result<MonitorTimer> {
-        Ok(MonitorTimer { timer: imp::Timer::new()?, at_once: AtomicBool::new(false) })
+        Ok(MonitorTimer { timer: Some(imp::Timer::new()?), at_once: AtomicBool::new(false) })
+    }
+
+    /// The timer of no monitor.
+    pub(super) fn of_none() -> MonitorTimer {
+        MonitorTimer { timer: None, at_once: AtomicBool::new(false) }
     }
 
     /// It fires after so long, and no longer when it was to before.
     pub(crate) fn set(&self, delay: Duration) {
-        self.timer.set(delay);
+        let Some(timer) = &self.timer else { return };
+        timer.set(delay);
         // Pairs with the fence in `fire`.
         fence(Ordering::SeqCst);
         if self.at_once.load(Ordering::Relaxed) && !mutant::on(Mutant::MonitorTimerPutOff) {
-            self.timer.set(Duration::ZERO);
+            timer.set(Duration::ZERO);
         }
     }
 
@@ -39,12 +46,16 @@ impl MonitorTimer {
         self.at_once.store(true, Ordering::Relaxed);
         // Pairs with the fence in `set`: either that one sees the flag, or this sets the timer later.
         fence(Ordering::SeqCst);
-        self.timer.set(Duration::ZERO);
+        if let Some(timer) = &self.timer {
+            timer.set(Duration::ZERO);
+        }
     }
 
     /// Waits until it fires; it is not set then. By one thread at a time. May return early.
     pub(crate) fn wait(&self) {
-        self.timer.wait();
+        if let Some(timer) = &self.timer {
+            timer.wait();
+        }
         // Acquire, with the fence in `fire`: the thread that waited sees why it is to look.
         self.at_once.swap(false, Ordering::Acquire);
     }

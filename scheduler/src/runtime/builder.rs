@@ -1,17 +1,18 @@
 //! Making a runtime: settings, their bounds and defaults, and starting the threads.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use super::Runtime;
+use super::current_thread::CurrentThread;
 use super::handle::{Handle, Parts};
+use super::hooks::Hooks;
 use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
 use crate::context::{self, Context, OptionalScope, RuntimeContext, ThreadKind, ThreadScope};
 use crate::coop::BUDGET;
 use crate::monitor::{CoDel, Monitor, MonitorShared, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
-use crate::panics::{self, Place};
+use crate::panics;
 use crate::park::Park;
 use crate::queue::{self, LocalQueue};
 use crate::task::TaskRegistry;
@@ -35,6 +36,7 @@ use crate::worker::{Worker, WorkerParts};
 #[must_use = "nothing runs until `start`"]
 pub struct Builder {
     workers: usize,
+    current_thread: bool,
     thread_name: String,
     seed: u64,
     budget: u32,
@@ -45,12 +47,6 @@ pub struct Builder {
     hooks: Hooks,
     thread_scope: OptionalScope,
     clock: Clock,
-}
-
-#[derive(Clone, Default)]
-struct Hooks {
-    start: Option<Arc<dyn Fn() + Send + Sync>>,
-    stop: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Why a runtime did not start.
@@ -97,6 +93,7 @@ impl Builder {
     pub fn new() -> Self {
         Builder {
             workers: num_cpus::get(),
+            current_thread: false,
             thread_name: "heist".to_owned(),
             seed: fastrand::u64(..),
             budget: BUDGET,
@@ -113,6 +110,31 @@ impl Builder {
     /// Worker threads; default: the CPUs this process may use.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Runs all tasks on the thread that is in [`block_on`](Runtime::block_on), and starts no thread, but
+    /// for blocking work that needs one. For tests and tools: a runtime is started and ended within
+    /// microseconds.
+    ///
+    /// * Tasks, timers and events make no progress while no thread is in `block_on`. The future that was
+    ///   given to it and the tasks have their turns in one order.
+    /// * It has one worker, whatever [`workers`](Builder::workers) says, and the hooks for worker threads
+    ///   are not called.
+    /// * It has no monitor. [`Handle::is_overloaded`] is always false, a poll that blocks or computes for
+    ///   long holds up all others, and no wake that a [`Park`] loses by a panic is made good.
+    ///
+    /// ```
+    /// use heist_scheduler::{Builder, Idle, spawn};
+    /// use std::thread;
+    ///
+    /// let runtime = Builder::new().current_thread().start(Idle::new())?;
+    /// let ran_on = runtime.block_on(async { spawn(async { thread::current().id() }).await });
+    /// assert_eq!(ran_on.unwrap(), thread::current().id());
+    /// # Ok::<(), heist_scheduler::StartError>(())
+    /// ```
+    pub fn current_thread(mut self) -> Self {
+        self.current_thread = true;
         self
     }
 
@@ -215,15 +237,31 @@ impl Builder {
     /// # Errors
     /// When a setting is out of its bounds, there is no thread or timer to be had, or the hook of
     /// [`on_thread_start`](Builder::on_thread_start) panics.
-    pub fn start(self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
+    pub fn start(mut self, park: Arc<dyn Park>) -> Result<Runtime, StartError> {
+        if self.current_thread {
+            self.workers = 1;
+        }
         self.check(&*park)?;
+        if self.current_thread {
+            return Ok(self.start_current_thread(park));
+        }
         let (local_queues, shared_queues) = (0..self.workers).map(|_| queue::queue()).unzip();
         let monitor = MonitorShared::new().map_err(StartError::Timer)?;
         let shared = self.shared(park, shared_queues, monitor);
-        let runtime = Runtime::new(self.handle(&shared));
+        let runtime = Runtime::new(Handle::new(self.parts(&shared)));
         // From here on an early return drops the runtime, which ends what was started.
         self.start_threads(runtime.handle(), local_queues)?;
         Ok(runtime)
+    }
+
+    /// There is nothing to start: the tasks wait for a thread in `block_on`.
+    fn start_current_thread(&self, park: Arc<dyn Park>) -> Runtime {
+        let (local_queue, shared_queue) = queue::queue();
+        let shared = self.shared(park, vec![shared_queue], MonitorShared::without_monitor());
+        let parts = self.parts(&shared);
+        let index = parts.blocking_registry.index() + 1;
+        let current_thread = CurrentThread::new(&shared, local_queue, index, self.seed);
+        Runtime::new(Handle::new(Parts { current_thread: Some(current_thread), ..parts }))
     }
 
     fn check(&self, park: &dyn Park) -> Result<(), StartError> {
@@ -261,13 +299,13 @@ impl Builder {
         })
     }
 
-    fn handle(&self, shared: &Arc<Shared>) -> Handle {
+    fn parts(&self, shared: &Arc<Shared>) -> Parts {
         let threads = Arc::new(ThreadTracker::default());
         let (shared, context) = (Arc::clone(shared), Arc::clone(&shared.context));
         let blocking =
             Blocking::new(&context, self.blocking, self.lookups, &self.thread_name, &threads);
         // One a worker; some for all other threads, which share a bound; then the blocking pool's.
-        let foreign = FOREIGN_REGISTRIES.min(self.max_tasks);
+        let foreign = if self.current_thread { 1 } else { FOREIGN_REGISTRIES.min(self.max_tasks) };
         let shares = (0..foreign).map(|registry| (self.max_tasks + registry) / foreign);
         let registries: Box<[_]> = std::iter::repeat_n(self.max_tasks, self.workers)
             .chain(shares)
@@ -275,7 +313,8 @@ impl Builder {
             .map(|(index, bound)| TaskRegistry::new(index as u32, bound, Arc::clone(&shared) as _))
             .collect();
         let blocking_registry = blocking.registry(registries.len() as u32);
-        Handle::new(Parts { context, shared, registries, blocking, blocking_registry, threads })
+        let current_thread = None;
+        Parts { context, shared, registries, blocking, blocking_registry, threads, current_thread }
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
@@ -295,8 +334,10 @@ impl Builder {
                 let worker = Worker::new(runtime.clone(), parts);
                 let mut started = None;
                 let context = runtime.context();
-                context.thread_scope.run(ThreadKind::Other, || started = hooks.run_start(&name));
+                context.thread_scope.run(ThreadKind::Other, || started = hooks.run_start());
                 if let Some(outcome) = started {
+                    let outcome = outcome
+                        .map_err(|message| StartError::StartHook { thread: name.clone(), message });
                     let failed = outcome.is_err();
                     // `start` may have given up and dropped the receiver.
                     let _ = outcomes.send(outcome);
@@ -319,24 +360,6 @@ impl Builder {
         // Ends when each thread has dropped its sender.
         drop(outcomes);
         if self.hooks.start.is_some() { hooks_done.into_iter().collect() } else { Ok(()) }
-    }
-}
-
-impl Hooks {
-    /// Runs the hook of a thread that starts, if there is one.
-    fn run_start(&self, thread: &str) -> Option<Result<(), StartError>> {
-        let start = self.start.as_ref()?;
-        Some(catch_unwind(AssertUnwindSafe(|| start())).map_err(|payload| {
-            let message = panics::message(&*payload).to_owned();
-            panics::discard(payload);
-            StartError::StartHook { thread: thread.to_owned(), message }
-        }))
-    }
-
-    fn run_stop(&self) {
-        if let Some(stop) = &self.stop {
-            panics::contain(Place::StopHook, || stop());
-        }
     }
 }
 

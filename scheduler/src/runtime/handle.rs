@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crossbeam_utils::CachePadded;
 
+use super::current_thread::CurrentThread;
 use crate::blocking::{Blocking, Kind};
 use crate::clock::Clock;
 use crate::context::{self, Context, Opaque, RuntimeContext, RuntimeRef};
@@ -24,6 +25,7 @@ pub(crate) struct Parts {
     pub(crate) blocking: Arc<Blocking>,
     pub(crate) blocking_registry: Arc<TaskRegistry>,
     pub(crate) threads: Arc<ThreadTracker>,
+    pub(crate) current_thread: Option<CurrentThread>,
 }
 
 /// A reference to a runtime, to spawn onto it and to look into it. Cheap to clone; it does not keep
@@ -43,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) threads: Arc<ThreadTracker>,
     /// Threads in `block_on`, which a shutdown wakes.
     pub(super) blocked: BlockedThreads,
+    /// Of a runtime whose tasks run on one of those.
+    pub(super) current_thread: Option<CurrentThread>,
 }
 
 /// The current thread is inside a runtime until this is dropped; see [`Handle::enter`].
@@ -53,16 +57,16 @@ pub struct EnterGuard {
 
 impl Handle {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { context, shared, registries, blocking, blocking_registry, threads } = parts;
         let inner = Arc::new(Inner {
-            context,
-            shared,
-            registries,
+            context: parts.context,
+            shared: parts.shared,
+            registries: parts.registries,
             foreign_turn: CachePadded::new(AtomicUsize::new(0)),
-            blocking,
-            blocking_registry,
-            threads,
+            blocking: parts.blocking,
+            blocking_registry: parts.blocking_registry,
+            threads: parts.threads,
             blocked: BlockedThreads::default(),
+            current_thread: parts.current_thread,
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
         inner.context.set_runtime(weak);
@@ -168,7 +172,8 @@ impl Handle {
         self.0.shared.is_overloaded()
     }
 
-    /// How many worker threads this runtime has.
+    /// How many workers this runtime has: its worker threads, or 1 for the thread that runs the tasks of a
+    /// [current-thread](crate::Builder::current_thread) runtime.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.0.shared.workers.len()
@@ -213,9 +218,9 @@ impl Handle {
         self.0.blocking.launch(kind, &self.0.blocking_registry, info, work)
     }
 
-    /// Whether the calling thread is one that the runtime started.
+    /// Whether the calling thread is one that the runtime started, or one that runs its tasks.
     pub(super) fn is_on_own_thread(&self) -> bool {
-        self.0.threads.contains_current()
+        self.0.threads.contains_current() || context::on_worker_of(&self.0.context)
     }
 
     /// Takes a place for a task that the current thread spawns.
@@ -226,7 +231,7 @@ impl Handle {
         }
     }
 
-    pub(crate) fn worker_registry(&self, worker: usize) -> &Arc<TaskRegistry> {
+    pub(super) fn worker_registry(&self, worker: usize) -> &Arc<TaskRegistry> {
         &self.0.registries[worker]
     }
 }

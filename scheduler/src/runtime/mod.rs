@@ -2,7 +2,13 @@
 
 mod block_on;
 mod builder;
+mod core_guard;
+mod core_slot;
+mod current_thread;
 mod handle;
+mod hooks;
+#[cfg(all(test, heist_loom))]
+mod loom;
 mod per_worker;
 mod shutdown;
 mod snapshot;

@@ -107,7 +107,9 @@ impl WorkerMetrics {
 impl CurrentPoll {
     fn of(address: u64, elapsed: u64, inner: &Inner) -> Self {
         let (registry, key) = ((address >> 32) as usize, address as u32);
-        let info = inner.registries.get(registry).and_then(|registry| registry.spawn_info(key));
+        let main = inner.current_thread.as_ref().and_then(|current| current.registry(registry));
+        let registry = inner.registries.get(registry).or(main);
+        let info = registry.and_then(|registry| registry.spawn_info(key));
         CurrentPoll {
             elapsed: Duration::from_nanos(elapsed),
             task: info.as_ref().map_or("ended", |info| info.name()).to_owned(),

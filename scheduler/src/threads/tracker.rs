@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::chunks::Chunks;
+use crate::mutant::{self, Mutant};
+use crate::sync;
 use crate::threads::Parker;
 
 /// The threads that a runtime has started.
@@ -81,7 +83,7 @@ impl ThreadTracker {
 
 /// Threads in `block_on`.
 #[derive(Default)]
-pub(crate) struct BlockedThreads(Mutex<Chunks<Arc<Parker>>>);
+pub(crate) struct BlockedThreads(sync::Mutex<Chunks<Arc<Parker>>>);
 
 /// One of them, until dropped.
 pub(crate) struct BlockedThread<'a> {
@@ -99,7 +101,8 @@ impl BlockedThreads {
 
     /// Has each of them poll once more.
     pub(crate) fn unpark_all(&self) {
-        self.0.lock().iter().for_each(|(_, parker)| parker.unpark());
+        let limit = if mutant::on(Mutant::CoreSaidToOne) { 1 } else { usize::MAX };
+        self.0.lock().iter().take(limit).for_each(|(_, parker)| parker.unpark());
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) enum WakeSource {
     Timers,
     /// As with timers, and the wakes are marked as those of events.
     Events,
+    /// The main future of a current-thread runtime: what becomes runnable goes to the end of the deque.
+    /// So does the main task when the future wakes itself, which is how it yields.
+    MainFuture,
 }
 
 /// What becomes of a task that is pushed.

@@ -5,6 +5,7 @@ pub(crate) mod context;
 pub(crate) mod current;
 mod events;
 mod find_task;
+pub(crate) mod main_task;
 mod notify;
 mod park;
 pub(crate) mod schedule;
@@ -110,23 +111,33 @@ impl Worker {
         let one_by_one = runtime.thread_scope.is_some();
         let mut last = Instant::ZERO;
         runtime.thread_scope.run_steps(ThreadKind::Worker, || {
-            let ended = match one_by_one {
-                true => panics::contain(Place::Worker, || self.turn() == Turn::Closed),
-                false => panics::contain(Place::Worker, || {
-                    while self.turn() != Turn::Closed {}
-                    true
-                }),
+            let turn = match one_by_one {
+                true => self.turns(&mut last, || true),
+                false => self.turns(&mut last, || false),
             };
-            match ended {
-                Some(true) => {
-                    self.close();
-                    return ControlFlow::Break(());
-                }
-                Some(false) => {}
-                None => last = self.recover_and_pause(last),
+            if turn == Turn::Closed {
+                self.close();
+                return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         });
+    }
+
+    /// Runs turns until the runtime closes, a turn panics, or `done`, which is asked after each. Returns
+    /// the last turn. That of an earlier panic is `last`.
+    fn turns(&mut self, last: &mut Instant, done: impl Fn() -> bool) -> Turn {
+        let turns = || {
+            loop {
+                let turn = self.turn();
+                if turn == Turn::Closed || done() {
+                    return turn;
+                }
+            }
+        };
+        panics::contain(Place::Worker, turns).unwrap_or_else(|| {
+            *last = self.recover_and_pause(*last);
+            Turn::Ran
+        })
     }
 
     /// Goes on after a turn that panicked; the one before it did at `last`. Returns the time.
@@ -173,6 +184,12 @@ impl Worker {
         self.poll.refill_budget();
         own.begin_poll(started, task.metadata().address());
         task.run();
+        self.ran(started);
+    }
+
+    /// Takes note of a poll that has ended.
+    fn ran(&mut self, started: Instant) {
+        let own = &self.own;
         own.end_poll();
         let now = self.tick();
         let length = now.nanos_since(started);

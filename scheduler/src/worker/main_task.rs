@@ -1,0 +1,151 @@
+//! The main future of a current-thread runtime, the one given to `block_on`, on the thread that runs the
+//! tasks.
+//!
+//! A task stands for it in the queues, the *main task*. The waker of the main task is the future's waker,
+//! and a poll of the main task only notes that it is the future's turn. So the future is woken like any
+//! task, from this thread or another one, and has its turn in the same order.
+
+use std::future::{Future, poll_fn};
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use super::current::{self, WorkerScope};
+use super::{Turn, Worker};
+use crate::clock::Instant;
+use crate::context;
+use crate::panics::{self, Place};
+use crate::queue::LocalQueue;
+use crate::sync::fence;
+use crate::task::{self, JoinHandle, SpawnInfo, TaskRegistry};
+use crate::worker::context::WakeSource;
+use crate::worker::schedule::schedule;
+
+/// The task that stands for the main future. One for all calls of `block_on`, one after the other: a
+/// waker of an earlier call gives the future of the present one a turn for nothing.
+pub(crate) struct MainTask {
+    /// Whether it is the future's turn. Relaxed: written and read by the thread that runs the tasks; a
+    /// lock passes it on to the next such thread.
+    is_due: Arc<AtomicBool>,
+    waker: Waker,
+    /// What the worker publishes as the address of the poll.
+    address: u64,
+    /// Never ready. Kept, so that the task does not end.
+    _task: JoinHandle<()>,
+    /// When a turn of the worker panicked last.
+    last_panic: Instant,
+}
+
+/// What became of the main future.
+#[must_use]
+pub(crate) enum MainTurn<T> {
+    Ready(T),
+    Pending,
+    /// The runtime closes before it is ready.
+    Closed,
+}
+
+impl MainTask {
+    /// A task of `registry`, which has room for it.
+    pub(crate) fn new(registry: &Arc<TaskRegistry>) -> MainTask {
+        let is_due = Arc::new(AtomicBool::new(false));
+        let info = SpawnInfo { name: Some("block_on".into()), location: Location::caller() };
+        let note_turn = {
+            let is_due = Arc::clone(&is_due);
+            poll_fn(move |_| {
+                is_due.store(true, Ordering::Relaxed);
+                Poll::Pending
+            })
+        };
+        let (mut waker, mut address) = (Waker::noop().clone(), 0);
+        let admission = TaskRegistry::admit(registry, &info);
+        let task = task::launch_with(admission, note_turn, schedule, |task| {
+            waker = task.waker();
+            address = task.metadata().address();
+            // From here on it waits for a wake.
+            task.run();
+            Ok(())
+        });
+        MainTask { is_due, waker, address, _task: task, last_panic: Instant::ZERO }
+    }
+
+    /// The next thing to run is the future: with this waker it was not polled yet.
+    pub(crate) fn set_due(&self) {
+        self.is_due.store(true, Ordering::Relaxed);
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed)
+    }
+}
+
+impl Worker {
+    /// Makes the current thread this worker until [`leave_thread`](Worker::leave_thread).
+    pub(crate) fn enter_thread(&self) -> WorkerScope {
+        current::enter(&self.context)
+    }
+
+    /// Polls `future` if it is its turn, and otherwise runs one turn, or turns until it is the future's.
+    ///
+    /// A panic of the future is passed on, and the worker has to leave its thread then.
+    pub(crate) fn run_beside<F: Future>(
+        &mut self,
+        main: &mut MainTask,
+        future: Pin<&mut F>,
+        one_by_one: bool,
+    ) -> MainTurn<F::Output> {
+        if main.is_due() {
+            return match self.poll_main(main, future) {
+                Poll::Ready(output) => MainTurn::Ready(output),
+                Poll::Pending => MainTurn::Pending,
+            };
+        }
+        let is_due = Arc::clone(&main.is_due);
+        match self.turns(&mut main.last_panic, || one_by_one || is_due.load(Ordering::Relaxed)) {
+            Turn::Closed => MainTurn::Closed,
+            Turn::Ran | Turn::Parked => MainTurn::Pending,
+        }
+    }
+
+    /// As `Worker::run` does with a task.
+    fn poll_main<F: Future>(&mut self, main: &MainTask, future: Pin<&mut F>) -> Poll<F::Output> {
+        // Before the poll: a wake from here on is one for another turn.
+        main.is_due.store(false, Ordering::Relaxed);
+        let started = self.now();
+        self.poll.refill_budget();
+        self.own.begin_poll(started, main.address);
+        self.context.wake_source.set(WakeSource::MainFuture);
+        context::begin_poll(&main.waker);
+        let polled = future.poll(&mut Context::from_waker(&main.waker));
+        self.context.wake_source.set(WakeSource::RunningTask);
+        self.ran(started);
+        polled
+    }
+
+    /// Ends the worker on this thread, also where a panic of the main future ended it. Returns the queue,
+    /// for the next thread that runs the tasks.
+    ///
+    /// Until then the runtime has a worker that counts as awake and runs nothing. No thread wakes it, and
+    /// it looks everywhere before it becomes idle.
+    pub(crate) fn leave_thread(mut self, scope: WorkerScope) -> LocalQueue {
+        self.own.end_poll();
+        panics::contain(Place::Worker, || self.context.purge_timers());
+        if std::mem::take(&mut self.has_permit) {
+            self.shared.sleep.release_permit();
+        }
+        drop(scope);
+        // Pairs with the fence in `begin_closing`: either this sees that the runtime closes, or the
+        // shutdown finds what was queued here.
+        fence(Ordering::SeqCst);
+        if self.runtime.is_closing() {
+            self.close();
+        }
+        let Worker { context, .. } = self;
+        match std::rc::Rc::into_inner(context) {
+            Some(context) => context.queue,
+            None => unreachable!("the scope, which was left, had the only other reference"),
+        }
+    }
+}
