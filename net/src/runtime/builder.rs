@@ -34,6 +34,7 @@ use super::env::{self, EnvError};
 pub struct Builder {
     scheduler: heist_scheduler::Builder,
     workers: usize,
+    current_thread: bool,
     shards: Option<usize>,
     max_sources: usize,
     ignores_environment: bool,
@@ -46,6 +47,7 @@ impl Builder {
         Builder {
             scheduler: heist_scheduler::Builder::new(),
             workers: num_cpus::get(),
+            current_thread: false,
             shards: None,
             max_sources: Config::default().max_sources,
             ignores_environment: false,
@@ -56,6 +58,43 @@ impl Builder {
     pub fn workers(mut self, workers: usize) -> Builder {
         self.workers = workers;
         self
+    }
+
+    /// Runs all tasks on the thread that is in [`block_on`](Runtime::block_on), and starts no thread, but
+    /// for blocking work that needs one. For tests and tools: a runtime is started and ended within
+    /// microseconds.
+    ///
+    /// Everything else is the same: tasks, sockets, timers, servers, blocking work. What differs:
+    ///
+    /// * Tasks, timers and sockets make no progress while no thread is in `block_on`. Of several threads
+    ///   that are, one runs the tasks, and another one takes over when it leaves. The future that was given
+    ///   to `block_on` and the tasks have their turns in one order.
+    /// * It has one worker and one shard, whatever [`workers`](Builder::workers),
+    ///   [`shards`](Builder::shards) and the environment say. The hooks for worker threads are not called.
+    /// * It has no monitor: [`Handle::is_overloaded`](heist_scheduler::Handle::is_overloaded) is always
+    ///   false, and a poll that blocks or computes for long holds up all others.
+    ///
+    /// ```
+    /// use heist_net::{Builder, TcpListener, TcpStream};
+    ///
+    /// let runtime = Builder::new().current_thread().start()?;
+    /// let greeting = runtime.block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let address = listener.local_addr()?;
+    ///     drop(heist_scheduler::spawn(async move {
+    ///         let (mut stream, _peer) = listener.accept().await?;
+    ///         stream.write_all(b"hello").await
+    ///     }));
+    ///     let mut greeting = [0; 5];
+    ///     TcpStream::connect(address).await?.read_exact(&mut greeting).await?;
+    ///     Ok::<_, std::io::Error>(greeting)
+    /// })?;
+    /// assert_eq!(&greeting, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn current_thread(mut self) -> Builder {
+        self.current_thread = true;
+        self.map(|scheduler| scheduler.current_thread())
     }
 
     /// Sets the number of kernel queues that share the sources; 1 is best for up to about 8
@@ -204,7 +243,7 @@ impl Builder {
         self
     }
 
-    /// Starts the threads. Binds no address and opens no socket.
+    /// Starts the threads, if it has any. Binds no address and opens no socket.
     ///
     /// # Errors
     ///
@@ -212,8 +251,11 @@ impl Builder {
     /// out of its bounds, no thread.
     pub fn start(self) -> Result<Runtime, StartError> {
         let tuned = if self.ignores_environment { self } else { self.tuned(env::read)? };
-        let Builder { scheduler, workers, shards, max_sources, .. } = tuned;
-        let shards = shards.unwrap_or(shards_for(workers, num_cpus::get()));
+        let Builder { scheduler, workers, current_thread, shards, max_sources, .. } = tuned;
+        let shards = match current_thread {
+            true => 1,
+            false => shards.unwrap_or_else(|| shards_for(workers, num_cpus::get())),
+        };
         let queue = Queue::new(Config { shards, max_sources }).map_err(StartError::Queue)?;
         let scheduler = scheduler.workers(workers).start(Arc::new(Driver::new(queue)))?;
         Ok(Runtime { scheduler })
