@@ -54,6 +54,8 @@ pub(crate) enum Mutant {
     CoreBehindUnpark,
     /// It tells one of the others only.
     CoreSaidToOne,
+    /// A clock that is moved by hand does not lock a queue of timers in which nothing is due.
+    MoveUnlocked,
 }
 
 #[cfg(not(heist_loom))]

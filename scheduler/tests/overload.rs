@@ -11,6 +11,7 @@ use heist_scheduler::{Builder, Idle, JoinHandle, Runtime};
 use common::HANG;
 
 const WORKERS: usize = 2;
+const TARGET: Duration = Duration::from_millis(50);
 
 /// Every worker is in a poll that only the test ends.
 struct Stuck {
@@ -68,7 +69,7 @@ fn wait_until_relieved(runtime: &Runtime) {
 
 #[test]
 fn tasks_that_wait_behind_busy_workers_are_overload_until_they_have_run() {
-    let stuck = Stuck::new(Builder::new());
+    let stuck = Stuck::new(Builder::new().overload_target(TARGET));
     let waiting = stuck.runtime.spawn(async {});
     stuck.wait_until_overloaded(Duration::from_millis(10));
     assert!(stuck.runtime.handle().metrics().overloaded);
@@ -80,7 +81,7 @@ fn tasks_that_wait_behind_busy_workers_are_overload_until_they_have_run() {
 /// Where polls are long all work waits in the kernel: no queue of the scheduler shows it.
 #[test]
 fn a_shard_that_no_worker_polls_is_overload_with_every_queue_empty() {
-    let stuck = Stuck::new(Builder::new());
+    let stuck = Stuck::new(Builder::new().overload_target(TARGET));
     stuck.wait_until_overloaded(Duration::from_millis(10));
     assert_eq!(stuck.runtime.handle().metrics().oldest_runnable, Duration::ZERO);
     let runtime = stuck.release();
@@ -89,7 +90,7 @@ fn a_shard_that_no_worker_polls_is_overload_with_every_queue_empty() {
 
 #[test]
 fn a_longer_target_and_interval_are_kept_to() {
-    let target = Duration::from_secs(3_600);
+    let target = 72_000 * TARGET;
     let stuck = Stuck::new(Builder::new().overload_target(target).overload_interval(target));
     stuck.wait_until_overloaded(target / 100);
     let now = stuck.runtime.handle().clock().now();

@@ -145,14 +145,11 @@ impl Stage {
         self.runtime.block_on(holds).unwrap();
     }
 
-    /// Moves time on, and lets all timers that are due fire.
+    /// Moves time on, and lets the tasks run whose timers are due.
     pub(crate) fn pass(&self, time: Duration) {
         self.hand.advance(time);
-        // Moving the clock wakes no thread. The first task makes the worker poll its timers, the
-        // second runs after the tasks that those have woken.
-        for _ in 0..2 {
-            self.runtime.block_on(self.runtime.spawn(heist_scheduler::yield_now())).unwrap();
-        }
+        // It runs after the tasks that the move has woken.
+        self.runtime.block_on(self.runtime.spawn(heist_scheduler::yield_now())).unwrap();
     }
 }
 

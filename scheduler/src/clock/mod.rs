@@ -1,16 +1,18 @@
 //! Clocks: the machine's, or one that a test moves.
 
 mod instant;
+mod manual;
 
-use std::sync::Arc;
-// Not those of `sync`: a clock belongs to no model, and has to work outside of models.
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 pub use instant::Instant;
 pub(crate) use instant::nanos;
+use manual::Hand;
+pub use manual::ManualClock;
+pub(crate) use manual::Sleepers;
 
 /// A source of [`Instant`]s. Clones tell the same time.
 ///
@@ -30,7 +32,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Manual(Arc<AtomicU64>),
+    Manual(Arc<Hand>),
 }
 
 impl Clock {
@@ -43,8 +45,8 @@ impl Clock {
 
     /// A clock that stands at [`Instant::ZERO`] until its [`ManualClock`] moves it.
     pub fn manual() -> (Clock, ManualClock) {
-        let nanos = Arc::new(AtomicU64::new(0));
-        (Clock(Source::Manual(Arc::clone(&nanos))), ManualClock { nanos })
+        let hand = Arc::new(Hand::default());
+        (Clock(Source::Manual(Arc::clone(&hand))), ManualClock::new(hand))
     }
 
     /// The time now. Never earlier than what a call that happened before this one returned.
@@ -52,9 +54,29 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.0 {
             Source::System => Instant::from_nanos(monotonic()),
-            // Acquire pairs with the Release in `ManualClock`: a thread that sees the new time also
-            // sees what was done before the clock was moved.
-            Source::Manual(now) => Instant::from_nanos(now.load(Ordering::Acquire)),
+            Source::Manual(hand) => hand.now(),
+        }
+    }
+
+    /// Whether it is moved by hand.
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
+    /// How long a thread may wait that has nothing to do before `deadline`; `None` for without an end.
+    ///
+    /// By a clock that is moved by hand no deadline comes by itself: its move [wakes](Sleepers::wake_due)
+    /// what it passes. Real time says nothing about it.
+    pub(crate) fn timeout_until(&self, deadline: Instant) -> Option<Duration> {
+        let left = deadline.duration_since(self.now());
+        (left.is_zero() || !self.is_manual()).then_some(left)
+    }
+
+    /// Has each move of the clock wake these sleepers, for as long as they exist. Does nothing where the
+    /// clock moves by itself.
+    pub(crate) fn wakes(&self, sleepers: Weak<dyn Sleepers>) {
+        if let Source::Manual(hand) = &self.0 {
+            hand.add(sleepers);
         }
     }
 }
@@ -74,33 +96,6 @@ impl Default for Clock {
     /// [`Clock::system`].
     fn default() -> Clock {
         Clock::system()
-    }
-}
-
-/// The hand that moves a manual [`Clock`], for tests on virtual time.
-///
-/// Moving the clock wakes no worker: one that sleeps until a deadline reads the new time when it next
-/// wakes.
-#[derive(Clone, Debug)]
-pub struct ManualClock {
-    /// Shared with the clock. Written here with Release, read by [`Clock::now`] with Acquire.
-    nanos: Arc<AtomicU64>,
-}
-
-impl ManualClock {
-    /// Moves the clock forward by `duration`; it stops at [`Instant::FAR_FUTURE`].
-    pub fn advance(&self, duration: Duration) {
-        let later = |now: u64| Some(now.saturating_add(nanos(duration)));
-        // Release pairs with the Acquire in `Clock::now`. Relaxed for the read: an update always reads
-        // the newest value, and nothing else depends on it. The closure never declines.
-        let _ = self.nanos.fetch_update(Ordering::Release, Ordering::Relaxed, later);
-    }
-
-    /// Moves the clock forward to `instant`. Time does not run backwards: an instant that has
-    /// passed changes nothing.
-    pub fn set(&self, instant: Instant) {
-        // Release pairs with the Acquire in `Clock::now`.
-        self.nanos.fetch_max(instant.as_nanos(), Ordering::Release);
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Metrics {
     pub event_queue_delay: HistogramSnapshot,
     /// How many events one poll of a shard returned, where it returned any.
     pub harvest_size: HistogramSnapshot,
-    /// From a deadline, rounded up to a tick of 65.5 µs, to the firing of its timer.
+    /// From a deadline, rounded up to a tick of 62.5 µs, to the firing of its timer.
     pub timer_lateness: HistogramSnapshot,
     /// From the queueing of blocking work to its start.
     pub blocking_wait: HistogramSnapshot,

@@ -98,8 +98,7 @@ impl BlockedOn<'_> {
 impl Handle {
     /// How long until a timer is due that was armed off the workers.
     fn until_shared_timer(&self) -> Option<Duration> {
-        let next = self.0.context.shared_timers.next()?;
-        Some(next.duration_since(self.clock().now()))
+        self.clock().timeout_until(self.0.context.shared_timers.next()?)
     }
 
     /// Fires timers armed off the workers. Workers do so too; a thread in `block_on` does not depend

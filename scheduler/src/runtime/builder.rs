@@ -7,6 +7,7 @@ use super::Runtime;
 use super::current_thread::CurrentThread;
 use super::handle::{Handle, Parts};
 use super::hooks::Hooks;
+use super::start_error::StartError;
 use crate::blocking::{Blocking, Bounds};
 use crate::clock::Clock;
 use crate::context::{self, Context, OptionalScope, RuntimeContext, ThreadKind, ThreadScope};
@@ -43,49 +44,12 @@ pub struct Builder {
     max_tasks: usize,
     blocking: Bounds,
     lookups: Bounds,
-    overload: CoDel,
+    /// `None` for the default, which depends on the clock.
+    overload_target: Option<Duration>,
+    overload_interval: Duration,
     hooks: Hooks,
     thread_scope: OptionalScope,
     clock: Clock,
-}
-
-/// Why a runtime did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The operating system gave no thread; those already started have been ended.
-    #[error(
-        "could not start thread {name}: {source}; lower the number of workers or raise the limit on processes"
-    )]
-    Thread {
-        /// Name of the thread.
-        name: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The operating system gave no timer for the monitor.
-    #[error("could not create the monitor's timer: {0}; raise the limit on open files")]
-    Timer(#[source] std::io::Error),
-    /// The hook of [`Builder::on_thread_start`] panicked; the threads have been ended.
-    #[error("the hook on_thread_start panicked on thread {thread}: {message}; mend the hook")]
-    StartHook {
-        /// Name of the thread.
-        thread: String,
-        /// What the hook panicked with.
-        message: String,
-    },
-    /// A setting is out of its bounds.
-    #[error("{setting} must be between {min} and {max}, not {value}")]
-    OutOfBounds {
-        /// Name of the setting.
-        setting: &'static str,
-        /// The value that was given.
-        value: usize,
-        /// The least that is accepted.
-        min: usize,
-        /// The most that is accepted.
-        max: usize,
-    },
 }
 
 impl Builder {
@@ -100,7 +64,8 @@ impl Builder {
             max_tasks: 1 << 22,
             blocking: Bounds { threads: 64, queued: 4096 },
             lookups: Bounds { threads: 32, queued: 4096 },
-            overload: CoDel::new(OVERLOAD_TARGET, OVERLOAD_INTERVAL),
+            overload_target: None,
+            overload_interval: OVERLOAD_INTERVAL,
             hooks: Hooks::default(),
             thread_scope: OptionalScope::default(),
             clock: Clock::system(),
@@ -192,16 +157,18 @@ impl Builder {
     /// [`Handle::is_overloaded`] says so, by which a server sheds load.
     ///
     /// It should be well above the longest handler, since that is what one event waits behind
-    /// another, and above 10 ms, which is how often it is looked at. `Duration::MAX` turns it off.
+    /// another, and above 10 ms, which is how often it is looked at. `Duration::MAX` turns it off, and is
+    /// the default on a [clock that is moved by hand](Clock::manual): a move past a busy worker would
+    /// look like a long wait.
     pub fn overload_target(mut self, target: Duration) -> Self {
-        self.overload.target = target;
+        self.overload_target = Some(target);
         self
     }
 
     /// How long the wait has to stay above [`overload_target`](Builder::overload_target), so that a
     /// burst is no overload; default 100 ms.
     pub fn overload_interval(mut self, interval: Duration) -> Self {
-        self.overload.interval = interval;
+        self.overload_interval = interval;
         self
     }
 
@@ -285,7 +252,7 @@ impl Builder {
         queues: Vec<queue::SharedQueue>,
         monitor: MonitorShared,
     ) -> Arc<Shared> {
-        Arc::new_cyclic(|shared: &Weak<Shared>| {
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = Weak::clone(shared);
             let hook = Box::new(move |deadline| {
                 if let Some(shared) = shared.upgrade() {
@@ -296,7 +263,11 @@ impl Builder {
             let context = RuntimeContext::new(self.clock.clone(), shared_timers)
                 .with_thread_scope(self.thread_scope.clone());
             Shared::new(park, Arc::new(context), queues, self.budget, monitor)
-        })
+        });
+        // Before the first timer is armed.
+        let sleepers: Weak<Shared> = Arc::downgrade(&shared);
+        self.clock.wakes(sleepers);
+        shared
     }
 
     fn parts(&self, shared: &Arc<Shared>) -> Parts {
@@ -315,6 +286,11 @@ impl Builder {
         let blocking_registry = blocking.registry(registries.len() as u32);
         let current_thread = None;
         Parts { context, shared, registries, blocking, blocking_registry, threads, current_thread }
+    }
+
+    fn overload(&self) -> CoDel {
+        let default = if self.clock.is_manual() { Duration::MAX } else { OVERLOAD_TARGET };
+        CoDel::new(self.overload_target.unwrap_or(default), self.overload_interval)
     }
 
     fn start_threads(&self, handle: &Handle, queues: Vec<LocalQueue>) -> Result<(), StartError> {
@@ -351,7 +327,7 @@ impl Builder {
                 context.thread_scope.run(ThreadKind::Other, || hooks.run_stop());
             })?;
         }
-        let monitor = Monitor::new(Arc::clone(handle.shared()), self.overload);
+        let monitor = Monitor::new(Arc::clone(handle.shared()), self.overload());
         let caught_panics = Arc::clone(&handle.context().caught_panics);
         handle.start_thread(format!("{}-monitor", self.thread_name), move || {
             panics::count_in(Some(caught_panics));
@@ -396,3 +372,17 @@ impl std::fmt::Debug for Builder {
 /// Registries of tasks that are spawned off the workers, at most. By one thread, or by eight, on 2 CPUs: 4
 /// were better than 1, and 8 than 4.
 const FOREIGN_REGISTRIES: usize = 8;
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+
+    /// Failure: on a slow machine a test that moved the clock past a busy worker was refused its requests.
+    #[test]
+    fn a_clock_moved_by_hand_shows_no_overload_unless_asked_to() {
+        let manual = || Builder::new().clock(Clock::manual().0);
+        assert_eq!(Builder::new().overload().target, OVERLOAD_TARGET);
+        assert_eq!(manual().overload().target, Duration::MAX);
+        assert_eq!(manual().overload_target(OVERLOAD_TARGET).overload().target, OVERLOAD_TARGET);
+    }
+}

@@ -13,15 +13,17 @@ mod per_worker;
 mod shutdown;
 mod snapshot;
 mod spawn;
+mod start_error;
 
 use std::future::Future;
 use std::time::Duration;
 
-pub use builder::{Builder, StartError};
+pub use builder::Builder;
 pub use handle::{EnterGuard, Handle};
 pub use per_worker::PerWorker;
 pub use shutdown::ShutdownReport;
 pub use spawn::{TaskBuilder, spawn, spawn_blocking};
+pub use start_error::StartError;
 
 use crate::context;
 use crate::panics;

@@ -37,7 +37,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 ///
-/// It never ends early, and up to 65.5 µs late if a worker is free. It does not end once its runtime
+/// It never ends early, and up to 62.5 µs late if a worker is free. It does not end once its runtime
 /// shuts down; see [`coop`].
 /// Cancel-safe: dropping the future gives the deadline up.
 ///

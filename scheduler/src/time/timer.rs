@@ -17,7 +17,7 @@ use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 /// moving it earlier files the timer anew at the next poll.
 ///
 /// A timer never fires early. It fires up to
-/// 65.5 µs late, as deadlines are rounded up to a tick of 2^16 ns, and later only while every
+/// 62.5 µs late, as deadlines are rounded up to a sixteenth of a millisecond, and later only while every
 /// worker is busy. Dropping it cancels it.
 ///
 /// To wait for a deadline in an `async fn`, use [`sleep_until`](super::sleep_until).

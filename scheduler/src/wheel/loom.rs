@@ -409,3 +409,49 @@ fn mutant_link_after_push_is_caught() {
     let report = caught(Mutant::LinkAfterPush, "wheel::loom::cancels_race_and_no_entry_is_lost");
     assert!(report.contains("index out of bounds"), "{report}");
 }
+
+/// A timer is armed while its deadline is passed by a clock that is moved by hand, after which no worker
+/// looks at the time: the timer is told so, or fires.
+fn arming_races_a_move_by_hand(order: Order) -> bool {
+    let queue = Arc::new(TimerQueue::new(None));
+    let (count, waker) = Count::pair();
+    let (armed, set) = slot();
+    let arming = move |queue: &TimerQueue| {
+        let outcome = queue.arm(None, at(2), &waker);
+        *set.lock().expect("no part of a race panics") = Some(outcome);
+    };
+    let moving = |queue: &TimerQueue| {
+        let mut wakers = Vec::new();
+        queue.advance_by_hand(at(2), &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+    };
+    let parts: [Part; 2] = [Box::new(arming), Box::new(moving)];
+    race(order, &queue, parts);
+
+    let due = match found(&armed) {
+        Armed::Waits(Some(entry)) => {
+            entry.cancel();
+            false
+        }
+        outcome => {
+            assert_eq!(outcome, Armed::Due);
+            true
+        }
+    };
+    assert_eq!(count.woken(), usize::from(!due), "the timer waits behind its deadline");
+    due
+}
+
+#[test]
+fn arming_races_a_move_by_hand_and_the_deadline_is_seen() {
+    assert_eq!(outcomes(arming_races_a_move_by_hand), BTreeSet::from([false, true]));
+}
+
+#[test]
+fn mutant_move_unlocked_is_caught() {
+    let report = caught(
+        Mutant::MoveUnlocked,
+        "wheel::loom::arming_races_a_move_by_hand_and_the_deadline_is_seen",
+    );
+    assert!(report.contains("the timer waits behind its deadline"), "{report}");
+}

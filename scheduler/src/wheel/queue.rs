@@ -87,6 +87,22 @@ impl TimerQueue {
         if self.next().is_none_or(|next| next > now) {
             return 0;
         }
+        self.fire(now, limit, out)
+    }
+
+    /// As [`advance`](TimerQueue::advance), for a clock that is moved by hand and shows `now` already: no
+    /// worker looks at the time again before it waits.
+    ///
+    /// So the lock is taken in any case. An arming that had it before is fired here if it is due. One
+    /// that has it afterwards finds the queue's time at `now`, and is told that its deadline has passed.
+    pub(crate) fn advance_by_hand(&self, now: Instant, out: &mut Vec<Waker>) -> usize {
+        if mutant::on(Mutant::MoveUnlocked) {
+            return self.advance(now, usize::MAX, out);
+        }
+        self.fire(now, usize::MAX, out)
+    }
+
+    fn fire(&self, now: Instant, limit: usize, out: &mut Vec<Waker>) -> usize {
         let mut swept = Vec::new();
         let mut filed = self.filed.lock();
         filed.sweep(&self.cancelled, limit, &mut swept);

@@ -2,26 +2,27 @@
 
 use crate::clock::Instant;
 
-/// A number of ticks of 2^16 ns (65.5 µs) since the clock's origin.
+/// A number of ticks of 62.5 µs since the clock's origin.
 ///
 /// A deadline is *rounded up* to a tick and the time is *rounded down*, so a tick that was reached
-/// lies at or after every deadline that was rounded to it. All instants fit in 48 bits of ticks,
-/// so no deadline is too far for the wheel.
+/// lies at or after every deadline that was rounded to it. A millisecond is 16 ticks, so a deadline at a
+/// whole millisecond, as most are on a clock that is moved by hand, is not rounded at all. 48 bits of ticks
+/// reach 557 years, so no deadline is too far for the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
 impl Tick {
     /// Bits of a tick number.
-    pub(super) const BITS: u32 = u64::BITS - SHIFT;
+    pub(super) const BITS: u32 = 48;
     pub(super) const ZERO: Tick = Tick(0);
-    /// The last tick. It is reached at [`Instant::FAR_FUTURE`] and no sooner, as some deadlines
+    /// The last tick. It is reached at [`Instant::FAR_FUTURE`] and no sooner, as the deadlines
     /// after its beginning have no later tick to be rounded up to.
     pub(super) const LAST: Tick = Tick((1 << Tick::BITS) - 1);
 
     /// The first tick at which a timer with this deadline may fire.
     #[inline]
     pub(crate) fn of_deadline(deadline: Instant) -> Tick {
-        Tick(deadline.as_nanos().div_ceil(1 << SHIFT)).min(Tick::LAST)
+        Tick(deadline.as_nanos().div_ceil(NANOS)).min(Tick::LAST)
     }
 
     /// The newest tick that has been reached at `now`.
@@ -29,7 +30,7 @@ impl Tick {
     pub(super) fn reached(now: Instant) -> Tick {
         match now {
             Instant::FAR_FUTURE => Tick::LAST,
-            _ => Tick(now.as_nanos() >> SHIFT).min(Tick(Tick::LAST.0 - 1)),
+            _ => Tick(now.as_nanos() / NANOS).min(Tick(Tick::LAST.0 - 1)),
         }
     }
 
@@ -38,7 +39,7 @@ impl Tick {
     pub(super) fn instant(self) -> Instant {
         match self {
             Tick::LAST => Instant::FAR_FUTURE,
-            Tick(number) => Instant::from_nanos(number << SHIFT),
+            Tick(number) => Instant::from_nanos(number * NANOS),
         }
     }
 
@@ -60,8 +61,11 @@ impl Tick {
     }
 }
 
-/// log2 of a tick in nanoseconds.
-const SHIFT: u32 = 16;
+/// A tick in nanoseconds.
+const NANOS: u64 = 62_500;
+
+/// The instant of each tick but the last is one.
+const _: () = assert!(Tick::LAST.0 < u64::MAX / NANOS);
 
 #[cfg(all(test, not(heist_loom)))]
 mod tests {

@@ -121,6 +121,11 @@ impl WorkerContext {
         }
     }
 
+    /// A batch of wakers was called here: what is decided about waking another worker.
+    pub(crate) fn batch(&self) -> Trigger {
+        Trigger::Batch { queued: self.queue.len(), estimate: self.own.estimate() }
+    }
+
     /// Whether a task waits here: for the owner, which becomes idle otherwise.
     pub(crate) fn has_work(&self) -> bool {
         self.queue.len() > 0 || self.own.queue.next_is_filled()

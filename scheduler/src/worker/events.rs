@@ -7,7 +7,6 @@ use super::{TIMERS_AT_ONCE, Worker};
 use crate::clock::Instant;
 use crate::panics;
 use crate::park::Harvest;
-use crate::wake::policy::Trigger;
 use crate::worker::context::WakeSource;
 use crate::worker::worker_shared::{WorkerShared, due};
 
@@ -38,8 +37,7 @@ impl Worker {
         self.context.wake_source.set(wake_source);
         panics::wake_all(self.wakers.drain(..));
         self.context.wake_source.set(WakeSource::RunningTask);
-        let (queued, estimate) = (self.context.queue.len(), self.estimate());
-        self.shared.notify_if_idle(Trigger::Batch { queued, estimate });
+        self.shared.notify_if_idle(self.context.batch());
     }
 
     /// Counts what a look into a shard brought.

@@ -10,6 +10,7 @@ mod notify;
 mod park;
 pub(crate) mod schedule;
 pub(crate) mod shared;
+mod sleepers;
 mod stats;
 mod watched;
 pub(crate) mod worker_shared;

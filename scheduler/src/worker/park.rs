@@ -56,7 +56,7 @@ impl Worker {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) {
-        let timeout = deadline.map(|deadline| deadline.duration_since(self.runtime.clock.now()));
+        let timeout = deadline.and_then(|deadline| self.runtime.clock.timeout_until(deadline));
         match self.park_kind {
             Some(ParkKind::Listening(shard)) => {
                 self.own.counters.listens.add(1);

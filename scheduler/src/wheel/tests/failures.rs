@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::super::cached::CachedEntry;
 use super::super::tick::Tick;
 use super::super::{Armed, TimerQueue};
-use super::{Bench, NO_LIMIT, Name, TICK, at, days};
+use super::{Bench, NO_LIMIT, Name, TICK, at, days, tick};
 use crate::clock::{Clock, Instant};
 
 #[test]
@@ -38,7 +38,7 @@ fn failure_46_the_hook_may_use_the_queue() {
         let look = move |_| assert!(queue.upgrade().is_some_and(|queue| queue.len() == 1));
         TimerQueue::new(Some(Box::new(look)))
     });
-    assert!(matches!(queue.arm(None, at(1 << 20), Waker::noop()), Armed::Waits(_)));
+    assert!(matches!(queue.arm(None, tick(16), Waker::noop()), Armed::Waits(_)));
 }
 
 #[test]
@@ -108,44 +108,44 @@ fn failure_48_a_cancelled_timer_keeps_no_task_in_memory_once_the_worker_rests() 
 #[test]
 fn a_cancelled_timer_wakes_nobody() {
     let bench = Bench::new();
-    let index = bench.arm_waiting(0, at(1 << 20));
-    bench.arm_waiting(1, at(1 << 20));
+    let index = bench.arm_waiting(0, tick(16));
+    bench.arm_waiting(1, tick(16));
     index.cancel();
     // No look is left to release it first.
-    assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
+    assert_eq!(bench.advance(tick(32), NO_LIMIT), [1]);
 }
 
 #[test]
 fn a_postponed_timer_is_filed_anew_and_wakes_nobody_early() {
     let bench = Bench::new();
-    let index = bench.arm_waiting(0, at(1 << 20));
-    index.postpone(Tick::of_deadline(at(1 << 30)));
-    assert_eq!(bench.advance(at(1 << 29), NO_LIMIT), []);
-    assert_eq!(bench.queue.next(), Some(at(1 << 30)));
-    assert_eq!(bench.advance(at(1 << 30), NO_LIMIT), [0]);
+    let index = bench.arm_waiting(0, tick(16));
+    index.postpone(Tick::of_deadline(tick(1 << 14)));
+    assert_eq!(bench.advance(tick(1 << 13), NO_LIMIT), []);
+    assert_eq!(bench.queue.next(), Some(tick(1 << 14)));
+    assert_eq!(bench.advance(tick(1 << 14), NO_LIMIT), [0]);
 }
 
 #[test]
 fn postponing_to_an_earlier_deadline_changes_nothing_but_is_seen() {
     let bench = Bench::new();
-    let (early, late) = (Tick::of_deadline(at(1 << 20)), Tick::of_deadline(at(1 << 30)));
+    let (early, late) = (Tick::of_deadline(tick(16)), Tick::of_deadline(tick(1 << 14)));
     let waker = bench.waker(0);
-    let Armed::Waits(Some(index)) = bench.queue.arm(None, at(1 << 30), &waker) else {
+    let Armed::Waits(Some(index)) = bench.queue.arm(None, tick(1 << 14), &waker) else {
         panic!("not due")
     };
     assert!(index.waits(late, &waker));
     index.postpone(early);
     assert!(!index.waits(early, &waker));
     assert!(!index.waits(late, Waker::noop()));
-    assert_eq!(bench.queue.next(), Some(at(1 << 30)));
+    assert_eq!(bench.queue.next(), Some(tick(1 << 14)));
 }
 
 #[test]
 fn a_fired_entry_stays_its_timers_until_handed_back() {
     let bench = Bench::new();
-    let first = bench.arm_waiting(0, at(1 << 20));
-    assert_eq!(bench.advance(at(1 << 20), NO_LIMIT), [0]);
-    let others: Vec<_> = (1..2_000).map(|name| bench.arm_waiting(name, at(1 << 30))).collect();
+    let first = bench.arm_waiting(0, tick(16));
+    assert_eq!(bench.advance(tick(16), NO_LIMIT), [0]);
+    let others: Vec<_> = (1..2_000).map(|name| bench.arm_waiting(name, tick(1 << 14))).collect();
     assert!(!others.contains(&first));
     first.cancel();
     assert_eq!(bench.queue.len(), others.len());
@@ -155,9 +155,9 @@ fn a_fired_entry_stays_its_timers_until_handed_back() {
 fn advancing_is_bounded_and_says_that_more_is_due() {
     let bench = Bench::new();
     for name in 0..10 {
-        bench.arm_waiting(name, at(1 << 22));
+        bench.arm_waiting(name, tick(64));
     }
-    let now = at(1 << 23);
+    let now = tick(128);
     let mut fired = Vec::new();
     for _ in 0..100 {
         if bench.queue.next().is_none() {
@@ -175,21 +175,27 @@ fn advancing_is_bounded_and_says_that_more_is_due() {
 fn timers_of_one_tick_fire_in_the_order_they_were_armed() {
     let bench = Bench::new();
     for name in 0..100 {
-        bench.arm_waiting(name, at(1 << 20));
+        bench.arm_waiting(name, tick(16));
     }
-    assert_eq!(bench.advance(at(1 << 20), NO_LIMIT), (0..100).collect::<Vec<_>>());
+    assert_eq!(bench.advance(tick(16), NO_LIMIT), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
 fn lateness_is_counted_from_each_timers_own_tick() {
     let bench = Bench::new();
-    bench.arm_waiting(0, at(1 << 20));
-    bench.arm_waiting(1, at(1 << 22));
-    bench.arm_waiting(2, at(1 << 23));
-    assert_eq!(bench.queue.advance(at((1 << 22) + 7), NO_LIMIT, &mut Vec::new()), 2);
+    bench.arm_waiting(0, tick(16));
+    bench.arm_waiting(1, tick(64));
+    bench.arm_waiting(2, tick(128));
+    assert_eq!(
+        bench.queue.advance(tick(64) + Duration::from_nanos(7), NO_LIMIT, &mut Vec::new()),
+        2
+    );
     if cfg!(feature = "metrics") {
         let lateness = bench.queue.lateness();
-        assert_eq!((lateness.count(), lateness.total()), (2, (1 << 22) + 7 - (1 << 20) + 7));
+        assert_eq!(
+            (lateness.count(), lateness.total()),
+            (2, (tick(64) - tick(16)).as_nanos() as u64 + 14)
+        );
     }
 }
 
@@ -197,35 +203,35 @@ fn lateness_is_counted_from_each_timers_own_tick() {
 fn a_deadline_that_has_passed_is_due_at_once() {
     let bench = Bench::new();
     assert_eq!(bench.arm(0, Instant::ZERO), Armed::Due);
-    bench.arm_waiting(1, at(1 << 20));
-    assert_eq!(bench.advance(at(1 << 21), NO_LIMIT), [1]);
-    assert_eq!(bench.arm(2, at(1 << 20)), Armed::Due);
+    bench.arm_waiting(1, tick(16));
+    assert_eq!(bench.advance(tick(32), NO_LIMIT), [1]);
+    assert_eq!(bench.arm(2, tick(16)), Armed::Due);
     assert_eq!(bench.queue.len(), 0);
 }
 
 #[test]
 fn a_clock_read_that_is_older_than_the_wheel_fires_nothing_and_breaks_nothing() {
     let bench = Bench::new();
-    bench.arm_waiting(0, at(1 << 20));
-    assert_eq!(bench.advance(at(1 << 22), NO_LIMIT), [0]);
-    bench.arm_waiting(1, at((1 << 22) + (1 << 17)));
-    assert_eq!(bench.advance(at(1 << 19), NO_LIMIT), []);
-    assert_eq!(bench.advance(at(1 << 23), NO_LIMIT), [1]);
+    bench.arm_waiting(0, tick(16));
+    assert_eq!(bench.advance(tick(64), NO_LIMIT), [0]);
+    bench.arm_waiting(1, tick(66));
+    assert_eq!(bench.advance(tick(8), NO_LIMIT), []);
+    assert_eq!(bench.advance(tick(128), NO_LIMIT), [1]);
 }
 
 #[test]
 fn closing_returns_each_waker_once_and_nothing_fires_after() {
     let bench = Bench::new();
-    let cancelled = bench.arm_waiting(0, at(1 << 20));
+    let cancelled = bench.arm_waiting(0, tick(16));
     for name in 1..100 {
-        bench.arm_waiting(name, at(name as u64 * (1 << 30)));
+        bench.arm_waiting(name, tick(name as u64 * (1 << 14)));
     }
     cancelled.cancel();
     bench.queue.close().into_iter().for_each(Waker::wake);
     let mut woken = std::mem::take(&mut *bench.woken.lock());
     woken.sort_unstable();
     assert_eq!(woken, (1..100).collect::<Vec<_>>());
-    assert_eq!(bench.arm(0, at(1 << 40)), Armed::Closed);
+    assert_eq!(bench.arm(0, tick(1 << 24)), Armed::Closed);
     assert_eq!((bench.queue.close().len(), bench.queue.next()), (0, None));
 }
 
@@ -245,24 +251,22 @@ fn wakers_are_dropped_outside_the_lock() {
     let (queue, dropped) = (Arc::new(TimerQueue::new(None)), Arc::new(AtomicUsize::new(0)));
     let nosy = || Waker::from(Arc::new(Nosy(Arc::clone(&queue), Arc::clone(&dropped))));
     for _ in 0..32 {
-        let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 40), &nosy()) else {
+        let Armed::Waits(Some(index)) = queue.arm(None, tick(1 << 24), &nosy()) else {
             panic!("not due")
         };
-        let _ = queue.arm(Some(&index), at(1 << 39), &nosy());
+        let _ = queue.arm(Some(&index), tick(1 << 23), &nosy());
         index.cancel();
     }
     queue.purge();
-    let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 20), &nosy()) else {
-        panic!("not due")
-    };
+    let Armed::Waits(Some(index)) = queue.arm(None, tick(16), &nosy()) else { panic!("not due") };
     index.cancel();
-    queue.advance(at(1 << 20), NO_LIMIT, &mut Vec::new());
-    let Armed::Waits(Some(index)) = queue.arm(None, at(1 << 40), &nosy()) else {
+    queue.advance(tick(16), NO_LIMIT, &mut Vec::new());
+    let Armed::Waits(Some(index)) = queue.arm(None, tick(1 << 24), &nosy()) else {
         panic!("not due")
     };
     index.cancel();
     queue.close();
-    assert_eq!(queue.arm(None, at(1 << 40), &nosy()), Armed::Closed);
+    assert_eq!(queue.arm(None, tick(1 << 24), &nosy()), Armed::Closed);
     assert_eq!(dropped.load(Ordering::Relaxed), 32 * 2 + 3);
 }
 
@@ -283,11 +287,11 @@ fn many_threads_cancel_while_the_owner_arms_and_no_entry_is_lost() {
         }
         let mut wakers = Vec::new();
         for round in 0..50_000u64 {
-            let deadline = at((round + 1 + round % 7 * 100) << 16);
+            let deadline = tick(round + 1 + round % 7 * 100);
             if let Armed::Waits(Some(index)) = queue.arm(None, deadline, Waker::noop()) {
                 sender.send(index).expect("the cancelling threads end after this one");
             }
-            queue.advance(at(round << 16), 16, &mut wakers);
+            queue.advance(tick(round), 16, &mut wakers);
             wakers.clear();
         }
         drop(sender);
@@ -301,6 +305,6 @@ fn a_clock_by_hand_drives_a_queue() {
     let (clock, hand) = Clock::manual();
     let bench = Bench::new();
     bench.arm_waiting(0, clock.now() + Duration::from_millis(1));
-    hand.advance(Duration::from_millis(1) + TICK);
+    hand.advance(Duration::from_millis(1));
     assert_eq!(bench.advance(clock.now(), NO_LIMIT), [0]);
 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::cached::CachedEntry;
+use super::tick::Tick;
 use super::{Armed, TimerQueue};
 use crate::clock::Instant;
 
 pub(crate) const NO_LIMIT: usize = usize::MAX;
-pub(crate) const TICK: Duration = Duration::from_nanos(1 << 16);
+pub(crate) const TICK: Duration = Duration::from_nanos(62_500);
 
 /// A waker that writes down its name.
 struct Name(usize, Arc<Mutex<Vec<usize>>>);
@@ -82,6 +83,11 @@ impl Bench {
 
 fn at(nanos: u64) -> Instant {
     Instant::from_nanos(nanos)
+}
+
+/// The instant of a tick.
+fn tick(number: u64) -> Instant {
+    Tick::from_number(number).instant()
 }
 
 fn days(count: u64) -> Duration {
