@@ -40,3 +40,37 @@ pub enum StartError {
         max: usize,
     },
 }
+
+impl From<StartError> for io::Error {
+    /// With the kind of what the system said; `InvalidInput` for a setting that is out of its bounds. The
+    /// error itself is kept as the source.
+    fn from(error: StartError) -> io::Error {
+        let kind = match &error {
+            StartError::Thread { source, .. } | StartError::Timer(source) => source.kind(),
+            StartError::StartHook { .. } => io::ErrorKind::Other,
+            StartError::OutOfBounds { .. } => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+    use crate::{Builder, Idle, Runtime};
+
+    #[test]
+    fn an_io_error_has_the_kind_and_keeps_the_words_and_the_source() {
+        let start = || -> io::Result<Runtime> { Ok(Builder::new().workers(0).start(Idle::new())?) };
+        let error = start().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with("workers must be between 1 and"), "{error}");
+        assert!(error.get_ref().unwrap().is::<StartError>());
+
+        let no_thread = io::Error::from(io::ErrorKind::WouldBlock);
+        let error = io::Error::from(StartError::Thread { name: "w".into(), source: no_thread });
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let source = std::error::Error::source(error.get_ref().unwrap());
+        assert!(source.unwrap().is::<io::Error>());
+    }
+}
