@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use heist_scheduler::time::{Clock, Instant, ManualClock, interval, sleep, sleep_until, timeout};
-use heist_scheduler::{Builder, Harvest, Idle, Park, Runtime, spawn};
+use heist_scheduler::{Builder, Harvest, Idle, Park, Runtime, spawn, yield_now};
 
 use common::{HANG, wait_until};
 
@@ -71,6 +71,33 @@ fn a_thread_in_block_on_is_woken() {
         assert!(has_begun.recv_timeout(HANG).is_err());
         hand.advance(HOUR);
         assert_eq!(blocked.join().unwrap(), Instant::ZERO + HOUR);
+    });
+}
+
+/// One thread runs the tasks and moves the clock; then it waits, and another one moves the clock.
+#[test]
+fn the_tasks_of_a_current_thread_runtime_are_woken() {
+    let (clock, hand) = Clock::manual();
+    let runtime = Builder::new().current_thread().clock(clock).start(Idle::new()).unwrap();
+    let by = hand.clone();
+    runtime.block_on(async move {
+        let asleep = spawn(sleep_until(at(5)));
+        yield_now().await;
+        by.set(at(5));
+        asleep.await.unwrap();
+    });
+    thread::scope(|scope| {
+        let blocked = scope.spawn(|| {
+            runtime.block_on(async {
+                spawn(sleep_until(at(10))).await.unwrap();
+                sleep_until(at(15)).await;
+            });
+        });
+        [10, 15].into_iter().for_each(|millis| {
+            armed(&runtime, 1);
+            hand.set(at(millis));
+        });
+        blocked.join().unwrap();
     });
 }
 
