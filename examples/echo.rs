@@ -2,25 +2,28 @@
 //!
 //! The server accepts; each connection is a task that reads and writes. All its
 //! [`Limits`](heist::server::Limits) are in force: a connection that is idle for a minute is
-//! closed.
+//! closed. Ctrl-C and SIGTERM drain it.
 
 use std::error::Error;
-use std::future::pending;
 use std::io::{self, Write};
 
-use heist::Server;
 use heist::net::Stream;
 use heist::server::Listener;
+use heist::{Server, signal};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into()).parse()?;
     let listener = Listener::tcp(address)?;
+    // From here on the signals no longer end the process by themselves.
+    let stop = signal::terminate();
     heist::Runtime::new()?.block_on(async {
         let server =
             Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
         // Not `eprintln!`, which panics where this fails: the server works without the message.
         let _ = writeln!(io::stderr(), "echoing on {}", server.addresses()[0]);
-        pending().await
+        let report = server.run_until(stop).await;
+        let _ = writeln!(io::stderr(), "stopped: {report}");
+        Ok(())
     })
 }
 

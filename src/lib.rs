@@ -10,7 +10,8 @@
 //! | [serve with an async handler](#serve-with-an-async-handler) | [`server::Builder::handler`], [`net::Stream`] | `echo` |
 //! | serve TLS | [`tls::Config`], [`server::Builder::tls`] (feature `tls`) | |
 //! | connect by TLS | [`tls::Connector`], [`tls::ClientConfig`] (feature `tls`) | |
-//! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::drain`] | `echo` |
+//! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::run_until`] | `echo` |
+//! | wait for signals | [`signal::terminate`], [`signal::signal`] | `echo`, `hyper_hello` |
 //! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
 //! | [be a client](#be-a-client) | [`net::TcpStream::connect`], [`protocol::Connection`] | `peer_probe` |
@@ -26,8 +27,8 @@
 //! ```no_run
 //! # #[cfg(feature = "hyper")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use heist::Server;
 //! use heist::server::Listener;
+//! use heist::{Server, signal};
 //! use http_body_util::Full;
 //! use hyper::service::service_fn;
 //! use hyper::{Request, Response, body::Bytes};
@@ -36,10 +37,11 @@
 //!     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("hello\n"))))
 //! });
 //! let listener = Listener::tcp("127.0.0.1:8000".parse()?)?;
-//! heist::Runtime::new()?.block_on(async {
-//!     let _server = Server::builder().listen(listener).http(service).start()?;
-//!     std::future::pending().await
-//! })
+//! let server = Server::builder().listen(listener).http(service);
+//! // Until Ctrl-C or SIGTERM; then requests under way are finished.
+//! let report = heist::Runtime::new()?.block_on(server.run_until(signal::terminate()))?;
+//! println!("stopped: {report}");
+//! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "hyper"))]
 //! # fn main() {}
@@ -51,9 +53,9 @@
 //! once for each message and sends all answers with one write.
 //!
 //! ```no_run
-//! use heist::Server;
 //! use heist::protocol::{Context, Error, Protocol};
 //! use heist::server::Listener;
+//! use heist::{Server, signal};
 //!
 //! /// Sends each line back.
 //! struct Lines;
@@ -70,10 +72,9 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
-//! heist::Runtime::new()?.block_on(async {
-//!     let _server = Server::builder().listen(listener).protocol(|_peer| Lines).start()?;
-//!     std::future::pending().await
-//! })
+//! let server = Server::builder().listen(listener).protocol(|_peer| Lines);
+//! heist::Runtime::new()?.block_on(server.run_until(signal::terminate()))?;
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -82,9 +83,9 @@
 //! One task per connection, which reads and writes its [`net::Stream`].
 //!
 //! ```no_run
-//! use heist::Server;
 //! use heist::net::Stream;
 //! use heist::server::Listener;
+//! use heist::{Server, signal};
 //!
 //! async fn greet(mut stream: Stream) -> std::io::Result<()> {
 //!     stream.write_all(b"hello\n").await
@@ -92,11 +93,9 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
-//! heist::Runtime::new()?.block_on(async {
-//!     let server = Server::builder().listen(listener).handler(|stream, _peer| greet(stream));
-//!     let _server = server.start()?;
-//!     std::future::pending().await
-//! })
+//! let server = Server::builder().listen(listener).handler(|stream, _peer| greet(stream));
+//! heist::Runtime::new()?.block_on(server.run_until(signal::terminate()))?;
+//! # Ok(())
 //! # }
 //! ```
 //!
@@ -222,7 +221,9 @@ pub use heist_net::export;
 pub use heist_net::http;
 #[cfg(feature = "tls")]
 pub use heist_net::tls;
-pub use heist_net::{Builder, Runtime, Server, StartError, Transport, io, protocol, server};
+pub use heist_net::{
+    Builder, Runtime, Server, StartError, Transport, io, protocol, server, signal,
+};
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
     AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, PerWorker, ShutdownReport,

@@ -10,6 +10,7 @@ use heist_scheduler::{JoinHandle, TaskBuilder};
 
 use super::acceptor::{Acceptor, ListenerLost, Served};
 use super::by_protocol::{ByInbox, ByProtocol};
+use super::drain::Report;
 use super::handler::{AcceptedHandler, Handler};
 use super::layer::{Plain, TransportLayer};
 use super::limits::Limits;
@@ -17,6 +18,7 @@ use super::oneshot::Oneshot;
 use super::proxy_protocol::trusted_proxies::{TrustedProxies, TrustedProxy};
 use super::serve::{Accepted, Serve};
 use super::shared::{Overloaded, Shared};
+use super::start_error::StartError;
 use super::started::Server;
 use crate::connection::close_reason::CloseReason;
 use crate::protocol::{self, Protocol};
@@ -263,6 +265,36 @@ where
         let parts = Box::new(move || (serve.http_metrics(), layer.tls_metrics()));
         Ok(Server::new(shared, addresses, parts))
     }
+
+    /// Starts to accept, on the current runtime, serves until `shutdown` completes, and then drains as
+    /// [`Server::run_until`].
+    ///
+    /// What has to know the addresses begins with [`start`](Builder::start), and calls that one.
+    ///
+    /// ```no_run
+    /// use heist_net::server::Listener;
+    /// use heist_net::{Server, Stream, signal};
+    ///
+    /// async fn greet(mut stream: Stream) -> std::io::Result<()> {
+    ///     stream.write_all(b"hello\n").await
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
+    /// let server = Server::builder().listen(listener).handler(|stream, _peer| greet(stream));
+    /// let runtime = heist_net::Runtime::new()?;
+    /// let report = runtime.block_on(server.run_until(signal::terminate()))?;
+    /// println!("stopped: {report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Builder::start).
+    pub async fn run_until<F: Future>(self, shutdown: F) -> Result<Report, StartError> {
+        Ok(self.start()?.run_until(shutdown).await)
+    }
 }
 
 /// Where the task of an acceptor waits for it.
@@ -307,32 +339,4 @@ impl<S, L> fmt::Debug for Builder<S, L> {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The calling thread is in no runtime.
-    #[error("a server needs a runtime: start it in a task, in `block_on`, or by `start_on`")]
-    OutsideRuntime,
-    /// There is nothing to accept from.
-    #[error("a server needs a listener: give it one by `listen`")]
-    NoListener,
-    /// The runtime took no task to accept with.
-    #[error(
-        "no task to accept on {address}: the runtime shuts down, or has as many tasks as `max_tasks`"
-    )]
-    Refused {
-        /// Where it was to listen.
-        address: Address,
-    },
-    /// A socket could not be put under the runtime.
-    #[error("cannot accept on {address}: {source}")]
-    Listen {
-        /// Where it listens.
-        address: Address,
-        /// What the system says.
-        source: io::Error,
-    },
 }

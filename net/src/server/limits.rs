@@ -85,6 +85,9 @@ pub struct Limits {
     /// When the server drains, how long a connection that was used or accepted just before may
     /// still send one more request: it may be on its way. By default 1 s.
     pub drain_linger: Duration,
+    /// When a server that [runs until](super::Server::run_until) a future completes ends, how long its
+    /// connections may take to finish before they are force-closed. By default 30 s.
+    pub drain_grace: Duration,
     /// How long an HTTP connection may last, give or take a tenth: then it takes no further request, and
     /// ends behind those that it has. `None` for no such bound. By default an hour, as with nginx: so that
     /// clients find servers that were added, and what a connection has counted is forgotten.
@@ -145,6 +148,7 @@ impl Default for Limits {
             shed: true,
             accepts_a_turn: 64,
             drain_linger: Duration::from_secs(1),
+            drain_grace: Duration::from_secs(30),
             max_connection_age: Some(Duration::from_secs(3600)),
             connection_age_grace: None,
             http2: Http2Limits::default(),

@@ -88,6 +88,7 @@ mod refuse;
 mod serve;
 mod served_task;
 mod shared;
+mod start_error;
 mod started;
 
 pub use crate::connection::budget::{Budget, OverBudget};
@@ -99,7 +100,7 @@ pub use crate::connection::refusal::Refusal;
 pub use crate::socket::address::{Address, ParseAddressError};
 pub use crate::socket::bound_listener::{BindError, Listener};
 pub use crate::socket::peer::Peer;
-pub use builder::{Builder, NoService, StartError};
+pub use builder::{Builder, NoService};
 pub use by_protocol::{ByInbox, ByProtocol};
 pub use drain::{AgeCounts, Report};
 #[cfg(feature = "hyper")]
@@ -113,4 +114,5 @@ pub use proxy_protocol::header::ProxyHeaderError;
 pub use proxy_protocol::trusted_proxies::{ParseTrustedProxyError, TrustedProxies, TrustedProxy};
 pub use serve::{Accepted, Serve};
 pub use shared::Shared;
+pub use start_error::StartError;
 pub use started::Server;

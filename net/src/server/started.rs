@@ -1,7 +1,7 @@
 //! A server that has started.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -88,6 +88,54 @@ impl Server {
     /// On a worker thread, which it would block.
     pub fn drain_blocking(&self, grace: Duration) -> Report {
         self.shared.runtime().block_on(self.drain(grace))
+    }
+
+    /// Serves until `shutdown` completes, then [drains](Server::drain) with the grace of
+    /// [`Limits::drain_grace`](super::Limits::drain_grace). [`Builder::run_until`](super::Builder::run_until)
+    /// starts the server, too.
+    ///
+    /// The output of `shutdown` is not looked at: one that fails ends the server as well. To force-close
+    /// what is left before the grace is over, drop the future and shut the runtime down.
+    ///
+    /// Dropped before `shutdown` has completed, it drops the server: a drain begins, which nothing waits
+    /// for, and nothing is force-closed. Dropped later, the drain goes on so.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use heist_net::server::{Limits, Listener};
+    /// use heist_net::{Server, Stream, TcpStream};
+    ///
+    /// async fn greet(mut stream: Stream) -> std::io::Result<()> {
+    ///     stream.write_all(b"hello\n").await
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limits = Limits { drain_grace: Duration::from_secs(10), ..Limits::default() };
+    /// let builder = Server::builder().limits(limits).listen(Listener::tcp("127.0.0.1:0".parse()?)?);
+    /// heist_net::Runtime::new()?.block_on(async {
+    ///     let server = builder.handler(|stream, _peer| greet(stream)).start()?;
+    ///     let heist_net::server::Address::Tcp(address) = server.addresses()[0].clone() else {
+    ///         unreachable!("it listens on TCP")
+    ///     };
+    ///     let client = async {
+    ///         let mut stream = TcpStream::connect(address).await?;
+    ///         stream.read_exact(&mut [0; 6]).await
+    ///     };
+    ///     // A program waits for a signal here.
+    ///     let report = server.run_until(client).await;
+    ///     println!("stopped: {report}");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub async fn run_until<F: Future>(self, shutdown: F) -> Report {
+        shutdown.await;
+        self.drain(self.shared.limits().drain_grace).await
     }
 
     /// Whether all connections and listeners have ended within `time`.

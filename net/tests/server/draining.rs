@@ -1,13 +1,14 @@
 //! The end of a server.
 
+use std::future::{pending, ready};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use heist_net::Server;
-use heist_net::server::{CloseKind, Limits, Peer, Refusal, Report};
-use heist_scheduler::JoinHandle;
+use heist_net::server::{Address, CloseKind, Limits, Peer, Refusal, Report, Shared, StartError};
+use heist_scheduler::{AbortHandle, JoinHandle};
 
 use crate::common::runtime;
 use crate::stage::{Client, Echo, Stage, echo, listener_apart, server, until, until_refused};
@@ -228,4 +229,75 @@ fn dropped_server_stops_accepting_and_lets_others_finish() {
     until_refused(&address);
     client.send("half\n");
     assert_eq!(client.rest(), "first half\n");
+}
+
+/// A server that runs until the task is aborted that this returns, and its task.
+fn run(
+    stage: &Stage,
+    limits: Limits,
+) -> (Arc<Shared>, Vec<Address>, AbortHandle, JoinHandle<Report>) {
+    let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
+    let (shared, addresses) = (Arc::clone(server.shared()), server.addresses().to_vec());
+    let shutdown = stage.runtime.spawn(pending::<()>());
+    let stop = shutdown.abort_handle().unwrap();
+    (shared, addresses, stop, stage.runtime.spawn(server.run_until(shutdown)))
+}
+
+#[test]
+fn server_that_runs_until_a_future_drains_within_the_grace_of_its_limits() {
+    let stage = Stage::new();
+    let limits = Limits { drain_grace: Duration::from_secs(7), ..Limits::default() };
+    let (shared, addresses, stop, running) = run(&stage, limits);
+    let (mut idle, mut busy) = (Client::of(&addresses[0]), Client::of(&addresses[0]));
+    idle.ask("hello\n");
+    busy.ask("hello\n");
+    busy.send("half a li");
+    stage.pass(Duration::from_secs(2));
+    assert!(!shared.is_draining());
+
+    stop.abort();
+    until(|| shared.is_draining());
+    stage.pass(Duration::ZERO);
+    idle.assert_closed();
+    stage.pass(Duration::from_secs(6));
+    assert!(!running.is_finished());
+    stage.pass(Duration::from_secs(2));
+    let report = stage.runtime.block_on(running).unwrap();
+    assert_eq!((report.idle_closed, report.force_closed), (1, 1));
+    busy.assert_closed();
+}
+
+#[test]
+fn server_whose_run_is_dropped_drains_and_force_closes_nothing() {
+    let stage = Stage::new();
+    let limits = Limits { drain_grace: Duration::ZERO, ..Limits::default() };
+    let (shared, addresses, _stop, running) = run(&stage, limits);
+    let (mut idle, mut busy) = (Client::of(&addresses[0]), Client::of(&addresses[0]));
+    idle.ask("hello\n");
+    busy.ask("hello\n");
+    busy.send("half a li");
+    stage.pass(Duration::from_secs(2));
+
+    running.abort();
+    until(|| shared.is_draining());
+    stage.pass(Duration::from_secs(2));
+    idle.assert_closed();
+    busy.send("ne\n");
+    busy.expect("half a line\n");
+    busy.assert_closed();
+}
+
+#[test]
+fn builder_that_runs_until_a_future_starts_and_ends_the_server() {
+    let runtime = runtime();
+    let listener = listener_apart(9);
+    let address = listener.address().clone();
+    let builder = Server::builder().listen(listener).protocol(|_: &Peer| Echo::default());
+    let report = runtime.block_on(builder.run_until(ready(())));
+    assert_eq!(report.unwrap().finished, 0);
+    until_refused(&address);
+
+    let builder = Server::builder().protocol(|_: &Peer| Echo::default());
+    let refused = runtime.block_on(builder.run_until(pending::<()>()));
+    assert!(matches!(refused, Err(StartError::NoListener)), "{refused:?}");
 }
