@@ -239,9 +239,9 @@ pub mod task {
 /// Sockets, and what joins them to hyper.
 pub mod net {
     pub use heist_net::{
-        AcceptErrorKind, ConnectError, Driver, OwnedReadHalf, OwnedWriteHalf, ReadHalf, Socket,
-        SocketListener, Stream, Target, TcpListener, TcpStream, TooLong, UnixListener, UnixStream,
-        WriteHalf, accept_error_kind, family, resolve,
+        AcceptErrorKind, ConnectError, Driver, NoDriver, OwnedReadHalf, OwnedWriteHalf, ReadHalf,
+        Socket, SocketListener, Source, Stream, Target, TcpListener, TcpStream, TooLong,
+        UnixListener, UnixStream, WriteHalf, accept_error_kind, family, resolve,
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};
