@@ -47,7 +47,10 @@ pub fn has_tool(test: &str, tool: &str, package: &str) -> bool {
 }
 
 /// Reports that the test called `test` cannot run, because `need` is not installed.
-fn missing(test: &str, need: &str) {
+///
+/// # Panics
+/// If `HEIST_REQUIRE_TOOLS` is `1` in the environment.
+pub fn missing(test: &str, need: &str) {
     let required = std::env::var_os("HEIST_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(!required, "{test} needs {need}");
     skipped(test, need);

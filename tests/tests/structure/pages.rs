@@ -3,10 +3,36 @@
 use std::collections::BTreeSet;
 
 /// Names of std and of other projects that pages mention.
-const FOREIGN: &[&str] = &["Arc", "Date", "Future", "Send", "Waker", "WouldBlock"];
+const FOREIGN: &[&str] = &[
+    "Arc",
+    "AsyncFd",
+    "AsyncRead",
+    "AsyncRuntime",
+    "AsyncWrite",
+    "BufReader",
+    "CancellationToken",
+    "ConnectInfo",
+    "Date",
+    "DelayQueue",
+    "Future",
+    "FuturesUnordered",
+    "LocalSet",
+    "MissedTickBehavior",
+    "Pool",
+    "Rc",
+    "Send",
+    "Suite",
+    "TaskTracker",
+    "TimeoutLayer",
+    "UdpSocket",
+    "UnixDatagram",
+    "Waker",
+    "WouldBlock",
+];
 
 /// Crates whose items pages mention.
-const FOREIGN_CRATES: &[&str] = &["hyper", "mio", "std"];
+const FOREIGN_CRATES: &[&str] =
+    &["axum", "hyper", "mio", "std", "tokio", "tokio_postgres", "tokio_util", "tonic", "tracing"];
 
 /// Parts of names that stand for others, and the folder of what is built.
 const PLACEHOLDERS: &[&str] = &["NNNN", "DATE", "target/"];
