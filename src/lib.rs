@@ -240,8 +240,8 @@ pub mod task {
 pub mod net {
     pub use heist_net::{
         AcceptErrorKind, ConnectError, Driver, NoDriver, OwnedReadHalf, OwnedWriteHalf, ReadHalf,
-        Socket, SocketListener, Source, Stream, Target, TcpListener, TcpStream, TooLong,
-        UnixListener, UnixStream, WriteHalf, accept_error_kind, family, resolve,
+        ReuniteError, Socket, SocketListener, Source, Stream, Target, TcpListener, TcpSocket,
+        TcpStream, TooLong, UnixListener, UnixStream, WriteHalf, accept_error_kind, family, resolve,
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};

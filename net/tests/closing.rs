@@ -102,7 +102,7 @@ fn waits() -> Vec<Named> {
         }),
         ("peek", || {
             shared(stream(), |shared| async move {
-                let mut stream = take(&shared);
+                let stream = take(&shared);
                 drop(stream.peek(&mut [0; 1]).await);
                 *shared.0.lock() = Some(stream);
             })

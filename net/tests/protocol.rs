@@ -681,7 +681,7 @@ fn abort_closes_at_once() {
 #[test]
 fn sender_can_end_a_connection_whose_peer_does_not_read() {
     run(async {
-        let (near, mut far) = pair().await;
+        let (near, far) = pair().await;
         let generate = Generate { left: 64 << 20, most: Arc::default() };
         let mut connection = Connection::new(near, generate);
         let sender = connection.inbox();

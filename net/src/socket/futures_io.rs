@@ -58,31 +58,31 @@ impl<F> AsyncWrite for Socket<F> {
     }
 }
 
-impl<S: Deref<Target = SocketInner> + Unpin> AsyncRead for SocketReader<S> {
+impl<S: Deref<Target = SocketInner>, F> AsyncRead for SocketReader<S, F> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        SocketReader::poll_read(&mut self, cx, buffer)
+        self.inner().poll_read(cx, buffer)
     }
 }
 
-impl<S: Deref<Target = SocketInner> + Unpin> AsyncWrite for SocketWriter<S> {
+impl<S: Deref<Target = SocketInner>, F> AsyncWrite for SocketWriter<S, F> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        SocketWriter::poll_write(&mut self, cx, bytes)
+        self.inner().poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        SocketWriter::poll_write_vectored(&mut self, cx, buffers)
+        self.inner().poll_write_vectored(cx, buffers)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -74,7 +74,7 @@ impl SocketInner {
 
     /// Counts bytes that were read from the socket.
     #[inline]
-    fn count_read(&self, count: usize) {
+    pub(super) fn count_read(&self, count: usize) {
         if let Some(meter) = &self.meter {
             meter.count_read(count);
         }
@@ -82,10 +82,14 @@ impl SocketInner {
 
     /// Counts bytes that were written to the socket.
     #[inline]
-    fn count_written(&self, count: usize) {
+    pub(super) fn count_written(&self, count: usize) {
         if let Some(meter) = &self.meter {
             meter.count_written(count);
         }
+    }
+
+    pub(super) fn source(&self) -> &Source<sys::Stream> {
+        &self.source
     }
 
     /// The socket itself.
@@ -259,10 +263,6 @@ impl SocketInner {
         }
         bytes.truncate(filled);
         Ok(bytes)
-    }
-
-    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_peek(cx, buffer)).await
     }
 
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
 use heist_reactor::{Direction, Interest, Kind, Source};
@@ -67,6 +67,11 @@ impl<F: Family> SocketListener<F> {
         ready!(coop::poll_proceed(cx));
         let accepted = self.source.poll_io(Direction::Read, cx, |listener| listener.accept());
         restore_if_pending(operation::until_shutdown(accepted.map(connected)))
+    }
+
+    /// A second descriptor of the socket.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.source.io().as_fd().try_clone_to_owned()
     }
 
     /// The address that it listens on.

@@ -10,12 +10,15 @@ pub(crate) mod inner;
 pub(crate) mod listener;
 pub(crate) mod meter;
 pub(crate) mod peer;
+mod ready;
 pub(crate) mod registered_listener;
+pub(crate) mod reunite;
 mod socket_file;
 pub mod split;
 pub(crate) mod stream;
 pub(crate) mod sys;
 pub(crate) mod tcp;
+pub(crate) mod tcp_socket;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 #[cfg(any(feature = "hyper", feature = "tokio-io"))]

@@ -5,18 +5,21 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::socket::family::{Family, Tcp};
 use crate::socket::inner::SocketInner;
 
 /// The reading direction of a borrowed stream; made by `split_mut`.
-pub type ReadHalf<'a> = SocketReader<&'a SocketInner>;
+pub type ReadHalf<'a, F = Tcp> = SocketReader<&'a SocketInner, F>;
 
 /// The writing direction of a borrowed stream; made by `split_mut`. Dropping it does not shut it down.
-pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
+pub type WriteHalf<'a, F = Tcp> = SocketWriter<&'a SocketInner, F>;
 
 /// The reading direction of a stream that two tasks share; made by `into_split`.
 ///
@@ -40,30 +43,37 @@ pub type WriteHalf<'a> = SocketWriter<&'a SocketInner>;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type OwnedReadHalf = SocketReader<Arc<SocketInner>>;
+pub type OwnedReadHalf<F = Tcp> = SocketReader<Arc<SocketInner>, F>;
 
 /// The writing direction of a stream that two tasks share; made by `into_split`.
 ///
 /// Dropping it shuts the direction down: the peer reads the end of the stream, even while the other
-/// half is in use.
-pub type OwnedWriteHalf = SocketWriter<ShutdownOnDrop>;
+/// half is in use. [`forget`](OwnedWriteHalf::forget) does not.
+pub type OwnedWriteHalf<F = Tcp> = SocketWriter<ShutdownOnDrop, F>;
 
-pub(crate) fn borrowed(inner: &SocketInner) -> (ReadHalf<'_>, WriteHalf<'_>) {
-    (SocketReader { inner }, SocketWriter { inner })
+pub(crate) fn borrowed<F>(inner: &SocketInner) -> (ReadHalf<'_, F>, WriteHalf<'_, F>) {
+    (SocketReader::new(inner), SocketWriter::new(inner))
 }
 
-pub(crate) fn owned(inner: SocketInner) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(crate) fn owned<F>(inner: SocketInner) -> (OwnedReadHalf<F>, OwnedWriteHalf<F>) {
     let inner = Arc::new(inner);
-    (SocketReader { inner: Arc::clone(&inner) }, SocketWriter { inner: ShutdownOnDrop(inner) })
+    let writer = ShutdownOnDrop { inner: Arc::clone(&inner), forgotten: false };
+    (SocketReader::new(inner), SocketWriter::new(writer))
 }
 
 /// The reading direction of a stream: a [`ReadHalf`] or an [`OwnedReadHalf`].
-pub struct SocketReader<S> {
+pub struct SocketReader<S, F = Tcp> {
     inner: S,
+    family: PhantomData<F>,
 }
 
-impl<S: Deref<Target = SocketInner>> SocketReader<S> {
-    #[cfg(feature = "tokio-io")]
+impl<S, F> SocketReader<S, F> {
+    fn new(inner: S) -> SocketReader<S, F> {
+        SocketReader { inner, family: PhantomData }
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F> SocketReader<S, F> {
     pub(crate) fn inner(&self) -> &SocketInner {
         &self.inner
     }
@@ -95,15 +105,6 @@ impl<S: Deref<Target = SocketInner>> SocketReader<S> {
         self.inner.read_to_end_limited(limit).await
     }
 
-    /// As [`TcpStream::peek`](crate::TcpStream::peek). Cancel-safe.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.peek(buffer).await
-    }
-
     /// As [`TcpStream::poll_read`](crate::TcpStream::poll_read).
     pub fn poll_read(
         &mut self,
@@ -115,11 +116,18 @@ impl<S: Deref<Target = SocketInner>> SocketReader<S> {
 }
 
 /// The writing direction of a stream: a [`WriteHalf`] or an [`OwnedWriteHalf`].
-pub struct SocketWriter<S> {
+pub struct SocketWriter<S, F = Tcp> {
     inner: S,
+    family: PhantomData<F>,
 }
 
-impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
+impl<S, F> SocketWriter<S, F> {
+    fn new(inner: S) -> SocketWriter<S, F> {
+        SocketWriter { inner, family: PhantomData }
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F> SocketWriter<S, F> {
     pub(crate) fn inner(&self) -> &SocketInner {
         &self.inner
     }
@@ -185,31 +193,107 @@ impl<S: Deref<Target = SocketInner>> SocketWriter<S> {
     }
 }
 
+/// The stream of two halves, or the halves again if they are not of one stream.
+pub(super) fn joined<F>(
+    reader: OwnedReadHalf<F>,
+    writer: OwnedWriteHalf<F>,
+) -> Result<SocketInner, (OwnedReadHalf<F>, OwnedWriteHalf<F>)> {
+    if !Arc::ptr_eq(&reader.inner, &writer.inner.inner) {
+        return Err((reader, writer));
+    }
+    writer.forget();
+    Ok(Arc::into_inner(reader.inner).expect("a stream has two halves, and no more"))
+}
+
+impl<F> OwnedWriteHalf<F> {
+    /// Drops the half and leaves its direction open, until the other half is dropped as well.
+    pub fn forget(mut self) {
+        self.inner.forgotten = true;
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F: Family> SocketReader<S, F> {
+    /// As [`TcpStream::peer_addr`](crate::TcpStream::peer_addr).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn peer_addr(&self) -> io::Result<F::Address> {
+        F::peer(self.inner.socket())
+    }
+
+    /// As [`TcpStream::local_addr`](crate::TcpStream::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn local_addr(&self) -> io::Result<F::Address> {
+        F::local(self.inner.socket())
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F: Family> SocketWriter<S, F> {
+    /// As [`TcpStream::peer_addr`](crate::TcpStream::peer_addr).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn peer_addr(&self) -> io::Result<F::Address> {
+        F::peer(self.inner.socket())
+    }
+
+    /// As [`TcpStream::local_addr`](crate::TcpStream::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn local_addr(&self) -> io::Result<F::Address> {
+        F::local(self.inner.socket())
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F> AsFd for SocketReader<S, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.socket().lend()
+    }
+}
+
+impl<S: Deref<Target = SocketInner>, F> AsFd for SocketWriter<S, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.socket().lend()
+    }
+}
+
 /// A reference to a stream whose drop shuts the writing direction down; see [`OwnedWriteHalf`].
-pub struct ShutdownOnDrop(Arc<SocketInner>);
+pub struct ShutdownOnDrop {
+    inner: Arc<SocketInner>,
+    forgotten: bool,
+}
 
 impl Deref for ShutdownOnDrop {
     type Target = SocketInner;
 
     fn deref(&self) -> &SocketInner {
-        &self.0
+        &self.inner
     }
 }
 
 impl Drop for ShutdownOnDrop {
     fn drop(&mut self) {
-        // An error means that the connection has ended already.
-        let _ = self.0.shutdown(Shutdown::Write);
+        if !self.forgotten {
+            // An error means that the connection has ended already.
+            let _ = self.inner.shutdown(Shutdown::Write);
+        }
     }
 }
 
-impl<S> fmt::Debug for SocketReader<S> {
+impl<S, F> fmt::Debug for SocketReader<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SocketReader")
     }
 }
 
-impl<S> fmt::Debug for SocketWriter<S> {
+impl<S, F> fmt::Debug for SocketWriter<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SocketWriter")
     }

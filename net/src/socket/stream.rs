@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use heist_reactor::Source;
 
-use crate::socket::family::Any;
+use crate::socket::family::{Any, Family};
 use crate::socket::inner::SocketInner;
 use crate::socket::meter::Meter;
 use crate::socket::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
@@ -108,17 +108,6 @@ impl<F> Socket<F> {
     /// ```
     pub async fn read_to_end_limited(&mut self, limit: usize) -> io::Result<Vec<u8>> {
         self.inner.read_to_end_limited(limit).await
-    }
-
-    /// Waits until bytes are there and copies them to `buffer`; they stay in the socket.
-    ///
-    /// Cancel-safe.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
-    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.peek(buffer).await
     }
 
     /// Writes as many of `bytes` as the system accepts, at least one, and returns their number.
@@ -227,14 +216,35 @@ impl<F> Socket<F> {
     ///
     /// It is named so as not to hide `AsyncReadExt::split` of the crate `futures`, which takes the
     /// stream itself.
-    pub fn split_mut(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    pub fn split_mut(&mut self) -> (ReadHalf<'_, F>, WriteHalf<'_, F>) {
         split::borrowed(&self.inner)
     }
 
     /// Splits the socket into its two directions, each for a task of its own. They share one
-    /// socket, which is closed when both are dropped.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    /// socket, which is closed when both are dropped; [`reunite`](OwnedReadHalf::reunite) joins
+    /// them again.
+    pub fn into_split(self) -> (OwnedReadHalf<F>, OwnedWriteHalf<F>) {
         split::owned(self.inner)
+    }
+}
+
+impl<F: Family> Socket<F> {
+    /// The address of the peer; that of a Unix socket mostly has no name.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once a TCP connection was reset.
+    pub fn peer_addr(&self) -> io::Result<F::Address> {
+        F::peer(self.socket())
+    }
+
+    /// The address of this end; that of a Unix socket mostly has no name.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<F::Address> {
+        F::local(self.socket())
     }
 }
 
@@ -249,7 +259,7 @@ impl<F> Socket<F> {
         SocketInner::connected(socket).await.map(Socket::from_inner)
     }
 
-    fn from_inner(inner: SocketInner) -> Socket<F> {
+    pub(super) fn from_inner(inner: SocketInner) -> Socket<F> {
         Socket { inner, family: PhantomData }
     }
 

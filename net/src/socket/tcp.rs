@@ -46,8 +46,8 @@ impl SocketListener<Tcp> {
     /// one.
     ///
     /// A name is looked up as [`resolve`](crate::resolve()) does; an address is bound at once. The
-    /// address can be bound again at once after a restart (`SO_REUSEADDR`). For other options, set
-    /// up a socket by other means and take it over with [`from_std`](TcpListener::from_std).
+    /// address can be bound again at once after a restart (`SO_REUSEADDR`). A
+    /// [`TcpSocket`](crate::TcpSocket) takes other options.
     ///
     /// Cancel-safe, as [`resolve`](crate::resolve()).
     ///
@@ -88,6 +88,16 @@ impl SocketListener<Tcp> {
     /// As [`bind`](TcpListener::bind).
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         TcpListener::new(sys::TcpListener::from_std(listener)?)
+    }
+
+    /// Gives the socket to the standard library, as [`TcpStream::into_std`] does. Pending
+    /// connections stay in its backlog.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        self.duplicate().map(Into::into)
     }
 }
 
@@ -165,22 +175,53 @@ impl Socket<Tcp> {
         TcpStream::new(sys::Stream::from_std_tcp(stream)?)
     }
 
-    /// The address of the peer.
+    /// Gives the socket to the standard library. It stays in non-blocking mode, and its descriptor
+    /// is a duplicate, with another number.
     ///
     /// # Errors
     ///
-    /// `NotConnected` once the connection was reset.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().tcp_peer()
+    /// The system's, if the process has no descriptor left; the connection is closed then.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.socket().duplicate().map(Into::into)
     }
 
-    /// The address of this end.
+    /// How many routers a packet may pass (`IP_TTL`).
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().tcp_local()
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.socket().options().ttl_v4()
+    }
+
+    /// Sets how many routers a packet may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.socket().options().set_ttl_v4(ttl)
+    }
+
+    /// Whether what arrives is acknowledged at once (`TCP_QUICKACK`).
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    #[cfg(target_os = "linux")]
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.socket().options().tcp_quickack()
+    }
+
+    /// Sets whether what arrives is acknowledged at once (`TCP_QUICKACK`). The system takes it back
+    /// by itself as the connection goes on.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    #[cfg(target_os = "linux")]
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.socket().options().set_tcp_quickack(quickack)
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).

@@ -55,7 +55,7 @@ impl<F> AsyncWrite for Socket<F> {
     }
 }
 
-impl<S: Deref<Target = SocketInner> + Unpin> AsyncRead for SocketReader<S> {
+impl<S: Deref<Target = SocketInner>, F> AsyncRead for SocketReader<S, F> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -65,7 +65,7 @@ impl<S: Deref<Target = SocketInner> + Unpin> AsyncRead for SocketReader<S> {
     }
 }
 
-impl<S: Deref<Target = SocketInner> + Unpin> AsyncWrite for SocketWriter<S> {
+impl<S: Deref<Target = SocketInner>, F> AsyncWrite for SocketWriter<S, F> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -67,6 +67,16 @@ impl SocketListener<Unix> {
     pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
         UnixListener::new(sys::UnixListener::from_std(listener)?)
     }
+
+    /// Gives the socket to the standard library, as [`UnixStream::into_std`] does. Pending
+    /// connections stay in its backlog.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixListener> {
+        self.duplicate().map(Into::into)
+    }
 }
 
 impl Socket<Unix> {
@@ -137,22 +147,14 @@ impl Socket<Unix> {
         UnixStream::new(sys::Stream::from_std_unix(stream)?)
     }
 
-    /// The address of the peer; mostly without a name.
+    /// Gives the socket to the standard library. It stays in non-blocking mode, and its descriptor
+    /// is a duplicate, with another number.
     ///
     /// # Errors
     ///
-    /// The system's.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().unix_peer()
-    }
-
-    /// The address of this end; mostly without a name.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().unix_local()
+    /// The system's, if the process has no descriptor left; the connection is closed then.
+    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixStream> {
+        self.socket().duplicate().map(Into::into)
     }
 }
 

@@ -43,6 +43,13 @@ impl TcpListener {
         TcpListener::new(listener, Exposed::yes())
     }
 
+    /// Takes over a socket that has the options of TCP sockets.
+    pub(crate) fn from_prepared(socket: Socket) -> io::Result<TcpListener> {
+        socket.set_nonblocking(true)?;
+        let listener = mio::net::TcpListener::from_std(socket.into());
+        Ok(TcpListener(listener, Exposed::yes()))
+    }
+
     fn new(listener: std::net::TcpListener, exposed: Exposed) -> io::Result<TcpListener> {
         listener.set_nonblocking(true)?;
         set_tcp_options(&listener)?;

@@ -23,5 +23,6 @@ mod unix_address;
 pub(crate) use self::listener::{
     Accept, BACKLOG, Listener, TcpListener, UnixListener, bind_unix, has_pending_connection,
 };
+pub(crate) use self::options::set_tcp_options;
 pub(crate) use self::stream::Stream;
 pub(crate) use self::unix_address::{abstract_address, unix_address};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use socket2::SockRef;
 
 /// Sets the options that every TCP socket of this crate has.
-pub(super) fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
+pub(crate) fn set_tcp_options(socket: &impl AsFd) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)
@@ -28,7 +28,7 @@ pub(super) fn clear_linger(socket: &impl AsFd) {
 ///
 /// | value | meaning | set by | cleared by |
 /// |---|---|---|---|
-/// | `true` | the descriptor was lent, or the socket was made elsewhere | `lend`, `from_std` | never |
+/// | `true` | the descriptor was lent, or the socket was made elsewhere | `lend`, `from_std`, `from_prepared` | `duplicate`: the socket stays open behind this descriptor |
 ///
 /// Read when a stream is dropped and when a listener has accepted.
 ///
@@ -52,6 +52,11 @@ impl Exposed {
 
     pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Another descriptor keeps the socket open: closing this one does not wait.
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_set(&self) -> bool {

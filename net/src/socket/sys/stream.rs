@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix;
 
 use heist_reactor::Kind;
@@ -45,6 +45,13 @@ impl Stream {
         Ok(Stream::Unix(mio::net::UnixStream::from_std(stream)))
     }
 
+    /// Takes over a socket that is not blocking, has the options of TCP sockets, and has begun to
+    /// connect.
+    pub(crate) fn from_prepared(socket: socket2::Socket) -> Stream {
+        let socket = mio::net::TcpStream::from_std(socket.into());
+        Stream::Tcp(socket, Exposed::yes())
+    }
+
     fn tcp(stream: mio::net::TcpStream, exposed: Exposed) -> io::Result<Stream> {
         set_tcp_options(&stream)?;
         Ok(Stream::Tcp(stream, exposed))
@@ -56,6 +63,16 @@ impl Stream {
             exposed.set();
         }
         self.as_fd()
+    }
+
+    /// A second descriptor of the socket, for code outside of this crate, which may set
+    /// `SO_LINGER` as it likes: closing this one leaves the socket open.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        let duplicate = self.as_fd().try_clone_to_owned()?;
+        if let Stream::Tcp(_, exposed) = self {
+            exposed.clear();
+        }
+        Ok(duplicate)
     }
 
     /// The rule by which a read proves the socket drained.
