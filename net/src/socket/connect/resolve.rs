@@ -119,11 +119,13 @@ where
         // The usual case, a lone address, does not carry the state of the others.
         return Box::pin(connect_to_each(target, deadline, connect)).await;
     };
-    let outcome = match timeout_at(deadline, connect(address)).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the time was up before it answered"))
-        }
+    let late = |what| Err(io::Error::new(io::ErrorKind::TimedOut, what));
+    let outcome = match time.is_zero() {
+        true => late("the time was up before it was tried"),
+        false => match timeout_at(deadline, connect(address)).await {
+            Ok(outcome) => outcome,
+            Err(_) => late("the time was up before it answered"),
+        },
     };
     outcome.map_err(|error| {
         ConnectError::NotConnected { target, attempts: vec![(address, error)] }.into()
