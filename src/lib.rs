@@ -230,10 +230,12 @@ pub use heist_scheduler::{
     WorkerMetrics, coop, metrics, spawn, spawn_blocking, time, yield_now,
 };
 
-/// Tasks: how to name, join and abort them, and how to call foreign code without unwinding.
+/// Tasks: how to spawn, name, join and abort them, and how to call foreign code without unwinding.
 pub mod task {
     pub use heist_scheduler::panics::{contain_hook, wake_all};
-    pub use heist_scheduler::{AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder};
+    pub use heist_scheduler::{
+        AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder, spawn, spawn_blocking, yield_now,
+    };
 }
 
 /// Sockets, and what joins them to hyper.
@@ -246,6 +248,27 @@ pub mod net {
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};
+
+    /// The halves of a TCP connection.
+    pub mod tcp {
+        pub use heist_net::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+    }
+
+    /// The halves of a connection over a Unix socket.
+    pub mod unix {
+        use heist_net::family::Unix;
+
+        /// The reading half of a [`UnixStream`](super::UnixStream) that is split by reference.
+        pub type ReadHalf<'a> = heist_net::ReadHalf<'a, Unix>;
+        /// The writing half of a [`UnixStream`](super::UnixStream) that is split by reference.
+        pub type WriteHalf<'a> = heist_net::WriteHalf<'a, Unix>;
+        /// The reading half of a [`UnixStream`](super::UnixStream) that is split into two.
+        pub type OwnedReadHalf = heist_net::OwnedReadHalf<Unix>;
+        /// The writing half of a [`UnixStream`](super::UnixStream) that is split into two.
+        pub type OwnedWriteHalf = heist_net::OwnedWriteHalf<Unix>;
+        /// The error of halves of different connections, with both of them.
+        pub type ReuniteError = heist_net::ReuniteError<Unix>;
+    }
 }
 
 /// The examples of the README, which are tested like those of this page.
