@@ -32,8 +32,8 @@ pub(crate) struct MainTask {
     waker: Waker,
     /// What the worker publishes as the address of the poll.
     address: u64,
-    /// Never ready. Kept, so that the task does not end.
-    _task: JoinHandle<()>,
+    /// Never ready. It ends with this.
+    task: JoinHandle<()>,
     /// When a turn of the worker panicked last.
     last_panic: Instant,
 }
@@ -68,7 +68,7 @@ impl MainTask {
             task.run();
             Ok(())
         });
-        MainTask { is_due, waker, address, _task: task, last_panic: Instant::ZERO }
+        MainTask { is_due, waker, address, task, last_panic: Instant::ZERO }
     }
 
     /// The next thing to run is the future: with this waker it was not polled yet.
@@ -78,6 +78,13 @@ impl MainTask {
 
     fn is_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for MainTask {
+    fn drop(&mut self) {
+        // Its registry has its waker, and so keeps it. The runtime closes: the task is dropped, not queued.
+        self.task.abort();
     }
 }
 

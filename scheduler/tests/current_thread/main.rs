@@ -305,6 +305,35 @@ fn block_on_goes_on_with_what_is_not_of_a_runtime_that_ended() {
     assert_eq!(thread.join().unwrap(), 7);
 }
 
+/// Failure: the task that stands for the future kept the runtime in memory, and with it the descriptors of
+/// its event queue.
+#[test]
+fn a_runtime_that_ended_keeps_nothing() {
+    for round in 0..3 {
+        let park = Idle::new();
+        let kept = Arc::downgrade(&park);
+        let runtime = Builder::new().current_thread().start(park).unwrap();
+        if round > 0 {
+            runtime.block_on(async { spawn(async {}).await.unwrap() });
+        }
+        if round > 1 {
+            drop(runtime.spawn(pending::<()>()));
+            // Woken, and queued when it ends.
+            runtime.block_on(async {
+                let mut waker = None;
+                poll_fn(|cx| {
+                    waker = Some(cx.waker().clone());
+                    Poll::Ready(())
+                })
+                .await;
+                waker.unwrap().wake();
+            });
+        }
+        drop(runtime);
+        assert_eq!(kept.strong_count(), 0, "round {round}");
+    }
+}
+
 #[test]
 fn a_runtime_that_is_ended_by_its_own_future_or_task_does_not_wait_for_itself() {
     let dropped = Arc::new(AtomicUsize::new(0));
