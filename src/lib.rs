@@ -16,6 +16,7 @@
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
 //! | [be a client](#be-a-client) | [`net::TcpStream::connect`], [`protocol::Connection`] | `peer_probe` |
 //! | [read metrics](#read-metrics) | [`export::Exporter`], [`Handle::metrics`], [`metrics`] | |
+//! | [write a `main` and tests](#write-a-main-and-tests) | [`main`](macro@main), [`test`](macro@test), [`Builder::current_thread`] | |
 //! | [test a protocol](#test-a-protocol) | [`protocol::TestHarness`], [`time::Clock`] | |
 //! | use the event queue alone | [`reactor`] | `event_queue` |
 //!
@@ -171,6 +172,32 @@
 //! # }
 //! ```
 //!
+//! # Write a `main` and tests
+//!
+//! An attribute starts the runtime: one with worker threads for a program, and one on the thread of the
+//! test for a test (feature `macros`, on by default).
+//!
+//! ```
+//! # #[cfg(feature = "macros")]
+//! #[heist::main]
+//! async fn main() -> Result<(), heist::JoinError> {
+//!     assert_eq!(double(21).await?, 42);
+//!     Ok(())
+//! }
+//! # #[cfg(not(feature = "macros"))]
+//! # fn main() {}
+//!
+//! async fn double(number: u32) -> Result<u32, heist::JoinError> {
+//!     heist::spawn(async move { 2 * number }).await
+//! }
+//!
+//! # #[cfg(feature = "macros")]
+//! #[heist::test]
+//! async fn twice_the_number() {
+//!     assert_eq!(double(2).await.unwrap(), 4);
+//! }
+//! ```
+//!
 //! # Test a protocol
 //!
 //! [`protocol::TestHarness`] drives a protocol without a socket, on a clock of its own.
@@ -197,6 +224,7 @@
 //!
 //! # Features
 //!
+//! - `macros` (default): the attributes [`main`] and [`test`](macro@test).
 //! - `metrics` (default): counters and histograms; without it every metric is 0.
 //! - `export`: the metrics as Prometheus text, and for recorders of the `metrics` crate.
 //! - `hyper`: services of hyper on a [`Server`], and `hyper::rt` traits for the sockets, an executor
@@ -211,10 +239,20 @@
 #![forbid(unsafe_code)]
 // The map names modules that some features leave out.
 #![cfg_attr(
-    not(all(feature = "export", feature = "hyper", feature = "tls", feature = "tokio")),
+    not(all(
+        feature = "export",
+        feature = "hyper",
+        feature = "macros",
+        feature = "tls",
+        feature = "tokio"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+#[cfg(feature = "macros")]
+pub use heist_macros::{main, test};
+#[doc(hidden)]
+pub use heist_net::__macros;
 #[cfg(feature = "export")]
 pub use heist_net::export;
 #[cfg(feature = "hyper")]

@@ -122,3 +122,8 @@ pub use socket::tcp::{TcpListener, TcpStream};
 pub use socket::tcp_socket::TcpSocket;
 pub use socket::unix::{UnixListener, UnixStream};
 pub use socket::{family, split};
+
+#[doc(hidden)]
+pub mod __macros {
+    pub use crate::runtime::entry::{run_main, run_test, run_test_on_clock};
+}

@@ -4,6 +4,7 @@
 mod beside_tokio;
 pub(crate) mod builder;
 pub(crate) mod driver;
+pub(crate) mod entry;
 pub(crate) mod env;
 pub(crate) mod operation;
 pub(crate) mod source;
