@@ -272,7 +272,8 @@ pub use heist_scheduler::{
 pub mod task {
     pub use heist_scheduler::panics::{contain_hook, wake_all};
     pub use heist_scheduler::{
-        AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder, spawn, spawn_blocking, yield_now,
+        AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder, spawn, spawn_blocking,
+        yield_now,
     };
 }
 

@@ -32,7 +32,7 @@ const FOREIGN: &[&str] = &[
 
 /// Crates whose items pages mention.
 const FOREIGN_CRATES: &[&str] =
-    &["axum", "hyper", "mio", "std", "tokio", "tokio_postgres", "tokio_util", "tonic", "tracing"];
+    &["axum", "hyper", "mio", "std", "tokio", "tokio_stream", "tokio_util", "tonic", "tracing"];
 
 /// Parts of names that stand for others, and the folder of what is built.
 const PLACEHOLDERS: &[&str] = &["NNNN", "DATE", "target/"];
