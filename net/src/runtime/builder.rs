@@ -79,7 +79,7 @@ impl Builder {
     ///
     /// let runtime = Builder::new().current_thread().start()?;
     /// let greeting = runtime.block_on(async {
-    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ///     let address = listener.local_addr()?;
     ///     drop(heist_scheduler::spawn(async move {
     ///         let (mut stream, _peer) = listener.accept().await?;
