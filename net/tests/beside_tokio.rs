@@ -40,7 +40,6 @@ fn message(error: JoinError) -> String {
 #[test]
 fn sockets_timers_and_tasks_of_tokio_work_everywhere() {
     let tokio = tokio();
-    let runtime = beside(&tokio, 2);
     async fn exercise() -> u8 {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -54,10 +53,15 @@ fn sockets_timers_and_tasks_of_tokio_work_everywhere() {
         server.await.unwrap();
         tokio::task::spawn_blocking(move || byte).await.unwrap()
     }
-    assert_eq!(runtime.block_on(exercise()), b'x');
-    assert_eq!(runtime.block_on(runtime.spawn(exercise())).unwrap(), b'x');
-    let work = runtime.spawn_blocking(|| tokio::runtime::Handle::current().block_on(exercise()));
-    assert_eq!(runtime.block_on(work).unwrap(), b'x');
+    let current_thread =
+        Builder::new().current_thread().beside_tokio(tokio.handle().clone()).start().unwrap();
+    for runtime in [beside(&tokio, 2), current_thread] {
+        assert_eq!(runtime.block_on(exercise()), b'x');
+        assert_eq!(runtime.block_on(runtime.spawn(exercise())).unwrap(), b'x');
+        let work =
+            runtime.spawn_blocking(|| tokio::runtime::Handle::current().block_on(exercise()));
+        assert_eq!(runtime.block_on(work).unwrap(), b'x');
+    }
 }
 
 #[test]
