@@ -325,6 +325,21 @@ impl<H, L: TransportLayer> Builder<H, L> {
     }
 }
 
+impl<S, L: TransportLayer> Builder<Http<S>, L> {
+    /// Sets [`Http::prior_knowledge`].
+    pub fn prior_knowledge(self, allowed: bool) -> Builder<Http<S>, L> {
+        self.map_service(|http| http.prior_knowledge(allowed))
+    }
+
+    /// Sets [`Http::on_refused`].
+    pub fn on_refused(
+        self,
+        hook: impl Fn(StatusCode) + Send + Sync + 'static,
+    ) -> Builder<Http<S>, L> {
+        self.map_service(|http| http.on_refused(hook))
+    }
+}
+
 /// hyper with the limits that it enforces itself. It sets no timer, as its time for a head also runs
 /// while a connection idles.
 fn bounded(limits: &Limits) -> http1::Builder {

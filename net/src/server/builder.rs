@@ -218,6 +218,14 @@ impl<S, L> Builder<S, L> {
     }
 }
 
+#[cfg(feature = "hyper")]
+impl<S, L> Builder<S, L> {
+    /// Changes what it serves to something of the same type.
+    pub(crate) fn map_service(self, change: impl FnOnce(S) -> S) -> Builder<S, L> {
+        Builder { serve: change(self.serve), ..self }
+    }
+}
+
 impl<S, L> Builder<S, L>
 where
     L: TransportLayer,

@@ -51,6 +51,7 @@
 
 #![forbid(unsafe_code)]
 
+mod body;
 mod builder;
 mod extract;
 mod keep_alive;

@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use heist_net::http;
 use heist_net::server::Peer;
-use hyper::body::Body as _;
 use hyper::{Request, Response};
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use tower_service::Service;
+
+use super::body;
 
 /// A tower service of axum's requests, such as a `Router`, as a service for
 /// [`Http`](heist_net::http::Http).
@@ -42,14 +43,6 @@ where
             extensions.insert(ConnectInfo(address));
         }
         extensions.insert(ConnectInfo(peer));
-        self.service.call(request.map(body))
-    }
-}
-
-/// A body of axum. An empty one is not allocated.
-fn body(body: http::Body) -> Body {
-    match body.is_end_stream() {
-        true => Body::empty(),
-        false => Body::new(body),
+        self.service.call(request.map(body::of))
     }
 }
