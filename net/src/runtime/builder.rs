@@ -318,6 +318,19 @@ pub enum StartError {
     Scheduler(#[from] heist_scheduler::StartError),
 }
 
+impl From<StartError> for io::Error {
+    /// With the kind of what the system said; `InvalidInput` for a variable that has an invalid value. The
+    /// error itself is kept as the source.
+    fn from(error: StartError) -> io::Error {
+        let kind = match error {
+            StartError::Env(_) => io::ErrorKind::InvalidInput,
+            StartError::Queue(ref source) => source.kind(),
+            StartError::Scheduler(error) => return error.into(),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 /// The number of shards if none is set. Only workers with a CPU contend in the kernel, and each
 /// further shard costs a listener that a shared one would spare.
 fn shards_for(workers: usize, cpus: usize) -> usize {

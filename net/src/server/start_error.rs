@@ -31,3 +31,34 @@ pub enum StartError {
         source: io::Error,
     },
 }
+
+impl From<StartError> for io::Error {
+    /// With the kind of what the system said; `InvalidInput` for a server without a listener, `ResourceBusy`
+    /// where the runtime took no task, `Other` outside of a runtime. The error itself is kept as the source.
+    fn from(error: StartError) -> io::Error {
+        let kind = match &error {
+            StartError::OutsideRuntime => io::ErrorKind::Other,
+            StartError::NoListener => io::ErrorKind::InvalidInput,
+            StartError::Refused { .. } => io::ErrorKind::ResourceBusy,
+            StartError::Listen { source, .. } => source.kind(),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_has_the_kind_of_what_the_system_said_and_keeps_the_error() {
+        let error = io::Error::from(StartError::NoListener);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let source = io::ErrorKind::AddrInUse.into();
+        let address = Address::Tcp(([127, 0, 0, 1], 80).into());
+        let error = io::Error::from(StartError::Listen { address, source });
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with("cannot accept on 127.0.0.1:80: "), "{error}");
+        assert!(error.get_ref().unwrap().is::<StartError>());
+    }
+}
