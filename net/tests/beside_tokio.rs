@@ -30,7 +30,7 @@ fn beside(tokio: &tokio::runtime::Runtime, workers: usize) -> Runtime {
 }
 
 fn message(error: JoinError) -> String {
-    match error.into_panic().unwrap().downcast::<String>() {
+    match error.into_panic().downcast::<String>() {
         Ok(text) => *text,
         Err(other) => (*other.downcast::<&'static str>().unwrap()).to_owned(),
     }

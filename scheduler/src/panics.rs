@@ -5,7 +5,8 @@
 //!
 //! | place | code | what a panic does |
 //! |---|---|---|
-//! | `task/guard.rs` | a poll; the drop of a future or an output | ends that task; counted as its panic |
+//! | `task/guard.rs` | a poll | ends that task; counted as its panic, and given to its join handle, or logged where there is none |
+//! | `task/guard.rs` | the drop of a future or an output | the task has ended all the same; logged, and that of a future counted as its panic |
 //! | `Place::Waker` | a waker that is called | the other wakers of its batch are called all the same |
 //! | `Place::WakerDrop` | a waker that is dropped | as above |
 //! | `Place::JoinWaker` | the waker of a task that joins another | the task has ended as it would have |

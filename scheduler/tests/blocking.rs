@@ -50,7 +50,7 @@ fn aborted_work_that_waits_frees_its_place_at_once() {
         let by_handle = blocking(&runtime, move || drop(held));
         let by_abort_handle = blocking(&runtime, || panic!("it is aborted"));
         assert_eq!(runtime.handle().metrics().blocking_queue_depth, 2);
-        assert!(by_abort_handle.abort_handle().unwrap().abort());
+        assert!(by_abort_handle.abort_handle().abort());
         assert_eq!(runtime.handle().metrics().blocking_queue_depth, 1);
         by_handle.abort();
         assert!(dropped.load(Ordering::SeqCst), "its closure is dropped");

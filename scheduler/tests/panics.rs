@@ -387,6 +387,6 @@ fn a_guard_that_is_forgotten_in_a_task_does_not_keep_the_worker_from_ending() {
 fn joiner_gets_the_payload() {
     let runtime = runtime(1);
     let error = runtime.block_on(runtime.spawn(async { panic!("told") })).unwrap_err();
-    let payload: Box<dyn Any + Send> = error.into_panic().unwrap();
+    let payload: Box<dyn Any + Send> = error.into_panic();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "told");
 }

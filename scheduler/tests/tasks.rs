@@ -54,7 +54,7 @@ fn a_panic_ends_its_task_alone_and_reaches_the_joiner() {
     let error = runtime.block_on(bad).map(|(): ()| ()).unwrap_err();
     assert!(error.is_panic() && !error.is_cancelled());
     assert!(error.to_string().contains("expected by this test"), "{error}");
-    assert_eq!(*error.into_panic().unwrap().downcast::<&str>().unwrap(), "expected by this test");
+    assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "expected by this test");
     assert_eq!(runtime.block_on(good).unwrap(), "alive");
 }
 
@@ -68,7 +68,7 @@ fn a_join_error_converts_into_errors_that_threads_share() {
         Ok(())
     };
     let error = joined().unwrap_err().downcast::<heist_scheduler::JoinError>().unwrap();
-    assert_eq!(error.into_panic().unwrap().downcast::<std::cell::Cell<i32>>().unwrap().get(), 7);
+    assert_eq!(error.into_panic().downcast::<std::cell::Cell<i32>>().unwrap().get(), 7);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn abort_drops_a_waiting_task_and_its_joiner_learns_it() {
         let _guard = guard;
         std::future::pending::<()>().await;
     });
-    let abort = task.abort_handle().unwrap();
+    let abort = task.abort_handle();
     assert!(abort.abort());
     let error = runtime.block_on(task).unwrap_err();
     assert!(error.is_cancelled(), "{error}");
@@ -131,7 +131,7 @@ fn abort_in_the_first_poll_ends_a_task_that_then_waits() {
         assert!(handed.recv_timeout(HANG).unwrap().abort());
         std::future::pending::<()>().await;
     });
-    give.send(task.abort_handle().unwrap()).unwrap();
+    give.send(task.abort_handle()).unwrap();
     assert!(runtime.block_on(task).unwrap_err().is_cancelled());
 }
 
@@ -142,7 +142,7 @@ fn a_handle_that_was_polled_still_aborts_its_task() {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut task).poll(&mut cx).is_pending());
     assert!(!task.is_finished());
-    let other = task.abort_handle().unwrap();
+    let other = task.abort_handle();
     task.abort();
     assert!(runtime.block_on(task).unwrap_err().is_cancelled());
     assert!(!other.abort(), "it has ended");
@@ -163,7 +163,7 @@ fn abort_after_the_end_keeps_the_output() {
 fn an_abort_handle_never_hits_a_later_task_in_the_same_place() {
     let runtime = runtime(1);
     let first = runtime.spawn(async {});
-    let stale = first.abort_handle().unwrap();
+    let stale = first.abort_handle();
     runtime.block_on(first).unwrap();
     let (release, released) = oneshot();
     let second = runtime.spawn(released);

@@ -239,7 +239,7 @@ fn run(
     let server = echo(limits).start_on(stage.runtime.handle()).unwrap();
     let (shared, addresses) = (Arc::clone(server.shared()), server.addresses().to_vec());
     let shutdown = stage.runtime.spawn(pending::<()>());
-    let stop = shutdown.abort_handle().unwrap();
+    let stop = shutdown.abort_handle();
     (shared, addresses, stop, stage.runtime.spawn(server.run_until(shutdown)))
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 
 use parking_lot::Mutex;
 
@@ -10,7 +11,11 @@ use crate::panics;
 
 /// Why a task has no output.
 ///
-/// It implements `Error + Send + Sync`, so `?` converts it into `Box<dyn Error + Send + Sync>`.
+/// A panic is reported by this error alone: it is [logged](crate::JoinHandle) only if no handle waits for the
+/// task. Rust's panic hook, which by default prints, is called in any case.
+///
+/// It implements `Error + Send + Sync`, so `?` converts it into `Box<dyn Error + Send + Sync>`, and into
+/// [`io::Error`].
 ///
 /// ```
 /// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
@@ -51,9 +56,22 @@ impl JoinError {
 
     /// The payload of the panic, to be raised again by [`std::panic::resume_unwind`].
     ///
+    /// # Panics
+    /// If the task did not panic: ask [`is_panic`](JoinError::is_panic) before, or use
+    /// [`try_into_panic`](JoinError::try_into_panic).
+    #[must_use]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(error) => panic!("JoinError::into_panic of a task that did not panic: {error}"),
+        }
+    }
+
+    /// As [`into_panic`](JoinError::into_panic), for an error that may be another one.
+    ///
     /// # Errors
     /// Gives the error back if the task did not panic.
-    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.0 {
             Kind::Panicked(payload) => Ok(payload.into_inner()),
             other => Err(JoinError(other)),
@@ -80,3 +98,17 @@ impl fmt::Debug for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// With the kind `ResourceBusy` for a task that was refused at a bound or for want of a thread, `Other` for
+    /// every other reason. The error itself is kept as the source.
+    fn from(error: JoinError) -> io::Error {
+        let kind = match error.0 {
+            Kind::Refused(Refusal::Full { .. } | Refusal::NoThread) => io::ErrorKind::ResourceBusy,
+            Kind::Refused(Refusal::ShuttingDown) | Kind::Cancelled | Kind::Panicked(_) => {
+                io::ErrorKind::Other
+            }
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::registration::Registration;
+use super::spawn_info::SpawnInfo;
 use crate::{context, panics};
 
 pin_project_lite::pin_project! {
@@ -37,14 +38,23 @@ pin_project_lite::pin_project! {
 
 /// How a task ended, for its join handle; `None` once that was taken.
 ///
-/// Its destructor catches panics: async-task drops the output of a task that is detached.
+/// It is taken or dropped, and only once, as async-task's state decides: by the handle, or, where there is
+/// none any more, by the task's end. So a panic is either reported by the handle's error or logged by the
+/// destructor. That catches the panics of what it drops, too.
 pub(crate) struct Outcome<T>(Option<Ending<T>>);
 
 /// How a task ended.
 pub(crate) enum Ending<T> {
     Finished(T),
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Box<TaskPanic>),
     Aborted,
+}
+
+/// A panic that ended a task.
+pub(crate) struct TaskPanic {
+    pub(super) payload: Box<dyn Any + Send>,
+    /// The task, to be named in the log; `None` if its registry has forgotten it.
+    pub(super) info: Option<SpawnInfo>,
 }
 
 impl<F> Guarded<F> {
@@ -79,8 +89,8 @@ impl<F: Future> Future for Guarded<F> {
                 }
                 Err(payload) => {
                     this.registration.set_finished();
-                    this.registration.report_panic("poll", &*payload);
-                    Ending::Panicked(payload)
+                    let info = this.registration.count_panic();
+                    Ending::Panicked(Box::new(TaskPanic { payload, info }))
                 }
             }
         };
@@ -91,8 +101,8 @@ impl<F: Future> Future for Guarded<F> {
 
 fn drop_future<F>(future: &mut Pin<&mut Option<F>>, registration: &Registration) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
-        registration.report_panic("drop of its future", &*payload);
-        panics::discard(payload);
+        let info = registration.count_panic();
+        TaskPanic { payload, info }.log("drop of its future");
     }
 }
 
@@ -102,9 +112,33 @@ impl<T> Outcome<T> {
     }
 }
 
+impl TaskPanic {
+    /// Logs the panic, for which no handle waits, and drops what it was raised with.
+    #[cold]
+    fn log(self, during: &str) {
+        let TaskPanic { payload, info } = self;
+        if let Some(info) = info {
+            panics::log(|| {
+                tracing::error!(
+                    task = info.name(),
+                    spawned_at = %info.location,
+                    during,
+                    message = panics::message(&*payload),
+                    "task panicked"
+                );
+            });
+        }
+        panics::discard(payload);
+    }
+}
+
 impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
-        let Some(ending) = self.0.take() else { return };
+        let ending = match self.0.take() {
+            None => return,
+            Some(Ending::Panicked(panic)) => return panic.log("poll"),
+            Some(ending) => ending,
+        };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(ending))) {
             let message = panics::message(&*payload);
             panics::log(|| tracing::error!(message, "panic in the drop of an output"));

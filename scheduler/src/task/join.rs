@@ -19,8 +19,9 @@ use crate::{context, coop};
 
 /// Waits for a task's output.
 ///
-/// Dropping the handle detaches the task: it runs on, and a panic in it is still counted and
-/// logged, as is a refusal at a bound. Awaiting it is cancel-safe: nothing is lost when the await is dropped,
+/// Dropping the handle detaches the task: it runs on. A panic in a task is counted, and is reported by the error
+/// that the handle gives; where the handle was dropped, the panic is logged instead, as is a refusal at a bound.
+/// Awaiting it is cancel-safe: nothing is lost when the await is dropped,
 /// the handle can be awaited again.
 ///
 /// Inside a runtime that shuts down it is pending for ever, as every wait there; in another runtime
@@ -77,13 +78,13 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// A handle that can abort the task but not join it; `None` for a task that was refused.
+    /// A handle that can abort the task but not join it.
     #[must_use]
-    pub fn abort_handle(&self) -> Option<AbortHandle> {
+    pub fn abort_handle(&self) -> AbortHandle {
         match &self.state {
-            State::Spawned(task) => Some(AbortHandle::of(task.metadata())),
-            State::Joining { abort, .. } => Some(abort.clone()),
-            State::Refused(_) | State::Finished => None,
+            State::Spawned(task) => AbortHandle::of(task.metadata()),
+            State::Joining { abort, .. } => abort.clone(),
+            State::Refused(_) | State::Finished => AbortHandle::of_none(),
         }
     }
 
@@ -130,6 +131,31 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
+/// What a [`JoinSet`](super::JoinSet) needs.
+impl<T> JoinHandle<T> {
+    /// As `poll`, with a waker that does not panic, and without a look at the budget. The outcome is not
+    /// opened: dropped, it logs a panic.
+    pub(super) fn poll_outcome(&mut self, waker: &Waker) -> Poll<Option<Outcome<T>>> {
+        self.state.join();
+        match &mut self.state {
+            State::Joining { task, .. } => Pin::new(task).poll(&mut Context::from_waker(waker)),
+            State::Spawned(_) | State::Refused(_) | State::Finished => Poll::Ready(None),
+        }
+    }
+
+    /// Why the task was never taken, if so. The handle then has given its error.
+    pub(super) fn take_refusal(&mut self) -> Option<JoinError> {
+        match &self.state {
+            State::Refused(refused) => {
+                let error = JoinError(Kind::Refused(refused.refusal()));
+                self.state = State::Finished;
+                Some(error)
+            }
+            State::Spawned(_) | State::Joining { .. } | State::Finished => None,
+        }
+    }
+}
+
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Finished) {
@@ -173,10 +199,10 @@ impl Drop for Contained {
 }
 
 impl<T> Outcome<T> {
-    fn into_result(self) -> Result<T, JoinError> {
+    pub(super) fn into_result(self) -> Result<T, JoinError> {
         match self.into_ending() {
             Ending::Finished(output) => Ok(output),
-            Ending::Panicked(payload) => Err(JoinError(Kind::Panicked(Mutex::new(payload)))),
+            Ending::Panicked(panic) => Err(JoinError(Kind::Panicked(Mutex::new(panic.payload)))),
             Ending::Aborted => Err(JoinError(Kind::Cancelled)),
         }
     }

@@ -1,6 +1,5 @@
 //! The entry of one live task in its registry, as the task holds it.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -8,7 +7,6 @@ use super::cell::TaskRegistry;
 use super::refusal::Refusal;
 use super::refused::Refused;
 use super::spawn_info::SpawnInfo;
-use crate::panics;
 
 /// What a task is admitted with.
 pub(crate) struct Admission {
@@ -74,19 +72,10 @@ impl Registration {
         self.finished = true;
     }
 
-    /// Counts and logs a panic of this task.
-    pub(crate) fn report_panic(&self, during: &str, payload: &(dyn Any + Send)) {
+    /// Counts a panic of this task; what to call the task in the log.
+    pub(crate) fn count_panic(&self) -> Option<SpawnInfo> {
         self.registry.count_panic();
-        let Some(info) = self.registry.spawn_info(self.key) else { return };
-        panics::log(|| {
-            tracing::error!(
-                task = info.name(),
-                spawned_at = %info.location,
-                during,
-                message = panics::message(payload),
-                "task panicked"
-            );
-        });
+        self.registry.spawn_info(self.key)
     }
 }
 

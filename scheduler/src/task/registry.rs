@@ -157,6 +157,12 @@ impl<O: Withdraw + ?Sized> Registry<O> {
         !aborted || mutant::on(Mutant::WaitsUnflagged)
     }
 
+    /// Whether the task lives.
+    pub(super) fn contains(&self, key: u32, serial: u32) -> bool {
+        let table = self.table.lock();
+        table.entries.get(key as usize).is_some_and(|entry| entry.serial == serial)
+    }
+
     /// Flags a task, to be dropped instead of polled, and wakes it. False if it has ended.
     pub(crate) fn abort(&self, key: u32, serial: u32) -> bool {
         let waker = {

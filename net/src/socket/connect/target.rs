@@ -68,7 +68,7 @@ impl Target {
             Form::Addresses(addresses) => Ok(addresses),
         };
         let lookup = TaskBuilder::new().name("resolve").spawn_lookup(work);
-        let _given_up = lookup.abort_handle().map(AbortOnDrop);
+        let _given_up = AbortOnDrop(lookup.abort_handle());
         lookup.await.map_err(|error| match error.is_refused() {
             true => io::Error::new(
                 io::ErrorKind::ResourceBusy,
