@@ -63,4 +63,4 @@ pub use runtime::{
     Builder, EnterGuard, Handle, PerWorker, Runtime, ShutdownReport, StartError, TaskBuilder,
     spawn, spawn_blocking,
 };
-pub use task::{AbortHandle, JoinError, JoinHandle};
+pub use task::{AbortHandle, JoinError, JoinHandle, JoinSet};

@@ -7,6 +7,7 @@ mod core_slot;
 mod current_thread;
 mod handle;
 mod hooks;
+mod join_set;
 #[cfg(all(test, heist_loom))]
 mod loom;
 mod per_worker;

@@ -13,6 +13,7 @@ mod cell;
 mod error;
 mod guard;
 mod join;
+mod join_set;
 mod launch;
 #[cfg(all(test, heist_loom))]
 mod loom;
@@ -28,6 +29,7 @@ pub(crate) use cell::NoOwner;
 pub(crate) use cell::{Owner, Task, TaskRegistry, WakeStamp};
 pub use error::JoinError;
 pub use join::JoinHandle;
+pub use join_set::JoinSet;
 #[cfg(all(test, not(heist_loom)))]
 pub(crate) use launch::unguarded;
 pub(crate) use launch::{launch, launch_with};
