@@ -272,11 +272,7 @@ pub use heist_scheduler::{
 pub mod task {
     pub use heist_scheduler::panics::{contain_hook, wake_all};
     pub use heist_scheduler::{
-<<<<<<< HEAD
-        AbortHandle, JoinError, JoinHandle, TaskBuilder as Builder, spawn, spawn_blocking,
-=======
         AbortHandle, JoinError, JoinHandle, JoinSet, TaskBuilder as Builder, spawn, spawn_blocking,
->>>>>>> 987bb64 (Add JoinSet)
         yield_now,
     };
 }
