@@ -309,8 +309,3 @@ pub mod net {
         pub type ReuniteError = heist_net::ReuniteError<Unix>;
     }
 }
-
-/// The examples of the README, which are tested like those of this page.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-pub struct Readme;

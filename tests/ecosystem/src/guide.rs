@@ -136,9 +136,12 @@ fn talk(stream: &mut (impl Read + Write), request: &str, answer: &str) -> io::Re
 /// A guard against a hang.
 const GUARD: Duration = Duration::from_secs(60);
 
-/// One item for each page, in the order of `SUMMARY.md`.
+/// The README, and one item for each page in the order of `SUMMARY.md`.
 #[cfg(doctest)]
 mod pages {
+    #[doc = include_str!("../../../README.md")]
+    pub struct Readme;
+
     #[doc = include_str!("../../../docs/guide/src/first-server.md")]
     pub struct FirstServer;
 
