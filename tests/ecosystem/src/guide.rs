@@ -29,6 +29,12 @@ pub const WEBSOCKET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: up
     upgrade: websocket\r\nsec-websocket-version: 13\r\n\
     sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+/// How a client of HTTP/2 begins: the preface, and a SETTINGS frame that sets nothing.
+pub const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// The acknowledgement of the settings.
+pub const HTTP2_ACK: &str = "\0\0\0\x04\x01\0\0\0\0";
+
 /// `address` with a port that the system chooses.
 #[must_use]
 pub fn any_port(address: SocketAddr) -> SocketAddr {
@@ -159,6 +165,9 @@ mod pages {
 
     #[doc = include_str!("../../../docs/guide/src/tasks.md")]
     pub struct Tasks;
+
+    #[doc = include_str!("../../../docs/guide/src/grpc.md")]
+    pub struct Grpc;
 
     #[doc = include_str!("../../../docs/guide/src/limits.md")]
     pub struct Limits;
