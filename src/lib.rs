@@ -282,8 +282,8 @@ pub mod net {
     pub use heist_net::{
         AcceptErrorKind, ConnectError, Driver, NoDriver, OwnedReadHalf, OwnedWriteHalf, ReadHalf,
         ReuniteError, Socket, SocketListener, Source, Stream, Target, TcpListener, TcpSocket,
-        TcpStream, TooLong, UnixListener, UnixStream, WriteHalf, accept_error_kind, family,
-        resolve,
+        TcpStream, TooLong, UdpSocket, UnixListener, UnixStream, WriteHalf, accept_error_kind,
+        family, resolve,
     };
     #[cfg(feature = "hyper")]
     pub use heist_net::{HyperExecutor, HyperTimer};

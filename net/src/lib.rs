@@ -120,6 +120,7 @@ pub use socket::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 pub use socket::stream::{Socket, Stream};
 pub use socket::tcp::{TcpListener, TcpStream};
 pub use socket::tcp_socket::TcpSocket;
+pub use socket::udp::UdpSocket;
 pub use socket::unix::{UnixListener, UnixStream};
 pub use socket::{family, split};
 

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Poll, ready};
 
-use heist_reactor::Closed;
+use heist_reactor::{Closed, Drain};
 use heist_scheduler::coop;
 
 /// Spends one unit of the poll's budget; pending for ever in a runtime that shuts down.
@@ -40,6 +40,17 @@ pub(crate) async fn outcome_until_shutdown<R>(outcome: io::Result<R>) -> io::Res
         None => coop::poll_closing().map(|()| Err(Closed.into())),
     })
     .await
+}
+
+/// The outcome of an operation that was tried without a wait; a direction that would block is
+/// drained.
+pub(crate) fn noted<R>(drain: Option<Drain<'_>>, outcome: io::Result<R>) -> io::Result<R> {
+    if let (Some(drain), Err(error)) = (drain, &outcome)
+        && error.kind() == io::ErrorKind::WouldBlock
+    {
+        drain.drained();
+    }
+    outcome
 }
 
 /// Gives the unit back that was spent on an operation that turns out to be pending.

@@ -21,6 +21,7 @@ pub(crate) mod tcp;
 pub(crate) mod tcp_socket;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+pub(crate) mod udp;
 #[cfg(any(feature = "hyper", feature = "tokio-io"))]
 #[allow(unsafe_code)]
 pub(crate) mod uninit;

@@ -217,12 +217,6 @@ impl SocketInner {
         operation: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
         let drain = self.source().try_drain(direction);
-        let outcome = operation();
-        if let (Some(drain), Err(error)) = (drain, &outcome)
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            drain.drained();
-        }
-        outcome
+        operation::noted(drain, operation())
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::runtime::operation::{self, outcome_until_shutdown};
+use crate::runtime::operation;
+use crate::socket::connect::first::first;
 use crate::socket::connect::resolve;
 use crate::socket::connect::target::Target;
 use crate::socket::family::Tcp;
@@ -61,23 +62,7 @@ impl SocketListener<Tcp> {
     ///
     /// Outside a runtime, if there is a name to look up.
     pub async fn bind(target: impl Into<Target>) -> io::Result<TcpListener> {
-        let target = target.into();
-        if let Some(address) = target.address() {
-            operation::proceed().await;
-            return outcome_until_shutdown(TcpListener::bind_address(address)).await;
-        }
-        let mut bound = Err(io::ErrorKind::NotFound.into());
-        for address in resolve::resolve(target).await? {
-            bound = outcome_until_shutdown(TcpListener::bind_address(address)).await;
-            if bound.is_ok() {
-                break;
-            }
-        }
-        bound
-    }
-
-    fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::new(sys::TcpListener::bind(address)?)
+        first(target.into(), |address| TcpListener::new(sys::TcpListener::bind(address)?)).await
     }
 
     /// Takes over a listening socket, and sets it to non-blocking mode, `TCP_NODELAY` and
