@@ -11,20 +11,19 @@ use heist::net::Stream;
 use heist::server::Listener;
 use heist::{Server, signal};
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[heist::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into()).parse()?;
     let listener = Listener::tcp(address)?;
     // From here on the signals no longer end the process by themselves.
     let stop = signal::terminate();
-    heist::Runtime::new()?.block_on(async {
-        let server =
-            Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
-        // Not `eprintln!`, which panics where this fails: the server works without the message.
-        let _ = writeln!(io::stderr(), "echoing on {}", server.addresses()[0]);
-        let report = server.run_until(stop).await;
-        let _ = writeln!(io::stderr(), "stopped: {report}");
-        Ok(())
-    })
+    let server =
+        Server::builder().listen(listener).handler(|stream, _peer| echo(stream)).start()?;
+    // Not `eprintln!`, which panics where this fails: the server works without the message.
+    let _ = writeln!(io::stderr(), "echoing on {}", server.addresses()[0]);
+    let report = server.run_until(stop).await;
+    let _ = writeln!(io::stderr(), "stopped: {report}");
+    Ok(())
 }
 
 async fn echo(mut stream: Stream) -> io::Result<()> {

@@ -19,17 +19,16 @@ async fn hello<B>(_request: Request<B>) -> Result<Response<Full<Bytes>>, Infalli
     Ok(Response::new(Full::new(Bytes::from_static(b"Hello, World!\n"))))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[heist::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:3000".into()).parse()?;
     let listener = Listener::tcp(address)?;
     // From here on the signals no longer end the process by themselves.
     let stop = signal::terminate();
-    heist::Runtime::new()?.block_on(async {
-        let server = Server::builder().listen(listener).http(service_fn(hello)).start()?;
-        // Not `eprintln!`, which panics where this fails: the server works without the message.
-        let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
-        let report = server.run_until(stop).await;
-        let _ = writeln!(io::stderr(), "stopped: {report}");
-        Ok(())
-    })
+    let server = Server::builder().listen(listener).http(service_fn(hello)).start()?;
+    // Not `eprintln!`, which panics where this fails: the server works without the message.
+    let _ = writeln!(io::stderr(), "serving on http://{}/", server.addresses()[0]);
+    let report = server.run_until(stop).await;
+    let _ = writeln!(io::stderr(), "stopped: {report}");
+    Ok(())
 }
