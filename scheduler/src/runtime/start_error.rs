@@ -19,7 +19,8 @@ pub enum StartError {
     /// The operating system gave no timer for the monitor.
     #[error("could not create the monitor's timer: {0}; raise the limit on open files")]
     Timer(#[source] io::Error),
-    /// The hook of [`Builder::on_thread_start`] panicked; the threads have been ended.
+    /// The hook of [`on_thread_start`](crate::Builder::on_thread_start) panicked; the threads have been
+    /// ended.
     #[error("the hook on_thread_start panicked on thread {thread}: {message}; mend the hook")]
     StartHook {
         /// Name of the thread.
