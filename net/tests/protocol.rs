@@ -5,6 +5,7 @@ mod common;
 mod order;
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -884,4 +885,59 @@ fn time_for_the_last_output_begins_behind_the_call() {
     hands.advance(2 * flush);
     call.go_on.send(()).unwrap();
     assert_all_is_sent(&runtime, far, ended);
+}
+
+/// Counts what it was given, and how often it was told of the end.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    bytes: usize,
+    closed: usize,
+}
+
+impl Protocol for Tally {
+    type Message = Infallible;
+
+    fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        self.bytes += input.len();
+        Ok(input.len())
+    }
+
+    fn closed(&mut self, _: &CloseReason) {
+        self.closed += 1;
+    }
+}
+
+#[test]
+fn connection_gives_its_protocol_back_at_the_end() {
+    run(async {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let running = spawn(Connection::new(near, Tally::default()).run());
+        far.write_all(b"hello").await.unwrap();
+        drop(far);
+        let (tally, reason) = running.await.unwrap();
+        assert_eq!(tally, Tally { bytes: 5, closed: 1 });
+        assert!(matches!(reason, CloseReason::Finished), "{reason:?}");
+    });
+}
+
+#[test]
+fn connection_that_gives_its_protocol_back_before_the_end_ends_once() {
+    run(async {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(near, Tally::default());
+        let sender = connection.inbox();
+        // It begins to wait.
+        let polled = std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut connection).poll(cx))
+        });
+        assert!(polled.await.is_pending());
+        assert_eq!(connection.into_protocol(), Tally { bytes: 0, closed: 1 });
+        assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0);
+        drop(sender);
+
+        // One that was never polled knows nothing of the connection.
+        let (near, _far) = UnixStream::pair().unwrap();
+        let connection = Connection::new(near, Tally::default());
+        assert_eq!(connection.into_protocol(), Tally::default());
+    });
 }

@@ -33,7 +33,8 @@ use crate::socket::stream::Stream;
 pub struct Connection<P: Protocol, I: ConnectionIo = SocketIo> {
     /// The first to be dropped, and the socket with it.
     events: Events<P::Message, I>,
-    engine: Engine<P>,
+    /// `None` once the protocol was taken back, of a connection that has ended.
+    engine: Option<Engine<P>>,
     /// Behind the socket: a permit is free for another connection only when it is closed.
     owner: Owner,
 }
@@ -107,7 +108,7 @@ impl<P: Protocol> Connection<P> {
 impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
     fn at(io: I, protocol: P, owner: Owner) -> Connection<P, I> {
         let events = Events { io, timer: DeadlineTimer::new(), inbox: None };
-        Connection { events, engine: Engine::new(protocol), owner }
+        Connection { events, engine: Some(Engine::new(protocol)), owner }
     }
 
     /// Puts `protocol` on a connection that a server has accepted. Its bytes are counted for the same
@@ -207,6 +208,55 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
         Sender::new(Arc::clone(inbox))
     }
 
+    /// Runs the connection to its end, and returns the protocol with what it has collected, and why the
+    /// connection ended. The protocol was told by [`closed`](Protocol::closed).
+    ///
+    /// Cancel-safe as the connection itself: dropping the future drops the connection and the protocol.
+    ///
+    /// ```
+    /// use heist_net::protocol::{CloseReason, Context, Error, Protocol};
+    /// use heist_net::{Connection, Runtime, UnixStream};
+    ///
+    /// /// Collects what the peer sends.
+    /// #[derive(Default)]
+    /// struct Collect(Vec<u8>);
+    ///
+    /// impl Protocol for Collect {
+    ///     type Message = std::convert::Infallible;
+    ///
+    ///     fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+    ///         self.0.extend_from_slice(input);
+    ///         Ok(input.len())
+    ///     }
+    /// }
+    ///
+    /// Runtime::new()?.block_on(async {
+    ///     let (near, mut far) = UnixStream::pair()?;
+    ///     let collects = heist_scheduler::spawn(Connection::new(near, Collect::default()).run());
+    ///     far.write_all(b"hello").await?;
+    ///     drop(far);
+    ///     let (Collect(bytes), reason) = collects.await?;
+    ///     assert_eq!(bytes, b"hello");
+    ///     assert!(matches!(reason, CloseReason::Finished));
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn run(mut self) -> (P, CloseReason) {
+        let reason = (&mut self).await;
+        (self.into_protocol(), reason)
+    }
+
+    /// The protocol. A connection that has not ended ends as if it were dropped: the protocol is told
+    /// that by [`closed`](Protocol::closed), and the socket is closed at once.
+    ///
+    /// For a connection that was awaited by reference, as beside a time-out.
+    pub fn into_protocol(mut self) -> P {
+        self.cancel();
+        let engine = self.engine.take().expect("the engine is taken once, with the connection");
+        engine.into_protocol()
+    }
+
     /// As `poll`, for a connection that is the whole of its task: always polled by that one, and
     /// dropped at its end.
     #[inline]
@@ -216,12 +266,15 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
 
     #[inline]
     fn poll_as<const SAME_TASK: bool>(&mut self, cx: &mut task::Context<'_>) -> Poll<CloseReason> {
-        assert!(!self.engine.has_ended(), "a Connection was polled after its end");
         if self.owner.is_force_closed() {
             return self.close(CloseReason::Cancelled);
         }
         let info = ready!(coop::poll_info(cx));
         let Connection { events, engine, owner } = self;
+        let engine = match engine {
+            Some(engine) if !engine.has_ended() => engine,
+            _ => panic!("a Connection was polled after its end"),
+        };
         let mut shell = SocketShell::<_, I, SAME_TASK> { events, owner, cx, read: 0, written: 0 };
         let turned = engine.turn(info.now(), &mut shell);
         let (read, written) = (shell.read, shell.written);
@@ -267,10 +320,18 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
         Poll::Ready(reason)
     }
 
+    /// Ends the connection where it stands, unless it has ended.
+    fn cancel(&mut self) {
+        let Some(engine) = &self.engine else { return };
+        let reason = engine.drop_reason();
+        self.end(&reason);
+    }
+
     /// Tells the protocol and all that send to it, once, and then the server.
     fn end(&mut self, reason: &CloseReason) {
+        let Some(engine) = &mut self.engine else { return };
         if let Some(set) = self.owner.set() {
-            if let Some(charge) = self.engine.charge() {
+            if let Some(charge) = engine.charge() {
                 charge.release(set.buffered());
             }
             self.events.io.release(set.buffered());
@@ -278,7 +339,7 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
         if let Some(inbox) = &self.events.inbox {
             inbox.close();
         }
-        self.engine.end(reason);
+        engine.end(reason);
         self.owner.close(reason.kind());
     }
 }
@@ -296,8 +357,7 @@ impl<P: Protocol, I: ConnectionIo> Unpin for Connection<P, I> {}
 
 impl<P: Protocol, I: ConnectionIo> Drop for Connection<P, I> {
     fn drop(&mut self) {
-        let reason = self.engine.drop_reason();
-        self.end(&reason);
+        self.cancel();
     }
 }
 
@@ -351,15 +411,15 @@ mod tests {
         Runtime::new().unwrap().block_on(async {
             let (near, mut far) = UnixStream::pair().unwrap();
             let mut connection = Connection::new(near, Lines::default());
-            assert!(connection.engine.kept_input().is_none());
+            assert!(kept_input(&connection).is_none());
 
             far.write_all(b"part of").await.unwrap();
-            run_until(&mut connection, |connection| connection.engine.protocol().calls == 1).await;
-            assert_eq!(connection.engine.kept_input(), Some(&b"part of"[..]));
+            run_until(&mut connection, |connection| calls(connection) == 1).await;
+            assert_eq!(kept_input(&connection), Some(&b"part of"[..]));
 
             far.write_all(b" a line\n").await.unwrap();
-            run_until(&mut connection, |connection| connection.engine.protocol().calls == 2).await;
-            assert!(connection.engine.kept_input().is_none());
+            run_until(&mut connection, |connection| calls(connection) == 2).await;
+            assert!(kept_input(&connection).is_none());
             let mut answer = [0; 15];
             far.read_exact(&mut answer).await.unwrap();
             assert_eq!(&answer, b"part of a line\n");
@@ -380,6 +440,14 @@ mod tests {
             assert!(matches!(closed, CloseReason::Lost(_)), "{closed:?}");
             assert_eq!(far.read_to_end_limited(100).await.unwrap(), b"a line\n");
         });
+    }
+
+    fn kept_input(connection: &Connection<Lines>) -> Option<&[u8]> {
+        connection.engine.as_ref().unwrap().kept_input()
+    }
+
+    fn calls(connection: &Connection<Lines>) -> usize {
+        connection.engine.as_ref().unwrap().protocol().calls
     }
 
     async fn run_until<P: Protocol>(

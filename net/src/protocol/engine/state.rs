@@ -122,6 +122,10 @@ impl<P: Protocol> Engine<P> {
         (open && self.deadline < Instant::FAR_FUTURE).then_some(self.deadline)
     }
 
+    pub(in crate::protocol) fn into_protocol(self) -> P {
+        self.protocol
+    }
+
     pub(in crate::protocol) fn protocol(&self) -> &P {
         &self.protocol
     }
