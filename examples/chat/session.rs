@@ -88,6 +88,10 @@ impl Protocol for Session {
         self.drop_slow(cx);
     }
 
+    fn limit_reached(&mut self, reason: &CloseReason, cx: &mut Context<'_>) {
+        warn(cx, format_args!("{reason}; goodbye"));
+    }
+
     fn closed(&mut self, _: &CloseReason) {
         self.exit();
     }

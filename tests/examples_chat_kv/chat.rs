@@ -158,6 +158,7 @@ fn silent_guest_is_dropped_when_its_time_is_over() {
     let program = Program::start("chat", &["--idle", "1", "--patience", "1"]);
     let mut guest = Guest::connect(&program);
     guest.line_after("joined lobby");
+    assert_eq!(guest.line(), "! nothing was read or written for too long; goodbye");
     assert_eq!(guest.line(), "");
     assert_eq!(program.end(), "");
 }

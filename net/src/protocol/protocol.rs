@@ -74,6 +74,47 @@ pub trait Protocol: Send + 'static {
         cx.close();
     }
 
+    /// A limit of what the peer sends ends the connection: the last chance to tell it why.
+    ///
+    /// `reason` is [`IdleTimeout`](CloseReason::IdleTimeout), [`HeaderTimeout`](CloseReason::HeaderTimeout),
+    /// [`TooSlow`](CloseReason::TooSlow) or [`MessageTooLong`](CloseReason::MessageTooLong). What is written
+    /// here is sent as before a [`close`](Context::close): the peer has
+    /// [`flush_timeout`](super::Limits::flush_timeout) to take it and
+    /// [`linger_timeout`](super::Limits::linger_timeout) to read it, and it is charged as all output is.
+    /// Nothing else that is asked for has an effect, and of the calls to come only
+    /// [`closed`](Protocol::closed) comes.
+    ///
+    /// A connection that is told nothing ends at once, as by default. Nothing can be told to a peer that
+    /// has not taken earlier output: this is not called while some waits, nor for the limits of output.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use heist_net::protocol::{CloseReason, Context, Error, Protocol, TestHarness};
+    ///
+    /// struct Mail;
+    ///
+    /// impl Protocol for Mail {
+    ///     type Message = std::convert::Infallible;
+    ///
+    ///     fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+    ///         Ok(input.len())
+    ///     }
+    ///
+    ///     fn limit_reached(&mut self, _: &CloseReason, cx: &mut Context<'_>) {
+    ///         cx.write(b"421 timeout\r\n");
+    ///     }
+    /// }
+    ///
+    /// let mut harness = TestHarness::new(Mail);
+    /// harness.advance(Duration::from_secs(60));
+    /// assert_eq!(harness.take_output(), b"421 timeout\r\n");
+    /// assert!(matches!(harness.closed(), Some(CloseReason::IdleTimeout)));
+    /// ```
+    fn limit_reached(&mut self, reason: &CloseReason, cx: &mut Context<'_>) {
+        let _ = (reason, cx);
+    }
+
     /// The connection has ended: the last call. Called exactly once after `opened`, even when the
     /// connection was dropped or this protocol panicked, so that what was registered elsewhere can
     /// be taken back.

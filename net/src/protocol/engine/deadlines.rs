@@ -66,7 +66,7 @@ impl<P: Protocol> Engine<P> {
         // queue. Another turn comes until it is.
         let unread = late_input.is_some() && self.has_unread(shell);
         if let Some(reason) = late_input.filter(|_| !unread) {
-            return Err(Termination::immediate(reason));
+            return Err(self.end_at_limit(reason, turn, shell));
         }
         if let Some(reason) = overdue(&times, turn.now, OUTPUT) {
             return Err(Termination::immediate(reason));

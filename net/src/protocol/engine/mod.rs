@@ -15,6 +15,7 @@
 //! | `output` | writes all answers at once; back-pressure |
 //! | `drain` | tells the protocol that the server drains |
 //! | `deadlines` | the protocol's deadline and the connection's limits |
+//! | `last_word` | what a protocol says when a limit ends its connection |
 //! | `closing` | the turns after the end: flush, shut down, linger |
 
 mod buffers;
@@ -23,6 +24,7 @@ mod deadlines;
 mod drain;
 mod feed;
 mod input;
+mod last_word;
 mod output;
 mod pause;
 mod run;

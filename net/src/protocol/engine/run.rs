@@ -176,6 +176,7 @@ impl<P: Protocol> Engine<P> {
         if matches!(*termination, Termination::Immediate(_)) {
             return termination;
         }
+        self.tell_of_long_message(&termination, turn);
         match self.flush_last(turn, shell) {
             Ok(()) => termination,
             Err(error) => Termination::immediate(termination.into_reason().or(error.into())),
