@@ -32,7 +32,7 @@
 //! their text, 32 KiB of input, and 96 KiB in the buffers of its socket. A person that leaves 16
 //! KiB unread for `--patience` seconds gets a last message, and is dropped after as long again; the
 //! others do not wait. A person that neither sends nor receives anything for `--idle` seconds is
-//! dropped. Another machine may have 256 connections.
+//! told so and dropped. Another machine may have 256 connections.
 
 mod command;
 mod hall;
@@ -53,7 +53,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use heist::Server;
 use heist::protocol::{self, Sender};
-use heist::server::{self, ByInbox, Listener, Peer};
+use heist::server::{self, Listener, Peer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -120,7 +120,8 @@ fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
         .name("chat")
         .listen(listener)
         .limits(server_limits(options))
-        .serve(ByInbox::new(make).limits(person_limits(options)))
+        .protocol_with_inbox(make)
+        .connection_limits(person_limits(options))
         .start_on(runtime.handle())?;
     greet(&server).map_err(|error| format!("cannot write to standard output: {error}"))?;
 

@@ -39,7 +39,7 @@ use std::time::Duration;
 use clap::Parser;
 use heist::Server;
 use heist::protocol::{self, Sender};
-use heist::server::{self, Address, ByInbox, Listener, Peer};
+use heist::server::{self, Address, Listener, Peer};
 use heist::time::{Instant, sleep};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -85,7 +85,8 @@ fn serve(options: &Options, listener: Listener) -> Result<(), Box<dyn Error>> {
         .name("kv")
         .listen(listener)
         .limits(server_limits(memory))
-        .serve(ByInbox::new(make).limits(client_limits(options.timeout, memory)))
+        .protocol_with_inbox(make)
+        .connection_limits(client_limits(options.timeout, memory))
         .start_on(runtime.handle())?;
     greet(&server.addresses()[0])?;
 

@@ -83,7 +83,8 @@ fn dropped_wait_loses_no_signal() {
         for _ in 0..100 {
             {
                 let mut wait = pin!(signal.recv());
-                poll_fn(|cx| Poll::Ready(assert!(wait.as_mut().poll(cx).is_pending()))).await;
+                let polled = poll_fn(|cx| Poll::Ready(wait.as_mut().poll(cx))).await;
+                assert!(polled.is_pending());
                 raise(SignalKind::window_change().into()).unwrap();
             }
             received(&mut signal).await;

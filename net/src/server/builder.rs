@@ -178,7 +178,7 @@ impl<S, L> Builder<S, L> {
     /// [`Stream`](crate::Stream), or what the server's layer makes of it.
     ///
     /// The server bounds how many there are and counts their bytes. It ends a connection if its
-    /// future was not woken for [`Limits::idle_timeout`] ([`Handler::idle_timeout`] sets another), as its peer sends nothing or takes nothing.
+    /// future was not woken for [`Limits::idle_timeout`] ([`idle_timeout`](Builder::idle_timeout) of this builder sets another), as its peer sends nothing or takes nothing.
     /// Before that it polls the future some more times, in case an event is still in the queue. The
     /// rest is up to the future: how long a message may be and may take, and how slow its peer may
     /// be (put a [`timeout`](heist_scheduler::time::timeout) around each). The future does not learn
@@ -218,7 +218,6 @@ impl<S, L> Builder<S, L> {
     }
 }
 
-#[cfg(feature = "hyper")]
 impl<S, L> Builder<S, L> {
     /// Changes what it serves to something of the same type.
     pub(crate) fn map_service(self, change: impl FnOnce(S) -> S) -> Builder<S, L> {

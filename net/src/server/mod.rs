@@ -87,6 +87,7 @@ mod proxy_protocol;
 mod refuse;
 mod serve;
 mod served_task;
+mod service_settings;
 mod shared;
 mod start_error;
 mod started;

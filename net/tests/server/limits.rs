@@ -249,3 +249,69 @@ fn linger_timeout_ends_a_flood_with_any_budget_of_operations() {
         assert_eq!(server.metrics().bytes_read, 1, "{operations}");
     }
 }
+
+/// Says goodbye to a peer that is idle.
+struct Polite;
+
+impl Protocol for Polite {
+    type Message = ();
+
+    fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, protocol::Error> {
+        Ok(input.len())
+    }
+
+    fn limit_reached(&mut self, reason: &protocol::CloseReason, cx: &mut Context<'_>) {
+        cx.write(format!("goodbye: {reason}").as_bytes());
+    }
+}
+
+#[test]
+fn last_word_arrives_and_the_end_is_counted_as_the_limit() {
+    let stage = Stage::new();
+    let limits = protocol::Limits { idle_timeout: seconds(3), ..protocol::Limits::default() };
+    let server = server(Limits::default()).protocol(|_: &Peer| Polite).connection_limits(limits);
+    let server = server.start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.send("x");
+    until(|| server.metrics().bytes_read == 1);
+    stage.pass(seconds(4));
+    assert_eq!(client.rest(), "goodbye: nothing was read or written for too long");
+    drop(client);
+    until(|| closed(&server, CloseKind::IdleTimeout));
+}
+
+#[test]
+fn limits_of_a_connection_bound_its_inbox() {
+    let runtime = runtime();
+    let limits = protocol::Limits { inbox: 1, ..protocol::Limits::default() };
+    let (give, given) = std::sync::mpsc::channel();
+    let server = server(Limits::default())
+        .protocol_with_inbox(move |_: &Peer, sender: protocol::Sender<()>| {
+            // The connection takes none before it is made.
+            let full = sender.try_send(()).is_ok() && sender.try_send(()).is_err();
+            give.send(full).unwrap();
+            Polite
+        })
+        .connection_limits(limits);
+    let server = server.start_on(runtime.handle()).unwrap();
+    let _client = Client::new(&server);
+    assert!(given.recv_timeout(GUARD).unwrap());
+}
+
+#[test]
+fn idle_timeout_of_a_handler_is_set_behind_it() {
+    let stage = Stage::new();
+    let server = server(Limits::default())
+        .handler(|mut stream: heist_net::Stream, _| async move {
+            while stream.read(&mut [0; 8]).await? > 0 {}
+            Ok(())
+        })
+        .idle_timeout(seconds(3));
+    let server = server.start_on(stage.runtime.handle()).unwrap();
+    let mut client = Client::new(&server);
+    client.send("x");
+    until(|| server.metrics().bytes_read == 1);
+    stage.pass(seconds(4));
+    client.assert_closed();
+    until(|| closed(&server, CloseKind::IdleTimeout));
+}
