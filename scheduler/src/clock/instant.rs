@@ -1,6 +1,6 @@
 //! A point in a runtime's time.
 
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
 /// A point in a runtime's time: nanoseconds since the origin of its [`Clock`](super::Clock).
@@ -10,6 +10,8 @@ use std::time::Duration;
 /// panicking. All [system clocks](super::Clock::system) of a process have one origin, so a deadline of
 /// one runtime is right in another. Those that are [moved by hand](super::Clock::manual) each have their
 /// own: their instants compare with others, but the result means nothing.
+///
+/// It converts from and into [`std::time::Instant`], for instants of the system's clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,6 +49,29 @@ impl Instant {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The same as [`Instant::duration_since`], which saturates: the name that std has for it.
+    pub const fn saturating_duration_since(self, earlier: Instant) -> Duration {
+        self.duration_since(earlier)
+    }
+
+    /// How long before `self` the instant `earlier` was; `None` if it came after.
+    pub const fn checked_duration_since(self, earlier: Instant) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(nanos) => Some(Duration::from_nanos(nanos)),
+            None => None,
+        }
+    }
+
+    /// The instant `duration` later; `None` if that is after [`Instant::FAR_FUTURE`].
+    pub fn checked_add(self, duration: Duration) -> Option<Instant> {
+        Some(Instant(self.0.checked_add(duration.as_nanos().try_into().ok()?)?))
+    }
+
+    /// The instant `duration` earlier; `None` if that is before [`Instant::ZERO`].
+    pub fn checked_sub(self, duration: Duration) -> Option<Instant> {
+        Some(Instant(self.0.checked_sub(duration.as_nanos().try_into().ok()?)?))
+    }
+
     /// [`Instant::duration_since`] as a number of nanoseconds, for where a division is too much.
     #[inline]
     pub(crate) const fn nanos_since(self, earlier: Instant) -> u64 {
@@ -65,6 +90,12 @@ impl Add<Duration> for Instant {
 impl AddAssign<Duration> for Instant {
     fn add_assign(&mut self, duration: Duration) {
         *self = *self + duration;
+    }
+}
+
+impl SubAssign<Duration> for Instant {
+    fn sub_assign(&mut self, duration: Duration) {
+        *self = *self - duration;
     }
 }
 
@@ -113,5 +144,12 @@ mod tests {
         assert_eq!(end, Instant::from_nanos(42));
         assert_eq!(end - start, Duration::from_nanos(35));
         assert_eq!(end - Duration::from_nanos(35), start);
+        assert_eq!(end.checked_duration_since(start), Some(Duration::from_nanos(35)));
+        assert_eq!(start.checked_duration_since(end), None);
+        end -= Duration::from_nanos(35);
+        assert_eq!(end, start);
+        assert_eq!(start.checked_sub(Duration::from_nanos(8)), None);
+        assert_eq!(start.checked_add(Duration::MAX), None);
+        assert_eq!(start.checked_add(Duration::from_nanos(1)), Some(Instant::from_nanos(8)));
     }
 }

@@ -2,6 +2,7 @@
 
 mod instant;
 mod manual;
+mod std_instant;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
