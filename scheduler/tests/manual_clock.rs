@@ -315,3 +315,22 @@ fn workers_wait_without_a_time_out_for_what_only_the_hand_makes_due() {
     let seen = park.seen.lock().unwrap();
     assert!(seen.iter().all(Option::is_none), "{seen:?}");
 }
+
+#[test]
+fn an_interval_that_is_reset_ticks_at_the_new_time() {
+    let (runtime, hand) = runtime(1);
+    runtime.block_on(async {
+        let mut ticks = interval(Duration::from_millis(10));
+        assert_eq!(ticks.tick().await, at(0));
+        ticks.reset_immediately();
+        assert_eq!(ticks.tick().await, at(0));
+        ticks.reset_after(Duration::from_millis(25));
+        hand.set(at(25));
+        assert_eq!(ticks.tick().await, at(25));
+        ticks.reset_at(at(26));
+        hand.set(at(26));
+        assert_eq!(ticks.tick().await, at(26));
+        ticks.reset();
+        assert_eq!(ticks.next_tick(), at(36));
+    });
+}

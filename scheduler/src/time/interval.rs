@@ -39,14 +39,15 @@ pub fn interval(period: Duration) -> Interval {
 /// If `period` is zero. Waiting for a tick panics outside a runtime.
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "an interval needs a period longer than zero");
-    let mut interval = Interval { timer: Timer::new(), period, missed: MissedTick::default() };
+    let mut interval =
+        Interval { timer: Timer::new(), period, missed: MissedTickBehavior::default() };
     interval.timer.set(Some(start));
     interval
 }
 
 /// What an [`Interval`] does about ticks whose time passed while no task waited for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum MissedTick {
+pub enum MissedTickBehavior {
     /// Ticks without a pause until it has caught up: as many ticks as periods have passed. Default.
     #[default]
     Burst,
@@ -62,7 +63,7 @@ pub enum MissedTick {
 pub struct Interval {
     timer: Timer,
     period: Duration,
-    missed: MissedTick,
+    missed: MissedTickBehavior,
 }
 
 impl Interval {
@@ -108,21 +109,44 @@ impl Interval {
     ///
     /// Outside a runtime.
     pub fn reset(&mut self) {
-        self.timer.set(Some(current_time("Interval::reset()") + self.period));
+        self.reset_at(current_time("Interval::reset()") + self.period);
+    }
+
+    /// The next tick is due now.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn reset_immediately(&mut self) {
+        self.reset_at(current_time("Interval::reset_immediately()"));
+    }
+
+    /// The next tick is due after `duration` from now.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub fn reset_after(&mut self, duration: Duration) {
+        self.reset_at(current_time("Interval::reset_after()") + duration);
+    }
+
+    /// The next tick is due at `deadline`.
+    pub fn reset_at(&mut self, deadline: Instant) {
+        self.timer.set(Some(deadline));
     }
 
     /// What is done about missed ticks.
-    pub fn missed_tick(&self) -> MissedTick {
+    pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed
     }
 
     /// Sets what is done about missed ticks.
-    pub fn set_missed_tick(&mut self, missed: MissedTick) {
+    pub fn set_missed_tick_behavior(&mut self, missed: MissedTickBehavior) {
         self.missed = missed;
     }
 }
 
-impl MissedTick {
+impl MissedTickBehavior {
     /// When the tick after the one that was due at `due` and is taken at `now` is due.
     fn following(self, due: Instant, now: Instant, period: Duration) -> Instant {
         let next = due + period;
@@ -130,9 +154,9 @@ impl MissedTick {
             return next;
         }
         match self {
-            MissedTick::Burst => next,
-            MissedTick::Delay => now + period,
-            MissedTick::Skip => now + period - phase(due, now, period),
+            MissedTickBehavior::Burst => next,
+            MissedTickBehavior::Delay => now + period,
+            MissedTickBehavior::Skip => now + period - phase(due, now, period),
         }
     }
 }
@@ -154,7 +178,9 @@ mod tests {
 
     #[test]
     fn no_policy_moves_a_tick_that_was_taken_in_time() {
-        for missed in [MissedTick::Burst, MissedTick::Delay, MissedTick::Skip] {
+        for missed in
+            [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip]
+        {
             assert_eq!(missed.following(at(1_000), at(1_030), PERIOD), at(1_100));
         }
     }
@@ -162,15 +188,15 @@ mod tests {
     #[test]
     fn each_policy_follows_a_late_tick_in_its_own_way() {
         let (due, now) = (at(1_000), at(1_330));
-        assert_eq!(MissedTick::Burst.following(due, now, PERIOD), at(1_100));
-        assert_eq!(MissedTick::Delay.following(due, now, PERIOD), at(1_430));
-        assert_eq!(MissedTick::Skip.following(due, now, PERIOD), at(1_400));
-        assert_eq!(MissedTick::Skip.following(due, at(1_300), PERIOD), at(1_400));
+        assert_eq!(MissedTickBehavior::Burst.following(due, now, PERIOD), at(1_100));
+        assert_eq!(MissedTickBehavior::Delay.following(due, now, PERIOD), at(1_430));
+        assert_eq!(MissedTickBehavior::Skip.following(due, now, PERIOD), at(1_400));
+        assert_eq!(MissedTickBehavior::Skip.following(due, at(1_300), PERIOD), at(1_400));
     }
 
     #[test]
     fn a_period_without_end_never_ticks_again() {
-        let next = MissedTick::Skip.following(at(1_000), at(2_000), Duration::MAX);
+        let next = MissedTickBehavior::Skip.following(at(1_000), at(2_000), Duration::MAX);
         assert_eq!(next, Instant::FAR_FUTURE);
     }
 

@@ -20,7 +20,7 @@ mod timer;
 mod tests;
 
 pub use crate::clock::{Clock, Instant, ManualClock};
-pub use interval::{Interval, MissedTick, interval, interval_at};
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub use timer::Timer;
