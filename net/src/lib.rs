@@ -33,8 +33,8 @@
 //! An echo server and a client with `async` sockets. [`protocol`] has the other interface.
 //!
 //! ```
-//! use heist_net::{Runtime, TcpListener, TcpStream};
-//! use heist_scheduler::spawn;
+//! use heist::{Runtime, spawn};
+//! use heist::net::{TcpListener, TcpStream};
 //! use std::io;
 //!
 //! async fn echo(mut stream: TcpStream) -> io::Result<()> {

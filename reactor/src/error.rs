@@ -8,7 +8,7 @@ use std::io;
 /// [`Source`](crate::Source) returns after [`Queue::close`](crate::Queue::close).
 ///
 /// ```
-/// use heist_reactor::Closed;
+/// use heist::reactor::Closed;
 /// use std::io;
 ///
 /// fn is_closed(error: &io::Error) -> bool {

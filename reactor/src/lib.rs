@@ -30,7 +30,7 @@
 //! the task, and its waker unparks it.
 //!
 //! ```
-//! use heist_reactor::{Config, Direction, Interest, Kind, Queue};
+//! use heist::reactor::{Config, Direction, Interest, Kind, Queue};
 //! use std::io::{self, Read, Write};
 //! use std::net::{TcpListener, TcpStream};
 //! use std::sync::Arc;

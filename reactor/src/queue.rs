@@ -13,7 +13,7 @@ use crate::token::Token;
 /// The layout of an event queue; fixed when it is made.
 ///
 /// ```
-/// use heist_reactor::{Config, Queue};
+/// use heist::reactor::{Config, Queue};
 ///
 /// let queue = Queue::new(Config { shards: 2, ..Config::default() })?;
 /// assert_eq!(queue.shards(), 2);

@@ -66,7 +66,7 @@ impl Queue {
 /// the next event, and the task is woken then.
 ///
 /// ```
-/// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
+/// use heist::reactor::{Config, Direction, Interest, Kind, Queue};
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
 /// use std::task::{Context, Poll, Waker};

@@ -11,7 +11,7 @@ use std::io;
 /// use std::io::{self, ErrorKind};
 ///
 /// let mut outcomes = [Err(ErrorKind::Interrupted.into()), Ok(7)].into_iter();
-/// let outcome: io::Result<u8> = heist_reactor::uninterrupted(|| outcomes.next().unwrap());
+/// let outcome: io::Result<u8> = heist::reactor::uninterrupted(|| outcomes.next().unwrap());
 /// assert_eq!(outcome.unwrap(), 7);
 /// ```
 #[inline]

@@ -28,7 +28,7 @@ impl<S: AsFd> Source<S> {
 /// An event wakes the task that polled the waiter last. Cancel-safe: dropping it loses nothing.
 ///
 /// ```
-/// use heist_reactor::{Config, Direction, Interest, Kind, Queue};
+/// use heist::reactor::{Config, Direction, Interest, Kind, Queue};
 /// use std::net::{TcpListener, TcpStream};
 /// use std::task::{Context, Waker};
 ///

@@ -26,7 +26,7 @@ pub use crate::context::PollInfo;
 /// to the last of them.
 ///
 /// ```
-/// use heist_scheduler::coop;
+/// use heist::coop;
 /// use std::task::{Context, Poll, ready};
 ///
 /// fn poll_budgeted<T>(
@@ -62,7 +62,7 @@ pub fn restore() {
 /// ready: those that were pending have spent nothing.
 ///
 /// ```
-/// use heist_scheduler::coop;
+/// use heist::coop;
 ///
 /// assert_eq!(coop::operations_left(), None);
 /// ```
@@ -78,7 +78,7 @@ pub fn operations_left() -> Option<u32> {
 /// Off the workers the budget is unlimited.
 ///
 /// ```
-/// use heist_scheduler::coop;
+/// use heist::coop;
 ///
 /// assert!(coop::has_budget_remaining());
 /// ```
@@ -109,7 +109,7 @@ pub(crate) fn charge() {
 /// For what may find its source closed by the shutdown after it was told to proceed.
 ///
 /// ```
-/// # use heist_scheduler::coop;
+/// # use heist::coop;
 /// # use std::task::Poll;
 /// fn unless_closing(outcome: std::io::Result<usize>) -> Poll<std::io::Result<usize>> {
 ///     match outcome {
@@ -129,7 +129,7 @@ pub fn poll_closing() -> Poll<()> {
 /// ```
 /// # use std::task::{Context, Poll};
 /// fn poll_my_machine(cx: &mut Context<'_>) -> Poll<()> {
-///     let info = std::task::ready!(heist_scheduler::coop::poll_info(cx));
+///     let info = std::task::ready!(heist::coop::poll_info(cx));
 ///     println!("this happens at {:?}", info.now());
 ///     Poll::Ready(())
 /// }

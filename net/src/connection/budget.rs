@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// charged, and nothing shared is written, for a connection that keeps nothing between its events.
 ///
 /// ```
-/// use heist_net::server::Budget;
+/// use heist::server::Budget;
 ///
 /// let budget = Budget::new(100);
 /// budget.try_grow(80)?;
 /// assert!(budget.try_grow(21).is_err());
 /// budget.shrink(80);
 /// assert_eq!(budget.used(), 0);
-/// # Ok::<(), heist_net::server::OverBudget>(())
+/// # Ok::<(), heist::server::OverBudget>(())
 /// ```
 #[derive(Debug)]
 pub struct Budget {

@@ -11,8 +11,8 @@ use super::refusal::Refusal;
 /// What a service of a server returns is counted by its [`kind`](CloseReason::kind):
 ///
 /// ```
-/// use heist_net::Stream;
-/// use heist_net::server::CloseReason;
+/// use heist::net::Stream;
+/// use heist::server::CloseReason;
 ///
 /// async fn greet(mut stream: Stream) -> CloseReason {
 ///     match stream.write_all(b"hello\n").await {

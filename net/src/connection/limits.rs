@@ -7,7 +7,7 @@ use crate::connection::rate_monitor::MinRate;
 /// The bounds of a connection; see [`Connection::limits`](crate::Connection::limits).
 ///
 /// ```
-/// use heist_net::protocol::Limits;
+/// use heist::protocol::Limits;
 ///
 /// let limits = Limits { max_message: 1024, ..Limits::default() };
 /// assert_eq!(limits.high_watermark, 64 * 1024);

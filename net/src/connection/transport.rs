@@ -30,7 +30,7 @@ use crate::socket::stream::Stream;
 ///   [`has_buffered_input`](Transport::has_buffered_input).
 ///
 /// ```
-/// use heist_net::Transport;
+/// use heist::Transport;
 /// use std::io;
 ///
 /// /// Works on a plain socket and on TLS alike.
@@ -43,7 +43,7 @@ use crate::socket::stream::Stream;
 ///         }
 ///     }
 /// }
-/// # fn plain(stream: heist_net::Stream) { drop(echo(stream)) }
+/// # fn plain(stream: heist::net::Stream) { drop(echo(stream)) }
 /// ```
 pub trait Transport: Send + Unpin + 'static {
     /// Reads available bytes into `buffer` and returns their number. 0 means that the peer has

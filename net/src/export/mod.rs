@@ -23,15 +23,15 @@
 //! conclusions to draw.
 //!
 //! ```
-//! use heist_net::Runtime;
-//! use heist_net::export::Exporter;
+//! use heist::Runtime;
+//! use heist::export::Exporter;
 //!
 //! let runtime = Runtime::new()?;
 //! let exporter = Exporter::new();
 //! exporter.runtime("main", runtime.handle());
 //! let page = exporter.render();
 //! assert!(page.contains("# TYPE heist_workers gauge\nheist_workers{runtime=\"main\"} "));
-//! # Ok::<(), heist_net::StartError>(())
+//! # Ok::<(), heist::StartError>(())
 //! ```
 
 use std::fmt;

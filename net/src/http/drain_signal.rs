@@ -23,7 +23,7 @@ use crate::runtime::operation;
 /// ```
 /// use std::convert::Infallible;
 ///
-/// use heist_net::http::{Body, DrainSignal};
+/// use heist::http::{Body, DrainSignal};
 /// use http_body_util::Full;
 /// use hyper::body::Bytes;
 /// use hyper::{Request, Response};

@@ -22,14 +22,15 @@ use crate::socket::stream::Socket;
 /// [`execute`](Executor::execute) panics outside of a runtime.
 ///
 /// ```
-/// use heist_net::{HyperExecutor, Runtime};
+/// use heist::Runtime;
+/// use heist::net::HyperExecutor;
 /// use hyper::rt::Executor;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
 ///     HyperExecutor.execute(async { /* runs on the workers */ });
 /// });
-/// # Ok::<(), heist_net::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HyperExecutor;
@@ -48,13 +49,14 @@ where
 /// Gives hyper its time-outs, by the timers of the current runtime.
 ///
 /// ```
-/// use heist_net::{HyperTimer, Runtime};
+/// use heist::Runtime;
+/// use heist::net::HyperTimer;
 /// use hyper::rt::Timer;
 /// use std::time::Duration;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async { HyperTimer.sleep(Duration::from_millis(1)).await });
-/// # Ok::<(), heist_net::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HyperTimer;

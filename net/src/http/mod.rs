@@ -115,9 +115,8 @@
 //! use std::convert::Infallible;
 //! use std::time::Duration;
 //!
-//! use heist_net::Runtime;
-//! use heist_net::http;
-//! use heist_net::server::{Listener, Server};
+//! use heist::{Runtime, http};
+//! use heist::server::{Listener, Server};
 //! use http_body_util::Full;
 //! use hyper::body::Bytes;
 //! use hyper::service::service_fn;
@@ -202,7 +201,7 @@ use versions::Versions;
 /// # async fn theirs(_: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
 /// #     Ok(Response::new(Empty::new()))
 /// # }
-/// use heist_net::http::{Body, Http};
+/// use heist::http::{Body, Http};
 /// use hyper::service::service_fn;
 ///
 /// let ours = service_fn(|request: Request<Body>| theirs(request.map(Body::into_incoming)));

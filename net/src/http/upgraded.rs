@@ -22,7 +22,7 @@ use crate::server::{CloseKind, Peer, Shared};
 /// use std::convert::Infallible;
 /// use std::time::Duration;
 ///
-/// use heist_net::http::{Body, UpgradedConnection};
+/// use heist::http::{Body, UpgradedConnection};
 /// use http_body_util::Empty;
 /// use hyper::body::Bytes;
 /// use hyper::{Request, Response, StatusCode};
@@ -34,7 +34,7 @@ use crate::server::{CloseKind, Peer, Shared};
 ///         return Ok(response);
 ///     };
 ///     connection.set_idle_timeout(Duration::from_secs(3600));
-///     heist_scheduler::spawn(async move {
+///     heist::spawn(async move {
 ///         if let Ok(stream) = hyper::upgrade::on(request).await {
 ///             // Speaks the other protocol on `stream`.
 ///             drop(stream);

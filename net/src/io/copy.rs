@@ -23,7 +23,8 @@ use super::direction::{AtEnd, Direction};
 /// The first error of either stream, and `WriteZero` if the writer takes nothing.
 ///
 /// ```
-/// use heist_net::{Runtime, UnixStream, io};
+/// use heist::{Runtime, io};
+/// use heist::net::UnixStream;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
@@ -69,14 +70,15 @@ where
 /// The first error of either stream, and `WriteZero` if one takes nothing.
 ///
 /// ```
-/// use heist_net::{Runtime, TcpListener, TcpStream, io};
+/// use heist::{Runtime, io};
+/// use heist::net::{TcpListener, TcpStream};
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
 ///     let service = TcpListener::bind("127.0.0.1:0").await?;
 ///     let proxy = TcpListener::bind("127.0.0.1:0").await?;
 ///     let (behind, front) = (service.local_addr()?, proxy.local_addr()?);
-///     let proxied = heist_scheduler::spawn(async move {
+///     let proxied = heist::spawn(async move {
 ///         let (mut client, _peer) = proxy.accept().await?;
 ///         let mut server = TcpStream::connect(behind).await?;
 ///         io::copy_bidirectional(&mut client, &mut server).await

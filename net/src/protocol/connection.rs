@@ -55,8 +55,9 @@ impl<P: Protocol> Connection<P> {
     /// The protocol that holds one does not keep its connection open by it.
     ///
     /// ```
-    /// use heist_net::protocol::{Context, Error, Limits, Protocol, Sender};
-    /// use heist_net::{Connection, Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
+    /// use heist::protocol::{Connection, Context, Error, Limits, Protocol, Sender};
     ///
     /// /// Answers each byte with its square, which another task works out.
     /// struct Squares(Sender<u8>);
@@ -66,7 +67,7 @@ impl<P: Protocol> Connection<P> {
     ///
     ///     fn received(&mut self, input: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
     ///         let (byte, answers) = (input[0], self.0.clone());
-    ///         drop(heist_scheduler::spawn(async move { answers.send(byte * byte).await }));
+    ///         drop(heist::spawn(async move { answers.send(byte * byte).await }));
     ///         Ok(1)
     ///     }
     ///
@@ -77,7 +78,7 @@ impl<P: Protocol> Connection<P> {
     ///
     /// Runtime::new()?.block_on(async {
     ///     let (near, mut far) = UnixStream::pair()?;
-    ///     drop(heist_scheduler::spawn(Connection::with_inbox(near, Limits::default(), Squares)));
+    ///     drop(heist::spawn(Connection::with_inbox(near, Limits::default(), Squares)));
     ///     far.write_all(&[7]).await?;
     ///     let mut square = [0];
     ///     far.read_exact(&mut square).await?;
@@ -169,8 +170,9 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
     /// The way for other tasks to send messages to the protocol.
     ///
     /// ```
-    /// use heist_net::protocol::{Context, Error, Protocol};
-    /// use heist_net::{Connection, Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
+    /// use heist::protocol::{Connection, Context, Error, Protocol};
     ///
     /// /// Passes on to the peer what other tasks send.
     /// struct Tell;
@@ -192,7 +194,7 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
     ///     let (near, mut far) = UnixStream::pair()?;
     ///     let mut connection = Connection::new(near, Tell);
     ///     let sender = connection.inbox();
-    ///     drop(heist_scheduler::spawn(connection));
+    ///     drop(heist::spawn(connection));
     ///
     ///     sender.send("hello".to_owned()).await.unwrap();
     ///     let mut greeting = [0; 5];
@@ -214,8 +216,9 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
     /// Cancel-safe as the connection itself: dropping the future drops the connection and the protocol.
     ///
     /// ```
-    /// use heist_net::protocol::{CloseReason, Context, Error, Protocol};
-    /// use heist_net::{Connection, Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
+    /// use heist::protocol::{CloseReason, Connection, Context, Error, Protocol};
     ///
     /// /// Collects what the peer sends.
     /// #[derive(Default)]
@@ -232,7 +235,7 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
     ///
     /// Runtime::new()?.block_on(async {
     ///     let (near, mut far) = UnixStream::pair()?;
-    ///     let collects = heist_scheduler::spawn(Connection::new(near, Collect::default()).run());
+    ///     let collects = heist::spawn(Connection::new(near, Collect::default()).run());
     ///     far.write_all(b"hello").await?;
     ///     drop(far);
     ///     let (Collect(bytes), reason) = collects.await?;

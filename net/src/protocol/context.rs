@@ -77,7 +77,7 @@ impl Context<'_> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::protocol::{Context, Error, Protocol, TestHarness};
+    /// use heist::protocol::{Context, Error, Protocol, TestHarness};
     ///
     /// /// Echoes a byte a second.
     /// struct Slow;

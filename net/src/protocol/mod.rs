@@ -12,9 +12,9 @@
 //! # Example: a server that counts the words of each line
 //!
 //! ```
-//! use heist_net::protocol::{Context, Error, Protocol, TestHarness};
-//! use heist_net::{Connection, Runtime, TcpListener, TcpStream};
-//! use heist_scheduler::spawn;
+//! use heist::{Runtime, spawn};
+//! use heist::net::{TcpListener, TcpStream};
+//! use heist::protocol::{Connection, Context, Error, Protocol, TestHarness};
 //! use std::convert::Infallible;
 //! use std::time::Duration;
 //!

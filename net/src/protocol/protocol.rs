@@ -90,7 +90,7 @@ pub trait Protocol: Send + 'static {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::protocol::{CloseReason, Context, Error, Protocol, TestHarness};
+    /// use heist::protocol::{CloseReason, Context, Error, Protocol, TestHarness};
     ///
     /// struct Mail;
     ///

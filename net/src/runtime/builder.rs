@@ -23,11 +23,11 @@ use super::env::{self, EnvError};
 /// [`start`](Builder::start).
 ///
 /// ```
-/// use heist_net::Builder;
+/// use heist::Builder;
 ///
 /// let runtime = Builder::new().workers(2).thread_name("game").start()?;
 /// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
-/// # Ok::<(), heist_net::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "nothing runs until `start`"]
@@ -75,13 +75,14 @@ impl Builder {
     ///   false, and a poll that blocks or computes for long holds up all others.
     ///
     /// ```
-    /// use heist_net::{Builder, TcpListener, TcpStream};
+    /// use heist::Builder;
+    /// use heist::net::{TcpListener, TcpStream};
     ///
     /// let runtime = Builder::new().current_thread().start()?;
     /// let greeting = runtime.block_on(async {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ///     let address = listener.local_addr()?;
-    ///     drop(heist_scheduler::spawn(async move {
+    ///     drop(heist::spawn(async move {
     ///         let (mut stream, _peer) = listener.accept().await?;
     ///         stream.write_all(b"hello").await
     ///     }));
@@ -218,9 +219,9 @@ impl Builder {
     ///     .worker_threads(1)
     ///     .enable_all()
     ///     .build()?;
-    /// let runtime = heist_net::Builder::new().beside_tokio(tokio.handle().clone()).start()?;
+    /// let runtime = heist::Builder::new().beside_tokio(tokio.handle().clone()).start()?;
     /// let answer = runtime.block_on(async {
-    ///     heist_scheduler::spawn(async {
+    ///     heist::spawn(async {
     ///         tokio::time::sleep(Duration::from_millis(1)).await;
     ///         42
     ///     })

@@ -22,15 +22,15 @@ use self::driver::Driver;
 /// Dropping it shuts it down and waits up to ten seconds for running polls and blocking work.
 ///
 /// ```
-/// use heist_net::Runtime;
+/// use heist::Runtime;
 ///
 /// let runtime = Runtime::new()?;
 /// let answer = runtime.block_on(async {
-///     let half = heist_scheduler::spawn(async { 21 });
+///     let half = heist::spawn(async { 21 });
 ///     2 * half.await.unwrap()
 /// });
 /// assert_eq!(answer, 42);
-/// # Ok::<(), heist_net::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug)]
 pub struct Runtime {

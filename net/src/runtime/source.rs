@@ -20,8 +20,9 @@ use crate::runtime::operation::{self, restore_if_pending};
 /// [`Closed`](heist_reactor::Closed) then.
 ///
 /// ```
-/// use heist_net::{Driver, Runtime};
-/// use heist_reactor::{Direction, Interest, Kind};
+/// use heist::Runtime;
+/// use heist::net::Driver;
+/// use heist::reactor::{Direction, Interest, Kind};
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
 ///
@@ -29,7 +30,7 @@ use crate::runtime::operation::{self, restore_if_pending};
 /// runtime.block_on(async {
 ///     let (mut near, far) = UnixStream::pair()?;
 ///     far.set_nonblocking(true)?;
-///     let handle = heist_scheduler::Handle::current();
+///     let handle = heist::Handle::current();
 ///     let driver = Driver::of(&handle).expect("it was built by this crate");
 ///     let far = driver.register(far, Interest::Read, Kind::Other)?;
 ///

@@ -99,8 +99,8 @@ impl<S, L> Builder<S, L> {
     /// Additions of version 2 (TLVs), their checksum among them, are skipped.
     ///
     /// ```
-    /// use heist_net::Server;
-    /// use heist_net::server::TrustedProxy;
+    /// use heist::Server;
+    /// use heist::server::TrustedProxy;
     ///
     /// let proxy: TrustedProxy = "10.0.0.0/8".parse()?;
     /// let builder = Server::builder().proxy_protocol([proxy]);
@@ -279,8 +279,9 @@ where
     /// What has to know the addresses begins with [`start`](Builder::start), and calls that one.
     ///
     /// ```no_run
-    /// use heist_net::server::Listener;
-    /// use heist_net::{Server, Stream, signal};
+    /// use heist::{Server, signal};
+    /// use heist::net::Stream;
+    /// use heist::server::Listener;
     ///
     /// async fn greet(mut stream: Stream) -> std::io::Result<()> {
     ///     stream.write_all(b"hello\n").await
@@ -289,7 +290,7 @@ where
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let listener = Listener::tcp("127.0.0.1:7000".parse()?)?;
     /// let server = Server::builder().listen(listener).handler(|stream, _peer| greet(stream));
-    /// let runtime = heist_net::Runtime::new()?;
+    /// let runtime = heist::Runtime::new()?;
     /// let report = runtime.block_on(server.run_until(signal::terminate()))?;
     /// println!("stopped: {report}");
     /// # Ok(())

@@ -37,8 +37,8 @@ impl<H> Handler<H> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::server::{Handler, Peer, Server};
-    /// use heist_net::Stream;
+    /// use heist::net::Stream;
+    /// use heist::server::{Handler, Peer, Server};
     ///
     /// # async fn subscribe(_: Stream, _: Peer) -> std::io::Result<()> { Ok(()) }
     /// let hour = Duration::from_secs(3600);

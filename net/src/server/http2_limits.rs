@@ -10,7 +10,7 @@ use std::time::Duration;
 /// more.
 ///
 /// ```
-/// use heist_net::server::{Http2Limits, Limits};
+/// use heist::server::{Http2Limits, Limits};
 ///
 /// let http2 = Http2Limits { streams: 32, ..Http2Limits::default() };
 /// let limits = Limits { http2, ..Limits::default() };

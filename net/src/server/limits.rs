@@ -13,7 +13,7 @@ use crate::protocol;
 /// alone, the others every protocol.
 ///
 /// ```
-/// use heist_net::server::Limits;
+/// use heist::server::Limits;
 ///
 /// let limits = Limits { connections: 1000, ..Limits::default() };
 /// assert_eq!(limits.per_address, 256);

@@ -7,9 +7,10 @@
 //! # Example: a server that echoes lines
 //!
 //! ```
-//! use heist_net::protocol::{Context, Error, Protocol};
-//! use heist_net::server::{Listener, Limits, Peer};
-//! use heist_net::{Runtime, Server, TcpStream};
+//! use heist::{Runtime, Server};
+//! use heist::net::TcpStream;
+//! use heist::protocol::{Context, Error, Protocol};
+//! use heist::server::{Limits, Listener, Peer};
 //! use std::time::Duration;
 //!
 //! #[derive(Default)]
@@ -36,7 +37,7 @@
 //!     .protocol(|_peer: &Peer| Echo)
 //!     .start_on(runtime.handle())?;
 //!
-//! # let heist_net::server::Address::Tcp(address) = server.addresses()[0] else { unreachable!() };
+//! # let heist::server::Address::Tcp(address) = server.addresses()[0] else { unreachable!() };
 //! runtime.block_on(async {
 //!     let mut client = TcpStream::connect(address).await?;
 //!     client.write_all(b"hello\n").await?;

@@ -14,8 +14,8 @@ impl<M, L> Builder<ByProtocol<M>, L> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::Server;
-    /// use heist_net::protocol::{Context, Error, Limits, Protocol};
+    /// use heist::Server;
+    /// use heist::protocol::{Context, Error, Limits, Protocol};
     ///
     /// struct Discard;
     ///
@@ -51,7 +51,8 @@ impl<H, L> Builder<Handler<H>, L> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::{Server, Stream};
+    /// use heist::Server;
+    /// use heist::net::Stream;
     ///
     /// # async fn subscribe(_: Stream) -> std::io::Result<()> { Ok(()) }
     /// let hour = Duration::from_secs(3600);

@@ -103,8 +103,9 @@ impl Server {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use heist_net::server::{Limits, Listener};
-    /// use heist_net::{Server, Stream, TcpStream};
+    /// use heist::Server;
+    /// use heist::net::{Stream, TcpStream};
+    /// use heist::server::{Limits, Listener};
     ///
     /// async fn greet(mut stream: Stream) -> std::io::Result<()> {
     ///     stream.write_all(b"hello\n").await
@@ -113,9 +114,9 @@ impl Server {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let limits = Limits { drain_grace: Duration::from_secs(10), ..Limits::default() };
     /// let builder = Server::builder().limits(limits).listen(Listener::tcp("127.0.0.1:0".parse()?)?);
-    /// heist_net::Runtime::new()?.block_on(async {
+    /// heist::Runtime::new()?.block_on(async {
     ///     let server = builder.handler(|stream, _peer| greet(stream)).start()?;
-    ///     let heist_net::server::Address::Tcp(address) = server.addresses()[0].clone() else {
+    ///     let heist::server::Address::Tcp(address) = server.addresses()[0].clone() else {
     ///         unreachable!("it listens on TCP")
     ///     };
     ///     let client = async {

@@ -1,10 +1,10 @@
 //! Signals of the operating system, as streams.
 //!
 //! ```no_run
-//! use heist_net::signal::{SignalKind, signal};
+//! use heist::signal::{SignalKind, signal};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! heist_net::Runtime::new()?.block_on(async {
+//! heist::Runtime::new()?.block_on(async {
 //!     let mut hangups = signal(SignalKind::hangup())?;
 //!     while hangups.recv().await.is_some() {
 //!         println!("reading the configuration again");

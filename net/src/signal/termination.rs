@@ -17,8 +17,8 @@ use super::stream::{Signal, signal};
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// heist_net::Runtime::new()?.block_on(async {
-///     heist_net::signal::ctrl_c().await?;
+/// heist::Runtime::new()?.block_on(async {
+///     heist::signal::ctrl_c().await?;
 ///     println!("goodbye");
 ///     Ok(())
 /// })
@@ -36,8 +36,9 @@ pub fn ctrl_c() -> CtrlC {
 /// Cancel-safe.
 ///
 /// ```
-/// use heist_net::server::Listener;
-/// use heist_net::{Server, Stream, signal};
+/// use heist::{Server, signal};
+/// use heist::net::Stream;
+/// use heist::server::Listener;
 ///
 /// async fn greet(mut stream: Stream) -> std::io::Result<()> {
 ///     stream.write_all(b"hello\n").await
@@ -47,7 +48,7 @@ pub fn ctrl_c() -> CtrlC {
 /// let listener = Listener::tcp("127.0.0.1:0".parse()?)?;
 /// let stop = signal::terminate();
 /// # rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)?;
-/// let report = heist_net::Runtime::new()?.block_on(
+/// let report = heist::Runtime::new()?.block_on(
 ///     Server::builder()
 ///         .listen(listener)
 ///         .handler(|stream, _peer| greet(stream))

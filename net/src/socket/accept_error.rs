@@ -20,7 +20,7 @@ pub enum AcceptErrorKind {
 /// Whether an error of `accept` concerns one connection, the machine's resources, or the listener.
 ///
 /// ```
-/// use heist_net::{AcceptErrorKind, accept_error_kind};
+/// use heist::net::{AcceptErrorKind, accept_error_kind};
 /// use std::io;
 ///
 /// let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);

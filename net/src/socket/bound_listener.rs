@@ -22,7 +22,7 @@ use crate::socket::sys;
 /// descriptor goes on accepting, and no connection in the backlog is lost.
 ///
 /// ```
-/// use heist_net::server::{Address, Listener};
+/// use heist::server::{Address, Listener};
 /// use std::os::fd::AsFd;
 ///
 /// let listener = Listener::tcp("127.0.0.1:0".parse()?)?;

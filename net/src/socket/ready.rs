@@ -27,7 +27,8 @@ impl<F> Socket<F> {
     /// As [`read`](Self::read).
     ///
     /// ```
-    /// use heist_net::{Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
     ///
     /// let runtime = Runtime::new()?;
     /// runtime.block_on(async {

@@ -14,7 +14,8 @@ impl<F> OwnedReadHalf<F> {
     /// [`ReuniteError`] with both halves, if they are not of one stream.
     ///
     /// ```
-    /// use heist_net::{Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
     ///
     /// let runtime = Runtime::new()?;
     /// runtime.block_on(async {

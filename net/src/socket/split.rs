@@ -24,13 +24,14 @@ pub type WriteHalf<'a, F = Tcp> = SocketWriter<&'a SocketInner, F>;
 /// The reading direction of a stream that two tasks share; made by `into_split`.
 ///
 /// ```
-/// use heist_net::{Runtime, UnixStream};
+/// use heist::Runtime;
+/// use heist::net::UnixStream;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
 ///     let (near, mut far) = UnixStream::pair()?;
 ///     let (mut reading, mut writing) = near.into_split();
-///     let reader = heist_scheduler::spawn(async move {
+///     let reader = heist::spawn(async move {
 ///         let mut answer = [0; 4];
 ///         reading.read_exact(&mut answer).await.map(|_| answer)
 ///     });

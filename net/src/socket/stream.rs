@@ -39,7 +39,8 @@ pub type Stream = Socket<Any>;
 /// waits.
 ///
 /// ```
-/// use heist_net::{Runtime, TcpListener, TcpStream};
+/// use heist::Runtime;
+/// use heist::net::{TcpListener, TcpStream};
 /// use socket2::SockRef;
 ///
 /// let runtime = Runtime::new()?;
@@ -94,7 +95,8 @@ impl<F> Socket<F> {
     /// lost.
     ///
     /// ```
-    /// use heist_net::{Runtime, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::UnixStream;
     ///
     /// let runtime = Runtime::new()?;
     /// runtime.block_on(async {

@@ -17,7 +17,8 @@ use crate::socket::sys;
 /// A TCP socket that accepts connections.
 ///
 /// ```
-/// use heist_net::{Runtime, TcpListener, TcpStream};
+/// use heist::Runtime;
+/// use heist::net::{TcpListener, TcpStream};
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
@@ -110,7 +111,8 @@ impl Socket<Tcp> {
     /// Outside a runtime, if there is a name to look up.
     ///
     /// ```
-    /// use heist_net::{Runtime, TcpListener, TcpStream};
+    /// use heist::Runtime;
+    /// use heist::net::{TcpListener, TcpStream};
     ///
     /// let runtime = Runtime::new()?;
     /// runtime.block_on(async {

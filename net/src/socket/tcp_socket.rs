@@ -21,7 +21,8 @@ use crate::socket::tcp::{TcpListener, TcpStream};
 /// through [`AsFd`], with the crate `socket2`: `SockRef::from(&socket)`.
 ///
 /// ```
-/// use heist_net::{Runtime, TcpSocket};
+/// use heist::Runtime;
+/// use heist::net::TcpSocket;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
@@ -120,7 +121,8 @@ impl TcpSocket {
     /// connect.
     ///
     /// ```
-    /// use heist_net::{Runtime, TcpListener, TcpSocket};
+    /// use heist::Runtime;
+    /// use heist::net::{TcpListener, TcpSocket};
     /// use socket2::{Domain, Socket, Type};
     ///
     /// let runtime = Runtime::new()?;

@@ -28,7 +28,8 @@ use crate::socket::connect::target::Target;
 /// operation of a [connected](UdpSocket::connect) socket, once; the socket goes on after it.
 ///
 /// ```
-/// use heist_net::{Runtime, UdpSocket};
+/// use heist::Runtime;
+/// use heist::net::UdpSocket;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {

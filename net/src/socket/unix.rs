@@ -21,7 +21,8 @@ pub type UnixListener = SocketListener<Unix>;
 /// Like [`TcpStream`](crate::TcpStream), except for addresses and options.
 ///
 /// ```
-/// use heist_net::{Runtime, UnixStream};
+/// use heist::Runtime;
+/// use heist::net::UnixStream;
 ///
 /// let runtime = Runtime::new()?;
 /// runtime.block_on(async {
@@ -102,7 +103,8 @@ impl Socket<Unix> {
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
-    /// use heist_net::{Runtime, UnixListener, UnixStream};
+    /// use heist::Runtime;
+    /// use heist::net::{UnixListener, UnixStream};
     /// use std::os::linux::net::SocketAddrExt;
     /// use std::os::unix::net::SocketAddr;
     ///

@@ -14,7 +14,7 @@ use super::source::Source;
 /// A certificate of a server, with its issuers and its private key.
 ///
 /// ```
-/// use heist_net::tls::Certificate;
+/// use heist::tls::Certificate;
 ///
 /// let certificate = Certificate::files("/etc/tls/server.pem", "/etc/tls/server.key");
 /// ```

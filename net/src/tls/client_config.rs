@@ -22,7 +22,7 @@ use super::source::Source;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use heist_net::tls::ClientConfig;
+/// use heist::tls::ClientConfig;
 /// use rustls::{RootCertStore, crypto::ring};
 ///
 /// let provider = Arc::new(ring::default_provider());

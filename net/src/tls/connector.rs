@@ -22,8 +22,9 @@ use crate::socket::stream::Stream;
 /// configuration of rustls may set other ways. There is no early data.
 ///
 /// ```no_run
-/// use heist_net::tls::{ClientConfig, Connector};
-/// use heist_net::{TcpStream, Transport};
+/// use heist::Transport;
+/// use heist::net::TcpStream;
+/// use heist::tls::{ClientConfig, Connector};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = ClientConfig::builder().roots("/etc/ssl/certs/ca-certificates.crt").build()?;

@@ -3,9 +3,9 @@
 //! # Example
 //!
 //! ```no_run
-//! use heist_net::server::{Listener, Server};
-//! use heist_net::tls::{Certificate, Config, TlsStream};
-//! use heist_net::{Runtime, Transport};
+//! use heist::{Runtime, Transport};
+//! use heist::server::{Listener, Server};
+//! use heist::tls::{Certificate, Config, TlsStream};
 //!
 //! async fn echo(mut stream: TlsStream) -> std::io::Result<()> {
 //!     let mut buffer = [0; 4096];

@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time::Instant;
+/// use heist::time::Instant;
 ///
 /// let start = Instant::from_nanos(1_000);
 /// let end = start + Duration::from_micros(2);

@@ -25,17 +25,17 @@ use super::{Instant, nanos};
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time::{Clock, sleep};
-/// use heist_scheduler::{Builder, Idle};
+/// use heist::Builder;
+/// use heist::time::{Clock, sleep};
 ///
 /// let (clock, hand) = Clock::manual();
-/// let runtime = Builder::new().workers(1).clock(clock).start(Idle::new())?;
+/// let runtime = Builder::new().workers(1).clock(clock).start()?;
 /// let hour = runtime.spawn(async { sleep(Duration::from_secs(3_600)).await });
 /// // One worker runs what was spawned in order: the task sleeps when this has run.
 /// runtime.block_on(runtime.spawn(async {})).unwrap();
 /// hand.advance(Duration::from_secs(3_600));
 /// runtime.block_on(hour).unwrap();
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
@@ -98,11 +98,11 @@ impl ManualClock {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use heist_scheduler::time::{Clock, Instant, sleep};
-    /// use heist_scheduler::{Builder, Idle, yield_now};
+    /// use heist::{Builder, yield_now};
+    /// use heist::time::{Clock, Instant, sleep};
     ///
     /// let (clock, hand) = Clock::manual();
-    /// let runtime = Builder::new().workers(1).clock(clock).start(Idle::new())?;
+    /// let runtime = Builder::new().workers(1).clock(clock).start()?;
     /// let sleeps = runtime.spawn(async {
     ///     sleep(Duration::from_millis(20)).await;
     ///     Instant::now()
@@ -112,7 +112,7 @@ impl ManualClock {
     /// let ended = runtime.block_on(sleeps).unwrap();
     /// assert_eq!(ended, Instant::ZERO + Duration::from_millis(20));
     /// assert_eq!(hand.advance_to_next_timer(), None);
-    /// # Ok::<(), heist_scheduler::StartError>(())
+    /// # Ok::<(), heist::StartError>(())
     /// ```
     #[allow(clippy::must_use_candidate)]
     pub fn advance_to_next_timer(&self) -> Option<Instant> {

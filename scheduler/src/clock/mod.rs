@@ -19,7 +19,7 @@ pub(crate) use manual::Sleepers;
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time::{Clock, Instant};
+/// use heist::time::{Clock, Instant};
 ///
 /// let (clock, hand) = Clock::manual();
 /// assert_eq!(clock.now(), Instant::ZERO);

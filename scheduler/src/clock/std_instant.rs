@@ -30,7 +30,7 @@ impl From<StdInstant> for Instant {
     /// nothing to do with the machine's: there, count from [`Instant::now`].
     ///
     /// ```
-    /// use heist_scheduler::time::{Clock, Instant};
+    /// use heist::time::{Clock, Instant};
     ///
     /// let deadline = std::time::Instant::now() + std::time::Duration::from_secs(1);
     /// let deadline = Instant::from(deadline);

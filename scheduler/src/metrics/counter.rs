@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// threads add at once, an amount may be lost; there is no other harm.
 ///
 /// ```
-/// let count = heist_scheduler::metrics::Counter::default();
+/// let count = heist::metrics::Counter::default();
 /// count.add(2);
 /// assert_eq!(count.get(), 2);
 /// ```

@@ -23,7 +23,7 @@ pub enum Scale {
 /// [`PerWorker`](crate::PerWorker).
 ///
 /// ```
-/// use heist_scheduler::metrics::{Histogram, Scale, HistogramSnapshot};
+/// use heist::metrics::{Histogram, HistogramSnapshot, Scale};
 /// use std::time::Duration;
 ///
 /// let histogram = Histogram::new(Scale::Time);

@@ -161,11 +161,11 @@ impl Handle {
     /// answer is yes, so it may be asked for every request.
     ///
     /// ```
-    /// # let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+    /// # let runtime = heist::Builder::new().start()?;
     /// let handle = runtime.handle();
     /// let answer = if handle.is_overloaded() { "503 Service Unavailable" } else { "200 OK" };
     /// assert_eq!(answer, "200 OK");
-    /// # Ok::<(), heist_scheduler::StartError>(())
+    /// # Ok::<(), heist::StartError>(())
     /// ```
     #[must_use]
     pub fn is_overloaded(&self) -> bool {

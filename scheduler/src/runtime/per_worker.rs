@@ -11,14 +11,14 @@ use crate::coop::PollInfo;
 /// threads.
 ///
 /// ```
-/// use heist_scheduler::PerWorker;
-/// use heist_scheduler::metrics::Counter;
+/// use heist::PerWorker;
+/// use heist::metrics::Counter;
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// let served = PerWorker::<Counter>::new(runtime.handle());
 /// served.with(|count| count.add(1));
 /// assert_eq!(served.sum(Counter::get), 1);
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug)]
 pub struct PerWorker<T> {

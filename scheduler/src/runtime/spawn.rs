@@ -39,12 +39,12 @@ where
 /// Outside a runtime.
 ///
 /// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// # let runtime = heist::Builder::new().workers(1).start()?;
 /// runtime.block_on(async {
-///     let sum = heist_scheduler::spawn_blocking(|| (1..=10).sum::<u32>());
+///     let sum = heist::spawn_blocking(|| (1..=10).sum::<u32>());
 ///     assert_eq!(sum.await.unwrap(), 55);
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[track_caller]
 pub fn spawn_blocking<T, W>(work: W) -> JoinHandle<T>
@@ -58,12 +58,12 @@ where
 /// Spawns a task with a name, which logs and reports show.
 ///
 /// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// # let runtime = heist::Builder::new().workers(1).start()?;
 /// runtime.block_on(async {
-///     let task = heist_scheduler::TaskBuilder::new().name("adder").spawn(async { 1 + 1 });
+///     let task = heist::task::Builder::new().name("adder").spawn(async { 1 + 1 });
 ///     assert_eq!(task.await.unwrap(), 2);
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TaskBuilder {

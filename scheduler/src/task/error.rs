@@ -18,12 +18,12 @@ use crate::panics;
 /// [`io::Error`].
 ///
 /// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// # let runtime = heist::Builder::new().workers(1).start()?;
 /// async fn answer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-///     Ok(heist_scheduler::spawn(async { 6 * 7 }).await?)
+///     Ok(heist::spawn(async { 6 * 7 }).await?)
 /// }
 /// assert_eq!(runtime.block_on(answer()).unwrap(), 42);
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 pub struct JoinError(pub(super) Kind);
 

@@ -35,12 +35,12 @@ use crate::{context, coop};
 /// When it is polled again after it gave its result.
 ///
 /// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
+/// # let runtime = heist::Builder::new().workers(1).start()?;
 /// runtime.block_on(async {
-///     let answer = heist_scheduler::spawn(async { 6 * 7 });
+///     let answer = heist::spawn(async { 6 * 7 });
 ///     assert_eq!(answer.await.unwrap(), 42);
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 pub struct JoinHandle<T> {
     state: State<T>,

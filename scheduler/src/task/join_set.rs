@@ -30,8 +30,8 @@ use crate::panics::{self, Place};
 /// Its methods are those of tokio's `JoinSet`. The tasks of a set may belong to several runtimes.
 ///
 /// ```
-/// # let runtime = heist_scheduler::Builder::new().workers(1).start(heist_scheduler::Idle::new())?;
-/// use heist_scheduler::JoinSet;
+/// # let runtime = heist::Builder::new().workers(1).start()?;
+/// use heist::task::JoinSet;
 ///
 /// runtime.block_on(async {
 ///     let mut squares = JoinSet::new();
@@ -45,7 +45,7 @@ use crate::panics::{self, Place};
 ///     last.sort();
 ///     assert_eq!(last.last(), Some(&9_801));
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[must_use = "dropping the set aborts its tasks"]
 pub struct JoinSet<T> {

@@ -13,16 +13,16 @@ use crate::coop;
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time;
+/// use heist::time;
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// runtime.block_on(async {
 ///     let mut interval = time::interval(Duration::from_millis(1));
 ///     let first = interval.tick().await;
 ///     let second = interval.tick().await;
 ///     assert_eq!(second - first, Duration::from_millis(1));
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 ///
 /// # Panics

@@ -16,15 +16,15 @@ use crate::coop;
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time;
+/// use heist::time;
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// runtime.block_on(async {
 ///     let start = time::Instant::now();
 ///     time::sleep(Duration::from_millis(2)).await;
 ///     assert!(start.elapsed() >= Duration::from_millis(2));
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 ///
 /// # Panics
@@ -56,16 +56,16 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 ///
 /// ```
 /// use std::time::Duration;
-/// use heist_scheduler::time;
+/// use heist::time;
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// runtime.block_on(async {
 ///     let mut sleep = time::sleep(Duration::from_secs(3_600));
 ///     sleep.reset(time::Instant::now());
 ///     (&mut sleep).await;
 ///     assert!(sleep.is_elapsed());
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]

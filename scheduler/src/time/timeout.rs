@@ -27,9 +27,9 @@ use crate::coop;
 /// ```
 /// use std::future;
 /// use std::time::Duration;
-/// use heist_scheduler::time;
+/// use heist::time;
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// runtime.block_on(async {
 ///     let second = Duration::from_secs(1);
 ///     assert_eq!(time::timeout(second, future::ready(5)).await, Ok(5));
@@ -37,7 +37,7 @@ use crate::coop;
 ///     let never = future::pending::<u8>();
 ///     assert!(time::timeout(Duration::from_millis(1), never).await.is_err());
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 ///
 /// # Panics

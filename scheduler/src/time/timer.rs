@@ -25,9 +25,9 @@ use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 /// ```
 /// use std::future::poll_fn;
 /// use std::time::Duration;
-/// use heist_scheduler::time::{Instant, Timer};
+/// use heist::time::{Instant, Timer};
 ///
-/// let runtime = heist_scheduler::Builder::new().start(heist_scheduler::Idle::new())?;
+/// let runtime = heist::Builder::new().start()?;
 /// runtime.block_on(async {
 ///     let mut idle = Timer::new();
 ///     idle.set(Some(Instant::now() + Duration::from_millis(1)));
@@ -35,7 +35,7 @@ use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 ///     // Elapsed until it is set again.
 ///     poll_fn(|cx| idle.poll_elapsed(cx)).await;
 /// });
-/// # Ok::<(), heist_scheduler::StartError>(())
+/// # Ok::<(), heist::StartError>(())
 /// ```
 #[derive(Debug)]
 pub struct Timer {

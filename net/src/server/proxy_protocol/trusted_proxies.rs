@@ -13,7 +13,7 @@ use crate::socket::peer::Peer;
 /// The default trusts no peer.
 ///
 /// ```
-/// use heist_net::server::{Peer, TrustedProxies, TrustedProxy};
+/// use heist::server::{Peer, TrustedProxies, TrustedProxy};
 ///
 /// let proxies: TrustedProxies = [
 ///     TrustedProxy::Network("10.0.0.0/8".parse()?),

@@ -34,7 +34,8 @@ use crate::runtime::operation;
 /// Outside a runtime, if there is a name to look up.
 ///
 /// ```
-/// use heist_net::{Runtime, resolve};
+/// use heist::Runtime;
+/// use heist::net::resolve;
 ///
 /// let runtime = Runtime::new()?;
 /// let addresses = runtime.block_on(resolve(("::1", 80)))?;

@@ -14,7 +14,7 @@ use heist_scheduler::{AbortHandle, TaskBuilder};
 /// in the second. It may have a zone, as in `fe80::1%eth0`.
 ///
 /// ```
-/// use heist_net::Target;
+/// use heist::net::Target;
 /// use std::net::{Ipv6Addr, SocketAddr};
 ///
 /// let address: SocketAddr = "[::1]:80".parse()?;
