@@ -361,6 +361,26 @@ fn heist_goes_on_when_tokio_is_shut_down_first() {
     assert_eq!((report.tasks_left, report.threads_left), (0, 0));
 }
 
+/// Failure: tasks on the thread in `block_on` were outside of tokio, or kept that thread for ever.
+#[test]
+fn current_thread_runtime_is_beside_tokio_too() {
+    let tokio = tokio();
+    let runtime =
+        Builder::new().current_thread().ignore_environment().beside_tokio(tokio.handle().clone());
+    let runtime = runtime.start().unwrap();
+    let operations = runtime.block_on(async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let socket = spawn(async { operations_until_another_turn(FullSocket::new().await).await });
+        let channel = spawn(operations_until_another_turn(FullChannel::new()));
+        [socket.await.unwrap(), channel.await.unwrap()]
+    });
+    assert!(operations.into_iter().all(|count| count <= TOKIO_BUDGET), "{operations:?}");
+    let nested = runtime.spawn(async { tokio::runtime::Handle::current().block_on(async {}) });
+    let panic = runtime.block_on(nested).unwrap_err();
+    assert!(message(panic).contains("Cannot start a runtime from within a runtime"));
+    assert_eq!(runtime.shutdown(HANG).tasks_left, 0);
+}
+
 /// A current-thread runtime of tokio is driven by its own `block_on` only.
 #[test]
 fn current_thread_runtime_of_tokio_serves_while_it_is_driven() {
