@@ -160,6 +160,9 @@ mod pages {
     #[doc = include_str!("../../../docs/guide/src/tls.md")]
     pub struct Tls;
 
+    #[doc = include_str!("../../../docs/guide/src/http-clients.md")]
+    pub struct HttpClients;
+
     #[doc = include_str!("../../../docs/guide/src/beside-tokio.md")]
     pub struct BesideTokio;
 

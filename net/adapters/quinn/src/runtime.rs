@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant as StdInstant;
 
-use heist_scheduler::time::{Instant, Timer};
+use heist_scheduler::time::Timer;
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime};
 
 use crate::socket::Socket;
@@ -24,7 +24,7 @@ pub struct HeistRuntime;
 impl Runtime for HeistRuntime {
     fn new_timer(&self, deadline: StdInstant) -> Pin<Box<dyn AsyncTimer>> {
         let mut timer = Timer::new();
-        timer.set(Some(of_std(deadline)));
+        timer.set(Some(deadline.into()));
         Box::pin(QuinnTimer(timer))
     }
 
@@ -41,7 +41,7 @@ struct QuinnTimer(Timer);
 
 impl AsyncTimer for QuinnTimer {
     fn reset(mut self: Pin<&mut Self>, deadline: StdInstant) {
-        self.0.set(Some(of_std(deadline)));
+        self.0.set(Some(deadline.into()));
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -53,9 +53,4 @@ impl fmt::Debug for QuinnTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("QuinnTimer").field(&self.0.deadline()).finish()
     }
-}
-
-/// The same instant on the clock of the runtime.
-fn of_std(instant: StdInstant) -> Instant {
-    Instant::now() + instant.saturating_duration_since(StdInstant::now())
 }
