@@ -73,7 +73,8 @@ impl RuntimeContext {
 
     pub(crate) fn begin_closing(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        // Pairs with the fence that a push from outside passes before it reads the flag.
+        // Pairs with the fence that a push from outside passes before it reads the flag, and with that of a
+        // thread that stops running the tasks of a current-thread runtime.
         fence(Ordering::SeqCst);
     }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::current_thread::{Core, CurrentThread};
 use super::handle::Handle;
+use crate::sync::atomic::Ordering;
+use crate::sync::fence;
 use crate::worker::current::WorkerScope;
 use crate::worker::main_task::{MainTask, MainTurn};
 use crate::worker::{Worker, WorkerParts};
@@ -63,6 +65,14 @@ impl Drop for CoreGuard<'_> {
     fn drop(&mut self) {
         let Some(Running { worker, scope, main }) = self.running.take() else { return };
         let queue = worker.leave_thread(scope);
+        // Pairs with the fence in `begin_closing`: either this sees that the runtime closes, or the
+        // shutdown finds what was queued here, and the waker of each task that waits.
+        fence(Ordering::SeqCst);
+        if self.handle.is_shutting_down() {
+            // A task that was taken from the queue before the shutdown woke it has begun to wait since. Where
+            // workers have threads, the shutdown looks once more when they have ended.
+            self.handle.drop_tasks();
+        }
         self.current_thread.slot.put(Core { queue, main }, &self.handle.0.blocked);
     }
 }

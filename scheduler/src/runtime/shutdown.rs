@@ -71,7 +71,7 @@ impl Handle {
     }
 
     /// Drops every task that is not being polled.
-    fn drop_tasks(&self) {
+    pub(super) fn drop_tasks(&self) {
         self.0.context.thread_scope.run(ThreadKind::Other, || {
             // Each is queued by its wake, and what is queued is dropped.
             self.all_registries().for_each(|registry| registry.wake_all());

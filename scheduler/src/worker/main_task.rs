@@ -18,7 +18,6 @@ use crate::clock::Instant;
 use crate::context;
 use crate::panics::{self, Place};
 use crate::queue::LocalQueue;
-use crate::sync::fence;
 use crate::task::{self, JoinHandle, SpawnInfo, TaskRegistry};
 use crate::worker::context::WakeSource;
 use crate::worker::schedule::schedule;
@@ -143,12 +142,6 @@ impl Worker {
             self.shared.sleep.release_permit();
         }
         drop(scope);
-        // Pairs with the fence in `begin_closing`: either this sees that the runtime closes, or the
-        // shutdown finds what was queued here.
-        fence(Ordering::SeqCst);
-        if self.runtime.is_closing() {
-            self.close();
-        }
         let Worker { context, .. } = self;
         match std::rc::Rc::into_inner(context) {
             Some(context) => context.queue,

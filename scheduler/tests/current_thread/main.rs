@@ -367,6 +367,34 @@ fn a_runtime_that_is_ended_by_its_own_future_or_task_does_not_wait_for_itself() 
     assert_eq!(dropped.load(Ordering::SeqCst), 2);
 }
 
+/// Failure: a task that was about to be polled when the shutdown woke it waited for ever, as did the shutdown.
+#[test]
+fn tasks_that_run_on_another_thread_end_with_the_runtime() {
+    for round in 0..100 {
+        let runtime = current_thread();
+        let handle = runtime.handle().clone();
+        let stop = Event::default();
+        let stopped = stop.clone();
+        let thread = thread::spawn(move || {
+            handle.block_on(async {
+                for _ in 0..10 {
+                    drop(spawn(async {
+                        loop {
+                            yield_now().await;
+                        }
+                    }));
+                }
+                stopped.wait().await;
+            });
+        });
+        wait_until(|| runtime.handle().metrics().tasks_spawned == 10);
+        let report = runtime.shutdown(HANG);
+        assert_eq!((report.tasks_dropped, report.tasks_left), (10, 0), "round {round}");
+        stop.set();
+        thread.join().unwrap();
+    }
+}
+
 #[test]
 fn a_thousand_runtimes_end_with_tasks_that_wait() {
     for round in 0..1_000 {
