@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    signal,
+    signal::unix::{SignalKind, signal},
     task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
@@ -50,6 +50,10 @@ struct Statistics {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).ok_or("usage: kv LISTEN")?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        interrupt.recv().await;
+    };
     let store = Store::default();
     tokio::spawn(expire(store.clone()));
 
@@ -64,17 +68,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(&address).await?;
     println!("listening on {}", listener.local_addr()?);
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop()).await?;
+    axum::serve(listener, service).with_graceful_shutdown(stop).await?;
     println!("drained");
     Ok(())
-}
-
-/// Completes when the service is to end.
-async fn stop() {
-    if let Err(error) = signal::ctrl_c().await {
-        eprintln!("no signal will stop this: {error}");
-        std::future::pending::<()>().await;
-    }
 }
 
 async fn read(State(store): State<Store>, Path(key): Path<String>) -> Result<Bytes, StatusCode> {
@@ -121,7 +117,8 @@ async fn digest(
 }
 
 /// A request that is under way for a while, for instance when a drain begins.
-async fn slow() -> &'static str {
+async fn slow(State(store): State<Store>) -> &'static str {
+    store.0.requests.fetch_add(1, Ordering::Relaxed);
     sleep(Duration::from_secs(1)).await;
     "done\n"
 }

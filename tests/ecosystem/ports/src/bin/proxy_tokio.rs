@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     net::{TcpListener, TcpStream},
-    signal,
+    signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -37,8 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(report(Arc::clone(&totals)));
 
     let mut relays = JoinSet::new();
-    let stop = signal::ctrl_c();
-    tokio::pin!(stop);
+    let mut stop = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -63,7 +62,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     eprintln!("relay: {error}");
                 }
             }
-            _ = &mut stop => break,
+            _ = stop.recv() => break,
         }
     }
 

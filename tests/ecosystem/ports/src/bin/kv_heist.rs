@@ -13,7 +13,11 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use heist::server::{Listener, Server};
-use heist::{spawn_blocking, time::{Instant, interval, sleep, timeout}};
+use heist::{
+    signal::{SignalKind, signal},
+    task::spawn_blocking,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
 use heist_axum::BuilderExt;
 use serde::Serialize;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -44,11 +48,13 @@ struct Statistics {
     requests: u64,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
- heist::Runtime::new()?.block_on(run())
-}
-async fn run() -> Result<(), Box<dyn std::error::Error>> {
+#[heist::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).ok_or("usage: kv LISTEN")?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        interrupt.recv().await;
+    };
     let store = Store::default();
     heist::spawn(expire(store.clone()));
 
@@ -61,13 +67,12 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         .with_state(store);
 
     let listener = Listener::tcp(address.parse()?)?;
-    
-    let server=Server::builder().listen(listener).axum(app).start()?; println!("listening on {:?}", server.addresses()); stop().await;
+    println!("listening on {}", listener.address());
+    Server::builder().listen(listener).axum(app).run_until(stop).await?;
     println!("drained");
     Ok(())
 }
 
-async fn stop() { std::future::pending::<()>().await }
 async fn read(State(store): State<Store>, Path(key): Path<String>) -> Result<Bytes, StatusCode> {
     store.0.requests.fetch_add(1, Ordering::Relaxed);
     store.value(&key).ok_or(StatusCode::NOT_FOUND)
@@ -112,7 +117,8 @@ async fn digest(
 }
 
 /// A request that is under way for a while, for instance when a drain begins.
-async fn slow() -> &'static str {
+async fn slow(State(store): State<Store>) -> &'static str {
+    store.0.requests.fetch_add(1, Ordering::Relaxed);
     sleep(Duration::from_secs(1)).await;
     "done\n"
 }
@@ -130,6 +136,7 @@ async fn statistics(
 /// Removes values whose time is over, once a second.
 async fn expire(store: Store) {
     let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let now = ticks.tick().await;
         let mut entries = store.0.entries.write().unwrap();
