@@ -61,6 +61,12 @@
 //! answer is written. While a request's body is not read to its end, or more requests have come, a
 //! reset is noticed when that is read.
 //!
+//! With HTTP/2 it is dropped when its stream or the connection is reset, or the connection is closed, and
+//! where a PING is not answered. The body of an answer is dropped as the future is.
+//!
+//! Work that has to be finished all the same belongs in a task: one that is
+//! [spawned](heist_scheduler::spawn) goes on, also without its handle.
+//!
 //! # `100 Continue`
 //!
 //! A peer that waits to be asked for its body is asked when the service first reads it. It is also
@@ -103,6 +109,7 @@
 //! - All streams of a connection run in its task. A service that computes for long holds up the others of
 //!   its connection: it should [spawn](heist_scheduler::spawn) a task for that.
 //! - A peer that closes its sending side is gone.
+//! - Fields with the pairs of one cookie are one field when the service sees them.
 //! - A drain sends a GOAWAY. Streams that were opened before the client could know are served.
 //! - `100 Continue` is not sent: a client that waits for it sends its body after a while.
 //! - The upgrade from HTTP/1.1 (`h2c`) is not supported; RFC 9113 has it no more.

@@ -40,6 +40,29 @@ fn body_is_read_and_measured() {
     assert_eq!(client.answer(1), (200, b"1500".to_vec()));
 }
 
+/// Failure: a service that reads one field of a cookie sees one pair of it (RFC 9113, 8.2.3).
+#[test]
+fn cookie_in_several_fields_is_one_field() {
+    let cookies = service_fn(async |request: Request<Body>| {
+        let fields = request.headers().get_all("cookie").iter();
+        let fields: Vec<&str> = fields.map(|field| field.to_str().unwrap()).collect();
+        Ok::<_, Failure>(reply(fields.join("|")))
+    });
+    let site = crate::site(Limits::default(), cookies);
+    let mut client = site.connect();
+    client.begin(&[]);
+    for (stream, pairs, joined) in [
+        (1, &[][..], ""),
+        (3, &["a=b"], "a=b"),
+        (5, &["a=b", "c=d; e=f", "g="], "a=b; c=d; e=f; g="),
+    ] {
+        let mut head = block("GET", "/");
+        pairs.iter().for_each(|pair| field(&mut head, "cookie", pair));
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &head));
+        assert_eq!(client.answer(stream), (200, joined.as_bytes().to_vec()));
+    }
+}
+
 #[test]
 fn version_is_that_of_the_first_bytes_where_prior_knowledge_is_allowed() {
     let site = crate::site(Limits::default(), Hello::default());

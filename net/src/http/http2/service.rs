@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use heist_scheduler::panics;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, COOKIE, HOST};
+use hyper::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue};
 use hyper::service::Service;
 use hyper::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -63,6 +63,7 @@ where
             Some(status) => ResponseFuture::refused(status, exchange, &request),
             None => {
                 let mut request = request.map(|body| Body::new(body, Arc::clone(&state)));
+                join_cookies(request.headers_mut());
                 service::extend(&self.connection, request.extensions_mut());
                 // A panic in it ends this stream alone.
                 match panics::contain_hook(CALL, || self.service.call(request)) {
@@ -118,6 +119,18 @@ fn refusal(request: &Request<Incoming>, limits: &Limits) -> Option<StatusCode> {
         Some(StatusCode::PAYLOAD_TOO_LARGE)
     } else {
         None
+    }
+}
+
+/// Makes one field of those that the pairs of a cookie came in, as services expect (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    if cookies.nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
     }
 }
 
