@@ -163,6 +163,9 @@ mod pages {
     #[doc = include_str!("../../../docs/guide/src/http-clients.md")]
     pub struct HttpClients;
 
+    #[doc = include_str!("../../../docs/guide/src/databases.md")]
+    pub struct Databases;
+
     #[doc = include_str!("../../../docs/guide/src/beside-tokio.md")]
     pub struct BesideTokio;
 

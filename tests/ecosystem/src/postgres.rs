@@ -30,7 +30,9 @@ impl Postgres {
     pub fn start(test: &str) -> Option<Postgres> {
         let Some(programs) = programs() else {
             // Says so, or fails where all programs are required.
-            ["initdb", "postgres"].map(|tool| heist_tests::has_tool(test, tool, "postgresql"));
+            for tool in ["initdb", "postgres"] {
+                heist_tests::has_tool(test, tool, "postgresql");
+            }
             return None;
         };
         let directory = TempDir::new().expect("a temporary directory can be made");

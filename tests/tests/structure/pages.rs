@@ -34,8 +34,19 @@ const FOREIGN: &[&str] = &[
 ];
 
 /// Crates whose items pages mention.
-const FOREIGN_CRATES: &[&str] =
-    &["axum", "hyper", "mio", "std", "tokio", "tokio_stream", "tokio_util", "tonic", "tracing"];
+const FOREIGN_CRATES: &[&str] = &[
+    "axum",
+    "hyper",
+    "mio",
+    "redis",
+    "std",
+    "tokio",
+    "tokio_postgres",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tracing",
+];
 
 /// Parts of names that stand for others, and the folder of what is built.
 const PLACEHOLDERS: &[&str] = &["NNNN", "DATE", "target/"];
