@@ -4,8 +4,8 @@ mod common;
 
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
-use std::task::Poll;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use heist_scheduler::{spawn, time};
@@ -32,6 +32,38 @@ fn every_future_is_dropped_wherever_it_waits() {
     let report = runtime.shutdown(HANG);
     assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
     assert_eq!(drops.load(Ordering::SeqCst), 300);
+}
+
+/// Failure: a wake drops the task that it wakes, under a lock of the caller that the drop needs as well. h2
+/// has one lock for all that a connection's tasks share, and wakes them under it.
+#[test]
+fn tasks_that_are_woken_under_a_lock_that_their_drop_takes_end() {
+    struct Member(Arc<Mutex<Vec<Waker>>>);
+    impl Drop for Member {
+        fn drop(&mut self) {
+            let mut wakers = self.0.lock().unwrap();
+            wakers.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    for round in 0..200 {
+        let runtime = runtime(1 + round % 3);
+        let (entered, all) = mpsc::channel();
+        for _ in 0..5 {
+            let shared = Arc::new(Mutex::new(Vec::new()));
+            for _ in 0..4 {
+                let (member, entered) = (Member(Arc::clone(&shared)), entered.clone());
+                drop(runtime.spawn(poll_fn(move |cx| {
+                    member.0.lock().unwrap().push(cx.waker().clone());
+                    entered.send(()).unwrap();
+                    Poll::<()>::Pending
+                })));
+            }
+        }
+        all.iter().take(20).for_each(drop);
+        let report = runtime.shutdown(HANG);
+        assert_eq!((report.tasks_dropped, report.threads_left), (20, 0), "{report:?}");
+    }
 }
 
 #[test]

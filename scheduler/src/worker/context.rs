@@ -49,8 +49,6 @@ pub(crate) enum Pushed {
     /// It is queued, and what waits in the deque behind the poll under way is worth the wake of this
     /// worker.
     Wake(Arc<Shared>, Claim),
-    /// The runtime closes: it is to be dropped.
-    Refused(Task),
 }
 
 impl WorkerContext {
@@ -99,7 +97,10 @@ impl WorkerContext {
     /// which the caller has to end its borrow of this.
     pub(crate) fn push(&self, task: Task, yielded: bool) -> Pushed {
         if self.runtime.is_closing() {
-            return Pushed::Refused(task);
+            // Not dropped in the wake, whose caller may hold a lock that the drop needs: h2 wakes under
+            // one. The worker drops it when its turn ends, or the shutdown does.
+            self.queue.push(task);
+            return Pushed::Queued;
         }
         let (wake_source, now) = (self.wake_source.get(), self.poll.now.get());
         task.metadata().stamp_wake(WakeStamp::new(now, wake_source == WakeSource::Events));

@@ -219,7 +219,7 @@ impl Worker {
         now
     }
 
-    /// Drops what is queued here. Each drop may queue more, which [`WorkerContext::push`] drops at once.
+    /// Drops what is queued here, and what the drops queue.
     fn close(&self) {
         loop {
             match self.own.queue.take_any() {

@@ -26,7 +26,6 @@ fn push_here(task: Task, yielded: bool) -> Option<Task> {
     });
     // Foreign code, so after the borrow of the worker.
     match pushed.flatten() {
-        Some(Pushed::Refused(task)) => drop(task),
         Some(Pushed::Wake(shared, claim)) => {
             shared.wake_claimed(claim);
         }

@@ -10,7 +10,7 @@ use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::task::{Owner, Task, WakeStamp, Withdraw};
 use crate::wake::Sleep;
 use crate::wake::policy::Trigger;
@@ -21,6 +21,9 @@ pub(crate) struct Shared {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) context: Arc<RuntimeContext>,
     pub(crate) injector: Injector,
+    /// A thread drops what is queued, for a runtime that shuts down. What others inject meanwhile it drops,
+    /// too, so that no wake in its drops does. They may be called under a lock that another drop needs.
+    dropping: AtomicBool,
     /// Each by itself, so that a worker holds its own and need not look it up.
     pub(crate) workers: Box<[Arc<CachePadded<WorkerShared>>]>,
     pub(crate) sleep: Sleep,
@@ -51,6 +54,7 @@ impl Shared {
             park,
             context,
             injector: Injector::new(),
+            dropping: AtomicBool::new(false),
             workers: workers
                 .into_iter()
                 .map(|queue| Arc::new(CachePadded::new(WorkerShared::new(queue, now))))
@@ -74,18 +78,42 @@ impl Shared {
         self.injector.push(task, now);
         self.notify_one(Trigger::ForeignSubmit);
         if self.closing() {
+            self.drop_injected();
+        }
+    }
+
+    /// Drops what is injected, unless another call does, also one below on this thread's stack.
+    fn drop_injected(&self) {
+        loop {
+            // SeqCst: the push comes before the look at `dropping`, and the end of `dropping` before the look
+            // at the injector, so that one of two threads sees what the other has done.
+            fence(Ordering::SeqCst);
+            if self.dropping.swap(true, Ordering::SeqCst) {
+                return;
+            }
             self.injector.drop_all();
+            self.dropping.store(false, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            if self.injector.is_empty() {
+                return;
+            }
         }
     }
 
     /// Drops what is queued anywhere, also behind a poll that does not end. For a runtime that shuts
     /// down.
     pub(crate) fn drop_queued(&self) {
-        self.injector.drop_all();
+        // SeqCst, as in `drop_injected`. Where another thread drops as well, both do.
+        let is_first = !self.dropping.swap(true, Ordering::SeqCst);
         for worker in &self.workers {
             while let Some(task) = worker.queue.take_any() {
                 drop(task);
             }
+        }
+        self.injector.drop_all();
+        if is_first {
+            self.dropping.store(false, Ordering::SeqCst);
+            self.drop_injected();
         }
     }
 
