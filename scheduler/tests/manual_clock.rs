@@ -334,3 +334,18 @@ fn an_interval_that_is_reset_ticks_at_the_new_time() {
         assert_eq!(ticks.next_tick(), at(36));
     });
 }
+
+/// Failure: the worker kept the entry of the time-out for the next timer, and the clock stopped there.
+#[test]
+fn a_time_out_that_has_ended_is_not_the_next_timer() {
+    let (clock, hand) = Clock::manual();
+    let runtime = Builder::new().current_thread().clock(clock).start(Idle::new()).unwrap();
+    runtime.block_on(async {
+        timeout(HOUR, yield_now()).await.unwrap();
+        assert_eq!(hand.advance_to_next_timer(), None);
+        let asleep = spawn(sleep(2 * HOUR));
+        timeout(HOUR, yield_now()).await.unwrap();
+        assert_eq!(hand.advance_to_next_timer(), Some(Instant::ZERO + 2 * HOUR));
+        asleep.await.unwrap();
+    });
+}

@@ -92,7 +92,7 @@ impl ManualClock {
     /// Moves the clock forward to the first deadline of a timer that waits, and wakes what waits for it;
     /// the time then. `None` if no timer waits: the clock stands where it was.
     ///
-    /// A timer that was dropped does not count, unless the worker that it was dropped on is busy. A task
+    /// A timer that was dropped does not count, unless it was dropped on another worker that is busy. A task
     /// that is still about to set an earlier deadline is overtaken, so let what was woken before run
     /// first, by awaiting its effect.
     ///

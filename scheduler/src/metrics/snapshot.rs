@@ -118,7 +118,7 @@ pub struct WorkerMetrics {
     pub stolen_tasks: u64,
     /// Polls ended because the budget was spent.
     pub budget_yields: u64,
-    /// Timers fired.
+    /// Timers fired; those that a move of a [manual clock](crate::time::ManualClock) fires count for no worker.
     pub timers_fired: u64,
     /// Waits for events that failed.
     pub shard_errors: u64,

@@ -6,6 +6,7 @@
 //!
 //! * a panic in a poll, or while a future or an output is dropped, ends that task alone: `guard`;
 //! * a shutdown or an abort finds every live task: `registry`;
+//! * the tasks of a set are joined in the order in which they end: `join_set`;
 //! * the owner decides where a woken task goes: `launch` takes the schedule function.
 
 mod abort;

@@ -34,6 +34,11 @@ impl Sleepers for Shared {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
+        // What the calling worker has cached was given up by its own tasks, the caller among them.
+        if let Some(entry) = self.on_own_worker(|worker| worker.poll.take_cached_timer()).flatten()
+        {
+            entry.cancel();
+        }
         self.timer_queues().for_each(|queue| queue.purge());
         self.next_timer()
     }
@@ -56,17 +61,21 @@ impl Shared {
         panics::wake_all(wakers);
         let Some(before) = before else { return };
         self.set_wake_source(before);
-        if let Some(batch) = current::with_worker(WorkerContext::batch) {
+        if let Some(batch) = self.on_own_worker(WorkerContext::batch) {
             self.notify_if_idle(batch);
         }
     }
 
     /// Of the current worker, if it is one of these; what it was before.
     fn set_wake_source(&self, wake_source: WakeSource) -> Option<WakeSource> {
-        let is_own = |address: *const ()| std::ptr::eq(address, std::ptr::from_ref(self).cast());
-        current::with_worker(|worker| {
-            is_own(worker.shared_address()).then(|| worker.wake_source.replace(wake_source))
-        })
-        .flatten()
+        self.on_own_worker(|worker| worker.wake_source.replace(wake_source))
+    }
+
+    /// What `look` finds in the current worker, if it is one of these. It runs no foreign code.
+    fn on_own_worker<R>(&self, look: impl FnOnce(&WorkerContext) -> R) -> Option<R> {
+        let is_own = |worker: &WorkerContext| {
+            std::ptr::eq(worker.shared_address(), std::ptr::from_ref(self).cast())
+        };
+        current::with_worker(|worker| is_own(worker).then(|| look(worker))).flatten()
     }
 }
