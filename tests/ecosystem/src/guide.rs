@@ -23,6 +23,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
 
 /// A request that asks for a WebSocket.
 pub const WEBSOCKET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
@@ -69,19 +70,20 @@ pub fn visit_by_tls(listener: &Listener, request: &'static str, answer: &'static
     });
 }
 
-/// Makes a folder with `cert.pem` and `key.pem` for `localhost` the current one.
+/// Makes a folder with `cert.pem` and `key.pem` for `localhost` the current one, until it is dropped.
 ///
 /// # Panics
 ///
 /// If the files cannot be written.
-pub fn enter_folder_with_certificate() {
-    let folder = env::temp_dir().join(format!("heist-guide-{}", process::id()));
-    fs::create_dir_all(&folder).expect("a folder is made");
-    env::set_current_dir(folder).expect("the folder is entered");
+#[must_use]
+pub fn enter_folder_with_certificate() -> TempDir {
+    let folder = TempDir::new().expect("a folder is made");
+    env::set_current_dir(&folder).expect("the folder is entered");
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
     let made = made.expect("a certificate is made");
     fs::write("cert.pem", made.cert.pem()).expect("the certificate is written");
     fs::write("key.pem", made.signing_key.serialize_pem()).expect("the key is written");
+    folder
 }
 
 /// The address of a site of HTTP/1 that answers one request with `text`, for a program that is a client.
