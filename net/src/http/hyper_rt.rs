@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use heist_scheduler::{TaskBuilder, time};
+use heist_scheduler::{Handle, TaskBuilder, time};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
 use crate::socket::stream::Socket;
@@ -46,7 +46,8 @@ where
     }
 }
 
-/// Gives hyper its time-outs, by the timers of the current runtime.
+/// Gives hyper its time-outs, by the timers and the clock of the current runtime: a clock that is moved by
+/// hand moves them, too, such as the time for which a pool keeps an idle connection.
 ///
 /// ```
 /// use heist::Runtime;
@@ -67,20 +68,20 @@ impl Timer for HyperTimer {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        self.sleep(deadline.saturating_duration_since(Instant::now()))
+        Box::pin(HyperSleep(time::sleep_until(deadline.into())))
+    }
+
+    /// By the runtime's clock, also where that is moved by hand. Outside a runtime by the system's.
+    fn now(&self) -> Instant {
+        Handle::try_current().map_or_else(Instant::now, |runtime| runtime.clock().now().into())
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<HyperSleep>() {
-            Some(mut sleep) => sleep.0.reset(on_our_clock(deadline)),
+            Some(mut sleep) => sleep.0.reset(deadline.into()),
             None => *sleep = self.sleep_until(deadline),
         }
     }
-}
-
-/// hyper goes by the system's clock, a runtime by its own.
-fn on_our_clock(deadline: Instant) -> time::Instant {
-    time::Instant::now() + deadline.saturating_duration_since(Instant::now())
 }
 
 pub(crate) struct HyperSleep(pub(crate) time::Sleep);

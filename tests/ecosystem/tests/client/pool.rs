@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use heist::Builder;
 use heist::server::{Listener, Server};
 use heist_hyper_util::{ConnectError, Connector, HttpInfo, client, client_builder};
 
@@ -60,6 +61,29 @@ fn idle_connections_are_closed_in_time() {
         assert_eq!(text(response).await, "hello");
         assert!(site.accepted() >= 2);
     });
+}
+
+/// Failure: a pool goes by the system's clock, so that no test with a clock of its own sees it close.
+#[test]
+fn clock_that_is_moved_by_hand_moves_the_pool() {
+    let site = Site::plain();
+    let (clock, control) = heist::time::Clock::manual();
+    let runtime = Builder::new().workers(2).clock(clock).start().unwrap();
+    let uri = site.uri("http", "/");
+    let client: Requests = client_builder()
+        .pool_idle_timeout(Duration::from_secs(3600))
+        .build(Connector::new().connect_timeout(Duration::MAX));
+    runtime.block_on(async {
+        assert_eq!(text(client.get(uri.clone()).await.unwrap()).await, "hello");
+    });
+    // The connection is idle for the server before it is for the client, whose timer begins then.
+    site.run(async {
+        while site.connections() > 0 {
+            control.advance(Duration::from_secs(3600));
+            heist::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    drop(client);
 }
 
 #[test]
