@@ -114,11 +114,11 @@ pub(crate) fn contain<R>(place: Place, code: impl FnOnce() -> R) -> Option<R> {
 /// current runtime, if there is one, and logged. Call it with no lock held: wakers are foreign code.
 ///
 /// ```
-/// use heist_scheduler::panics;
+/// use heist::task;
 /// use std::task::Waker;
 ///
 /// let waiting: Vec<Waker> = vec![Waker::noop().clone()];
-/// panics::wake_all(waiting);
+/// task::wake_all(waiting);
 /// ```
 // One guard for all that do not panic, so that a batch pays for it once.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
@@ -132,9 +132,9 @@ pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 /// runtime, if there is one, and logged with `place`, which names the code. Call it with no lock held.
 ///
 /// ```
-/// use heist_scheduler::panics;
+/// use heist::task;
 ///
-/// let answer = panics::contain_hook("the hook of an example", || 42);
+/// let answer = task::contain_hook("the hook of an example", || 42);
 /// assert_eq!(answer, Some(42));
 /// ```
 pub fn contain_hook<R>(place: &'static str, code: impl FnOnce() -> R) -> Option<R> {
