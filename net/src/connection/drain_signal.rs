@@ -9,6 +9,7 @@ use std::task::{Context, Poll, RawWakerVTable, Waker, ready};
 
 use heist_scheduler::coop;
 
+use super::activity::{Activity, ActivityOverride};
 use super::set::ConnectionSet;
 use crate::runtime::operation;
 
@@ -27,6 +28,8 @@ pub struct DrainSignal {
     in_slot: bool,
     busy: bool,
     registered: Option<Registered>,
+    /// Until the code says by itself whether the connection is active, if its task does so.
+    activity: Option<ActivityOverride>,
 }
 
 /// The waker that is woken when the server drains.
@@ -52,7 +55,14 @@ impl DrainSignal {
     /// The signal of the connection `key`.
     pub(super) fn new(set: &Arc<ConnectionSet>, key: u32) -> DrainSignal {
         let set = Arc::clone(set);
-        DrainSignal { set, place: key, in_slot: false, busy: false, registered: None }
+        DrainSignal {
+            set,
+            place: key,
+            in_slot: false,
+            busy: false,
+            registered: None,
+            activity: None,
+        }
     }
 
     /// Whether the server has begun to drain.
@@ -99,12 +109,31 @@ impl DrainSignal {
         self.draining().await;
     }
 
-    /// Says whether the connection is doing something, such as serving a request. It decides
-    /// nothing but what the metrics say.
+    /// Says whether the connection is active, such as serving a request. It decides nothing but what
+    /// the metrics say: a drain waits for the connection either way.
+    ///
+    /// Without a call the server finds out by itself, as [`Builder::accepted`](crate::server::Builder::accepted)
+    /// says. The first call ends that for the rest of the connection, also if it changes nothing. What
+    /// was said ends with the signal: a connection whose signal is dropped is idle.
     pub fn set_busy(&mut self, busy: bool) {
+        if let Some(activity) = self.activity.take() {
+            activity.end();
+        }
+        self.count_busy(busy);
+    }
+
+    fn count_busy(&mut self, busy: bool) {
         if mem::replace(&mut self.busy, busy) != busy {
             self.set.count_busy(busy);
         }
+    }
+
+    /// Has the task of the connection find out whether it is active, until
+    /// [`set_busy`](DrainSignal::set_busy) says so.
+    pub(crate) fn begin_activity(&mut self) -> Activity {
+        let activity = Activity::new(&self.set);
+        self.activity = Some(activity.to_override());
+        activity
     }
 
     /// What the connection shares with the others of its server.
@@ -137,7 +166,7 @@ impl DrainSignal {
 
 impl Drop for DrainSignal {
     fn drop(&mut self) {
-        self.set_busy(false);
+        self.count_busy(false);
         if self.in_slot {
             self.set.table.remove_signal(self.place as usize);
         }

@@ -1,5 +1,6 @@
 //! What each served connection has, whatever serves it.
 
+pub(crate) mod activity;
 pub(crate) mod budget;
 pub(crate) mod charge;
 pub(crate) mod close_reason;

@@ -310,6 +310,10 @@ where
         &[b"h2", b"http/1.1"]
     }
 
+    fn reports_activity(&self) -> bool {
+        true
+    }
+
     fn http_metrics(&self) -> Option<HttpMetrics> {
         self.started.as_ref().map(|started| started.metrics.snapshot())
     }

@@ -140,7 +140,13 @@ impl<P: Protocol, I: ConnectionIo> Connection<P, I> {
 
     /// As [`with_permit`](Connection::with_permit), where the task that the server has made keeps the
     /// permit. Another task may poll the connection.
-    pub(crate) fn with_drain_signal(signal: DrainSignal, io: I, protocol: P) -> Connection<P, I> {
+    pub(crate) fn with_drain_signal(
+        mut signal: DrainSignal,
+        io: I,
+        protocol: P,
+    ) -> Connection<P, I> {
+        // From here on the engine says when it is busy, and the task need not find out.
+        signal.set_busy(false);
         let settings = Settings { signal: Some(signal), ..Settings::default() };
         Connection::at(io, protocol, Owner::Task(Some(Box::new(settings))))
     }

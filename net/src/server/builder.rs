@@ -183,7 +183,7 @@ impl<S, L> Builder<S, L> {
     /// rest is up to the future: how long a message may be and may take, and how slow its peer may
     /// be (put a [`timeout`](heist_scheduler::time::timeout) around each). The future does not learn
     /// of a drain, and is dropped at the end of the grace. With [`accepted`](Builder::accepted) it
-    /// can learn of it.
+    /// can learn of it. Whether a connection counts as active in the metrics is as said there.
     pub fn handler<H, F>(self, handle: H) -> Builder<Handler<H>, L>
     where
         L: TransportLayer,
@@ -198,6 +198,14 @@ impl<S, L> Builder<S, L> {
     ///
     /// The server bounds how many connections there are and counts their bytes. A connection counts
     /// until its future has completed: one that gives the stream to another task waits for that.
+    ///
+    /// In the [metrics](super::Metrics) a connection is idle while it waits for its peer: the last poll
+    /// of its future left a read of the stream pending, and no write. Else it is active: while the future
+    /// is polled, writes, or waits for anything else alone, such as a timer, a look-up or another task.
+    /// Reads and writes that another task does on the stream do not count: a future that waits for that
+    /// task is active. A read of a branch of a `select!` that lost counts as pending until the next poll,
+    /// and code that reads ahead while it works seems idle. [`DrainSignal::set_busy`](super::DrainSignal::set_busy)
+    /// says it instead.
     pub fn accepted<H, F>(self, handle: H) -> Builder<AcceptedHandler<H>, L>
     where
         L: TransportLayer,

@@ -12,9 +12,10 @@ use crate::connection::refusal::Refusal;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections that are doing something: serving a request, or in the middle of a message.
+    /// Connections that are active: serving a request, or in the middle of a message. For those of an
+    /// `async` service, [`Builder::accepted`](super::Builder::accepted) says what counts.
     pub connections_active: u64,
-    /// Connections that wait for a request.
+    /// Connections that wait for their peer.
     pub connections_idle: u64,
     /// How many connections there may be at once ([`Limits::connections`](super::Limits::connections)).
     pub connections_limit: u64,

@@ -65,17 +65,25 @@ pub trait Serve<T: Transport = Stream>: Send + Sync + 'static {
     fn task(
         self: Arc<Self>,
         permit: ConnectionPermit,
-        accepted: Accepted<T>,
+        mut accepted: Accepted<T>,
     ) -> impl Future<Output: Send> + Send + 'static
     where
         Self: Sized,
     {
-        ServedTask::new(permit, move || self.serve(accepted))
+        let activity = (!self.reports_activity()).then(|| accepted.drain.begin_activity());
+        ServedTask::new(permit, activity, move || self.serve(accepted))
     }
 
     /// Called once, when the server starts, to set up what needs the runtime or the bounds.
     fn start(&mut self, server: &Arc<Shared>) {
         let _ = server;
+    }
+
+    /// Whether it says by itself, from the first poll of each connection, when that is active. Not to be
+    /// overridden outside of this crate: code there says so by [`DrainSignal::set_busy`].
+    #[doc(hidden)]
+    fn reports_activity(&self) -> bool {
+        false
     }
 
     /// The protocols that this speaks by their names for ALPN, the best one first. A layer such as TLS

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::connection::activity::Activity;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::permit::ConnectionPermit;
 
@@ -12,6 +13,8 @@ pin_project_lite::pin_project! {
     pub(super) struct ServedTask<M, F> {
         #[pin]
         stage: Stage<M, F>,
+        // `None` where the service says by itself when the connection is active.
+        activity: Option<Activity>,
         // Behind the stage: the permit is released only after the socket is closed.
         permit: ConnectionPermit,
     }
@@ -33,8 +36,12 @@ where
     M: FnOnce() -> F,
     F: Future<Output = CloseReason>,
 {
-    pub(super) fn new(permit: ConnectionPermit, begin: M) -> ServedTask<M, F> {
-        ServedTask { stage: Stage::New { begin: Some(begin) }, permit }
+    pub(super) fn new(
+        permit: ConnectionPermit,
+        activity: Option<Activity>,
+        begin: M,
+    ) -> ServedTask<M, F> {
+        ServedTask { stage: Stage::New { begin: Some(begin) }, activity, permit }
     }
 }
 
@@ -48,6 +55,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let mut stage = this.stage;
+        if let Some(activity) = this.activity {
+            activity.begin_poll();
+        }
         let polled = this.permit.guard(|permit| {
             if let StageProjection::New { begin } = stage.as_mut().project() {
                 let begin = begin.take().expect("a task that has panicked is not polled again");
@@ -68,6 +78,11 @@ where
             }
             polled
         });
+        if polled.is_pending()
+            && let Some(activity) = this.activity
+        {
+            activity.end_poll();
+        }
         polled.map(|kind| this.permit.close(kind))
     }
 }

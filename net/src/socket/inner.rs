@@ -88,6 +88,15 @@ impl SocketInner {
         }
     }
 
+    /// Notes a pending outcome for a task that looks at what its polls wait for.
+    #[inline]
+    pub(super) fn noted<R>(&self, direction: Direction, outcome: Poll<R>) -> Poll<R> {
+        if let (Poll::Pending, Some(meter)) = (&outcome, &self.meter) {
+            meter.note_pending(direction);
+        }
+        outcome
+    }
+
     pub(super) fn source(&self) -> &Source<sys::Stream> {
         &self.source
     }
@@ -135,7 +144,8 @@ impl SocketInner {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        restore_if_pending(operation::until_shutdown(self.poll_read_now(cx, length, read)))
+        let read = operation::until_shutdown(self.poll_read_now(cx, length, read));
+        self.noted(Direction::Read, restore_if_pending(read))
     }
 
     #[inline]
@@ -164,7 +174,7 @@ impl SocketInner {
     /// Whether a read may find something. Spends no budget.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let drain = self.source.poll_drain_exclusive(Direction::Read, cx);
-        operation::until_shutdown(drain).map_ok(drop)
+        self.noted(Direction::Read, operation::until_shutdown(drain).map_ok(drop))
     }
 
     /// Whether bytes are in the socket, also such as no event has told of yet.
@@ -184,7 +194,7 @@ impl SocketInner {
         ready!(coop::poll_proceed(cx));
         let peeked =
             self.source.poll_io_exclusive(Direction::Read, cx, |socket| socket.peek(buffer));
-        restore_if_pending(operation::until_shutdown(peeked))
+        self.noted(Direction::Read, restore_if_pending(operation::until_shutdown(peeked)))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -224,7 +234,8 @@ impl SocketInner {
         }
         ready!(coop::poll_proceed(cx));
         let written = self.source.poll_io_exclusive(Direction::Write, cx, write);
-        let count = ready!(restore_if_pending(operation::until_shutdown(written)))?;
+        let written = restore_if_pending(operation::until_shutdown(written));
+        let count = ready!(self.noted(Direction::Write, written))?;
         self.count_written(count);
         Poll::Ready(nonzero(count))
     }

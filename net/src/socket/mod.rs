@@ -10,6 +10,7 @@ pub(crate) mod inner;
 pub(crate) mod listener;
 pub(crate) mod meter;
 pub(crate) mod peer;
+mod pending;
 mod ready;
 pub(crate) mod registered_listener;
 pub(crate) mod reunite;

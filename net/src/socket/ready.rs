@@ -188,7 +188,8 @@ impl SocketInner {
         let mut waiter = self.source().waiter(direction);
         poll_fn(|cx| {
             ready!(coop::poll_proceed(cx));
-            restore_if_pending(operation::until_shutdown(waiter.poll_io(cx, &mut look)))
+            let found = operation::until_shutdown(waiter.poll_io(cx, &mut look));
+            self.noted(direction, restore_if_pending(found))
         })
         .await
     }

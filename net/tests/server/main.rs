@@ -7,6 +7,7 @@ mod masked;
 #[path = "../common/order.rs"]
 mod order;
 
+mod activity;
 mod admission;
 mod deadlines;
 mod draining;

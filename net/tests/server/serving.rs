@@ -237,7 +237,7 @@ fn handler_that_waits_for_another_task_keeps_the_connection_counted() {
     let mut second = Client::new(&server);
     second.send("two");
     first.ask("still alone");
-    assert_eq!((server.metrics().accepted, server.metrics().connections_idle), (1, 1));
+    assert_eq!((server.metrics().accepted, server.metrics().connections_active), (1, 1));
     drop(first);
     second.expect("two");
     assert_eq!(server.metrics().closed_by(CloseKind::Finished), 1);
