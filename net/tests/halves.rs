@@ -4,6 +4,7 @@ mod common;
 
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +14,7 @@ use common::{blocking_pair, pair, run};
 use heist_net::{ReuniteError, TcpListener, TcpStream, UnixListener, UnixStream};
 use heist_reactor::Direction;
 use heist_scheduler::{spawn, yield_now};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 fn is_pending<T>(future: impl Future<Output = T>) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
@@ -102,6 +103,45 @@ fn stream_is_readable_when_bytes_are_there() {
         drop(far);
         near.readable().await.unwrap();
         assert_eq!(near.try_read(&mut buffer).unwrap(), 0);
+    });
+}
+
+/// Failure: a wait for readiness takes the error of the socket, and the read after it finds an orderly
+/// end instead.
+#[test]
+fn readiness_leaves_a_reset_to_the_read() {
+    run(async {
+        let (near, far) = pair().await;
+        far.set_zero_linger().unwrap();
+        drop(far);
+        near.readable().await.unwrap();
+        near.writable().await.unwrap();
+        let error = near.try_read(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+/// Failure: a socket that still connects is called writable, which by custom means that it has an
+/// outcome.
+#[test]
+fn connecting_stream_is_not_writable() {
+    run(async {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connecting = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
+            let _ = socket.connect(&address);
+            TcpStream::from_std(socket.into()).unwrap()
+        };
+        // It fills the backlog, so that the next one gets no answer.
+        let first = connecting();
+        first.writable().await.unwrap();
+        assert_eq!(first.peer_addr().unwrap(), address.as_socket().unwrap());
+        let second = connecting();
+        assert!(is_pending(second.writable()));
+        assert!(is_pending(second.readable()));
     });
 }
 

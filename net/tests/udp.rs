@@ -94,6 +94,11 @@ fn unreachable_port_is_an_error_once() {
             let error = waiting.await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         }
+        // Readiness leaves the error to the operation.
+        socket.send(b"x").await.unwrap();
+        socket.readable().await.unwrap();
+        let error = socket.try_recv(&mut buffer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 
         let polls = Arc::new(AtomicUsize::new(0));
         let (socket, counted) = (Arc::new(socket), Arc::clone(&polls));

@@ -24,7 +24,8 @@ impl<F> Socket<F> {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
+    /// [`heist_reactor::Closed`] after the runtime of the socket has shut down, and the system's if it
+    /// refuses to report events. The error of a connection is left to the read.
     ///
     /// ```
     /// use heist::Runtime;
@@ -48,13 +49,14 @@ impl<F> Socket<F> {
     }
 
     /// Waits until the system is likely to accept bytes, or the connection has failed.
-    /// [`try_write`](Self::try_write) may still find no room.
+    /// [`try_write`](Self::try_write) may still find no room. A socket that is connecting is writable
+    /// once that has an outcome, which [`take_error`](Self::take_error) tells.
     ///
     /// Any number of tasks may wait. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`readable`](Self::readable).
     pub async fn writable(&self) -> io::Result<()> {
         self.inner().writable().await
     }
@@ -163,13 +165,15 @@ impl<S: Deref<Target = SocketInner>, F> SocketWriter<S, F> {
 }
 
 impl SocketInner {
-    /// A new socket is marked readable before the kernel was asked, so this looks.
+    /// A new socket is marked readable before the kernel was asked, so this looks. A look that peeked
+    /// would take the error of the socket.
     async fn readable(&self) -> io::Result<()> {
-        self.wait(Direction::Read, |socket| socket.peek(&mut [0])).await.map(drop)
+        self.wait(Direction::Read, sys::readable).await
     }
 
+    /// A new socket is marked writable as well, even if it is still connecting.
     async fn writable(&self) -> io::Result<()> {
-        self.wait(Direction::Write, |_| Ok(())).await
+        self.wait(Direction::Write, sys::writable).await
     }
 
     async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {

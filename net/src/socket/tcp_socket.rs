@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
@@ -348,7 +348,5 @@ fn is_under_way(error: &io::Error) -> bool {
 /// Whether neither a connection nor an attempt is there. Linux reports this of a socket that has not
 /// begun to connect; where a system does not, [`TcpSocket::connected`] waits.
 fn is_hung_up(socket: &Socket) -> bool {
-    let mut socket = [PollFd::new(socket, PollFlags::OUT)];
-    let _ = rustix::event::poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-    socket[0].revents().contains(PollFlags::HUP)
+    sys::events_now(socket, PollFlags::OUT).is_ok_and(|events| events.contains(PollFlags::HUP))
 }

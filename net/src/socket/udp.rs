@@ -14,6 +14,7 @@ use crate::runtime::source::Source;
 use crate::socket::connect::first::first;
 use crate::socket::connect::resolve;
 use crate::socket::connect::target::Target;
+use crate::socket::sys;
 
 /// A UDP socket.
 ///
@@ -264,20 +265,21 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`recv`](UdpSocket::recv).
+    /// [`heist_reactor::Closed`] after the runtime of the socket has shut down, and the system's if it
+    /// refuses to report events. The error of the socket is left to the operation.
     pub async fn readable(&self) -> io::Result<()> {
-        // A new socket is marked readable before the kernel was asked, so this looks.
-        let look = |socket: &std::net::UdpSocket| socket.peek_from(&mut [0]);
-        self.source.io_when_ready(Direction::Read, look).await.map(drop)
+        // A new socket is marked ready before the kernel was asked, so this looks. A look that
+        // peeked would take the error of the socket.
+        self.source.io_when_ready(Direction::Read, sys::readable).await
     }
 
     /// Waits until there is likely room for a datagram. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// As [`send`](UdpSocket::send).
+    /// As [`readable`](UdpSocket::readable).
     pub async fn writable(&self) -> io::Result<()> {
-        self.source.io_when_ready(Direction::Write, |_| Ok(())).await
+        self.source.io_when_ready(Direction::Write, sys::writable).await
     }
 
     /// Whether datagrams may be sent to a broadcast address (`SO_BROADCAST`).

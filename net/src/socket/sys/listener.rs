@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::options::{Exposed, clear_linger, set_tcp_options};
+use super::ready::events_now;
 use super::stream::Stream;
 use super::unix_address::unix_path;
 
@@ -169,9 +170,8 @@ pub(crate) fn bind_unix(address: &unix::net::SocketAddr) -> io::Result<Socket> {
 /// Whether a connection is pending at `listener`. This costs a fraction of an accept that finds
 /// none, for which Linux makes a socket first.
 pub(crate) fn has_pending_connection(listener: &impl AsFd) -> bool {
-    let mut listener = [PollFd::new(listener, PollFlags::IN)];
     // Yes after an error: the accept that follows returns it.
-    rustix::event::poll(&mut listener, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
+    events_now(listener, PollFlags::IN).map_or(true, |events| !events.is_empty())
 }
 
 /// The number of connections that may wait for an accept. The kernel lowers it to its own limit

@@ -17,6 +17,7 @@
 
 mod listener;
 mod options;
+mod ready;
 mod stream;
 mod unix_address;
 
@@ -24,5 +25,6 @@ pub(crate) use self::listener::{
     Accept, BACKLOG, Listener, TcpListener, UnixListener, bind_unix, has_pending_connection,
 };
 pub(crate) use self::options::set_tcp_options;
+pub(crate) use self::ready::{events_now, readable, writable};
 pub(crate) use self::stream::Stream;
 pub(crate) use self::unix_address::{abstract_address, unix_address};
