@@ -9,6 +9,7 @@ mod client;
 mod client_certificates;
 mod closing;
 mod connecting;
+mod copying;
 #[cfg(feature = "hyper")]
 #[path = "../http2_server/client.rs"]
 #[allow(dead_code, reason = "the tests of HTTP/2 need more of it")]
