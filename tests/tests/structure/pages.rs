@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 /// Names of std and of other projects that pages mention.
 const FOREIGN: &[&str] = &[
     "Arc",
+    "AsFd",
+    "AsyncBufReadExt",
     "AsyncFd",
     "AsyncRead",
+    "AsyncReadExt",
     "AsyncRuntime",
     "AsyncWrite",
+    "AsyncWriteExt",
     "BufReader",
     "CancellationToken",
     "Channel",
@@ -39,6 +43,7 @@ const FOREIGN_CRATES: &[&str] = &[
     "hyper",
     "mio",
     "redis",
+    "rustix",
     "std",
     "tokio",
     "tokio_postgres",
