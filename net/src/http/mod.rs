@@ -101,7 +101,8 @@
 //! a request as above, with these differences:
 //!
 //! - Refusals are answers: `414`, `431`, `413`, `400` and `501` end their stream, and the connection goes
-//!   on. A request needs `:authority` or `Host`, and where it has both, they are the same. A panic of a
+//!   on. One that comes before the end of the request is followed by RST_STREAM with NO_ERROR (RFC 9113,
+//!   8.1). curl 7.88 takes that for a failure and shows no answer, as it does with nginx. A request needs `:authority` or `Host`, and where it has both, they are the same. A panic of a
 //!   service ends its stream and no other.
 //! - A peer that sends too many frames of a kind is cut off; see [`Http2Limits`](crate::server::Http2Limits).
 //! - A peer that takes nothing of an answer, or takes it slowly, gets a reset of that stream; if it takes

@@ -32,7 +32,7 @@ pub struct Http2Limits {
     /// How long nothing may come before the peer is asked by a PING whether it is there; `None` to ask
     /// never. By default 60 s.
     pub ping_interval: Option<Duration>,
-    /// How long its answer may take. By default 20 s.
+    /// How long its answer may take; [`Duration::MAX`] as long as it wants. By default 20 s.
     pub ping_timeout: Duration,
     /// RST_STREAM frames. Each answer that is sent to its end allows for one more. By default 200, and
     /// 20 a second.

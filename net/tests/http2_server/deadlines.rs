@@ -212,6 +212,29 @@ fn peer_that_is_gone_is_noticed_by_a_ping() {
     assert_eq!(site.closed(CloseKind::Lost), 1);
 }
 
+/// Failure: the longest time panics where it is added to a time of the system's clock.
+#[test]
+fn ping_may_be_asked_for_and_waited_for_without_limit() {
+    for (interval, is_sent) in [(Duration::from_secs(60), true), (Duration::MAX, false)] {
+        let http2 = Http2Limits {
+            ping_interval: Some(interval),
+            ping_timeout: Duration::MAX,
+            ..Http2Limits::default()
+        };
+        let limits = Limits { http2, idle_timeout: Duration::MAX, ..Limits::default() };
+        let site = crate::site(limits, Hello::default());
+        let mut client = site.connect();
+        client.begin(&[]);
+        assert_eq!(client.get(1, "/").0, 200);
+        site.pass(61);
+        if is_sent {
+            assert_eq!(client.until(PING).flags, 0);
+        }
+        site.pass(1000);
+        assert_eq!(client.get(3, "/").0, 200);
+    }
+}
+
 #[test]
 fn old_connection_takes_no_further_stream_and_finishes_the_others() {
     let limits = Limits {

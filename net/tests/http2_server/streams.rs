@@ -183,6 +183,9 @@ fn bounds_of_a_request_are_those_of_http1() {
     field(&mut head, "content-length", "11");
     client.send(&frame(HEADERS, END_HEADERS, 11, &head));
     assert_eq!(client.answer(11).0, 413);
+    // The answer is whole, and the client need not send the rest (RFC 9113, 8.1).
+    let reset = client.until(RST_STREAM);
+    assert_eq!((reset.stream, reset.number(0)), (11, NO_ERROR));
     client.send(&[request(13, "/", false), frame(DATA, END_STREAM, 13, &[0; 11])].concat());
     assert_eq!(client.answer(13).0, 413);
     client.send(&[request(15, "/", false), frame(DATA, END_STREAM, 15, &[0; 10])].concat());

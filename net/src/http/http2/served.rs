@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use heist_scheduler::time::Instant;
 use hyper::body::{Body, Incoming};
@@ -57,13 +58,16 @@ pub(super) fn builder(
         .max_pending_accept_reset_streams(http2.streams as usize)
         // Counted in the long run, too, by the monitor. This one only ever grows.
         .max_local_error_reset_streams(LOCAL_ERRORS)
-        .keep_alive_interval(http2.ping_interval)
-        .keep_alive_timeout(http2.ping_timeout);
+        .keep_alive_interval(http2.ping_interval.map(|interval| interval.min(LONGEST_WAIT)))
+        .keep_alive_timeout(http2.ping_timeout.min(LONGEST_WAIT));
     hyper
 }
 
 /// 2³¹ − 1 (RFC 9113, 6.9.1).
 const LARGEST_WINDOW: u32 = u32::MAX >> 1;
+
+/// hyper adds waits to times of the system's clock, which panics beyond the range of that.
+const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Stream errors of one connection in all its time.
 const LOCAL_ERRORS: usize = 100_000;
