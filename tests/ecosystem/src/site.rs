@@ -14,6 +14,7 @@ use heist::net::Stream;
 use heist::server::{
     Address, Builder, CloseKind, Limits, Listener, NoService, Report, Serve, Server, TransportLayer,
 };
+use heist::time::{Clock, ManualClock};
 use heist_axum::{AxumService, BuilderExt as _};
 
 /// A server, and the runtime it is on.
@@ -40,6 +41,17 @@ impl Site {
         S: Serve<L::Transport>,
     {
         Site::start_in(Runtime::new().unwrap(), builder)
+    }
+
+    /// The server of `builder`, on one worker and by a clock that the test moves.
+    pub fn with_manual_clock<S, L>(builder: Builder<S, L>) -> (Site, ManualClock)
+    where
+        L: TransportLayer,
+        S: Serve<L::Transport>,
+    {
+        let (clock, manual) = Clock::manual();
+        let runtime = heist::Builder::new().ignore_environment().workers(1).clock(clock);
+        (Site::start_in(runtime.start().unwrap(), builder), manual)
     }
 
     /// The server of `builder`, whose tasks are inside of the context of `tokio`.
@@ -79,6 +91,13 @@ impl Site {
     /// The whole answer to a request on a connection of its own.
     pub fn get(&self, head: &str) -> String {
         exchange(self.connect(), &format!("GET {head}\r\nhost: a\r\nconnection: close\r\n\r\n"))
+    }
+
+    /// Moves the time of a site with a manual clock on, and lets the tasks run whose timers are due.
+    pub fn pass(&self, clock: &ManualClock, time: Duration) {
+        clock.advance(time);
+        // It runs after the tasks that the move has woken.
+        self.runtime.block_on(self.runtime.spawn(heist::task::yield_now())).unwrap();
     }
 
     /// Drains with this grace, in the background.

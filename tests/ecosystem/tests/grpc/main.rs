@@ -1,17 +1,20 @@
 //! tonic's services on a server of heist, called by grpcio.
 
+mod ping_proxy;
 mod service;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use heist::server::{Http2Limits, Limits};
+use heist::server::{Allowance, Http2Limits, Limits};
 use heist_axum::BuilderExt as _;
 use heist_ecosystem::site::{Directory, GUARD, SelfSigned, Site, builder};
 use heist_tests::python::python_with;
+use ping_proxy::PingProxy;
 use service::{Echo, Event};
 use tonic::service::Routes;
 
@@ -137,20 +140,27 @@ fn deadline_of_the_client_drops_the_call() {
 #[test]
 fn quiet_call_with_keep_alive_goes_on() {
     let Some(python) = python_with("quiet_call_with_keep_alive_goes_on", "grpc") else { return };
-    let moment = Duration::from_millis(50);
-    let http2 = Http2Limits { ping_interval: Some(moment), ..Http2Limits::default() };
-    let limits = Limits {
-        idle_timeout: moment,
-        header_timeout: moment,
-        rate_grace: moment,
-        write_timeout: moment,
-        http2,
-        ..limits()
+    // The answer to a PING of the server takes no time by its clock, and some in truth.
+    let http2 = Http2Limits {
+        pings: Allowance::new(1, 1),
+        ping_timeout: Duration::MAX,
+        ..Http2Limits::default()
     };
-    let site = site(limits, Echo::new().0);
-    let mut caller = Caller::of(python, "pings", &site);
+    let limits = Limits { http2, ..limits() };
+    let builder = builder(limits).axum(routes(Echo::new().0)).prior_knowledge(true);
+    let (site, clock) = Site::with_manual_clock(builder);
+    // Between two PINGs more time passes than any limit gives a connection that is quiet.
+    let (seen, pings) = mpsc::channel();
+    let proxy = PingProxy::start(site.address(), move || {
+        clock.advance(Duration::from_secs(100));
+        let _ = seen.send(());
+    });
+    let mut caller = Caller::start(python, "pings", &[&proxy.address().to_string()]);
     caller.await_line("began");
-    site.runtime.block_on(async { heist::time::sleep(Duration::from_secs(2)).await });
+    // gRPC sends the second one at once, and then one a second.
+    for _ in 0..2 {
+        pings.recv_timeout(GUARD).unwrap();
+    }
     caller.go_on();
     caller.end();
 }
