@@ -61,7 +61,8 @@ fn unix_peer_has_no_address() {
     let path = directory.path().join("socket");
     let router = Router::new().route("/", get(address)).route("/peer", get(peer));
     let listener = Listener::unix(&path).unwrap();
-    let _site = Site::start(Server::builder().listen(listener).axum(router));
+    let builder = Server::builder().listen(listener).overloaded_by(|_| false);
+    let _site = Site::start(builder.axum(router));
     let get = |target: &str| {
         let stream = UnixStream::connect(&path).unwrap();
         stream.set_read_timeout(Some(GUARD)).unwrap();

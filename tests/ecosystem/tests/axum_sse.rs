@@ -11,7 +11,9 @@ use axum::Router;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use axum::routing::get;
-use futures::{Stream, StreamExt, stream};
+use futures::channel::oneshot;
+use futures::future::Shared;
+use futures::{FutureExt as _, Stream, StreamExt, stream};
 use heist::net::HyperExecutor;
 use heist::server::{Http2Limits, Limits};
 use heist_axum::{BuilderExt as _, Drain, KeepAliveStream};
@@ -79,6 +81,12 @@ fn event_stream_of_http2_ends_at_the_drain() {
     assert_eq!((report.failed, report.force_closed), (0, 0), "{report}");
 }
 
+/// What opens a gate, and the future that waits for that. Handlers have clones of it.
+fn gate() -> (oneshot::Sender<()>, Shared<oneshot::Receiver<()>>) {
+    let (sender, receiver) = oneshot::channel();
+    (sender, receiver.shared())
+}
+
 /// The body of the answer to a request over HTTP/2.
 async fn request(address: std::net::SocketAddr) -> Incoming {
     let stream = heist::net::TcpStream::connect(address).await.unwrap();
@@ -105,10 +113,11 @@ fn quiet_event_stream_sends_comments() {
 
 #[test]
 fn comments_come_in_pauses_alone() {
+    let (third, gate) = gate();
     let events = async || -> Sse<_> {
         let word = |word| Item::Ok(Event::default().data(word));
         let events = stream::iter([word("one"), word("two")]).chain(stream::once(async move {
-            heist::time::sleep(Duration::from_millis(20)).await;
+            gate.await.unwrap();
             word("three")
         }));
         let quiet = Event::default().comment("quiet");
@@ -120,6 +129,7 @@ fn comments_come_in_pauses_alone() {
     assert_eq!(chunk(&mut reader), "data: one\n\n");
     assert_eq!(chunk(&mut reader), "data: two\n\n");
     assert_eq!(chunk(&mut reader), ": quiet\n\n");
+    third.send(()).unwrap();
     let next = (0..).map(|_| chunk(&mut reader)).find(|chunk| chunk != ": quiet\n\n");
     assert_eq!(next.unwrap(), "data: three\n\n");
     assert_eq!(chunk(&mut reader), "");
@@ -143,27 +153,25 @@ fn keep_alive_of_axum_works_beside_tokio() {
 /// Failure: a limit that is made for uploads, idle connections or slow readers cuts a stream that is quiet.
 #[test]
 fn quiet_event_stream_outlasts_each_limit() {
-    let moment = Duration::from_millis(5);
-    let http2 = Http2Limits { ping_interval: Some(moment), ..Http2Limits::default() };
-    let limits = Limits {
-        idle_timeout: moment,
-        header_timeout: moment,
-        body_timeout: moment,
-        write_timeout: moment,
-        rate_grace: moment,
-        linger_timeout: moment,
-        http2,
-        ..Limits::default()
-    };
+    let (late, gate) = gate();
     let events = async || -> Sse<_> {
         Sse::new(stream::once(async {
-            heist::time::sleep(Duration::from_millis(200)).await;
+            gate.await.unwrap();
             Item::Ok(Event::default().data("late"))
         }))
     };
-    let site = Site::axum(limits, Router::new().route("/", get(events)));
-    assert_eq!(chunk(&mut subscribe(&site)), "data: late\n\n");
-    let address = site.address();
-    let late = site.runtime.block_on(async { request(address).await.collect().await });
-    assert_eq!(late.unwrap().to_bytes(), "data: late\n\n");
+    // The answer to a PING takes no time by this clock, and some in truth.
+    let http2 = Http2Limits { ping_timeout: Duration::MAX, ..Http2Limits::default() };
+    let router = Router::new().route("/", get(events));
+    let builder = builder(Limits { http2, ..Limits::default() }).axum(router).prior_knowledge(true);
+    let (site, clock) = Site::with_manual_clock(builder);
+    let mut reader = subscribe(&site);
+    let body = site.runtime.block_on(request(site.address()));
+    for _ in 0..10 {
+        site.pass(&clock, Duration::from_secs(61));
+    }
+    late.send(()).unwrap();
+    assert_eq!(chunk(&mut reader), "data: late\n\n");
+    let rest = site.runtime.block_on(body.collect());
+    assert_eq!(rest.unwrap().to_bytes(), "data: late\n\n");
 }
