@@ -54,6 +54,10 @@ pub(crate) enum Mutant {
     CoreBehindUnpark,
     /// It tells one of the others only.
     CoreSaidToOne,
+    /// A thread that injects into a closing runtime looks for drainers without a fence behind its push.
+    NoFenceBeforeDrainers,
+    /// A drainer does not look into the injector when it has left.
+    DrainerLeavesBlindly,
     /// A clock that is moved by hand does not lock a queue of timers in which nothing is due.
     MoveUnlocked,
 }

@@ -6,11 +6,12 @@ use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
-use heist_scheduler::{spawn, time};
+use heist_scheduler::{Builder, Idle, spawn, time};
 
-use common::{CountDrop, HANG, runtime};
+use common::{CountDrop, HANG, runtime, wait_until};
 
 #[test]
 fn every_future_is_dropped_wherever_it_waits() {
@@ -63,6 +64,47 @@ fn tasks_that_are_woken_under_a_lock_that_their_drop_takes_end() {
         all.iter().take(20).for_each(drop);
         let report = runtime.shutdown(HANG);
         assert_eq!((report.tasks_dropped, report.threads_left), (20, 0), "{report:?}");
+    }
+}
+
+/// Failure: a thread that is no worker drops a task in the wake, under its own locks, while the shutdown runs.
+#[test]
+fn a_wake_on_a_thread_off_the_workers_drops_no_task_there() {
+    let runtime = Builder::new().workers(1).blocking_threads(1).start(Idle::new()).unwrap();
+    let (dropped, drops) = mpsc::channel();
+    let note_drop = OnDrop(move || dropped.send(thread::current().id()).unwrap());
+    let (waiting, wakers) = mpsc::channel();
+    drop(runtime.spawn(poll_fn(move |cx| {
+        let _ = &note_drop;
+        waiting.send(cx.waker().clone()).unwrap();
+        Poll::<()>::Pending
+    })));
+    let waker = wakers.recv().unwrap();
+
+    let handle = runtime.handle().clone();
+    let ((begun, begins), (woken, wakes)) = (mpsc::channel(), mpsc::channel());
+    drop(runtime.handle().spawn_blocking(move || {
+        begun.send(()).unwrap();
+        wait_until(|| handle.is_shutting_down());
+        waker.wake();
+        woken.send(thread::current().id()).unwrap();
+    }));
+    begins.recv().unwrap();
+    // It never begins. Its drop holds the shutdown up before that drops tasks.
+    let (woke, wakes_of) = mpsc::channel();
+    let hold_up = OnDrop(move || woke.send(wakes.recv_timeout(HANG)).unwrap());
+    drop(runtime.handle().spawn_blocking(move || drop(hold_up)));
+
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
+    assert_ne!(drops.recv().unwrap(), wakes_of.recv().unwrap().unwrap());
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

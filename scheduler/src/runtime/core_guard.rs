@@ -10,12 +10,15 @@ use crate::sync::atomic::Ordering;
 use crate::sync::fence;
 use crate::worker::current::WorkerScope;
 use crate::worker::main_task::{MainTask, MainTurn};
+use crate::worker::shared::Drainer;
 use crate::worker::{Worker, WorkerParts};
 
 /// The current thread runs the tasks until this is dropped, which puts the core back into its slot.
 pub(super) struct CoreGuard<'a> {
     handle: &'a Handle,
     current_thread: &'a CurrentThread,
+    /// Left when the core is back in its slot.
+    _drainer: Drainer<'a>,
     /// `None` once it is dropped.
     running: Option<Running>,
 }
@@ -46,7 +49,8 @@ impl Handle {
         let worker = Worker::new(self.to_ref(), parts);
         let scope = worker.enter_thread();
         let running = Some(Running { worker, scope, main });
-        Some(CoreGuard { handle: self, current_thread, running })
+        let _drainer = self.shared().drainer();
+        Some(CoreGuard { handle: self, current_thread, _drainer, running })
     }
 }
 

@@ -35,15 +35,18 @@ impl Handle {
 
         // Refuse new tasks first, so that the ones to be dropped only get fewer.
         self.all_registries().for_each(|registry| registry.close());
+        // Before the runtime closes: a thread that wakes a task then finds this one to drop it.
+        let _drainer = self.0.shared.drainer();
         self.0.context.begin_closing();
         self.end_waits();
         // Before threads are waited for, since a thread may wait for what a task owns.
         self.drop_tasks();
-        let threads_left = self.0.threads.join(left());
+        self.wait_and_drain(left, |timeout| self.0.threads.wait(timeout));
+        let threads_left = self.0.threads.join();
         // A poll that was under way may have woken others since, or begun to wait.
         self.drop_tasks();
         for registry in self.all_registries() {
-            registry.wait_empty(left());
+            self.wait_and_drain(left, |timeout| registry.wait_empty(timeout));
         }
         let mut report = ShutdownReport { threads_left, ..ShutdownReport::default() };
         for (dropped, left) in self.all_registries().map(|registry| registry.dropped_and_left()) {
@@ -51,6 +54,17 @@ impl Handle {
             report.tasks_left += left;
         }
         report
+    }
+
+    /// Calls `wait` until it returns true or no time is `left`, and drops what is queued meanwhile.
+    fn wait_and_drain(&self, left: impl Fn() -> Duration, wait: impl Fn(Duration) -> bool) {
+        loop {
+            let left = left();
+            if wait(left.min(DRAIN_INTERVAL)) || left.is_zero() {
+                return;
+            }
+            self.0.shared.drop_queued();
+        }
     }
 
     /// Makes every waiting thread return.
@@ -72,6 +86,7 @@ impl Handle {
 
     /// Drops every task that is not being polled.
     pub(super) fn drop_tasks(&self) {
+        let _drainer = self.0.shared.drainer();
         self.0.context.thread_scope.run(ThreadKind::Other, || {
             // Each is queued by its wake, and what is queued is dropped.
             self.all_registries().for_each(|registry| registry.wake_all());
@@ -79,3 +94,7 @@ impl Handle {
         });
     }
 }
+
+/// How often a shutdown that waits looks for tasks that were queued meanwhile. A thread that was about to queue a
+/// task when the runtime closed does not notify the shutdown of it.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);

@@ -89,7 +89,8 @@ impl Pool {
         }
     }
 
-    /// `Shared::drop_injected`.
+    /// `Shared::drop_queued`. Here each thread that injects behind the closing is a drainer; which are is modelled
+    /// in `worker::drainers`.
     fn drop_queued(&self) {
         loop {
             let cell = self.queue.lock().unwrap().pop();

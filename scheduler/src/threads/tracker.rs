@@ -15,12 +15,18 @@ use crate::threads::Parker;
 /// The threads that a runtime has started.
 #[derive(Default)]
 pub(crate) struct ThreadTracker {
-    /// Holding this = the right to count threads: those with a guard.
-    running: Mutex<usize>,
+    /// Holding this = the right to count threads.
+    running: Mutex<Running>,
     left: Condvar,
     handles: Mutex<Vec<JoinHandle<()>>>,
     /// Of those that have begun.
     ids: Mutex<Vec<ThreadId>>,
+}
+
+#[derive(Default)]
+struct Running {
+    /// Those with a guard.
+    threads: usize,
 }
 
 /// Counts one thread until it is dropped: as the last thing that the thread does, or where it could not
@@ -34,7 +40,7 @@ pub(crate) struct ThreadGuard {
 impl ThreadTracker {
     /// Counts a thread that is about to be started.
     pub(crate) fn enter(self: &Arc<Self>) -> ThreadGuard {
-        *self.running.lock() += 1;
+        self.running.lock().threads += 1;
         ThreadGuard { threads: Arc::clone(self), id: None }
     }
 
@@ -50,12 +56,12 @@ impl ThreadTracker {
         handles.push(handle);
     }
 
-    /// Waits until every thread has left or `timeout` has passed, joins those that have, and
-    /// returns how many have not. Wall time: threads are real.
-    pub(crate) fn join(&self, timeout: Duration) -> usize {
+    /// Waits until every thread has left or `timeout` has passed; true if they have. Wall time: threads are
+    /// real.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut running = self.running.lock();
-        while *running > 0 {
+        while running.threads > 0 {
             let timed_out = match deadline {
                 Some(deadline) => self.left.wait_until(&mut running, deadline).timed_out(),
                 None => {
@@ -67,8 +73,12 @@ impl ThreadTracker {
                 break;
             }
         }
-        let still_running = *running;
-        drop(running);
+        running.threads == 0
+    }
+
+    /// Joins the threads that have left, leaves the others behind, and returns how many those are.
+    pub(crate) fn join(&self) -> usize {
+        let still_running = self.running.lock().threads;
         for handle in self.handles.lock().drain(..) {
             // With none running each has only its last instructions before it, and the destructors of
             // its thread-locals.
@@ -132,7 +142,7 @@ impl Drop for ThreadGuard {
         if let Some(own) = self.id {
             self.threads.ids.lock().retain(|id| *id != own);
         }
-        *self.threads.running.lock() -= 1;
+        self.threads.running.lock().threads -= 1;
         self.threads.left.notify_all();
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod context;
 pub(crate) mod current;
+mod drainers;
 mod events;
 mod find_task;
 pub(crate) mod main_task;
@@ -106,6 +107,9 @@ impl Worker {
     /// A turn that panics, by a fault of the `Park` or of this crate, ends there: the worker goes on
     /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
+        let shared = Arc::clone(&self.shared);
+        // Until it has left its thread: then what drops wake is injected.
+        let _drainer = shared.drainer();
         let _worker = current::enter(&self.context);
         self.own.runs_here();
         let runtime = Arc::clone(&self.runtime);

@@ -10,10 +10,11 @@ use crate::monitor::{MonitorShared, Overload};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::{Owner, Task, WakeStamp, Withdraw};
 use crate::wake::Sleep;
 use crate::wake::policy::Trigger;
+use crate::worker::drainers::Drainers;
 use crate::worker::worker_shared::{WorkerShared, due};
 
 /// The part of a runtime that its workers share.
@@ -21,9 +22,8 @@ pub(crate) struct Shared {
     pub(crate) park: Arc<dyn Park>,
     pub(crate) context: Arc<RuntimeContext>,
     pub(crate) injector: Injector,
-    /// A thread drops what is queued, for a runtime that shuts down. What others inject meanwhile it drops,
-    /// too, so that no wake in its drops does. They may be called under a lock that another drop needs.
-    dropping: AtomicBool,
+    /// Which threads drop what is injected while the runtime closes.
+    pub(crate) drainers: Drainers,
     /// Each by itself, so that a worker holds its own and need not look it up.
     pub(crate) workers: Box<[Arc<CachePadded<WorkerShared>>]>,
     pub(crate) sleep: Sleep,
@@ -54,7 +54,7 @@ impl Shared {
             park,
             context,
             injector: Injector::new(),
-            dropping: AtomicBool::new(false),
+            drainers: Drainers::new(),
             workers: workers
                 .into_iter()
                 .map(|queue| Arc::new(CachePadded::new(WorkerShared::new(queue, now))))
@@ -77,44 +77,26 @@ impl Shared {
         task.metadata().stamp_wake(WakeStamp::new(now, false));
         self.injector.push(task, now);
         self.notify_one(Trigger::ForeignSubmit);
-        if self.closing() {
-            self.drop_injected();
+        if self.closing() && self.drainers.has_none() {
+            drop(self.drainer());
         }
     }
 
-    /// Drops what is injected, unless another call does, also one below on this thread's stack.
-    fn drop_injected(&self) {
-        loop {
-            // SeqCst: the push comes before the look at `dropping`, and the end of `dropping` before the look
-            // at the injector, so that one of two threads sees what the other has done.
-            fence(Ordering::SeqCst);
-            if self.dropping.swap(true, Ordering::SeqCst) {
-                return;
-            }
-            self.injector.drop_all();
-            self.dropping.store(false, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-            if self.injector.is_empty() {
-                return;
-            }
-        }
+    /// Makes the current thread a drainer until this is dropped.
+    pub(crate) fn drainer(&self) -> Drainer<'_> {
+        self.drainers.enter();
+        Drainer(self)
     }
 
-    /// Drops what is queued anywhere, also behind a poll that does not end. For a runtime that shuts
-    /// down.
+    /// Drops what is queued anywhere, also behind a poll that does not end. For a drainer of a runtime that
+    /// shuts down.
     pub(crate) fn drop_queued(&self) {
-        // SeqCst, as in `drop_injected`. Where another thread drops as well, both do.
-        let is_first = !self.dropping.swap(true, Ordering::SeqCst);
         for worker in &self.workers {
             while let Some(task) = worker.queue.take_any() {
                 drop(task);
             }
         }
         self.injector.drop_all();
-        if is_first {
-            self.dropping.store(false, Ordering::SeqCst);
-            self.drop_injected();
-        }
     }
 
     /// How long the oldest runnable task has waited, in nanoseconds; see
@@ -156,6 +138,18 @@ impl Shared {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
+    }
+}
+
+/// The current thread drops what is injected while the runtime closes, at the latest when this is dropped.
+#[must_use = "the thread is a drainer until this is dropped"]
+pub(crate) struct Drainer<'a>(&'a Shared);
+
+impl Drop for Drainer<'_> {
+    fn drop(&mut self) {
+        let Drainer(shared) = self;
+        let is_needed = || shared.closing() && !shared.injector.is_empty();
+        shared.drainers.leave(is_needed, || shared.injector.drop_all());
     }
 }
 
