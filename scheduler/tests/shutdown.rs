@@ -100,6 +100,33 @@ fn a_wake_on_a_thread_off_the_workers_drops_no_task_there() {
     assert_ne!(drops.recv().unwrap(), wakes_of.recv().unwrap().unwrap());
 }
 
+/// Failure: a task that was about to be polled when its runtime was shut down without a wait began to wait for
+/// ever.
+#[test]
+fn tasks_that_begin_to_wait_behind_a_shutdown_are_dropped() {
+    for round in 0..500 {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let runtime = runtime(2);
+        for _ in 0..20 {
+            let guard = CountDrop(Arc::clone(&drops));
+            let handle = runtime.handle().clone();
+            drop(runtime.spawn(async move {
+                let _guard = guard;
+                while !handle.is_shutting_down() {
+                    heist_scheduler::yield_now().await;
+                }
+                pending::<()>().await;
+            }));
+        }
+        let polls = || -> u64 {
+            runtime.handle().metrics().workers.iter().map(|worker| worker.polls).sum()
+        };
+        wait_until(|| polls() > 20 + round % 50);
+        let _ = runtime.shutdown(Duration::ZERO);
+        wait_until(|| drops.load(Ordering::SeqCst) == 20);
+    }
+}
+
 struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {

@@ -306,6 +306,7 @@ impl Builder {
                 seed: self.seed.wrapping_add(index as u64),
             };
             let name = format!("{}-{index}", self.thread_name);
+            let own_handle = handle.clone();
             handle.start_thread(name.clone(), move || {
                 let worker = Worker::new(runtime.clone(), parts);
                 let mut started = None;
@@ -324,6 +325,7 @@ impl Builder {
                 drop(outcomes);
                 worker.run_to_close();
                 let _inside = context::enter(Context::Entered(runtime.clone()));
+                own_handle.drop_tasks_left_behind();
                 context.thread_scope.run(ThreadKind::Other, || hooks.run_stop());
             })?;
         }

@@ -84,6 +84,14 @@ impl Handle {
         self.0.blocked.unpark_all();
     }
 
+    /// By a worker, which ends: drops what began to wait in its last turn, if the shutdown does not look once
+    /// more.
+    pub(super) fn drop_tasks_left_behind(&self) {
+        if self.0.threads.are_left_behind() {
+            self.drop_tasks();
+        }
+    }
+
     /// Drops every task that is not being polled.
     pub(super) fn drop_tasks(&self) {
         let _drainer = self.0.shared.drainer();

@@ -27,6 +27,8 @@ pub(crate) struct ThreadTracker {
 struct Running {
     /// Those with a guard.
     threads: usize,
+    /// Those that run are waited for no more.
+    left_behind: bool,
 }
 
 /// Counts one thread until it is dropped: as the last thing that the thread does, or where it could not
@@ -47,6 +49,11 @@ impl ThreadTracker {
     /// Whether the calling thread is one of them.
     pub(crate) fn contains_current(&self) -> bool {
         self.ids.lock().contains(&thread::current().id())
+    }
+
+    /// Whether [`join`](ThreadTracker::join) was called. If not, it sees what the calling thread has done.
+    pub(crate) fn are_left_behind(&self) -> bool {
+        self.running.lock().left_behind
     }
 
     /// Remembers a thread, to join it at the end; forgets those that have ended.
@@ -78,7 +85,11 @@ impl ThreadTracker {
 
     /// Joins the threads that have left, leaves the others behind, and returns how many those are.
     pub(crate) fn join(&self) -> usize {
-        let still_running = self.running.lock().threads;
+        let still_running = {
+            let mut running = self.running.lock();
+            running.left_behind = true;
+            running.threads
+        };
         for handle in self.handles.lock().drain(..) {
             // With none running each has only its last instructions before it, and the destructors of
             // its thread-locals.

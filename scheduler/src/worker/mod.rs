@@ -108,7 +108,7 @@ impl Worker {
     /// with the next, so that its queue is served.
     pub(crate) fn run_to_close(mut self) {
         let shared = Arc::clone(&self.shared);
-        // Until it has left its thread: then what drops wake is injected.
+        // It outlives the scope below, behind which this thread injects what it wakes.
         let _drainer = shared.drainer();
         let _worker = current::enter(&self.context);
         self.own.runs_here();
