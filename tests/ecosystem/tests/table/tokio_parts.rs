@@ -1,9 +1,12 @@
 //! The parts of tokio and tokio-util that need no runtime of tokio.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::stream::FuturesUnordered;
 use futures::{SinkExt, StreamExt};
 use heist::spawn;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -179,6 +182,54 @@ fn codecs_frame_a_stream() {
         let mut far = LengthDelimitedCodec::builder().new_framed(far);
         near.send(bytes::Bytes::from("a frame")).await.unwrap();
         assert_eq!(far.next().await.unwrap().unwrap(), "a frame");
+    });
+}
+
+tokio::task_local! {
+    static REQUEST: u32;
+}
+
+#[test]
+fn task_locals_follow_their_task() {
+    run(async {
+        let tasks = (0..8).map(|number| {
+            spawn(REQUEST.scope(number, async move {
+                heist::yield_now().await;
+                assert_eq!(REQUEST.get(), number);
+            }))
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        assert!(REQUEST.try_with(|_| ()).is_err());
+    });
+}
+
+#[test]
+fn blocking_receive_works_on_a_blocking_thread() {
+    run(async {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let received = heist::spawn_blocking(move || receiver.blocking_recv());
+        sender.send(7).await.unwrap();
+        assert_eq!(received.await.unwrap(), Some(7));
+    });
+}
+
+#[test]
+fn futures_that_are_not_send_share_block_on() {
+    let runtime = heist::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let sum = Rc::new(Cell::new(0));
+        let add = |number| {
+            let sum = Rc::clone(&sum);
+            async move {
+                heist::yield_now().await;
+                sum.set(sum.get() + number);
+            }
+        };
+        tokio::join!(add(1), add(2));
+        (3..10).map(add).collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await;
+        assert_eq!(sum.get(), 45);
     });
 }
 
