@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -66,20 +66,8 @@ impl ThreadTracker {
     /// Waits until every thread has left or `timeout` has passed; true if they have. Wall time: threads are
     /// real.
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now().checked_add(timeout);
         let mut running = self.running.lock();
-        while running.threads > 0 {
-            let timed_out = match deadline {
-                Some(deadline) => self.left.wait_until(&mut running, deadline).timed_out(),
-                None => {
-                    self.left.wait(&mut running);
-                    false
-                }
-            };
-            if timed_out {
-                break;
-            }
-        }
+        self.left.wait_while_for(&mut running, |running| running.threads > 0, timeout);
         running.threads == 0
     }
 

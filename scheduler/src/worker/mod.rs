@@ -193,6 +193,7 @@ impl Worker {
     }
 
     /// Takes note of a poll that has ended.
+    #[inline]
     fn ran(&mut self, started: Instant) {
         let own = &self.own;
         own.end_poll();
