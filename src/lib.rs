@@ -8,6 +8,7 @@
 //! | [serve HTTP](#serve-http) | [`server::Builder::http`], [`http`] | `hyper_hello`, `http_upload` |
 //! | [serve a protocol of your own](#serve-a-protocol-of-your-own) | [`protocol::Protocol`], [`server::Builder::protocol`] | `plaintext`, `chat`, `kv` |
 //! | [serve with an async handler](#serve-with-an-async-handler) | [`server::Builder::handler`], [`net::Stream`] | `echo` |
+//! | serve axum, tower or tonic | the crate `heist-axum` | |
 //! | serve TLS | [`tls::Config`], [`server::Builder::tls`] (feature `tls`) | |
 //! | connect by TLS | [`tls::Connector`], [`tls::ClientConfig`] (feature `tls`) | |
 //! | listen, bound and drain | [`server::Listener`], [`server::Limits`], [`Server::run_until`] | `echo` |
@@ -15,10 +16,15 @@
 //! | [spawn tasks](#spawn-tasks-and-wait-for-time) | [`Runtime`], [`Builder`], [`spawn`], [`spawn_blocking`], [`task`], [`coop`] | `start_end` |
 //! | [wait for time](#spawn-tasks-and-wait-for-time) | [`time::sleep`], [`time::timeout`], [`time::interval`] | `start_end` |
 //! | [be a client](#be-a-client) | [`net::TcpStream::connect`], [`protocol::Connection`] | `peer_probe` |
+//! | call HTTP servers | the crate `heist-hyper-util` | |
+//! | copy between streams | [`io::copy_bidirectional`] | |
+//! | run crates that need tokio | [`Builder::beside_tokio`] (feature `tokio`) | |
 //! | [read metrics](#read-metrics) | [`export::Exporter`], [`Handle::metrics`], [`metrics`] | |
 //! | [write a `main` and tests](#write-a-main-and-tests) | [`main`](macro@main), [`test`](macro@test), [`Builder::current_thread`] | |
 //! | [test a protocol](#test-a-protocol) | [`protocol::TestHarness`], [`time::Clock`] | |
 //! | use the event queue alone | [`reactor`] | `event_queue` |
+//!
+//! The guide (`docs/guide` in the repository) has whole programs, and a table of tokio's names beside heist's.
 //!
 //! # Serve HTTP
 //!
