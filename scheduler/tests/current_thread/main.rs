@@ -426,11 +426,21 @@ fn ten_thousand_calls_of_block_on_leave_nothing_behind() {
 #[cfg(feature = "metrics")]
 #[test]
 fn metrics_are_those_of_one_worker() {
-    let runtime = current_thread();
-    let current_poll = runtime.block_on(async {
-        spawn(time::sleep(Duration::from_millis(1))).await.unwrap();
-        let metrics = Handle::current().metrics();
-        metrics.workers[0].current_poll.clone()
+    let (clock, hand) = time::Clock::manual();
+    let runtime = Builder::new().current_thread().clock(clock).start(Idle::new()).unwrap();
+    let current_poll = thread::scope(|scope| {
+        scope.spawn(|| {
+            // The task sleeps then. A move that wakes nothing leaves its timer to the worker, which a
+            // second task wakes.
+            wait_until_idle(runtime.handle());
+            hand.set_silently(time::Instant::ZERO + Duration::from_millis(1));
+            drop(runtime.spawn(async {}));
+        });
+        runtime.block_on(async {
+            spawn(time::sleep(Duration::from_millis(1))).await.unwrap();
+            let metrics = Handle::current().metrics();
+            metrics.workers[0].current_poll.clone()
+        })
     });
     assert_eq!(current_poll.expect("the future is being polled").task, "block_on");
     let metrics = runtime.handle().metrics();
