@@ -263,7 +263,8 @@ fn the_waker_that_polled_last_is_woken_and_not_kept() {
     let waker = Waker::from(Arc::clone(&new));
     assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
     drop((set, waker));
-    assert_eq!(Arc::strong_count(&new), 1);
+    // The threads that ran the tasks may still be about to drop the waker that they have called.
+    wait_until(|| Arc::strong_count(&new) == 1);
 }
 
 #[test]
