@@ -113,14 +113,15 @@ impl TwoWorkers {
         }
     }
 
-    /// Moves time on, and waits until `condition` holds.
+    /// Moves time on, repeatedly, until `condition` holds: a move may come before the task has armed its
+    /// timer, which then counts from the later time.
     #[allow(dead_code, reason = "not every test file needs it")]
     #[track_caller]
     pub(crate) fn pass_until(&self, time: Duration, condition: impl Fn() -> bool) {
-        self.hand.advance(time + A_TICK);
         let start = StdInstant::now();
         while !condition() {
             assert!(start.elapsed() < GUARD, "it never happened");
+            self.hand.advance(time + A_TICK);
             thread::yield_now();
         }
     }
