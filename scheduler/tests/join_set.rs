@@ -8,7 +8,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use heist_scheduler::{Builder, Idle, JoinSet, Runtime, spawn, yield_now};
@@ -273,4 +273,35 @@ fn sets_can_be_shared_and_sent_as_those_of_tokio() {
     is_send_and_sync::<JoinSet<std::cell::Cell<u8>>>();
     fn is_unpin<T: Unpin>() {}
     is_unpin::<heist_scheduler::JoinHandle<Pin<Box<std::marker::PhantomPinned>>>>();
+}
+
+/// Failure: in a runtime that shuts down, a look for a task that had ended by then went on for ever.
+#[test]
+fn a_look_without_a_wait_ends_in_a_runtime_that_shuts_down() {
+    struct Told(AtomicBool);
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    let runtime = runtime(2);
+    let handle = runtime.handle().clone();
+    let (begun, begins) = mpsc::channel();
+    let (found, finds) = mpsc::channel();
+    drop(runtime.spawn(async move {
+        let mut set = JoinSet::new();
+        set.spawn(pending::<()>());
+        let told = Arc::new(Told(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&told));
+        assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
+        begun.send(()).unwrap();
+        // The shutdown drops the member while this poll is under way.
+        wait_until(|| told.0.load(Ordering::SeqCst) && handle.is_shutting_down());
+        found.send(set.try_join_next().is_some()).unwrap();
+    }));
+    begins.recv().unwrap();
+    let report = runtime.shutdown(HANG);
+    assert_eq!((report.tasks_left, report.threads_left), (0, 0), "{report:?}");
+    assert!(!finds.recv().unwrap());
 }

@@ -122,14 +122,18 @@ impl<T> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](JoinSet::join_next), without waiting: `None` also if every task still runs.
+    /// As [`join_next`](JoinSet::join_next), without waiting: `None` also if every task still runs, or was dropped
+    /// by the shutdown of the runtime that the caller is in.
     ///
     /// # Errors
     /// That of the task.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         while let Some(key) = self.ended.pop() {
-            if let Poll::Ready(Some(result)) = self.take(key) {
-                return Some(result);
+            match self.take(key) {
+                Poll::Ready(Some(result)) => return Some(result),
+                // It had not ended, or is no member any more.
+                Poll::Ready(None) => {}
+                Poll::Pending => return None,
             }
         }
         None
