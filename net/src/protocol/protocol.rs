@@ -84,8 +84,9 @@ pub trait Protocol: Send + 'static {
     /// Nothing else that is asked for has an effect, and of the calls to come only
     /// [`closed`](Protocol::closed) comes.
     ///
-    /// A connection that is told nothing ends at once, as by default. Nothing can be told to a peer that
-    /// has not taken earlier output: this is not called while some waits, nor for the limits of output.
+    /// A connection that is told nothing ends at once, as by default; one with a message that is too long
+    /// ends behind its earlier output. A limit of time does not call this while earlier output waits,
+    /// which the peer does not take, and the limits of output never do.
     ///
     /// ```
     /// use std::time::Duration;
