@@ -19,7 +19,32 @@ use crate::server::Peer;
 ///
 /// It is bounded by the server's [`Limits`](crate::server::Limits): `max_body` bytes, pauses of
 /// `body_timeout`, and `min_receive_rate` once the service has waited for it for `rate_grace` in
-/// total. Time in which the service does not wait for it does not count.
+/// total. Time in which the service does not wait for it does not count. A service can set other bounds
+/// for a request before it reads it: those of an upload differ from those of a call whose messages come
+/// whenever they come.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use heist::http::{Body, Http};
+/// use hyper::service::{Service, service_fn};
+/// use hyper::{Request, Response};
+/// # async fn route(_: Request<Body>) -> Result<Response<String>, Infallible> {
+/// #     Ok(Response::new(String::new()))
+/// # }
+///
+/// let routes = service_fn(route);
+/// let service = service_fn(move |mut request: Request<Body>| {
+///     if request.uri().path().starts_with("/events.Events/") {
+///         let body = request.body_mut();
+///         body.set_timeout(Duration::MAX);
+///         body.set_min_receive_rate(0);
+///     }
+///     routes.call(request)
+/// });
+/// # drop(Http::new(service));
+/// ```
 ///
 /// Reading it is cancel-safe. It may be read in another task, and one of known length also after
 /// the answer; of one in chunks hyper does not tell the end once the answer is out. If it is
@@ -36,6 +61,9 @@ pub struct Body {
     incoming: Option<Incoming>,
     state: Arc<HttpState>,
     limit: u64,
+    /// How long a pause may last.
+    patience: Duration,
+    least: MinRate,
     rate: RateMonitor,
     /// The end of the longest pause that is allowed. Armed by the first wait, and polled only while
     /// waiting.
@@ -74,8 +102,11 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, state: Arc<HttpState>) -> Body {
+        let limits = state.limits();
         Body {
-            limit: state.limits().max_body,
+            limit: limits.max_body,
+            patience: limits.body_timeout,
+            least: MinRate { rate: limits.min_receive_rate, grace: limits.rate_grace },
             finished: hyper::body::Body::is_end_stream(&incoming),
             incoming: Some(incoming),
             state,
@@ -91,6 +122,18 @@ impl Body {
     /// `max_body` to the most that any request may send, and lower it here for the others.
     pub fn set_limit(&mut self, bytes: u64) {
         self.limit = bytes;
+    }
+
+    /// Sets how long nothing may come while the service waits for it, instead of
+    /// [`Limits::body_timeout`](crate::server::Limits::body_timeout): from the next wait on.
+    pub fn set_timeout(&mut self, pause: Duration) {
+        self.patience = pause;
+    }
+
+    /// Sets how many bytes a second have to come at least, instead of
+    /// [`Limits::min_receive_rate`](crate::server::Limits::min_receive_rate); 0 for no such bound.
+    pub fn set_min_receive_rate(&mut self, bytes_per_second: u32) {
+        self.least.rate = bytes_per_second;
     }
 
     /// The peer that sends it.
@@ -120,7 +163,7 @@ impl Body {
     /// The time that counts begins when a wait begins. Moving the timer later costs a store.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
         let now = Instant::of_poll();
-        let patience = self.state.limits().body_timeout;
+        let patience = self.patience;
         if self.rate.begin_wait(now) {
             self.pause.set(Some(now + patience));
             self.peeked = false;
@@ -142,10 +185,8 @@ impl Body {
         self.rate.count(bytes);
         self.state.count_read(bytes);
         self.check_length()?;
-        let limits = self.state.limits();
-        let rate = limits.min_receive_rate;
-        match self.rate.is_below(MinRate { rate, grace: limits.rate_grace }) {
-            true => Err(BodyError::TooSlow { rate }),
+        match self.rate.is_below(self.least) {
+            true => Err(BodyError::TooSlow { rate: self.least.rate }),
             false => Ok(()),
         }
     }

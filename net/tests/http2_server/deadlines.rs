@@ -86,6 +86,24 @@ fn body_that_stands_still_ends_its_request_and_no_other() {
     assert_eq!(client.get(3, "/").0, 200);
 }
 
+#[test]
+fn body_may_stand_still_where_its_request_has_a_bound_of_its_own() {
+    let site = crate::site(
+        Limits::default(),
+        service_fn(|mut request: Request<Body>| {
+            request.body_mut().set_timeout(Duration::MAX);
+            request.body_mut().set_min_receive_rate(0);
+            measure(request)
+        }),
+    );
+    let mut client = site.connect();
+    client.begin(&[]);
+    client.send(&[request(1, "/", false), frame(DATA, 0, 1, &[0; 1])].concat());
+    site.pass(59);
+    client.send(&frame(DATA, END_STREAM, 1, &[0; 1]));
+    assert_eq!(client.answer(1), (200, b"2".to_vec()));
+}
+
 /// Failure 62: a window of zero, held for ever.
 #[test]
 fn answer_that_the_peer_does_not_take_is_reset_and_others_go_on() {

@@ -1,6 +1,7 @@
 //! Failures 20, 53 and 54: bodies that are too long, too slow, malformed or not read.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use heist_net::http::{Body, BodyError};
 use heist_net::server::{CloseKind, Limits};
@@ -120,6 +121,39 @@ fn bound_of_one_request_can_be_lowered() {
     let mut client = site.connect();
     client.send(post(11));
     assert_eq!(client.answer().code, 413);
+}
+
+#[test]
+fn bounds_in_time_of_one_request_can_be_set() {
+    async fn bounded(mut request: Request<Body>) -> Result<Reply, Failure> {
+        let is_patient = request.uri().path() == "/patient";
+        let body = request.body_mut();
+        body.set_timeout(if is_patient { Duration::MAX } else { Duration::from_secs(5) });
+        body.set_min_receive_rate(if is_patient { 0 } else { 10_000 });
+        measure(request).await
+    }
+    let site = Site::new(service_fn(bounded));
+    let post = |path| format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 20000\r\n\r\n");
+    let mut patient = site.connect();
+    patient.send(post("/patient"));
+    let mut paused = site.connect();
+    paused.send(post("/"));
+    site.pass(6);
+    assert_eq!(paused.answer().code, 408);
+    let mut slow = site.connect();
+    slow.send(post("/"));
+    // Faster than the server has it.
+    for _ in 0..6 {
+        site.pass(2);
+        slow.send([b'x'; 1400]);
+    }
+    assert_eq!(slow.answer().code, 408);
+    slow.stop_sending();
+    slow.rest();
+    assert_eq!(site.closed(CloseKind::TooSlow), 1);
+    site.pass(3600);
+    patient.send([b'x'; 20_000]);
+    assert_eq!(patient.answer().body, b"20000");
 }
 
 #[test]
