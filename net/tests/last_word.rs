@@ -135,3 +135,40 @@ fn last_word_that_is_not_taken_is_given_up_for_the_first_reason() {
     assert!(matches!(harness.closed(), Some(CloseReason::IdleTimeout)), "{:?}", harness.closed());
     assert_eq!(output(&mut harness), "good");
 }
+
+/// Writes at a deadline, and says how much room there is for the last word.
+struct Ticking;
+
+impl Protocol for Ticking {
+    type Message = Infallible;
+
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        cx.set_deadline_in(15 * SECOND);
+    }
+
+    fn received(&mut self, _: &[u8], _: &mut Context<'_>) -> Result<usize, Error> {
+        Ok(0)
+    }
+
+    fn deadline(&mut self, cx: &mut Context<'_>) {
+        cx.write(b"tick\n");
+    }
+
+    fn limit_reached(&mut self, _: &CloseReason, cx: &mut Context<'_>) {
+        let room = cx.room();
+        cx.write(format!("room for {room}\n").as_bytes());
+    }
+}
+
+/// Failure: what the turn of the limit had sent was sent again.
+#[test]
+fn output_of_the_turn_that_reaches_a_limit_is_sent_once() {
+    let limits = Limits { min_receive_rate: 0, ..Limits::default() };
+    let high = limits.high_watermark;
+    let mut harness = TestHarness::with_limits(Ticking, limits);
+    harness.receive(b"half a li");
+    harness.advance(15 * SECOND);
+    let said = String::from_utf8(harness.take_output()).unwrap();
+    assert_eq!(said, format!("tick\nroom for {high}\n"));
+    assert!(matches!(harness.closed(), Some(CloseReason::HeaderTimeout)));
+}

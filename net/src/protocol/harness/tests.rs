@@ -1,5 +1,6 @@
 //! The harness, by protocols that write down what happens to them.
 
+use std::convert::Infallible;
 use std::io;
 
 use super::*;
@@ -277,4 +278,35 @@ fn messages_of_a_sender_are_taken_and_an_abort_ends_the_connection() {
     harness.advance(Duration::ZERO);
     assert!(matches!(harness.closed(), Some(CloseReason::Aborted)));
     assert!(sender.is_closed());
+}
+
+/// Failure: a last word had the room that was left before the turn of the limit had sent anything.
+#[test]
+fn last_word_has_all_the_room_once_earlier_output_was_taken() {
+    struct Room;
+
+    impl Protocol for Room {
+        type Message = Infallible;
+
+        fn received(&mut self, _: &[u8], cx: &mut Context<'_>) -> Result<usize, Error> {
+            cx.write(b"hello\n");
+            Ok(0)
+        }
+
+        fn limit_reached(&mut self, _: &CloseReason, cx: &mut Context<'_>) {
+            let room = cx.room();
+            cx.write(format!("room for {room}\n").as_bytes());
+        }
+    }
+
+    let limits = Limits { min_receive_rate: 0, min_send_rate: 0, ..Limits::default() };
+    let (high, time) = (limits.high_watermark, limits.message_timeout);
+    let mut harness = TestHarness::with_limits(Room, limits);
+    harness.block_output(0);
+    harness.receive(b"half a li");
+    // The peer takes the output in the turn of the limit, and not before.
+    harness.shell.advance_to(harness.now() + time);
+    harness.unblock_output();
+    let said = String::from_utf8(harness.take_output()).unwrap();
+    assert_eq!(said, format!("hello\nroom for {high}\n"));
 }
