@@ -288,6 +288,21 @@ fn server_whose_run_is_dropped_drains_and_force_closes_nothing() {
 }
 
 #[test]
+fn server_drains_where_the_future_that_it_runs_until_panics() {
+    let stage = Stage::new();
+    let server = echo(Limits::default()).start_on(stage.runtime.handle()).unwrap();
+    let shared = Arc::clone(server.shared());
+    let mut idle = Client::new(&server);
+    idle.ask("hello\n");
+    stage.pass(Duration::from_secs(2));
+    let running = stage.runtime.spawn(server.run_until(async { panic!("the future's own") }));
+    assert!(stage.runtime.block_on(running).unwrap_err().is_panic());
+    assert!(shared.is_draining());
+    stage.pass(Duration::from_secs(2));
+    idle.assert_closed();
+}
+
+#[test]
 fn builder_that_runs_until_a_future_starts_and_ends_the_server() {
     let runtime = runtime();
     let listener = listener_apart(9);
