@@ -79,8 +79,9 @@ impl Direction {
         }
     }
 
-    /// One read, and the writes of what it brought. Spends one operation of the poll's budget beside
-    /// those of the streams, if one is left: foreign streams may spend none.
+    /// One read, and the writes of what it brought. Spends operations of the poll's budget beside
+    /// those of the streams, as far as any are left: foreign streams may spend none, and a long read
+    /// and its write take as long as several short ones.
     fn poll_round(
         &mut self,
         cx: &mut Context<'_>,
@@ -105,7 +106,7 @@ impl Direction {
                 read
             }
         };
-        match read {
+        let count = match read {
             Poll::Pending => {
                 self.buffer = Vec::new();
                 if self.phase == Phase::Unflushed {
@@ -114,13 +115,12 @@ impl Direction {
                 }
                 return Poll::Pending;
             }
-            Poll::Ready(Ok(0)) => self.phase = Phase::Ending,
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(count) => count?,
+        };
+        if count == 0 {
+            self.phase = Phase::Ending;
         }
-        if coop::has_budget_remaining() {
-            let _spent = coop::poll_proceed(cx);
-        }
+        spend(1 + count / OPERATION, cx);
         Poll::Ready(Ok(()))
     }
 
@@ -174,6 +174,19 @@ impl Direction {
         }
     }
 }
+
+/// Spends operations that were done already, as far as any are left.
+fn spend(operations: usize, cx: &mut Context<'_>) {
+    for _ in 0..operations {
+        if !coop::has_budget_remaining() || coop::poll_proceed(cx).is_pending() {
+            return;
+        }
+    }
+}
+
+/// To copy so many bytes takes as long as an operation of a socket with a short message. With the
+/// default budget a poll copies about 1 MB.
+const OPERATION: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -310,5 +323,26 @@ mod tests {
             });
             assert_eq!(runtime.block_on(copied).unwrap(), 20 * scratch::READ as u64);
         }
+    }
+
+    /// Failure: a copy of large reads keeps its worker for a millisecond.
+    #[test]
+    fn copy_yields_by_the_number_of_bytes() {
+        const BUDGET: u32 = 16;
+        let runtime = crate::Builder::new().workers(1).budget(BUDGET).ignore_environment();
+        let runtime = runtime.start().unwrap();
+        let copied = runtime.spawn(async {
+            let (mut direction, mut reader, mut writer) = (Direction::new(), EMPTY, EMPTY);
+            (reader.bytes, writer.room) = (100 * scratch::READ, usize::MAX);
+            poll_fn(|cx| {
+                let (reader, writer) = (Pin::new(&mut reader), Pin::new(&mut writer));
+                assert!(direction.poll(cx, reader, writer, AtEnd::Flush).is_pending());
+                Poll::Ready(direction.copied)
+            })
+            .await
+        });
+        let copied = runtime.block_on(copied).unwrap() as usize;
+        assert!(copied >= scratch::READ);
+        assert!(copied <= BUDGET as usize * OPERATION + scratch::READ, "{copied}");
     }
 }
