@@ -50,8 +50,8 @@ impl Connector {
         Connector { tls: None, unix: None, connect_timeout: CONNECT_TIMEOUT }
     }
 
-    /// Connects to the Unix socket at `path`, whatever host a URI names. The host is what the server is
-    /// told, and whom its certificate has to be for.
+    /// Connects to the Unix socket at `path`, whatever host a URI names. The host is still sent to the
+    /// server, and its certificate is checked against it.
     pub fn unix(path: impl Into<PathBuf>) -> Connector {
         Connector { unix: Some(path.into().into()), ..Connector::new() }
     }
