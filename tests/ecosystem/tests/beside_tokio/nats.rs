@@ -18,8 +18,11 @@ fn requests_are_answered_and_a_slow_answer_times_out() {
     Beside::new().run(async move {
         let (service, client) = (connect(&server).await, connect(&server).await);
         let mut requests = service.subscribe("double").await.unwrap();
-        // The subscription is with the server before the first request is.
-        service.flush().await.unwrap();
+        // A message that comes back: the server has the subscription, which came before it. A flush awaits no
+        // answer.
+        let mut own = service.subscribe("own").await.unwrap();
+        service.publish("own", "ready".into()).await.unwrap();
+        assert_eq!(own.next().await.unwrap().payload, "ready");
         let answering = heist::spawn(async move {
             while let Some(request) = requests.next().await {
                 let text = std::str::from_utf8(&request.payload).unwrap();
