@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use crate::site::{GUARD, certified, chain};
+use crate::site::{GUARD, Refusing, certified, chain};
 
 /// The message of the service.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -179,7 +179,8 @@ fn call_that_is_given_up_by_a_timeout_ends_at_the_server() {
 
 #[test]
 fn channel_without_a_server_says_which() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refusing = Refusing::new();
+    let port = refusing.port();
     let runtime = Runtime::new().unwrap();
     let error = runtime.block_on(async {
         Endpoint::from_shared(format!("http://127.0.0.1:{port}"))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use heist::http::Body;
+use heist::net::TcpSocket;
 use heist::server::{Address, Limits, Listener, Server};
 use heist::time::{sleep, timeout};
 use heist::tls::{Certificate, ClientConfig, Config, Source};
@@ -123,6 +124,22 @@ pub(crate) fn certified() -> (Config, ClientConfig) {
     let server = Config::builder().certificate(server).build().unwrap();
     let roots = Source::Der([certificate].into());
     (server, ClientConfig::builder().roots(roots).build().unwrap())
+}
+
+/// A port at which every connection is refused: it is bound and not listened at, so that no other socket
+/// gets it.
+pub(crate) struct Refusing(TcpSocket);
+
+impl Refusing {
+    pub(crate) fn new() -> Refusing {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Refusing(socket)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
 }
 
 /// Waits until `condition` holds, which other tasks make true.
