@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heist::Runtime;
 use heist::http::Http;
@@ -108,7 +108,9 @@ impl Site {
 
     /// Waits until a connection has ended in this way.
     pub fn await_closed(&self, kind: CloseKind) {
+        let start = Instant::now();
         while self.server.metrics().closed_by(kind) == 0 {
+            assert!(start.elapsed() < GUARD, "no connection has ended by {kind:?}");
             thread::yield_now();
         }
     }
