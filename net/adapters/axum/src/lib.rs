@@ -6,9 +6,9 @@
 //! ```
 //! use axum::Router;
 //! use axum::routing::get;
+//! use heist::server::Listener;
+//! use heist::{Runtime, Server};
 //! use heist_axum::BuilderExt as _;
-//! use heist_net::server::Listener;
-//! use heist_net::{Runtime, Server};
 //! # use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -26,8 +26,8 @@ use crate::stream::{HttpInfo, HttpStream};
 /// ```
 /// use std::time::Duration;
 ///
+/// use heist::tls::ClientConfig;
 /// use heist_hyper_util::Connector;
-/// use heist_net::tls::ClientConfig;
 ///
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = ClientConfig::builder().roots("/etc/ssl/certs/ca-certificates.crt").build()?;

@@ -7,28 +7,28 @@
 //! ```
 //! use std::time::Duration;
 //!
+//! use heist::time::timeout;
 //! use heist_hyper_util::{Connector, client};
-//! use heist_scheduler::time::timeout;
 //! use http_body_util::{BodyExt as _, Empty};
 //! use hyper::body::Bytes;
-//! # use heist_net::{Runtime, Server, server::Listener};
+//! # use heist::{Runtime, Server, server::Listener};
 //! # use http_body_util::Full;
 //! # use hyper::{Request, Response, service::service_fn};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let runtime = Runtime::new()?;
 //! # let listener = Listener::tcp("127.0.0.1:0".parse()?)?;
-//! # let service = service_fn(async |_: Request<heist_net::http::Body>| {
+//! # let service = service_fn(async |_: Request<heist::http::Body>| {
 //! #     Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("hello\n"))))
 //! # });
 //! # let server = Server::builder().listen(listener).http(service).start_on(runtime.handle())?;
-//! # let heist_net::server::Address::Tcp(address) = server.addresses()[0].clone() else { panic!() };
+//! # let heist::server::Address::Tcp(address) = server.addresses()[0].clone() else { panic!() };
 //! # runtime.block_on(async {
 //! // One for the whole program: clones share the pool.
 //! let client = client::<Empty<Bytes>>(Connector::new());
 //!
-//! let uri = "http://localhost:8000/".parse()?;
-//! # let uri = format!("http://{address}/").parse().unwrap();
+//! let uri: hyper::Uri = "http://localhost:8000/".parse()?;
+//! # let uri: hyper::Uri = format!("http://{address}/").parse()?;
 //! // The time for all of it: waiting for a connection, the request, the answer and its body.
 //! let body = timeout(Duration::from_secs(30), async {
 //!     let response = client.get(uri).await?;

@@ -11,7 +11,7 @@
 //! use heist_quinn::HeistRuntime;
 //! use quinn::{Endpoint, EndpointConfig};
 //!
-//! let runtime = heist_net::Runtime::new()?;
+//! let runtime = heist::Runtime::new()?;
 //! runtime.block_on(async {
 //!     let socket = UdpSocket::bind("127.0.0.1:0")?;
 //!     let config = EndpointConfig::default();

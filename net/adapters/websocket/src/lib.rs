@@ -18,7 +18,7 @@
 //! ```
 //! use std::convert::Infallible;
 //!
-//! use heist_net::http::Body;
+//! use heist::http::Body;
 //! use heist_websocket::{Handshake, Limits};
 //! use hyper::{Request, Response};
 //!
@@ -28,7 +28,7 @@
 //!         Err(refused) => return Ok(refused.response().map(|()| refused.to_string())),
 //!     };
 //!     let (response, upgrade) = handshake.accept(Limits::default());
-//!     heist_scheduler::spawn(async move {
+//!     heist::spawn(async move {
 //!         let mut socket = upgrade.await?;
 //!         while let Some(message) = socket.read().await? {
 //!             socket.send(message).await?;
@@ -37,7 +37,7 @@
 //!     });
 //!     Ok(response.map(|()| String::new()))
 //! }
-//! # let server = heist_net::Server::builder().http(hyper::service::service_fn(echo));
+//! # let server = heist::Server::builder().http(hyper::service::service_fn(echo));
 //! # drop(server);
 //! ```
 

@@ -22,8 +22,8 @@ impl<T: Transport> WebSocket<Raw<T>> {
     /// tungstenite.
     ///
     /// ```
-    /// use heist_net::Stream;
-    /// use heist_net::server::Peer;
+    /// use heist::net::Stream;
+    /// use heist::server::Peer;
     /// use heist_websocket::{Limits, WebSocket};
     ///
     /// async fn echo(stream: Stream, _: Peer) -> std::io::Result<()> {
@@ -37,7 +37,7 @@ impl<T: Transport> WebSocket<Raw<T>> {
     ///     }
     ///     Ok(())
     /// }
-    /// # drop(heist_net::Server::builder().handler(echo));
+    /// # drop(heist::Server::builder().handler(echo));
     /// ```
     ///
     /// # Errors
