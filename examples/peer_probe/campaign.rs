@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use heist::net::TcpStream;
 use heist::protocol::{Connection, Limits};
-use heist::time::{Instant, sleep, timeout};
+use heist::time::{Instant, sleep};
 
 use crate::descriptors;
 use crate::limits::limits;
@@ -88,21 +88,21 @@ impl Campaign {
         events: Sender<Event>,
     ) -> Result<(), Shortage> {
         let start = Instant::now();
-        match timeout(self.timeout, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
+        match TcpStream::connect_timeout(address, self.timeout).await {
+            Ok(stream) => {
                 // The rest of the time is a deadline of the protocol: it knows what it waited for.
                 let probe = self.conversation(address, &events).connected(start, self.timeout);
                 Connection::new(stream, probe).limits(Arc::clone(&self.limits)).await;
             }
-            Ok(Err(error)) if descriptors::is_shortage(&error) => {
+            Err(error) if descriptors::is_shortage(&error) => {
                 return Err(Shortage(error));
             }
-            Ok(Err(error)) => {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.conversation(address, &events).failed("timed out connecting".into());
+            }
+            Err(error) => {
                 let failure = format!("could not connect: {error}");
                 self.conversation(address, &events).failed(failure);
-            }
-            Err(_elapsed) => {
-                self.conversation(address, &events).failed("timed out connecting".into());
             }
         }
         Ok(())

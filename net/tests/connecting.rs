@@ -74,6 +74,16 @@ fn refusal_says_what_was_tried() {
     });
 }
 
+/// Failure: a caller that looks for the system's code finds none, as of a lack of descriptors.
+#[test]
+fn error_of_a_socket_addr_is_that_of_the_system() {
+    run(async {
+        let error = TcpStream::connect(refusing_address()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.raw_os_error().is_some(), "{error:?}");
+    });
+}
+
 /// Failure: each connection needs a time-out around it, which does not report the addresses.
 #[test]
 fn time_that_is_up_is_an_error_that_names_the_addresses() {

@@ -102,6 +102,8 @@ impl Socket<Tcp> {
     ///
     /// # Errors
     ///
+    /// To a [`SocketAddr`], the system's, with its code, and
+    /// [`TimedOut`](io::ErrorKind::TimedOut). To anything else,
     /// [`ConnectError`](crate::ConnectError) as the inner error: there is no address, or each
     /// attempt failed, with the error of each. Outside of a runtime that error is
     /// [`NoDriver`](crate::NoDriver).

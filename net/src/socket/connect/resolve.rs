@@ -61,7 +61,8 @@ async fn find(target: &Target) -> io::Result<Vec<SocketAddr>> {
 /// The error of a connection to a [`Target`].
 ///
 /// It is the inner error of the [`io::Error`] that [`resolve`] and
-/// [`TcpStream::connect`](crate::TcpStream::connect) return. The kind of that error is
+/// [`TcpStream::connect`](crate::TcpStream::connect) return, but not of a connection to a lone
+/// [`SocketAddr`], which is the system's. The kind of that error is
 /// [`TimedOut`](io::ErrorKind::TimedOut) if an attempt timed out, and otherwise that of the last
 /// attempt.
 #[derive(Debug, thiserror::Error)]
@@ -128,8 +129,10 @@ where
             Err(_) => late("the time was up before it answered"),
         },
     };
-    outcome.map_err(|error| {
-        ConnectError::NotConnected { target, attempts: vec![(address, error)] }.into()
+    outcome.map_err(|error| match target.is_socket_addr() {
+        // The caller knows the address, and may ask for the system's code.
+        true => error,
+        false => ConnectError::NotConnected { target, attempts: vec![(address, error)] }.into(),
     })
 }
 

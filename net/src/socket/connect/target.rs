@@ -53,6 +53,11 @@ impl Target {
         }
     }
 
+    /// Whether it was given as a [`SocketAddr`], and not as text or as one of several.
+    pub(super) fn is_socket_addr(&self) -> bool {
+        matches!(self.0, Form::Address(_))
+    }
+
     pub(super) async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
         if let Form::Addresses(addresses) = &self.0 {
             return Ok(addresses.clone());
