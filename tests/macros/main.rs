@@ -56,12 +56,6 @@ async fn test_may_be_expected_to_panic() {
 }
 
 #[heist::test]
-#[ignore = "the attribute is kept: this would fail"]
-async fn test_may_be_ignored() {
-    panic!("it is not run");
-}
-
-#[heist::test]
 async fn test_may_return_an_exit_code() -> ExitCode {
     ExitCode::SUCCESS
 }
