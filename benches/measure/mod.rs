@@ -9,6 +9,7 @@ pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod drive;
 pub(crate) mod figures;
+pub(crate) mod guard;
 pub(crate) mod machine;
 pub(crate) mod program;
 pub(crate) mod progress;

@@ -14,8 +14,9 @@ use nix::unistd::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::figures::Fault;
+use super::guard::guard;
 
-/// A child process; dropping it ends it.
+/// A child process; dropping it ends it, and so does the end of this process.
 pub(crate) struct Program {
     name: String,
     child: Child,
@@ -37,7 +38,7 @@ impl Program {
     /// Starts it on these CPUs.
     pub(crate) fn start(command: &mut Command, cpus: &[usize]) -> Result<Program, Fault> {
         let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        guard(command)?.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = spawn_on(command, cpus).map_err(Fault::of(format!("starting {name}")))?;
         let output = child.stdout.take().expect("its output was asked for");
         let _watched = watch(Pid::from_raw(child.id() as i32));
@@ -184,7 +185,8 @@ pub(crate) fn free_address() -> Result<SocketAddr, Fault> {
 
 /// Runs it to its end and gives its output.
 pub(crate) fn output(program: &str, words: &[impl AsRef<OsStr>]) -> Result<String, Fault> {
-    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
+    let mut command = Command::new(program);
+    let output = guard(&mut command)?.args(words).stdin(Stdio::null()).output();
     let output = output.map_err(Fault::of(format!("starting {program}")))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::figures::Fault;
+use super::guard::guard;
 
 /// A bar for the visits of a row.
 pub(crate) fn bar(row: &str, visits: usize) -> ProgressBar {
@@ -20,7 +21,7 @@ pub(crate) fn bar(row: &str, visits: usize) -> ProgressBar {
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<(), Fault> {
     let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(100));
-    command.stdin(Stdio::null());
+    guard(command)?.stdin(Stdio::null());
     if spinner.is_hidden() {
         eprintln!("{what}");
     }

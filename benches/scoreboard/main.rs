@@ -26,6 +26,7 @@ use clap::Parser;
 
 use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
+use crate::measure::guard::end_with_cargo;
 use crate::options::Options;
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Fault> {
+    end_with_cargo()?;
     let rows = options.choose(rows::all(options.scale()))?;
     if options.list {
         rows.iter().for_each(|row| println!("{:12} {}", row.name, row.workload));

@@ -30,6 +30,7 @@ use clap::Parser;
 
 use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
+use crate::measure::guard::end_with_cargo;
 use crate::measure::machine::Machine;
 use crate::measure::rounds;
 use crate::options::Options;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Fault> {
+    end_with_cargo()?;
     let cpus = Machine::read()?.cpus;
     let plan = Plan::new(options, Topology::read(Path::new("/sys/devices/system"), &cpus))?;
     println!("{}", plan.words());

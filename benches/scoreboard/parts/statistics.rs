@@ -1,10 +1,6 @@
-//! Tests of the scoreboard's pure parts. The scoreboard itself has a `main` of its own, so that the
-//! test runner does not find tests in it.
+//! Medians, quartiles and verdicts.
 
-#[path = "../measure/statistics.rs"]
-mod statistics;
-
-use statistics::{Below, Spread, Verdict, geometric_mean, ratios};
+use crate::measure::statistics::{Below, Spread, Verdict, geometric_mean, ratios};
 
 const TWINS: Spread = Spread { low: 0.98, median: 1.0, high: 1.02, count: 7 };
 

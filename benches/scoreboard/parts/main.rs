@@ -1,0 +1,9 @@
+//! Tests of the scoreboard's parts. The scoreboard itself has a `main` of its own, so that the test
+//! runner does not find tests in it.
+
+#[path = "../../measure/mod.rs"]
+#[allow(dead_code, reason = "the scoreboard uses the rest of it")]
+mod measure;
+
+mod interrupted;
+mod statistics;
