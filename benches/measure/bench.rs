@@ -43,6 +43,11 @@ impl Bench {
         Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace, _machine })
     }
 
+    /// What is measured.
+    pub(crate) fn commit(&self) -> Option<String> {
+        self.workspace.commit()
+    }
+
     /// The program of `benches/peers` with this name, or a file that was made beside it.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
         self.workspace.program(name)
@@ -55,7 +60,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Where cargo builds.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::figures::Fault;
+use super::program::output;
 use super::progress;
 use super::scale::Scale;
 
@@ -33,6 +34,14 @@ impl Workspace {
         command.args(["build", "--locked", "--profile", self.profile, "--target-dir"]);
         command.arg(&self.target).args(words).current_dir(&self.source);
         progress::run(&mut command, &format!("building {what}"))
+    }
+
+    /// The commit of the sources, `-dirty` where they differ from it; `None` where git does not know.
+    pub(crate) fn commit(&self) -> Option<String> {
+        let source = self.source.display().to_string();
+        let words =
+            ["-C", &source, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"];
+        output("git", &words).ok().map(|commit| commit.trim().to_owned())
     }
 
     /// Where the sources are.

@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout)]
 
 mod drive;
+mod history;
 mod judge;
 #[path = "../measure/mod.rs"]
 mod measure;
@@ -45,6 +46,9 @@ fn run(options: &Options) -> Result<(), Fault> {
     if options.list {
         rows.iter().for_each(|row| println!("{:12} {}", row.name, row.workload));
         return Ok(());
+    }
+    if options.history {
+        return report::write_history();
     }
     let bench = Bench::prepare("scoreboard", options.scale(), options.rounds, peers::build)?;
     let mut results = Vec::new();

@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// List the rows
     #[arg(long)]
     pub(crate) list: bool,
+    /// Measure nothing: write a page that shows how the goals went from record to record
+    #[arg(long, conflicts_with_all = ["rows", "quick", "smoke", "record", "rounds"])]
+    pub(crate) history: bool,
     /// Keep the result as benches/record/DATE-scoreboard.json, as a full run of all rows does
     #[arg(long, conflicts_with = "smoke")]
     pub(crate) record: bool,

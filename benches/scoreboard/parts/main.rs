@@ -5,5 +5,10 @@
 #[allow(dead_code, reason = "the scoreboard uses the rest of it")]
 mod measure;
 
+#[path = "../history/mod.rs"]
+mod history;
+
+#[path = "history.rs"]
+mod history_page;
 mod interrupted;
 mod statistics;

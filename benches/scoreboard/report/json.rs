@@ -15,6 +15,7 @@ pub(super) fn board(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> V
     let machine = &bench.machine;
     json!({
         "date": machine.date,
+        "commit": bench.commit(),
         "kernel": machine.kernel,
         "machine": machine.name,
         "command": options.command(),
