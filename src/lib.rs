@@ -278,8 +278,8 @@ pub use heist_scheduler::{
 pub mod task {
     pub use heist_scheduler::panics::{contain_hook, wake_all};
     pub use heist_scheduler::{
-        AbortHandle, JoinError, JoinHandle, JoinSet, TaskBuilder as Builder, spawn, spawn_blocking,
-        yield_now,
+        AbortHandle, Account, JoinError, JoinHandle, JoinSet, TaskBuilder as Builder, Weight,
+        account, set_account, spawn, spawn_blocking, yield_now,
     };
 }
 

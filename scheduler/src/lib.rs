@@ -40,6 +40,7 @@ pub mod chunks;
 mod clock;
 mod context;
 pub mod coop;
+mod fair;
 pub mod metrics;
 mod monitor;
 mod mutant;
@@ -57,10 +58,11 @@ mod worker;
 
 pub use context::{ThreadKind, ThreadScope};
 pub use coop::{YieldNow, yield_now};
-pub use metrics::{CurrentPoll, Metrics, WorkerMetrics};
+pub use fair::{Account, Weight};
+pub use metrics::{AccountLoad, CurrentPoll, Metrics, WorkerMetrics};
 pub use park::{Harvest, Idle, Park};
 pub use runtime::{
     Builder, EnterGuard, Handle, PerWorker, Runtime, ShutdownReport, StartError, TaskBuilder,
-    spawn, spawn_blocking,
+    account, set_account, spawn, spawn_blocking,
 };
 pub use task::{AbortHandle, JoinError, JoinHandle, JoinSet};

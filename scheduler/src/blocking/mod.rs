@@ -17,6 +17,7 @@ use async_task::ScheduleInfo;
 
 use crate::clock::Instant;
 use crate::context::{self, RuntimeContext};
+use crate::fair::Account;
 use crate::metrics::Histogram;
 use crate::task::{self, JoinHandle, Owner, Refused, SpawnInfo, Task, TaskRegistry, Withdraw};
 use crate::threads::tracker::ThreadTracker;
@@ -71,7 +72,7 @@ impl Blocking {
         W: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let admission = TaskRegistry::admit(registry, info);
+        let admission = TaskRegistry::admit(registry, info, Account::NONE);
         let queue = |task| {
             self.pool(kind).push(task).map_err(|refusal| {
                 registry.take_back_spawned(refusal);

@@ -15,9 +15,10 @@ use parking_lot::{Condvar, Mutex};
 use super::queue::KeyedQueue;
 use crate::clock::Instant;
 use crate::context::{self, Context, RuntimeContext, ThreadKind};
+use crate::fair::Account;
 use crate::metrics::{Histogram, Scale};
 use crate::panics::{self, Place};
-use crate::task::{Refusal, Task, WakeStamp};
+use crate::task::{Refusal, Task};
 use crate::threads;
 use crate::threads::tracker::{ThreadGuard, ThreadTracker};
 
@@ -115,7 +116,7 @@ impl Pool {
     }
 
     fn enqueue(&self, task: Task) -> Result<Option<NewThread>, Refusal> {
-        task.metadata().stamp_wake(WakeStamp::new(self.runtime.clock.now(), false));
+        task.metadata().stamp_wake(self.runtime.clock.now(), false, Account::NONE);
         let mut state = self.state.lock();
         let waiting = state.queue.len();
         let refusal = if state.closed {
@@ -223,7 +224,7 @@ impl Pool {
     /// from.
     fn note_wait(&self, task: &Task) {
         if cfg!(feature = "metrics") {
-            self.wait.record_time(self.runtime.clock.now() - task.metadata().woken().at());
+            self.wait.record(task.metadata().woken().nanos_until(self.runtime.clock.now()));
         }
     }
 
@@ -244,13 +245,12 @@ impl Pool {
 
     pub(super) fn load(&self, now: Instant) -> Load {
         let state = self.state.lock();
-        let oldest = state.queue.first().map(|task| task.metadata().woken().at());
+        let oldest = state.queue.first().map(|task| task.metadata().woken());
         Load {
             threads: state.threads,
             queued: state.queue.len(),
             refused: state.refused,
-            oldest_nanos: oldest
-                .map_or(0, |oldest| now.as_nanos().saturating_sub(oldest.as_nanos())),
+            oldest_nanos: oldest.map_or(0, |oldest| oldest.nanos_until(now)),
         }
     }
 }
@@ -308,7 +308,7 @@ mod tests {
     }
 
     fn admit(registry: &Arc<TaskRegistry>) -> Result<Admission, Refused> {
-        TaskRegistry::admit(registry, &info())
+        TaskRegistry::admit(registry, &info(), Account::NONE)
     }
 
     /// Builds a task of `registry` and has `queue` take it.

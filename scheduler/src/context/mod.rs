@@ -23,9 +23,10 @@ pub use thread_scope::{ThreadKind, ThreadScope};
 pub(crate) use waits::{
     Refusals, charge, is_closing, operations_left, poll_info, refuse, restore, spend,
 };
-pub(crate) use waker::{begin_poll, is_own_waker};
+pub(crate) use waker::{begin_poll, end_poll, is_own_waker, requeue};
 
 use crate::clock::Instant;
+use crate::fair::Account;
 use crate::wheel::{CachedEntry, TimerQueue};
 
 /// What `look`, which runs no foreign code, finds in the current runtime.
@@ -81,6 +82,19 @@ pub(crate) fn release_timer(entry: CachedEntry) {
     let kept = look_at_worker(|poll| entry.take().and_then(|entry| poll.cache_timer(entry)));
     if let Some(entry) = kept.flatten().or(entry) {
         entry.cancel();
+    }
+}
+
+/// What the time of the running task is charged to; `None` off the workers.
+pub(crate) fn account() -> Option<Account> {
+    look_at_worker(PollContext::account)
+}
+
+/// Charges the time of the running task to `account` from now on. No effect off the workers.
+pub(crate) fn set_account(account: Account) {
+    let changed = look_at_worker(|poll| poll.set_account(account) != account);
+    if changed == Some(true) {
+        requeue();
     }
 }
 

@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::runtime::{RuntimeContext, RuntimeRef};
 use crate::clock::Instant;
+use crate::fair::Account;
 use crate::metrics::Counter;
 use crate::wheel::{CachedEntry, TimerQueue};
 
@@ -16,6 +17,8 @@ pub(crate) struct PollContext {
     index: usize,
     /// The time at the last poll boundary.
     pub(crate) now: Cell<Instant>,
+    /// What the current poll is charged to.
+    account: Cell<Account>,
     /// Operations the current poll has left.
     budget: Cell<u32>,
     /// Operations each poll begins with.
@@ -63,6 +66,7 @@ impl PollContext {
             now: Cell::new(runtime.context().clock.now()),
             runtime,
             index: parts.index,
+            account: Cell::new(Account::NONE),
             budget: Cell::new(0),
             full_budget: parts.budget,
             budget_yields: parts.budget_yields,
@@ -113,10 +117,22 @@ impl PollContext {
         }
     }
 
-    /// A poll begins.
+    /// A poll begins, which is charged to `account`.
     #[inline]
-    pub(crate) fn refill_budget(&self) {
+    pub(crate) fn begin_poll(&self, account: Account) {
         self.budget.set(self.full_budget);
+        self.account.set(account);
+    }
+
+    /// What the poll is charged to.
+    #[inline]
+    pub(crate) fn account(&self) -> Account {
+        self.account.get()
+    }
+
+    /// Charges the poll to `account`. Returns what it was charged to before.
+    pub(crate) fn set_account(&self, account: Account) -> Account {
+        self.account.replace(account)
     }
 
     /// Gives an operation back to the budget, which never has more than it began with.

@@ -7,6 +7,9 @@ use std::task::Waker;
 thread_local! {
     /// The [identity] of the waker that the task polled last was given, which is one of this crate's.
     static POLLED: Cell<Identity> = const { Cell::new((ptr::null(), 0)) };
+
+    /// The task that is polled is to be queued when it waits, see [`requeue`].
+    static REQUEUE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What [`Waker::will_wake`] compares.
@@ -16,6 +19,21 @@ type Identity = (*const (), usize);
 #[inline]
 pub(crate) fn begin_poll(waker: &Waker) {
     POLLED.set(identity(waker));
+}
+
+/// A task's poll has ended, and the task waits.
+#[inline]
+pub(crate) fn end_poll(waker: &Waker) {
+    if REQUEUE.get() {
+        REQUEUE.set(false);
+        waker.wake_by_ref();
+    }
+}
+
+/// Has the task that is being polled queued when its poll ends, unless it ends with it: its worker then has the
+/// cell of the task in hand. Behind a task that ended, the next one is queued for nothing.
+pub(crate) fn requeue() {
+    REQUEUE.set(true);
 }
 
 /// Whether `waker` is that of the task that was polled last on this thread, which does not panic.

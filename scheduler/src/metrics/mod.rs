@@ -14,6 +14,6 @@ mod worker_histograms;
 
 pub use counter::Counter;
 pub use histogram::{Histogram, HistogramSnapshot, Scale};
-pub use snapshot::{CurrentPoll, Metrics, WorkerMetrics};
+pub use snapshot::{AccountLoad, CurrentPoll, Metrics, WorkerMetrics};
 pub(crate) use worker_counters::WorkerCounters;
 pub(crate) use worker_histograms::WorkerHistograms;

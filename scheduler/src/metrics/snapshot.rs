@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::HistogramSnapshot;
+use crate::fair::Account;
 
 /// A snapshot of a runtime; see [`Handle::metrics`](crate::Handle::metrics).
 ///
@@ -65,6 +66,9 @@ pub struct Metrics {
     pub lookup_refused: u64,
     /// How long the oldest of the waiting look-ups has waited.
     pub lookup_oldest: Duration,
+    /// The eight accounts at most that attained most lately, heaviest first: what half of the time counts after
+    /// 8.4 ms, a quarter after 16.8 ms, and so on, summed over the workers.
+    pub heaviest_accounts: Vec<AccountLoad>,
     /// Length of each poll.
     pub task_poll: HistogramSnapshot,
     /// From the wake of a task to its run: how long it waited for a worker.
@@ -84,6 +88,23 @@ pub struct Metrics {
     pub blocking_wait: HistogramSnapshot,
     /// From the queueing of a look-up to its start.
     pub lookup_wait: HistogramSnapshot,
+}
+
+/// What an account attained lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountLoad {
+    /// Without its weight, which each task of the account may have another of: compare the
+    /// [`index`](Account::index).
+    pub account: Account,
+    /// The time, divided by the weight. An account that has a worker to itself attains 8.4 to 16.8 ms.
+    pub attained: Duration,
+}
+
+impl AccountLoad {
+    pub(crate) fn new((account, nanos): (Account, u64)) -> AccountLoad {
+        AccountLoad { account, attained: Duration::from_nanos(nanos) }
+    }
 }
 
 /// The metrics of one worker.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::{Histogram, Scale};
-use crate::clock::Instant;
 
 /// Histograms of one worker.
 #[derive(Debug)]
@@ -33,11 +32,11 @@ impl WorkerHistograms {
         }
     }
 
-    /// A task that was woken at `woken`, by an event or not, begins to run.
+    /// A task that was woken `waited` nanoseconds ago, by an event or not, begins to run.
     #[inline]
-    pub(crate) fn runs(&self, woken: Instant, by_event: bool, now: Instant) {
+    pub(crate) fn runs(&self, waited: u64, by_event: bool) {
         let histogram = if by_event { &self.event_wait } else { &self.other_wait };
-        histogram.record(now.nanos_since(woken));
+        histogram.record(waited);
     }
 
     /// Polls so far.

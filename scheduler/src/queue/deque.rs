@@ -16,7 +16,7 @@ use super::injector::Injector;
 use super::steal::until_decided;
 use crate::clock::{Instant, nanos};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::Task;
+use crate::task::{Task, WakeStamp};
 use crate::wake::estimate::WORTH_A_WAKE;
 
 /// The owner's side.
@@ -46,8 +46,8 @@ pub(crate) struct SharedQueue {
     /// When the next slot was filled, in clock nanoseconds; 0 while it is empty. No two fillings have
     /// the same time.
     next_since: AtomicU64,
-    /// The task that waits longest in the deque was woken at this time or later, in clock nanoseconds:
-    /// the wake of the task that the owner took from it last, or the time when the owner saw it empty.
+    /// The task that waits longest in the deque was woken at this [`WakeStamp`] or later: the wake of the task that
+    /// the owner took from it last, or the time when the owner saw it empty.
     oldest: AtomicU64,
 }
 
@@ -96,7 +96,7 @@ impl LocalQueue {
             return Some(task);
         }
         if self.deque.is_empty() {
-            shared.set_oldest(now);
+            shared.set_oldest(WakeStamp::at(now));
             return Some(task);
         }
         self.deque.push(task);
@@ -107,7 +107,7 @@ impl LocalQueue {
     pub(crate) fn pop(&self, shared: &SharedQueue) -> Option<Task> {
         self.lifo_streak.set(0);
         let task = self.deque.pop()?;
-        shared.set_oldest(task.metadata().woken().at());
+        shared.set_oldest(task.metadata().woken());
         Some(task)
     }
 
@@ -126,7 +126,7 @@ impl LocalQueue {
         let empty = self.deque.is_empty();
         let task = injector.take(&self.deque, limit)?;
         if empty {
-            shared.set_oldest(task.metadata().woken().at());
+            shared.set_oldest(task.metadata().woken());
         }
         Some(task)
     }
@@ -142,7 +142,7 @@ impl LocalQueue {
     ) -> Option<Task> {
         let attempt = || victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit);
         let task = until_decided(attempt)?;
-        shared.set_oldest(task.metadata().woken().at());
+        shared.set_oldest(task.metadata().woken());
         Some(task)
     }
 }
@@ -184,20 +184,20 @@ impl SharedQueue {
     /// How long the oldest task here has waited, at most, in nanoseconds.
     pub(crate) fn age(&self, now: Instant) -> u64 {
         // Relaxed here and below: statistics.
-        let since = |nanos| now.as_nanos().saturating_sub(nanos);
+        let stamp = |oldest: &AtomicU64| WakeStamp::from_bits(oldest.load(Ordering::Relaxed));
         let next = match self.next_since.load(Ordering::Relaxed) {
             0 => 0,
-            filled => since(filled),
+            filled => now.as_nanos().saturating_sub(filled),
         };
         match self.is_empty() {
             true => next,
-            false => next.max(since(self.oldest.load(Ordering::Relaxed))),
+            false => next.max(stamp(&self.oldest).nanos_until(now)),
         }
     }
 
-    /// By the owner: no task in the deque was woken before `instant`.
-    pub(crate) fn set_oldest(&self, instant: Instant) {
-        self.oldest.store(instant.as_nanos(), Ordering::Relaxed);
+    /// By the owner: no task in the deque was woken before `stamp`.
+    pub(crate) fn set_oldest(&self, stamp: WakeStamp) {
+        self.oldest.store(stamp.to_bits(), Ordering::Relaxed);
     }
 
     /// Takes any task; for a runtime that shuts down, in which nothing is queued any more.

@@ -6,12 +6,12 @@ use super::steal::until_decided;
 use crate::clock::Instant;
 use crate::sync::Injector as Tasks;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::Task;
+use crate::task::{Task, WakeStamp};
 
 /// A FIFO queue that any thread pushes to and any worker takes from.
 pub(crate) struct Injector {
     tasks: Tasks<Task>,
-    /// The task that waits longest was woken at this time or later, in clock nanoseconds; meaningful
+    /// The task that waits longest was woken at this [`WakeStamp`] or later; meaningful
     /// while the queue is not empty. A thread that pushes to an empty queue writes it, and one that
     /// takes from the queue. Relaxed: a statistic, which may be out by what two threads do at the same
     /// moment.
@@ -27,7 +27,7 @@ impl Injector {
     pub(crate) fn push(&self, task: Task, now: Instant) {
         if self.tasks.is_empty() {
             // Relaxed, as all accesses: see the field.
-            self.oldest.store(now.as_nanos(), Ordering::Relaxed);
+            self.oldest.store(WakeStamp::at(now).to_bits(), Ordering::Relaxed);
         }
         self.tasks.push(task);
     }
@@ -44,14 +44,14 @@ impl Injector {
     pub(crate) fn age(&self, now: Instant) -> u64 {
         match self.is_empty() {
             true => 0,
-            false => now.as_nanos().saturating_sub(self.oldest.load(Ordering::Relaxed)),
+            false => WakeStamp::from_bits(self.oldest.load(Ordering::Relaxed)).nanos_until(now),
         }
     }
 
     /// Takes the oldest task, and up to `limit - 1` more into `deque`.
     pub(crate) fn take(&self, deque: &Deque<Task>, limit: usize) -> Option<Task> {
         let task = until_decided(|| self.tasks.steal_batch_with_limit_and_pop(deque, limit))?;
-        self.oldest.store(task.metadata().woken().at().as_nanos(), Ordering::Relaxed);
+        self.oldest.store(task.metadata().woken().to_bits(), Ordering::Relaxed);
         Some(task)
     }
 

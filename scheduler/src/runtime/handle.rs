@@ -10,10 +10,13 @@ use super::current_thread::CurrentThread;
 use crate::blocking::{Blocking, Kind};
 use crate::clock::Clock;
 use crate::context::{self, Context, Opaque, RuntimeContext, RuntimeRef};
+use crate::fair::Account;
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
 use crate::threads::tracker::{BlockedThreads, ThreadTracker};
+use crate::worker::context::WorkerContext;
+use crate::worker::current;
 use crate::worker::schedule::schedule;
 use crate::worker::shared::Shared;
 
@@ -119,7 +122,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.launch(SpawnInfo { name: None, location: Location::caller() }, future)
+        self.launch(SpawnInfo { name: None, location: Location::caller() }, None, future)
     }
 
     /// Runs `work` on this runtime's blocking pool; see [`spawn_blocking`](crate::spawn_blocking).
@@ -197,12 +200,17 @@ impl Handle {
         RuntimeRef::new(Arc::clone(&self.0.context), runtime)
     }
 
-    pub(crate) fn launch<F>(&self, info: SpawnInfo, future: F) -> JoinHandle<F::Output>
+    pub(crate) fn launch<F>(
+        &self,
+        info: SpawnInfo,
+        account: Option<Account>,
+        future: F,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.admit(&info), future, schedule)
+        task::launch(self.admit(&info, account), future, schedule)
     }
 
     pub(crate) fn launch_blocking<T, W>(
@@ -224,10 +232,12 @@ impl Handle {
     }
 
     /// Takes a place for a task that the current thread spawns.
-    fn admit(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+    fn admit(&self, info: &SpawnInfo, account: Option<Account>) -> Result<Admission, Refused> {
+        let inherited = || current::with_worker(WorkerContext::account).unwrap_or_default();
+        let account = account.unwrap_or_else(inherited);
         match context::worker_index_in(&self.0.context) {
-            Some(worker) => TaskRegistry::admit(self.worker_registry(worker), info),
-            None => self.0.admit_foreign(info),
+            Some(worker) => TaskRegistry::admit(self.worker_registry(worker), info, account),
+            None => self.0.admit_foreign(info, account),
         }
     }
 
@@ -240,13 +250,17 @@ impl Inner {
     /// Takes a place for a task that is spawned off the workers: in one registry after the other. At the
     /// lock of a single one the spawning threads would meet the workers that end the tasks spawned
     /// before.
-    pub(super) fn admit_foreign(&self, info: &SpawnInfo) -> Result<Admission, Refused> {
+    pub(super) fn admit_foreign(
+        &self,
+        info: &SpawnInfo,
+        account: Account,
+    ) -> Result<Admission, Refused> {
         let registries = &self.registries[self.shared.workers.len()..];
         // Relaxed: it only spreads the spawns; nothing is published by it.
         let turn = self.foreign_turn.fetch_add(1, Ordering::Relaxed);
         let (later, next) = registries.split_at(turn % registries.len());
         for registry in next.iter().chain(later) {
-            match TaskRegistry::try_admit(registry, info) {
+            match TaskRegistry::try_admit(registry, info, account) {
                 Ok(admission) => return Ok(admission),
                 Err(Refusal::Full { .. }) => {}
                 Err(refusal) => return Err(Refused::new(registry, info, refusal)),

@@ -23,7 +23,7 @@ pub use builder::Builder;
 pub use handle::{EnterGuard, Handle};
 pub use per_worker::PerWorker;
 pub use shutdown::ShutdownReport;
-pub use spawn::{TaskBuilder, spawn, spawn_blocking};
+pub use spawn::{TaskBuilder, account, set_account, spawn, spawn_blocking};
 pub use start_error::StartError;
 
 use crate::context;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::handle::{Handle, Inner};
 use crate::blocking::Kind;
 use crate::clock::Instant;
-use crate::metrics::{CurrentPoll, Histogram, HistogramSnapshot, Metrics, Scale, WorkerMetrics};
+use crate::fair;
+use crate::metrics::{
+    AccountLoad, CurrentPoll, Histogram, HistogramSnapshot, Metrics, Scale, WorkerMetrics,
+};
 use crate::worker::worker_shared::WorkerShared;
 
 impl Handle {
@@ -51,6 +54,7 @@ impl Metrics {
             lookup_queue_depth: lookups.queued,
             lookup_refused: lookups.refused,
             lookup_oldest: Duration::from_nanos(lookups.oldest_nanos),
+            heaviest_accounts: heaviest_accounts(inner, now),
             task_poll: sum(Scale::Time, each().map(|worker| &worker.task_poll)),
             task_wait: sum(
                 Scale::Time,
@@ -64,6 +68,11 @@ impl Metrics {
             lookup_wait: sum(Scale::Time, [inner.blocking.wait(Kind::Lookup)]),
         }
     }
+}
+
+fn heaviest_accounts(inner: &Inner, now: Instant) -> Vec<AccountLoad> {
+    let workers = inner.shared.workers.iter().map(|worker| &worker.attained);
+    fair::heaviest(workers, now, HEAVIEST_ACCOUNTS).into_iter().map(AccountLoad::new).collect()
 }
 
 fn sum<'a>(scale: Scale, histograms: impl IntoIterator<Item = &'a Histogram>) -> HistogramSnapshot {
@@ -117,3 +126,6 @@ impl CurrentPoll {
         }
     }
 }
+
+/// How many accounts a snapshot names.
+const HEAVIEST_ACCOUNTS: usize = 8;

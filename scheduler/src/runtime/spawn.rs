@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::handle::{Handle, Inner, outside_of_a_runtime};
 use crate::blocking::Kind;
 use crate::context;
+use crate::fair::Account;
 use crate::task::{self, Admission, JoinHandle, Refused, SpawnInfo, TaskRegistry};
+use crate::worker::context::WorkerContext;
 use crate::worker::current;
 use crate::worker::schedule::schedule;
 
@@ -25,7 +27,36 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    launch_here(SpawnInfo { name: None, location: Location::caller() }, future)
+    launch_here(SpawnInfo { name: None, location: Location::caller() }, None, future)
+}
+
+/// What the time of the running task is charged to. Off the workers, an account that no other has.
+#[must_use]
+pub fn account() -> Account {
+    context::account().unwrap_or_default()
+}
+
+/// Charges the time of the running task to `account` from now on, from the beginning of the present poll. No effect
+/// off the workers.
+///
+/// For a task that learns whom it works for: from the token of a request, say. What it spawns from then on has the
+/// same account. An account that differs from that before costs the task a poll.
+///
+/// ```
+/// use heist::task::{Account, account, set_account};
+///
+/// # let runtime = heist::Builder::new().workers(1).start()?;
+/// # runtime.block_on(async {
+/// let task = heist::spawn(async {
+///     set_account(Account::shared("tenant 7"));
+///     heist::spawn(async { account() }).await.unwrap()
+/// });
+/// assert_eq!(task.await.unwrap(), Account::shared("tenant 7"));
+/// # });
+/// # Ok::<(), heist::StartError>(())
+/// ```
+pub fn set_account(account: Account) {
+    context::set_account(account);
 }
 
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.
@@ -55,7 +86,7 @@ where
     Handle::current().spawn_blocking(work)
 }
 
-/// Spawns a task with a name, which logs and reports show.
+/// Spawns a task with a name, which logs and reports show, or on an account.
 ///
 /// ```
 /// # let runtime = heist::Builder::new().workers(1).start()?;
@@ -68,6 +99,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct TaskBuilder {
     name: Option<Arc<str>>,
+    account: Option<Account>,
 }
 
 impl TaskBuilder {
@@ -84,6 +116,14 @@ impl TaskBuilder {
         self
     }
 
+    /// Charges the time of the task to `account`, and not to that of the task that spawns it. Blocking work and
+    /// look-ups are charged to none.
+    #[must_use]
+    pub fn account(mut self, account: Account) -> Self {
+        self.account = Some(account);
+        self
+    }
+
     /// Spawns onto the current runtime, like [`spawn`].
     ///
     /// # Panics
@@ -94,7 +134,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        launch_here(self.info(), future)
+        let account = self.account;
+        launch_here(self.info(), account, future)
     }
 
     /// Spawns onto the runtime of `handle`.
@@ -104,7 +145,8 @@ impl TaskBuilder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        handle.launch(self.info(), future)
+        let account = self.account;
+        handle.launch(self.info(), account, future)
     }
 
     /// Runs `work` on the current runtime's blocking pool, like [`spawn_blocking`].
@@ -147,30 +189,38 @@ impl TaskBuilder {
 
 /// Launches a task on the current runtime.
 #[track_caller]
-fn launch_here<F>(info: SpawnInfo, future: F) -> JoinHandle<F::Output>
+fn launch_here<F>(info: SpawnInfo, account: Option<Account>, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let Some(admission) = admit_here(&info) else { outside_of_a_runtime() };
+    let Some(admission) = admit_here(&info, account) else { outside_of_a_runtime() };
     task::launch(admission, future, schedule)
 }
 
 /// Takes a place for a task that is spawned here. Without a clone of the runtime's handle, whose
 /// counter all workers share.
 #[inline]
-fn admit_here(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
+fn admit_here(info: &SpawnInfo, account: Option<Account>) -> Option<Result<Admission, Refused>> {
+    let admit = |worker: &WorkerContext| {
+        let account = account.unwrap_or_else(|| worker.account());
+        TaskRegistry::admit(worker.registry(), info, account)
+    };
     // A match, as the answer is large and a combinator moves it once more.
-    match current::with_worker(|worker| TaskRegistry::admit(worker.registry(), info)) {
+    match current::with_worker(admit) {
         Some(admission) => Some(admission),
-        None => admit_off_the_workers(info),
+        None => admit_off_the_workers(info, account),
     }
 }
 
 #[cold]
-fn admit_off_the_workers(info: &SpawnInfo) -> Option<Result<Admission, Refused>> {
+fn admit_off_the_workers(
+    info: &SpawnInfo,
+    account: Option<Account>,
+) -> Option<Result<Admission, Refused>> {
+    let account = account.unwrap_or_default();
     context::with_runtime(|runtime| {
-        runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info))
+        runtime.downcast_ref::<Inner>().map(|inner| inner.admit_foreign(info, account))
     })
     .flatten()
 }

@@ -80,6 +80,7 @@ impl<F: Future> Future for Guarded<F> {
             context::begin_poll(cx.waker());
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(Poll::Pending) if this.registration.keep_waker(cx.waker()) => {
+                    context::end_poll(cx.waker());
                     return Poll::Pending;
                 }
                 Ok(Poll::Pending) => Ending::Aborted,

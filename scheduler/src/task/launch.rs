@@ -9,7 +9,7 @@ use super::cell::{Meta, Task};
 use super::guard::Guarded;
 use super::join::JoinHandle;
 use super::refused::Refused;
-use super::registration::{Admission, Registration};
+use super::registration::Admission;
 
 /// Puts `future` into a cell and hands it to `schedule` for its first poll, if it was admitted.
 ///
@@ -43,11 +43,12 @@ where
     F::Output: Send + 'static,
     S: Fn(Task, ScheduleInfo) + Copy + Send + Sync + 'static,
 {
-    let Admission { registration, serial } = match admission {
+    let admission = match admission {
         Ok(admission) => admission,
         Err(refused) => return JoinHandle::refused(refused),
     };
-    let meta = meta(&registration, serial);
+    let meta = meta(&admission);
+    let Admission { registration, .. } = admission;
     let guarded = Guarded::new(future, registration);
     let (task, handle) = async_task::Builder::new()
         .metadata(meta)
@@ -61,8 +62,9 @@ where
     }
 }
 
-fn meta(registration: &Registration, serial: u32) -> Meta {
-    Meta::new(Arc::clone(registration.registry()), registration.key(), serial)
+fn meta(admission: &Admission) -> Meta {
+    let Admission { registration, serial, account } = admission;
+    Meta::new(Arc::clone(registration.registry()), registration.key(), *serial, *account)
 }
 
 /// A task without the guard that catches the panics of `future`; nothing joins it.
@@ -71,10 +73,9 @@ pub(crate) fn unguarded<F>(admission: Result<Admission, Refused>, future: F) -> 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let Ok(Admission { registration, serial }) = admission else {
-        panic!("the test has room for it")
-    };
-    let meta = meta(&registration, serial);
+    let Ok(admission) = admission else { panic!("the test has room for it") };
+    let meta = meta(&admission);
+    let Admission { registration, .. } = admission;
     let future = async move {
         let _registration = registration;
         future.await;

@@ -13,6 +13,7 @@ use loom::thread;
 use super::cell::{NoOwner, TaskRegistry};
 use super::registration::{Admission, Registration};
 use super::spawn_info::SpawnInfo;
+use crate::fair::Account;
 use crate::mutant::{self, Mutant, caught};
 
 /// Runs tasks, in place of `Shared`.
@@ -126,7 +127,8 @@ impl Pool {
 /// `task::launch`.
 fn spawn(pool: &Arc<Pool>, registry: &Arc<TaskRegistry>) -> Option<(u32, u32)> {
     let info = SpawnInfo { name: None, location: Location::caller() };
-    let Admission { registration, serial } = TaskRegistry::try_admit(registry, &info).ok()?;
+    let admission = TaskRegistry::try_admit(registry, &info, Account::NONE).ok()?;
+    let Admission { registration, serial, .. } = admission;
     let key = registration.key();
     let cell = Arc::new(Cell {
         pool: Arc::clone(pool),

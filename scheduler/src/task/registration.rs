@@ -7,12 +7,15 @@ use super::cell::TaskRegistry;
 use super::refusal::Refusal;
 use super::refused::Refused;
 use super::spawn_info::SpawnInfo;
+use crate::fair::Account;
 
 /// What a task is admitted with.
 pub(crate) struct Admission {
     pub(super) registration: Registration,
     /// Tells the task from all others that have the same key at other times.
     pub(super) serial: u32,
+    /// What its time is charged to.
+    pub(super) account: Account,
 }
 
 /// A task's entry in its registry; dropped with the future, which frees the entry.
@@ -27,17 +30,25 @@ pub(crate) struct Registration {
 
 impl TaskRegistry {
     /// Reserves an entry for a task that is about to be built.
-    pub(crate) fn admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refused> {
-        TaskRegistry::try_admit(registry, info)
+    pub(crate) fn admit(
+        registry: &Arc<Self>,
+        info: &SpawnInfo,
+        account: Account,
+    ) -> Result<Admission, Refused> {
+        TaskRegistry::try_admit(registry, info, account)
             .map_err(|refusal| Refused::new(registry, info, refusal))
     }
 
     /// As [`admit`](TaskRegistry::admit), for a caller that may try another registry.
-    pub(crate) fn try_admit(registry: &Arc<Self>, info: &SpawnInfo) -> Result<Admission, Refusal> {
+    pub(crate) fn try_admit(
+        registry: &Arc<Self>,
+        info: &SpawnInfo,
+        account: Account,
+    ) -> Result<Admission, Refusal> {
         let (key, serial) = registry.insert(info)?;
         let registry = Arc::clone(registry);
         let registration = Registration { registry, key, attached: false, finished: false };
-        Ok(Admission { registration, serial })
+        Ok(Admission { registration, serial, account })
     }
 }
 

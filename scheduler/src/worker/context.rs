@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::context::{PollContext, PollParts, RuntimeContext, RuntimeRef};
+use crate::fair::Account;
 use crate::queue::LocalQueue;
-use crate::task::{Task, TaskRegistry, WakeStamp};
+use crate::task::{Task, TaskRegistry};
 use crate::wake::Claim;
 use crate::wake::policy::Trigger;
 use crate::worker::shared::Shared;
@@ -81,6 +82,16 @@ impl WorkerContext {
         &self.registry
     }
 
+    /// What a task is charged to that is spawned here: the same as the task that spawns it.
+    #[inline]
+    pub(crate) fn account(&self) -> Account {
+        match self.wake_source.get() {
+            WakeSource::RunningTask => self.poll.account(),
+            // Spawned by a waker, or by the main future, as from any other thread.
+            WakeSource::Timers | WakeSource::Events | WakeSource::MainFuture => Account::new(),
+        }
+    }
+
     pub(crate) fn shared_address(&self) -> *const () {
         Arc::as_ptr(&self.shared).cast()
     }
@@ -103,7 +114,13 @@ impl WorkerContext {
             return Pushed::Queued;
         }
         let (wake_source, now) = (self.wake_source.get(), self.poll.now.get());
-        task.metadata().stamp_wake(WakeStamp::new(now, wake_source == WakeSource::Events));
+        let by_event = wake_source == WakeSource::Events;
+        // A task that yields is the one whose poll ends here: it may have changed its account.
+        let account = match yielded {
+            true => self.poll.account(),
+            false => task.metadata().woken().account(),
+        };
+        task.metadata().stamp_wake(now, by_event, account);
         if wake_source != WakeSource::RunningTask {
             self.queue.push(task);
             return Pushed::Queued;

@@ -9,13 +9,14 @@ use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::current::{self, WorkerScope};
 use super::{Turn, Worker};
 use crate::clock::Instant;
 use crate::context;
+use crate::fair::Account;
 use crate::panics::{self, Place};
 use crate::queue::LocalQueue;
 use crate::task::{self, JoinHandle, SpawnInfo, TaskRegistry};
@@ -25,9 +26,7 @@ use crate::worker::schedule::schedule;
 /// The task that stands for the main future. One for all calls of `block_on`, one after the other: a
 /// waker of an earlier call gives the future of the present one a turn for nothing.
 pub(crate) struct MainTask {
-    /// Whether it is the future's turn. Relaxed: written and read by the thread that runs the tasks; a
-    /// lock passes it on to the next such thread.
-    is_due: Arc<AtomicBool>,
+    state: Arc<State>,
     waker: Waker,
     /// What the worker publishes as the address of the poll.
     address: u64,
@@ -35,6 +34,15 @@ pub(crate) struct MainTask {
     task: JoinHandle<()>,
     /// When a turn of the worker panicked last.
     last_panic: Instant,
+}
+
+/// Relaxed, all of it: written and read by the thread that runs the tasks; a lock passes it on to the next such
+/// thread.
+struct State {
+    /// Whether it is the future's turn.
+    is_due: AtomicBool,
+    /// What the time of the future is charged to, as [`Account::bits`].
+    account: AtomicU16,
 }
 
 /// What became of the main future.
@@ -49,17 +57,22 @@ pub(crate) enum MainTurn<T> {
 impl MainTask {
     /// A task of `registry`, which has room for it.
     pub(crate) fn new(registry: &Arc<TaskRegistry>) -> MainTask {
-        let is_due = Arc::new(AtomicBool::new(false));
+        let account = Account::new();
+        let state = Arc::new(State {
+            is_due: AtomicBool::new(false),
+            account: AtomicU16::new(account.bits()),
+        });
         let info = SpawnInfo { name: Some("block_on".into()), location: Location::caller() };
         let note_turn = {
-            let is_due = Arc::clone(&is_due);
+            let state = Arc::clone(&state);
             poll_fn(move |_| {
-                is_due.store(true, Ordering::Relaxed);
+                state.is_due.store(true, Ordering::Relaxed);
+                context::set_account(state.account());
                 Poll::Pending
             })
         };
         let (mut waker, mut address) = (Waker::noop().clone(), 0);
-        let admission = TaskRegistry::admit(registry, &info);
+        let admission = TaskRegistry::admit(registry, &info, account);
         let task = task::launch_with(admission, note_turn, schedule, |task| {
             waker = task.waker();
             address = task.metadata().address();
@@ -67,16 +80,26 @@ impl MainTask {
             task.run();
             Ok(())
         });
-        MainTask { is_due, waker, address, task, last_panic: Instant::ZERO }
+        MainTask { state, waker, address, task, last_panic: Instant::ZERO }
     }
 
     /// The next thing to run is the future: with this waker it was not polled yet.
     pub(crate) fn set_due(&self) {
-        self.is_due.store(true, Ordering::Relaxed);
+        self.state.is_due.store(true, Ordering::Relaxed);
     }
 
     fn is_due(&self) -> bool {
+        self.state.is_due()
+    }
+}
+
+impl State {
+    fn is_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed)
+    }
+
+    fn account(&self) -> Account {
+        Account::from_bits(self.account.load(Ordering::Relaxed))
     }
 }
 
@@ -108,8 +131,8 @@ impl Worker {
                 Poll::Pending => MainTurn::Pending,
             };
         }
-        let is_due = Arc::clone(&main.is_due);
-        match self.turns(&mut main.last_panic, || one_by_one || is_due.load(Ordering::Relaxed)) {
+        let state = Arc::clone(&main.state);
+        match self.turns(&mut main.last_panic, || one_by_one || state.is_due()) {
             Turn::Closed => MainTurn::Closed,
             Turn::Ran | Turn::Parked => MainTurn::Pending,
         }
@@ -118,14 +141,17 @@ impl Worker {
     /// As `Worker::run` does with a task.
     fn poll_main<F: Future>(&mut self, main: &MainTask, future: Pin<&mut F>) -> Poll<F::Output> {
         // Before the poll: a wake from here on is one for another turn.
-        main.is_due.store(false, Ordering::Relaxed);
+        main.state.is_due.store(false, Ordering::Relaxed);
         let started = self.now();
-        self.poll.refill_budget();
+        self.poll.begin_poll(main.state.account());
         self.own.begin_poll(started, main.address);
         self.context.wake_source.set(WakeSource::MainFuture);
         context::begin_poll(&main.waker);
         let polled = future.poll(&mut Context::from_waker(&main.waker));
         self.context.wake_source.set(WakeSource::RunningTask);
+        main.state.account.store(self.poll.account().bits(), Ordering::Relaxed);
+        // A changed account reaches the cell of the main task by a turn of that.
+        context::end_poll(&main.waker);
         self.ran(started);
         polled
     }

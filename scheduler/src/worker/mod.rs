@@ -185,8 +185,8 @@ impl Worker {
     fn run(&mut self, task: Task) {
         let (started, own) = (self.now(), &self.own);
         let woken = task.metadata().woken();
-        own.histograms.runs(woken.at(), woken.by_event(), started);
-        self.poll.refill_budget();
+        own.histograms.runs(woken.nanos_until(started), woken.by_event());
+        self.poll.begin_poll(woken.account());
         own.begin_poll(started, task.metadata().address());
         task.run();
         self.ran(started);
@@ -199,6 +199,7 @@ impl Worker {
         own.end_poll();
         let now = self.tick();
         let length = now.nanos_since(started);
+        own.attained.charge(self.poll.account(), now, length);
         if self.stats.saw_poll(&self.shared, own, now, length) {
             self.shared.notify_if_idle(Trigger::LongPoll { queued: self.context.queue.len() });
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{TIME_BETWEEN_LOOKS, TURNS_BETWEEN_LOOKS, Turn, Worker};
 use crate::clock::Instant;
+use crate::task::WakeStamp;
 use crate::wake::ParkKind;
 use crate::wake::policy::{Action, Trigger, decide, listener_cap};
 use crate::worker::context::WakeSource;
@@ -83,7 +84,7 @@ impl Worker {
         let now = self.tick();
         self.leave();
         self.look_by = now + TIME_BETWEEN_LOOKS;
-        self.own.queue.set_oldest(now);
+        self.own.queue.set_oldest(WakeStamp::at(now));
     }
 
     fn listener_cap(&self) -> usize {

@@ -11,7 +11,7 @@ use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::{Owner, Task, WakeStamp, Withdraw};
+use crate::task::{Owner, Task, Withdraw};
 use crate::wake::Sleep;
 use crate::wake::policy::Trigger;
 use crate::worker::drainers::Drainers;
@@ -74,7 +74,7 @@ impl Shared {
     /// Takes a task from a thread that is none of this runtime's workers.
     fn inject(&self, task: Task) {
         let now = self.context.clock.now();
-        task.metadata().stamp_wake(WakeStamp::new(now, false));
+        task.metadata().stamp_wake(now, false, task.metadata().woken().account());
         self.injector.push(task, now);
         self.notify_one(Trigger::ForeignSubmit);
         if self.closing() && self.drainers.has_none() {

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Instant, nanos};
+use crate::fair::Attained;
 use crate::metrics::{WorkerCounters, WorkerHistograms};
 use crate::queue::SharedQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::task::WakeStamp;
 use crate::threads::Thread;
 use crate::wake::estimate::{Estimate, WORTH_A_WAKE};
 use crate::wheel::TimerQueue;
@@ -27,6 +29,8 @@ pub(crate) struct WorkerShared {
     poll_started: AtomicU64,
     /// The address of the task being polled; meaningful while `poll_started` is not 0.
     polling: AtomicU64,
+    /// What each account attained here.
+    pub(crate) attained: Attained,
     /// The owner's thread, once it runs on one.
     thread: OnceLock<Option<Thread>>,
     pub(crate) counters: WorkerCounters,
@@ -37,13 +41,14 @@ impl WorkerShared {
     pub(crate) fn new(queue: SharedQueue, now: Instant) -> Self {
         let timers = Arc::new(TimerQueue::new(None));
         timers.start_at(now);
-        queue.set_oldest(now);
+        queue.set_oldest(WakeStamp::at(now));
         WorkerShared {
             queue,
             timers,
             estimate: AtomicU64::new(Estimate::START.as_nanos()),
             poll_started: AtomicU64::new(0),
             polling: AtomicU64::new(0),
+            attained: Attained::new(now),
             thread: OnceLock::new(),
             counters: WorkerCounters::default(),
             histograms: WorkerHistograms::new(),
