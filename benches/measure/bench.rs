@@ -32,8 +32,18 @@ impl Bench {
         rounds: Option<usize>,
         build: impl FnOnce(&Workspace) -> Result<(), Fault>,
     ) -> Result<Bench, Fault> {
+        Bench::prepare_in(target(), name, scale, rounds, build)
+    }
+
+    /// The same where cargo builds in `target`.
+    pub(crate) fn prepare_in(
+        target: PathBuf,
+        name: &str,
+        scale: Scale,
+        rounds: Option<usize>,
+        build: impl FnOnce(&Workspace) -> Result<(), Fault>,
+    ) -> Result<Bench, Fault> {
         allow_many_files();
-        let target = target();
         let folder = target.join(name);
         std::fs::create_dir_all(&folder)
             .map_err(Fault::of(format!("making {}", folder.display())))?;
@@ -43,7 +53,7 @@ impl Bench {
         Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace, _machine })
     }
 
-    /// What is measured.
+    /// The commit that is measured.
     pub(crate) fn commit(&self) -> Option<String> {
         self.workspace.commit()
     }

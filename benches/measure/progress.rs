@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::figures::Fault;
 use super::guard::guard;
 
-/// A bar for the visits of a row.
-pub(crate) fn bar(row: &str, visits: usize) -> ProgressBar {
+/// A bar for the visits of a row, none so far.
+pub(crate) fn bar(row: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:13} {bar:30} {pos}/{len} {eta} {wide_msg}");
-    ProgressBar::new(visits as u64)
+    ProgressBar::new(0)
         .with_style(style.expect("the template is well-formed"))
         .with_prefix(row.to_owned())
 }

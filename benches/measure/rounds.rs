@@ -1,6 +1,7 @@
 //! Letting the entrants of a row take turns.
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
@@ -8,7 +9,7 @@ use super::bench::Bench;
 use super::figures::{Fault, Figures};
 use super::machine::stolen_ticks;
 use super::progress;
-use super::row::{Entrant, Row};
+use super::row::{Case, Entrant, Row};
 use super::scale::Scale;
 
 /// A row that was played.
@@ -71,34 +72,92 @@ impl Samples {
     }
 }
 
-/// Plays every round of a row: in each, every entrant of every case in turn.
+/// Those that take turns: the name of a case, and the label of an entrant.
+pub(crate) type Turns = BTreeSet<(String, String)>;
+
+/// Plays every round of a row: in each, every entrant of every case in turn. Then as many rounds again, and once more,
+/// of those that `unclear` finds each time.
+///
+/// No round begins later than `time` after the last of the row's own. There are no further ones where the number of
+/// rounds was asked for.
 ///
 /// # Errors
 /// In a smoke run, where every visit has to work. Otherwise a fault is kept with the samples.
-pub(crate) fn play(bench: &Bench, row: Row) -> Result<Outcome, Fault> {
+pub(crate) fn play(
+    bench: &Bench,
+    row: Row,
+    time: Duration,
+    unclear: impl Fn(&Outcome) -> Turns,
+) -> Result<Outcome, Fault> {
     let start = Instant::now();
     let rounds = bench.rounds.unwrap_or(bench.scale.rounds(row.rounds));
-    let visits: usize = row.cases.iter().map(|case| case.entrants.len()).sum();
-    let bar = progress::bar(row.name, rounds * visits);
-    let mut cases: Vec<Played> = row
-        .cases
-        .iter()
-        .map(|case| Played {
+    let bar = progress::bar(row.name);
+    let mut outcome = Outcome::new(row);
+    outcome.play(bench, &bar, rounds, None, None)?;
+    let end = Instant::now() + time;
+    let times = if bench.rounds.is_some() { 0 } else { FURTHER };
+    for _ in 0..times {
+        let turns = unclear(&outcome);
+        if turns.is_empty() {
+            break;
+        }
+        outcome.play(bench, &bar, rounds, Some(&turns), Some(end))?;
+    }
+    bar.finish_and_clear();
+    outcome.seconds = start.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn new(row: Row) -> Outcome {
+        let case = |case: &Case| Played {
             name: case.name.clone(),
             samples: case.entrants.iter().map(Samples::new).collect(),
-        })
-        .collect();
-    for _ in 0..rounds {
-        for (case, played) in row.cases.iter().zip(&mut cases) {
+        };
+        Outcome { cases: row.cases.iter().map(case).collect(), row, seconds: 0.0 }
+    }
+
+    /// Plays so many rounds of `turns`, or of all, as long as they begin before `end`.
+    fn play(
+        &mut self,
+        bench: &Bench,
+        bar: &ProgressBar,
+        rounds: usize,
+        turns: Option<&Turns>,
+        end: Option<Instant>,
+    ) -> Result<(), Fault> {
+        let entrants: usize = self.cases.iter().map(|case| case.samples.len()).sum();
+        bar.inc_length((rounds * turns.map_or(entrants, Turns::len)) as u64);
+        for _ in 0..rounds {
+            if end.is_some_and(|end| Instant::now() >= end) {
+                break;
+            }
+            self.round(bench, bar, turns)?;
+        }
+        Ok(())
+    }
+
+    fn round(
+        &mut self,
+        bench: &Bench,
+        bar: &ProgressBar,
+        turns: Option<&Turns>,
+    ) -> Result<(), Fault> {
+        for (case, played) in self.row.cases.iter().zip(&mut self.cases) {
             for (entrant, samples) in case.entrants.iter().zip(&mut played.samples) {
+                let turn = (case.name.clone(), entrant.label.clone());
+                if turns.is_some_and(|turns| !turns.contains(&turn)) {
+                    // Rounds of all entrants stay side by side.
+                    samples.visits.push(None);
+                    continue;
+                }
                 bar.set_message(format!("{}: {}", case.name, entrant.label));
-                samples.visit(bench, entrant, &bar)?;
+                samples.visit(bench, entrant, bar)?;
                 bar.inc(1);
             }
         }
+        Ok(())
     }
-    bar.finish_and_clear();
-    Ok(Outcome { row, cases, seconds: start.elapsed().as_secs_f64() })
 }
 
 impl Samples {
@@ -150,6 +209,8 @@ fn undisturbed(bench: &Bench, entrant: &Entrant) -> Result<Option<Figures>, Faul
     Ok(None)
 }
 
+/// How many times as many rounds may follow as a row has.
+const FURTHER: usize = 2;
 /// Visits of one entrant in one round at most.
 const TRIES: usize = 3;
 /// A share of the machine's time that is too much to be stolen during a visit.

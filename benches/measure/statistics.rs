@@ -37,9 +37,12 @@ impl Spread {
         })
     }
 
-    /// How far from 1 its quartiles go.
+    /// How far from 1 the median may be by chance: as far as the quartiles go, or with more than [`FEW`] values as much
+    /// nearer to the median as the median of so many scatters less.
     fn scatter(self) -> f64 {
-        (self.low - 1.0).abs().max((self.high - 1.0).abs())
+        let narrowing = (FEW / self.count as f64).sqrt().min(1.0);
+        let bounds = [self.low, self.high].map(|it| self.median + (it - self.median) * narrowing);
+        bounds.map(|bound| (bound - 1.0).abs()).into_iter().fold(0.0, f64::max)
     }
 }
 
@@ -80,3 +83,6 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     let (below, above) = (place.floor() as usize, place.ceil() as usize);
     sorted[below] + (sorted[above] - sorted[below]) * place.fract()
 }
+
+/// The rounds of most rows.
+const FEW: f64 = 7.0;

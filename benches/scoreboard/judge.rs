@@ -1,6 +1,6 @@
 //! From the figures of the rounds to ratios and verdicts.
 
-use crate::measure::rounds::{Outcome, Samples};
+use crate::measure::rounds::{Outcome, Samples, Turns};
 use crate::measure::row::{Against, Bound, Goal, twin};
 use crate::measure::statistics::{Below, Spread, Verdict, ratios};
 
@@ -26,6 +26,24 @@ pub(crate) struct Line {
 /// The lines of a row. Goals about entrants that were left out are left out.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<Line> {
     outcome.row.goals.iter().filter_map(|goal| line(outcome, goal)).collect()
+}
+
+/// The entrants of each goal of which nothing can be said yet.
+pub(crate) fn unclear(outcome: &Outcome) -> Turns {
+    let goals = outcome.row.goals.iter();
+    let unclear = goals
+        .filter(|goal| line(outcome, goal).is_some_and(|line| line.verdict == Verdict::Unclear));
+    let turns = unclear.flat_map(|goal| {
+        let case = outcome.cases.iter().find(|case| case.name == goal.case);
+        let twins = case.and_then(|case| pair(&case.samples, goal)).into_iter().flatten();
+        let other = match &goal.against {
+            Against::Entrant(other) => Some(other.as_str()),
+            Against::Figure(_) | Against::Nothing => None,
+        };
+        let labels = twins.map(|samples| &*samples.label).chain([&*goal.subject]).chain(other);
+        labels.map(|label| (goal.case.clone(), label.to_owned())).collect::<Vec<_>>()
+    });
+    turns.collect()
 }
 
 fn line(outcome: &Outcome, goal: &Goal) -> Option<Line> {
@@ -55,12 +73,17 @@ fn line(outcome: &Outcome, goal: &Goal) -> Option<Line> {
     })
 }
 
-/// The subject to its twin; where it has none, any entrant of the case to its own.
+/// Two measurements of one thing.
 fn twins(all: &[Samples], goal: &Goal) -> Option<Spread> {
+    let [one, other] = pair(all, goal)?;
+    Spread::of(&ratios(&one.figure(goal.figure), &other.figure(goal.figure)))
+}
+
+/// The subject and its twin; where it has none, any entrant of the case and its own.
+fn pair<'a>(all: &'a [Samples], goal: &Goal) -> Option<[&'a Samples; 2]> {
     let pair = |label: &str| {
-        let one = all.iter().find(|samples| samples.label == label)?;
-        let other = all.iter().find(|samples| samples.label == twin(label))?;
-        Spread::of(&ratios(&one.figure(goal.figure), &other.figure(goal.figure)))
+        let find = |label: &str| all.iter().find(|samples| samples.label == label);
+        Some([find(label)?, find(&twin(label))?])
     };
     pair(&goal.subject).or_else(|| all.iter().find_map(|samples| pair(&samples.label)))
 }

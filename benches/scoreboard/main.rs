@@ -53,7 +53,7 @@ fn run(options: &Options) -> Result<(), Fault> {
     let bench = Bench::prepare("scoreboard", options.scale(), options.rounds, peers::build)?;
     let mut results = Vec::new();
     for row in rows {
-        let result = measure::rounds::play(&bench, row)?;
+        let result = measure::rounds::play(&bench, row, options.further(), judge::unclear)?;
         report::table::print(&result);
         results.push(result);
     }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::Parser;
 
 use crate::measure::figures::Fault;
@@ -28,7 +30,7 @@ pub(crate) struct Options {
     /// Keep the result as benches/record/DATE-scoreboard.json, as a full run of all rows does
     #[arg(long, conflicts_with = "smoke")]
     pub(crate) record: bool,
-    /// Rounds of each row
+    /// Rounds of each row, and no further ones where a goal is unclear
     #[arg(long, value_name = "COUNT")]
     pub(crate) rounds: Option<usize>,
     /// What cargo passes to every benchmark
@@ -42,6 +44,14 @@ impl Options {
             (true, _) => Scale::Quick,
             (_, true) => Scale::Smoke,
             _ => Scale::Full,
+        }
+    }
+
+    /// How long a row may go on where A/A scatters too much to judge its goals.
+    pub(crate) fn further(&self) -> Duration {
+        match self.scale() {
+            Scale::Full => Duration::from_secs(60),
+            Scale::Quick | Scale::Smoke => Duration::ZERO,
         }
     }
 

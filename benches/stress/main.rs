@@ -25,6 +25,7 @@ mod workload;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -32,7 +33,7 @@ use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
 use crate::measure::guard::end_with_cargo;
 use crate::measure::machine::Machine;
-use crate::measure::rounds;
+use crate::measure::rounds::{self, Turns};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::topology::Topology;
@@ -61,7 +62,7 @@ fn run(options: &Options) -> Result<(), Fault> {
     })?;
     let mut outcomes = Vec::new();
     for row in plan.rows() {
-        let outcome = rounds::play(&bench, row)?;
+        let outcome = rounds::play(&bench, row, Duration::ZERO, |_| Turns::new())?;
         report::table::print(&plan, &outcome);
         outcomes.push(outcome);
     }

@@ -125,7 +125,7 @@ fn records_of_this_project_are_read() {
     let page = tempfile::tempdir().unwrap();
     let page = page.path().join("history.html");
     history::write(&root().join("benches/record"), &page).unwrap();
-    assert!(fs::read_to_string(page).unwrap().contains("2026-11-21"));
+    assert!(fs::read_to_string(page).unwrap().contains("<svg"));
 }
 
 #[derive(Clone)]

@@ -7,8 +7,13 @@ mod measure;
 
 #[path = "../history/mod.rs"]
 mod history;
+#[path = "../judge.rs"]
+#[allow(dead_code, reason = "the scoreboard uses the rest of it")]
+mod judge;
 
 #[path = "history.rs"]
 mod history_page;
 mod interrupted;
+mod rounds;
+mod scripted;
 mod statistics;

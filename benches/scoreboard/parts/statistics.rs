@@ -51,3 +51,17 @@ fn what_was_not_measured_is_neither_met_nor_missed() {
     assert_eq!(Verdict::of(None, Below(1.0), Some(TWINS)), Verdict::Unknown);
     assert_eq!(Verdict::of(Some(0.5), Below(1.0), None), Verdict::Unknown);
 }
+
+/// Failure: more rounds are played, and what they say counts for no more.
+#[test]
+fn four_times_as_many_rounds_halve_the_scatter() {
+    let wide = Spread { low: 0.96, median: 1.0, high: 1.04, count: 7 };
+    assert_eq!(Verdict::of(Some(0.97), Below(1.0), Some(wide)), Verdict::Unclear);
+    assert_eq!(Verdict::of(Some(1.03), Below(1.0), Some(wide)), Verdict::Unclear);
+    let many = Spread { count: 28, ..wide };
+    assert_eq!(Verdict::of(Some(0.97), Below(1.0), Some(many)), Verdict::Met);
+    assert_eq!(Verdict::of(Some(1.03), Below(1.0), Some(many)), Verdict::NotMet);
+    assert_eq!(Verdict::of(Some(0.985), Below(1.0), Some(many)), Verdict::Unclear);
+    let few = Spread { count: 3, ..wide };
+    assert_eq!(Verdict::of(Some(0.95), Below(1.0), Some(few)), Verdict::Met);
+}
