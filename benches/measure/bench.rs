@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::fs::{FlockOperation, flock};
@@ -12,6 +13,7 @@ use super::figures::Fault;
 use super::machine::Machine;
 use super::scale::Scale;
 
+#[derive(Clone)]
 pub(crate) struct Bench {
     pub(crate) machine: Machine,
     pub(crate) scale: Scale,
@@ -19,9 +21,16 @@ pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
     /// Where results and scratch files go.
     pub(crate) folder: PathBuf,
+    /// Where cargo builds.
+    target: PathBuf,
+    /// Loads, and all programs that have no code of heist.
     workspace: Workspace,
+    /// The programs with code of heist: of this checkout, or of an older one.
+    subject: Workspace,
+    /// The same with the programs of an older checkout.
+    before: Option<Box<Bench>>,
     /// A lock that keeps other benchmarks out while this one measures.
-    _machine: File,
+    _machine: Rc<File>,
 }
 
 impl Bench {
@@ -47,20 +56,48 @@ impl Bench {
         let folder = target.join(name);
         std::fs::create_dir_all(&folder)
             .map_err(Fault::of(format!("making {}", folder.display())))?;
-        let _machine = have_to_oneself(&target.join("measuring"))?;
+        let _machine = Rc::new(have_to_oneself(&target.join("measuring"))?);
         let workspace = Workspace::new(root(), &target, scale);
         build(&workspace)?;
-        Ok(Bench { machine: Machine::read()?, scale, rounds, folder, workspace, _machine })
+        Ok(Bench {
+            machine: Machine::read()?,
+            scale,
+            rounds,
+            folder,
+            target,
+            subject: workspace.clone(),
+            workspace,
+            before: None,
+            _machine,
+        })
+    }
+
+    /// Adds the programs of another checkout of heist in `root`; `build` builds them.
+    pub(crate) fn with_before(
+        self,
+        root: &Path,
+        build: impl FnOnce(&Workspace) -> Result<(), Fault>,
+    ) -> Result<Bench, Fault> {
+        let subject = Workspace::new(root, &self.target.join("before"), self.scale);
+        build(&subject)?;
+        let before = Some(Box::new(Bench { subject, ..self.clone() }));
+        Ok(Bench { before, ..self })
+    }
+
+    /// The same with the programs of the other checkout, if there is one.
+    pub(crate) fn before(&self) -> Option<&Bench> {
+        self.before.as_deref()
     }
 
     /// The commit that is measured.
     pub(crate) fn commit(&self) -> Option<String> {
-        self.workspace.commit()
+        self.subject.commit()
     }
 
     /// The program of `benches/peers` with this name, or a file that was made beside it.
     pub(crate) fn own(&self, name: &str) -> PathBuf {
-        self.workspace.program(name)
+        let workspace = if name.contains(SUBJECT) { &self.subject } else { &self.workspace };
+        workspace.program(name)
     }
 }
 
@@ -92,3 +129,6 @@ fn allow_many_files() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
+
+/// What the names of the programs with code of heist have in common.
+pub(crate) const SUBJECT: &str = "heist";

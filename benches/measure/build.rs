@@ -9,6 +9,7 @@ use super::progress;
 use super::scale::Scale;
 
 /// The workspace, and where its programs are built.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     source: PathBuf,
     target: PathBuf,

@@ -7,6 +7,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use super::figures::Fault;
 
 /// The machine, as a reader of the result wants to know it.
+#[derive(Clone)]
 pub(crate) struct Machine {
     pub(crate) date: String,
     pub(crate) kernel: String,

@@ -166,7 +166,7 @@ impl Samples {
     }
 
     fn visit(&mut self, bench: &Bench, entrant: &Entrant, bar: &ProgressBar) -> Result<(), Fault> {
-        if self.missing() {
+        if self.missing() || entrant.before && self.never_there() {
             return Ok(());
         }
         match undisturbed(bench, entrant) {
@@ -177,15 +177,26 @@ impl Samples {
             }
             Err(fault) => {
                 self.visits.push(None);
-                self.fail(bench, fault, bar)?;
+                self.fail(bench, entrant, fault, bar)?;
             }
         }
         Ok(())
     }
 
-    fn fail(&mut self, bench: &Bench, fault: Fault, bar: &ProgressBar) -> Result<(), Fault> {
+    /// Whether an older checkout seems to have no such program, or one that does not know what is asked of it.
+    fn never_there(&self) -> bool {
+        self.fault.is_some() && self.visits.iter().all(Option::is_none)
+    }
+
+    fn fail(
+        &mut self,
+        bench: &Bench,
+        entrant: &Entrant,
+        fault: Fault,
+        bar: &ProgressBar,
+    ) -> Result<(), Fault> {
         let missing = matches!(fault, Fault::Missing { .. });
-        if bench.scale == Scale::Smoke && !missing {
+        if bench.scale == Scale::Smoke && !missing && !entrant.before {
             return Err(Fault::Failed(format!("{}: {fault}", self.label)));
         }
         let word = if missing { "SKIPPED" } else { "failed" };
@@ -197,6 +208,7 @@ impl Samples {
 
 /// Visits until the host steals no time; `None` if it always does.
 fn undisturbed(bench: &Bench, entrant: &Entrant) -> Result<Option<Figures>, Fault> {
+    let bench = if entrant.before { bench.before().unwrap_or(bench) } else { bench };
     for _ in 0..TRIES {
         let (start, before) = (Instant::now(), stolen_ticks());
         let figures = entrant.drive.visit(bench)?;

@@ -1,5 +1,8 @@
 //! What a row is: cases in which entrants are compared, and goals.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::drive::Drive;
 
 /// A row of the board.
@@ -23,7 +26,9 @@ pub(crate) struct Case {
 /// One that is compared, and how its figures are got.
 pub(crate) struct Entrant {
     pub(crate) label: String,
-    pub(crate) drive: Box<dyn Drive>,
+    pub(crate) drive: Rc<dyn Drive>,
+    /// Whether it has the programs of the other checkout.
+    pub(crate) before: bool,
 }
 
 /// What is asked of a figure of one entrant of one case.
@@ -55,7 +60,12 @@ pub(crate) enum Bound {
 
 impl Entrant {
     pub(crate) fn new(label: impl Into<String>, drive: impl Drive + 'static) -> Entrant {
-        Entrant { label: label.into(), drive: Box::new(drive) }
+        Entrant { label: label.into(), drive: Rc::new(drive), before: false }
+    }
+
+    /// The same with the programs of the other checkout.
+    fn of_before(&self) -> Entrant {
+        Entrant { label: before(&self.label), drive: Rc::clone(&self.drive), before: true }
     }
 
     /// The same and its twin: what two measurements of one thing differ by.
@@ -67,6 +77,35 @@ impl Entrant {
 /// What the second of two that are the same is called.
 pub(crate) fn twin(label: &str) -> String {
     format!("{label} again")
+}
+
+/// What an entrant is called that has the programs of the other checkout.
+pub(crate) fn before(label: &str) -> String {
+    format!("{label} before")
+}
+
+impl Row {
+    /// Lets everything that a goal asks something of take turns with itself before a change. Its turn follows that of
+    /// its twin, or its own.
+    pub(crate) fn with_before(mut self) -> Row {
+        for case in &mut self.cases {
+            let goals = self.goals.iter().filter(|goal| goal.case == case.name);
+            let subjects: BTreeSet<&str> = goals.map(|goal| goal.subject.as_str()).collect();
+            for subject in subjects {
+                case.add_before(subject);
+            }
+        }
+        self
+    }
+}
+
+impl Case {
+    fn add_before(&mut self, subject: &str) {
+        let place_of = |label: &str| self.entrants.iter().position(|it| it.label == label);
+        let Some(place) = place_of(subject) else { return };
+        let older = self.entrants[place].of_before();
+        self.entrants.insert(place_of(&twin(subject)).unwrap_or(place) + 1, older);
+    }
 }
 
 impl Goal {

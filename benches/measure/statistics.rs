@@ -20,6 +20,16 @@ pub(crate) enum Verdict {
     Unknown,
 }
 
+/// What became of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Better,
+    Same,
+    Worse,
+    /// There are no figures.
+    Unknown,
+}
+
 /// A bound, as what a good ratio has to be below: for one that has to be above, both are inverted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Below(pub(crate) f64);
@@ -35,6 +45,12 @@ impl Spread {
             high: quantile(&sorted, 0.75),
             count: sorted.len(),
         })
+    }
+
+    /// Of the inverse of the values.
+    pub(crate) fn inverse(self) -> Spread {
+        let Spread { low, median, high, count } = self;
+        Spread { low: 1.0 / high, median: 1.0 / median, high: 1.0 / low, count }
     }
 
     /// How far from 1 the median may be by chance: as far as the quartiles go, or with more than [`FEW`] values as much
@@ -61,6 +77,21 @@ impl Verdict {
             true if apart || bound - ratio > scatter => Verdict::Met,
             false if ratio - bound > scatter => Verdict::NotMet,
             _ => Verdict::Unclear,
+        }
+    }
+}
+
+impl Change {
+    /// `ratio` is what a figure is to what it was: less is better. `twins` is the ratio of a thing to itself.
+    ///
+    /// Better or worse is a ratio that is further from 1 than the twins scatter, and whose own quartiles are both on its
+    /// side of 1.
+    pub(crate) fn of(ratio: Option<Spread>, twins: Option<Spread>) -> Change {
+        let (Some(ratio), Some(twins)) = (ratio, twins) else { return Change::Unknown };
+        match (ratio.median - 1.0).abs() > twins.scatter() {
+            true if ratio.low > 1.0 => Change::Worse,
+            true if ratio.high < 1.0 => Change::Better,
+            _ => Change::Same,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! From the figures of the rounds to ratios and verdicts.
 
 use crate::measure::rounds::{Outcome, Samples, Turns};
-use crate::measure::row::{Against, Bound, Goal, twin};
-use crate::measure::statistics::{Below, Spread, Verdict, ratios};
+use crate::measure::row::{Against, Bound, Goal, before, twin};
+use crate::measure::statistics::{Below, Change, Spread, Verdict, ratios};
 
 /// One line of the board: a goal and what was found.
 pub(crate) struct Line {
@@ -21,6 +21,17 @@ pub(crate) struct Line {
     /// The ratios of two measurements of the same thing.
     pub(crate) twins: Option<Spread>,
     pub(crate) verdict: Verdict,
+    /// The same figure before a change, where that took turns, too.
+    pub(crate) before: Option<Before>,
+}
+
+/// The subject of a goal beside itself, of another checkout.
+pub(crate) struct Before {
+    /// Median of the figure.
+    pub(crate) value: Option<f64>,
+    /// What the figure is to that, round by round.
+    pub(crate) ratio: Option<Spread>,
+    pub(crate) change: Change,
 }
 
 /// The lines of a row. Goals about entrants that were left out are left out.
@@ -68,9 +79,20 @@ fn line(outcome: &Outcome, goal: &Goal) -> Option<Line> {
         value: median(&values),
         other: median(&others),
         verdict: verdict(goal, median(&values), ratio, twins),
+        before: samples(&before(&goal.subject)).map(|older| compare(goal, &values, older, twins)),
         ratio,
         twins,
     })
+}
+
+fn compare(goal: &Goal, values: &[Option<f64>], older: &Samples, twins: Option<Spread>) -> Before {
+    let olds = older.figure(goal.figure);
+    let ratio = Spread::of(&ratios(values, &olds));
+    let less_is_better = match goal.bound {
+        Bound::AtMost(_) => ratio,
+        Bound::AtLeast(_) => ratio.map(Spread::inverse),
+    };
+    Before { value: median(&olds), ratio, change: Change::of(less_is_better, twins) }
 }
 
 /// Two measurements of one thing.

@@ -50,9 +50,15 @@ fn run(options: &Options) -> Result<(), Fault> {
     if options.history {
         return report::write_history();
     }
-    let bench = Bench::prepare("scoreboard", options.scale(), options.rounds, peers::build)?;
+    let mut bench = Bench::prepare("scoreboard", options.scale(), options.rounds, peers::build)?;
+    if let Some(folder) = &options.before {
+        let whole = std::fs::canonicalize(folder);
+        let whole = whole.map_err(Fault::of(format!("looking for {}", folder.display())))?;
+        bench = bench.with_before(&whole, peers::build_before)?;
+    }
     let mut results = Vec::new();
     for row in rows {
+        let row = if options.before.is_some() { row.with_before() } else { row };
         let result = measure::rounds::play(&bench, row, options.further(), judge::unclear)?;
         report::table::print(&result);
         results.push(result);

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -25,7 +26,7 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) list: bool,
     /// Measure nothing: write a page that shows how the goals went from record to record
-    #[arg(long, conflicts_with_all = ["rows", "quick", "smoke", "record", "rounds"])]
+    #[arg(long, conflicts_with_all = ["rows", "quick", "smoke", "record", "rounds", "before"])]
     pub(crate) history: bool,
     /// Keep the result as benches/record/DATE-scoreboard.json, as a full run of all rows does
     #[arg(long, conflicts_with = "smoke")]
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Rounds of each row, and no further ones where a goal is unclear
     #[arg(long, value_name = "COUNT")]
     pub(crate) rounds: Option<usize>,
+    /// Another checkout of heist, of before a change: it takes turns with this one, and a third column compares them
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) before: Option<PathBuf>,
     /// What cargo passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -71,8 +75,8 @@ impl Options {
         self.record || whole
     }
 
-    /// The command that gives this again.
-    pub(crate) fn command(&self) -> String {
+    /// The command that gives this again; `before` is the commit of the other checkout, if it is known.
+    pub(crate) fn command(&self, before: Option<&str>) -> String {
         let mut words = vec!["cargo bench --bench scoreboard".to_owned()];
         let mut more = self.rows.clone();
         more.extend(match self.scale() {
@@ -80,6 +84,9 @@ impl Options {
             scale => Some(format!("--{}", scale.name())),
         });
         more.extend(self.rounds.map(|rounds| format!("--rounds {rounds}")));
+        // Where a folder is on this machine means nothing elsewhere.
+        let before = self.before.as_ref().map(|_| before.unwrap_or("FOLDER"));
+        more.extend(before.map(|commit| format!("--before {commit}")));
         if !more.is_empty() {
             words.push("--".to_owned());
         }

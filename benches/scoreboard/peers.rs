@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::measure::bench::Bench;
+use crate::measure::bench::{Bench, SUBJECT};
 use crate::measure::build::Workspace;
 use crate::measure::figures::Fault;
 use crate::measure::program::output;
@@ -86,9 +86,7 @@ pub(crate) fn certificate(bench: &Bench) -> [String; 2] {
 
 /// Builds every contender, and makes a certificate.
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Fault> {
-    workspace.build("heist without figures", &["--no-default-features", "--bin", "heist"])?;
-    std::fs::copy(workspace.program("heist"), workspace.program("heist_bare"))
-        .map_err(Fault::of("keeping the heist without figures"))?;
+    build_bare(workspace)?;
     workspace.build("the contenders", &["--bins"])?;
     let maker = workspace.program("certificate").display().to_string();
     output(&maker, &CERTIFICATE.map(|name| workspace.program(name)))?;
@@ -100,6 +98,27 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Fault> {
         go.env("GOTOOLCHAIN", "local");
         progress::run(&mut go, "building Go's contender")?;
     }
+    Ok(())
+}
+
+/// Builds the contenders of another checkout that have code of heist.
+pub(crate) fn build_before(workspace: &Workspace) -> Result<(), Fault> {
+    let folder = workspace.source().join("src/bin");
+    let reading = format!("reading {}, of the checkout to compare with", folder.display());
+    let files = std::fs::read_dir(&folder).map_err(Fault::of(reading))?;
+    let names = files.flatten().map(|file| file.path().with_extension(""));
+    let names = names.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    let words = names.filter(|name| name.contains(SUBJECT)).flat_map(|name| ["--bin".into(), name]);
+    let words: Vec<String> = words.collect();
+    build_bare(workspace)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    workspace.build("heist before", &words)
+}
+
+fn build_bare(workspace: &Workspace) -> Result<(), Fault> {
+    workspace.build("heist without figures", &["--no-default-features", "--bin", "heist"])?;
+    std::fs::copy(workspace.program("heist"), workspace.program("heist_bare"))
+        .map_err(Fault::of("keeping the heist without figures"))?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod history;
 #[allow(dead_code, reason = "the scoreboard uses the rest of it")]
 mod judge;
 
+mod before;
 #[path = "history.rs"]
 mod history_page;
 mod interrupted;

@@ -1,6 +1,6 @@
 //! Medians, quartiles and verdicts.
 
-use crate::measure::statistics::{Below, Spread, Verdict, geometric_mean, ratios};
+use crate::measure::statistics::{Below, Change, Spread, Verdict, geometric_mean, ratios};
 
 const TWINS: Spread = Spread { low: 0.98, median: 1.0, high: 1.02, count: 7 };
 
@@ -64,4 +64,15 @@ fn four_times_as_many_rounds_halve_the_scatter() {
     assert_eq!(Verdict::of(Some(0.985), Below(1.0), Some(many)), Verdict::Unclear);
     let few = Spread { count: 3, ..wide };
     assert_eq!(Verdict::of(Some(0.95), Below(1.0), Some(few)), Verdict::Met);
+}
+
+#[test]
+fn change_within_the_scatter_is_none() {
+    let ratio = |low, median, high| Some(Spread { low, median, high, count: 7 });
+    assert_eq!(Change::of(ratio(1.005, 1.01, 1.015), Some(TWINS)), Change::Same);
+    assert_eq!(Change::of(ratio(0.99, 1.05, 1.1), Some(TWINS)), Change::Same);
+    assert_eq!(Change::of(ratio(1.03, 1.05, 1.1), Some(TWINS)), Change::Worse);
+    assert_eq!(Change::of(ratio(0.9, 0.95, 0.97), Some(TWINS)), Change::Better);
+    assert_eq!(Change::of(ratio(0.9, 0.95, 0.97), None), Change::Unknown);
+    assert_eq!(Change::of(None, Some(TWINS)), Change::Unknown);
 }

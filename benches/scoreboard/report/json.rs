@@ -6,19 +6,20 @@ use crate::judge::{self, Line};
 use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
 use crate::measure::rounds::{Outcome, Played, Samples};
-use crate::measure::statistics::{Spread, Verdict};
+use crate::measure::statistics::{Change, Spread, Verdict};
 use crate::options::Options;
 
 /// `rows` has a line for each goal; `figures` has every figure of every entrant.
 pub(super) fn board(bench: &Bench, options: &Options, outcomes: &[Outcome]) -> Value {
     let lines = outcomes.iter().flat_map(judge::lines);
-    let machine = &bench.machine;
+    let (machine, before) = (&bench.machine, bench.before().and_then(Bench::commit));
     json!({
         "date": machine.date,
         "commit": bench.commit(),
         "kernel": machine.kernel,
         "machine": machine.name,
-        "command": options.command(),
+        "command": options.command(before.as_deref()),
+        "before": before,
         "scale": bench.scale.name(),
         "rows": lines.map(line).collect::<Vec<_>>(),
         "figures": outcomes.iter().flat_map(figures).collect::<Vec<_>>(),
@@ -83,6 +84,17 @@ fn line(line: Line) -> Value {
             Verdict::NotMet => Some(false),
             Verdict::Unclear | Verdict::Unknown => None,
         },
+        "before": line.before.as_ref().map(|before| json!({
+            "value": before.value,
+            "ratio": before.ratio.map(|ratio| ratio.median),
+            "quartiles": before.ratio.map(quartiles),
+            "change": match before.change {
+                Change::Better => "better",
+                Change::Same => "same",
+                Change::Worse => "worse",
+                Change::Unknown => "unknown",
+            },
+        })),
         "verdict": match line.verdict {
             Verdict::Met => "met",
             Verdict::NotMet => "not met",

@@ -2,11 +2,11 @@
 
 use super::chart;
 use super::table;
-use crate::judge;
+use crate::judge::{self, Before};
 use crate::measure::bench::Bench;
 use crate::measure::figures::Fault;
 use crate::measure::rounds::Outcome;
-use crate::measure::statistics::Verdict;
+use crate::measure::statistics::{Change, Verdict};
 use crate::measure::write::{STYLE, escape};
 use crate::options::Options;
 
@@ -16,11 +16,12 @@ pub(super) fn render(
     outcomes: &[Outcome],
 ) -> Result<String, Fault> {
     let machine = &bench.machine;
+    let before = bench.before().and_then(Bench::commit);
     let about = [
         ("date", machine.date.as_str()),
         ("machine", &machine.name),
         ("kernel", &machine.kernel),
-        ("command", &options.command()),
+        ("command", &options.command(before.as_deref())),
     ];
     let about = about.map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)));
     let rows = outcomes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
@@ -72,12 +73,26 @@ fn goals(outcome: &Outcome) -> String {
             line.ratio.map_or("–".to_owned(), table::spread),
             line.twins.map_or("–".to_owned(), table::spread),
         ];
-        let cells = cells.map(|cell| format!("<td>{}</td>", escape(&cell)));
-        format!("<tr>{}<td class=\"{class}\">{word}</td></tr>", cells.concat())
+        let cells = cells.map(|cell| format!("<td>{}</td>", escape(&cell))).concat();
+        let before = line.before.as_ref().map_or(String::new(), before);
+        format!("<tr>{cells}<td class=\"{class}\">{word}</td>{before}</tr>")
     });
     let head = ["case", "figure", "of", "goal", "value", "ratio (quartiles)", "A/A", "verdict"];
-    let head = head.map(|name| format!("<th>{name}</th>"));
+    let mut head = Vec::from(head);
+    head.extend(table::has_before(outcome).then_some(table::BEFORE).into_iter().flatten());
+    let head: Vec<String> = head.iter().map(|name| format!("<th>{name}</th>")).collect();
     format!("<table><tr>{}</tr>{}</table>", head.concat(), lines.collect::<String>())
+}
+
+/// The cells about another checkout.
+fn before(before: &Before) -> String {
+    let class = match before.change {
+        Change::Better => "met",
+        Change::Worse => "not",
+        Change::Same | Change::Unknown => "left",
+    };
+    let [value, ratio, word] = table::before(before);
+    format!("<td>{value}</td><td>{ratio}</td><td class=\"{class}\">{word}</td>")
 }
 
 /// The class and the word of a verdict.
