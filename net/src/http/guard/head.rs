@@ -121,9 +121,9 @@ fn check(
     }
     let mut fields = Fields::default();
     for Header { name, value } in request.headers.iter() {
-        fields.add(name, value)?;
+        fields.add(name.as_bytes(), value)?;
     }
-    if fields.hosts == 0 && is_http_11 {
+    if !fields.has_host() && is_http_11 {
         return Err(Refusal::malformed("there is no Host field"));
     }
     let framing = fields.framing(is_http_11, limits);
@@ -141,11 +141,12 @@ const WHOLE: &str = "a whole head has a request line";
 
 /// What the fields of a head say about the host and the body.
 #[derive(Default)]
-struct Fields {
+pub(super) struct Fields {
     hosts: u8,
     length: Option<Length>,
     codings: Codings,
-    upgrade: bool,
+    /// There is an `Upgrade`.
+    pub(super) upgrade: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -167,9 +168,11 @@ struct Codings {
 }
 
 impl Fields {
-    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+    /// Adds one of them. No white space is around the value.
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if name.eq_ignore_ascii_case(b"host") => {
                 self.hosts += 1;
                 if self.hosts > 1 {
                     return Err(Refusal::malformed("there is more than one Host field"));
@@ -178,21 +181,26 @@ impl Fields {
                     return Err(Refusal::malformed("the Host field is malformed"));
                 }
             }
-            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade = true,
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
                 // Also two equal ones: another recipient may look at only one of them.
                 self.length = Some(match self.length {
                     None => digits(value).map_or(Length::Malformed, Length::Bytes),
                     Some(_) => Length::Malformed,
                 });
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.codings.add(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.codings.add(value),
             _ => {}
         }
         Ok(())
     }
 
-    fn framing(&self, is_http_11: bool, limits: &Limits) -> Result<Framing, Refusal> {
+    pub(super) fn has_host(&self) -> bool {
+        self.hosts > 0
+    }
+
+    #[inline]
+    pub(super) fn framing(&self, is_http_11: bool, limits: &Limits) -> Result<Framing, Refusal> {
         if self.codings.any {
             return self.codings.framing(is_http_11, self.length.is_some());
         }
@@ -254,9 +262,12 @@ fn digits(value: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
+#[inline]
 pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[usize::from(byte)]
 }
+
+const TOKEN: [bool; 256] = target::alphanumeric_and(b"!#$%&'*+-.^_`|~");
 
 /// Checks the version of a request line that is neither 1.0 nor 1.1. Returns the position of the minor
 /// version if only that is unknown, or `None` if the version is incomplete.
@@ -325,7 +336,7 @@ impl From<Refusal> for Refused {
     }
 }
 
-fn longest_target(limits: &Limits) -> usize {
+pub(super) fn longest_target(limits: &Limits) -> usize {
     limits.target_bytes.min(LONGEST_TARGET)
 }
 

@@ -20,6 +20,7 @@
 
 mod body;
 mod head;
+mod plain_head;
 mod refusal;
 mod target;
 #[cfg(test)]
@@ -79,6 +80,7 @@ pub(super) enum InputEnd {
 impl Guard {
     /// Checks bytes in hyper's own buffer. Returns how many at their front pass; the others are held,
     /// or dropped behind an error. Called only while nothing is held.
+    #[inline]
     pub(super) fn admit(&mut self, bytes: &mut [u8], limits: &Limits) -> usize {
         debug_assert!(self.held.is_empty(), "{} bytes are held", self.held.len());
         let passes = self.check(bytes, limits);
@@ -115,6 +117,7 @@ impl Guard {
     }
 
     /// What is held and may pass.
+    #[inline]
     pub(super) fn ready(&self) -> &[u8] {
         &self.held[self.passed..self.checked]
     }
@@ -135,32 +138,38 @@ impl Guard {
     }
 
     /// Why nothing passes behind the [`ready`](Guard::ready) bytes.
+    #[inline]
     pub(super) fn end(&self) -> Option<InputEnd> {
         self.end
     }
 
     /// Whether anything is held.
+    #[inline]
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// The memory of the held bytes.
+    #[inline]
     pub(super) fn memory(&self) -> usize {
         self.held.capacity()
     }
 
     /// Whether hyper has all of the messages that came, and more may come.
+    #[inline]
     pub(super) fn is_between_messages(&self) -> bool {
         let is_between = matches!(self.at, At::Head | At::Undecided);
         is_between && self.held.is_empty() && self.end.is_none()
     }
 
     /// Whether the message that came last asks for another protocol behind it.
+    #[inline]
     pub(super) fn asks_upgrade(&self) -> bool {
         self.asks_upgrade
     }
 
     /// Whether it is not known yet of what protocol the next byte is.
+    #[inline]
     pub(super) fn is_undecided(&self) -> bool {
         matches!(self.at, At::Undecided)
     }
@@ -187,7 +196,7 @@ impl Guard {
         while checked < bytes.len() {
             let rest = &mut bytes[checked..];
             match &mut self.at {
-                At::Head => match head::read(rest, limits) {
+                At::Head => match read_head(rest, limits) {
                     Ok(Some(Head { length, framing, asks_upgrade })) => {
                         begun = Some(checked);
                         checked += length;
@@ -234,6 +243,14 @@ impl Guard {
     fn refuse_head(&mut self, refused: head::Refused) {
         let head::Refused { refusal, is_head } = refused;
         self.end = Some(InputEnd::Refused { refusal, is_head });
+    }
+}
+
+/// Reads the head at the front of `bytes`: `None` if its end is not there yet.
+fn read_head(bytes: &mut [u8], limits: &Limits) -> Result<Option<Head>, head::Refused> {
+    match plain_head::read(bytes, limits) {
+        None => head::read(bytes, limits),
+        read => Ok(read),
     }
 }
 

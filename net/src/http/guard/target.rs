@@ -121,7 +121,7 @@ fn is_unreserved_or_delimiter(byte: u8) -> bool {
 const UNRESERVED_OR_DELIMITER: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+,;=");
 
 /// A table of letters, digits and `others`: one lookup a byte, in a part of every request.
-const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
+pub(super) const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < table.len() {

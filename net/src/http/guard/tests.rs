@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::Config;
 
-use super::{At, Guard, InputEnd};
+use super::{At, Guard, InputEnd, head, plain_head};
 use crate::server::Limits;
 
 /// A request, by what a service sees of it.
@@ -319,6 +319,11 @@ fn inputs() -> impl Strategy<Value = Input> {
     (requests(), damages()).prop_map(|(requests, damages)| Input(damaged(requests, &damages)))
 }
 
+fn plain_inputs() -> impl Strategy<Value = Input> {
+    let heads = proptest::sample::select(PLAIN_HEADS.as_slice());
+    (heads, damages()).prop_map(|(head, damages)| Input(damaged(head.into(), &damages)))
+}
+
 /// A place in the bytes, how many to take out there, and what to put in.
 type Damage = (Index, usize, Vec<u8>);
 
@@ -328,10 +333,15 @@ fn damages() -> impl Strategy<Value = Vec<Damage>> {
 
 fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
     for (place, out, splinter) in damages {
-        let from = place.index(bytes.len() + 1);
-        let to = (from + out).min(bytes.len());
-        bytes.splice(from..to, splinter.iter().copied());
+        let place = place.index(bytes.len() + 1);
+        bytes = spliced(bytes, place, *out, splinter);
     }
+    bytes
+}
+
+fn spliced(mut bytes: Vec<u8>, place: usize, out: usize, splinter: &[u8]) -> Vec<u8> {
+    let to = (place + out).min(bytes.len());
+    bytes.splice(place..to, splinter.iter().copied());
     bytes
 }
 
@@ -369,8 +379,79 @@ fn says_close(bytes: &[u8]) -> bool {
     text.contains("http/1.0") || text.contains("close")
 }
 
+/// Failure: a head that the short way takes is one that the long way refuses, or reads otherwise.
+fn check_plain_head(input: &[u8], limits: &Limits) -> Result<(), TestCaseError> {
+    let Some(plain) = plain_head::read(input, limits) else { return Ok(()) };
+    let mut bytes = input.to_vec();
+    prop_assert_eq!(Ok(Some(plain)), head::read(&mut bytes, limits), "{:?}", Input(input.to_vec()));
+    prop_assert_eq!(&bytes, input);
+    Ok(())
+}
+
+/// Heads of common clients, and of each kind of field that is looked at.
+const PLAIN_HEADS: [&str; 6] = [
+    "GET /keys/a HTTP/1.1\r\nHost: 127.0.0.1:41234\r\n\r\n",
+    "GET /a/b?c=d&e HTTP/1.1\r\nHost: [::1]:80\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n",
+    "POST /_x-y.z~ HTTP/1.1\r\nhost:a\r\ncontent-length: 5\r\nexpect: 100-continue  \r\n\r\nhello",
+    "PUT /%20 HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "DELETE / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "HEAD /? HTTP/1.1\r\nX-Empty:\r\nX-Text: \"!~\"; q=0.8, (b)\r\nHost: a\r\n\r\n",
+];
+
+#[test]
+fn heads_of_common_clients_are_read_the_short_way() {
+    for head in PLAIN_HEADS {
+        assert!(plain_head::read(head.as_bytes(), &limits()).is_some(), "{head}");
+        check_plain_head(head.as_bytes(), &limits()).unwrap();
+    }
+}
+
+#[test]
+fn no_byte_makes_the_short_way_differ_from_the_long_way() {
+    for head in PLAIN_HEADS {
+        for place in 0..=head.len() {
+            for byte in 0..=u8::MAX {
+                for out in 0..=1 {
+                    let input = spliced(head.into(), place, out, &[byte]);
+                    check_plain_head(&input, &limits()).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_limit_makes_the_short_way_differ_from_the_long_way() {
+    for head in PLAIN_HEADS {
+        for limit in 0..=head.len() {
+            let limit_of = |set: fn(&mut Limits, usize)| {
+                let mut limits = limits();
+                set(&mut limits, limit);
+                limits
+            };
+            for limits in [
+                limit_of(|limits, limit| limits.header_bytes = limit),
+                limit_of(|limits, limit| limits.target_bytes = limit),
+                limit_of(|limits, limit| limits.headers = limit),
+                limit_of(|limits, limit| limits.max_body = limit as u64),
+            ] {
+                check_plain_head(head.as_bytes(), &limits).unwrap();
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases())]
+
+    #[test]
+    fn the_short_way_reads_a_head_as_the_long_way(
+        input in prop_oneof![inputs(), plain_inputs()],
+    ) {
+        check_plain_head(&input.0, &limits())?;
+        // As long as all of them fit.
+        check_plain_head(&input.0, &Limits::default())?;
+    }
 
     #[test]
     fn hyper_sees_the_requests_that_the_guard_lets_pass(
