@@ -22,6 +22,17 @@ pub(crate) fn to_write<'b, 'a>(buffers: &'b [IoSlice<'a>]) -> Cow<'b, [IoSlice<'
     }
 }
 
+/// The bytes of all `buffers`, one behind the other in `memory`; `None` if it has not room for them.
+pub(crate) fn gathered<'m>(buffers: &[IoSlice<'_>], memory: &'m mut [u8]) -> Option<&'m [u8]> {
+    let mut length = 0;
+    for buffer in buffers {
+        let room = memory.get_mut(length..)?.get_mut(..buffer.len())?;
+        room.copy_from_slice(buffer);
+        length += buffer.len();
+    }
+    Some(&memory[..length])
+}
+
 /// Calls `read` with the buffers of one read, chosen as by [`to_write`].
 pub(crate) fn to_read<R>(
     buffers: &mut [IoSliceMut<'_>],
@@ -66,6 +77,17 @@ mod tests {
         assert_eq!(taken(5000, 2), (2, 2));
         assert_eq!(taken(1, 5000), (1024, 1024));
         assert_eq!(to_write(&[IoSlice::new(b""); 5000]).len(), 0);
+    }
+
+    #[test]
+    fn buffers_are_gathered_as_far_as_there_is_room() {
+        let buffers = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")];
+        let mut memory = [0; 5];
+        assert_eq!(gathered(&buffers, &mut memory), Some(b"abcde".as_slice()));
+        assert_eq!(gathered(&buffers[..1], &mut memory), Some(b"ab".as_slice()));
+        assert_eq!(gathered(&[], &mut memory), Some(b"".as_slice()));
+        assert_eq!(gathered(&buffers, &mut memory[..4]), None);
+        assert_eq!(gathered(&buffers, &mut memory[..1]), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
 
 use super::options::{Exposed, clear_linger, set_tcp_options};
+use crate::socket::vectored;
 
 /// A connected, or connecting, stream socket.
 pub enum Stream {
@@ -121,8 +122,15 @@ impl Stream {
     }
 
     /// Writes from several buffers, at most as many as [`vectored`](crate::socket::vectored) passes
-    /// on.
+    /// on. Few bytes are copied into one buffer: that takes less time than the system's copy of the list.
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let [buffer] = buffers {
+            return self.write(buffer);
+        }
+        let mut memory = [0; FEW_BYTES];
+        if let Some(bytes) = vectored::gathered(buffers, &mut memory) {
+            return self.write(bytes);
+        }
         // `writev` would raise SIGPIPE where the peer has gone.
         let mut control = SendAncillaryBuffer::default();
         Ok(rustix::net::sendmsg(self, buffers, &mut control, SendFlags::NOSIGNAL)?)
@@ -229,3 +237,6 @@ impl Drop for Stream {
 const LAST: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::MORE);
 #[cfg(not(target_os = "linux"))]
 const LAST: SendFlags = SendFlags::NOSIGNAL;
+
+/// Up to this many bytes of several buffers are copied: the head of an answer and a small body.
+const FEW_BYTES: usize = 1024;
