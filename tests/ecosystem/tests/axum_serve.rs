@@ -50,7 +50,7 @@ async fn address(ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
     address.to_string()
 }
 
-async fn peer(ConnectInfo(peer): ConnectInfo<Peer>) -> String {
+async fn peer(Extension(peer): Extension<Peer>) -> String {
     peer.to_string()
 }
 

@@ -26,7 +26,7 @@
 //! | what | how |
 //! |---|---|
 //! | the peer's address | `ConnectInfo<SocketAddr>`; of a Unix socket there is none, which is answered 500 |
-//! | the peer | `ConnectInfo<`[`Peer`](heist_net::server::Peer)`>`, of every connection |
+//! | the peer | `Extension<`[`Peer`](heist_net::server::Peer)`>`, of every connection |
 //! | the drain | [`Drain`] |
 //! | what TLS has agreed on | `Tls` (feature `tls`) |
 //! | a connection behind an upgrade | `Extension<`[`UpgradedConnection`](heist_net::http::UpgradedConnection)`>` |
@@ -54,6 +54,7 @@
 mod body;
 mod builder;
 mod extract;
+mod future;
 mod keep_alive;
 mod service;
 
@@ -61,5 +62,6 @@ pub use builder::BuilderExt;
 pub use extract::Drain;
 #[cfg(feature = "tls")]
 pub use extract::{Tls, TlsRejection};
+pub use future::AxumFuture;
 pub use keep_alive::KeepAliveStream;
 pub use service::AxumService;

@@ -5,10 +5,10 @@ use axum::extract::ConnectInfo;
 use heist_net::http;
 use heist_net::server::Peer;
 use hyper::{Request, Response};
-use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 use tower_service::Service;
 
 use super::body;
+use super::future::AxumFuture;
 
 /// A tower service of axum's requests, such as a `Router`, as a service for
 /// [`Http`](heist_net::http::Http).
@@ -17,13 +17,13 @@ use super::body;
 /// of hyper.
 #[derive(Clone, Debug)]
 pub struct AxumService<S> {
-    service: TowerToHyperService<S>,
+    service: S,
 }
 
 impl<S> AxumService<S> {
     /// Calls `service`, a clone of it for each request, once it is ready.
     pub fn new(service: S) -> AxumService<S> {
-        AxumService { service: TowerToHyperService::new(service) }
+        AxumService { service }
     }
 }
 
@@ -33,16 +33,14 @@ where
 {
     type Response = Response<B>;
     type Error = S::Error;
-    type Future = TowerToHyperServiceFuture<S, Request<Body>>;
+    type Future = AxumFuture<S, Request<Body>>;
 
+    #[inline]
     fn call(&self, request: Request<http::Body>) -> Self::Future {
         let mut request = request;
-        let peer = request.body().peer().clone();
-        let extensions = request.extensions_mut();
-        if let Peer::Tcp(address) = peer {
-            extensions.insert(ConnectInfo(address));
+        if let Peer::Tcp(address) = *request.body().peer() {
+            request.extensions_mut().insert(ConnectInfo(address));
         }
-        extensions.insert(ConnectInfo(peer));
-        self.service.call(request.map(body::of))
+        AxumFuture::new(self.service.clone(), request.map(body::of))
     }
 }
