@@ -15,6 +15,7 @@ impl Charge {
     /// # Errors
     ///
     /// [`OverBudget`] if the budget does not allow for it; then the charge is what it was.
+    #[inline]
     pub(crate) fn set(&mut self, budget: &Budget, bytes: usize) -> Result<(), OverBudget> {
         if bytes != self.0 {
             budget.change(self.0, bytes)?;

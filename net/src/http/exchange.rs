@@ -21,22 +21,26 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Begins. `receiving`: the request has a body. `expects`: the peer may wait to be asked for it.
+    #[inline]
     pub(super) fn begin(state: &Arc<HttpState>, receiving: bool, expects: bool) -> Exchange {
         state.metrics().begin();
         let began = state.begin_request(receiving, expects);
         Exchange { state: Arc::clone(state), began, status: None }
     }
 
+    #[inline]
     pub(super) fn state(&self) -> &HttpState {
         &self.state
     }
 
+    #[inline]
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 }
 
 impl Drop for Exchange {
+    #[inline]
     fn drop(&mut self) {
         let metrics = self.state.metrics();
         // By the poll's own time, a service that never waits would take no time. Not `Instant::now`: the

@@ -13,11 +13,13 @@ impl Expectation {
     }
 
     /// A request came, which may wait for it or does not.
+    #[inline]
     pub(super) fn begin(&self, expects: bool) {
         self.0.store(if expects { CONTINUE } else { NONE }, Relaxed);
     }
 
     /// Whether the peer may wait, and nothing went out yet.
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.0.load(Relaxed) != NONE
     }

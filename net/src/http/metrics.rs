@@ -78,11 +78,13 @@ impl RequestMetrics {
     }
 
     /// A request came, which is served or refused.
+    #[inline]
     pub(super) fn begin(&self) {
         self.counts.with(|count| count.begun.add(1));
     }
 
     /// The request that began was answered.
+    #[inline]
     pub(super) fn end(&self, status: StatusCode, took: Duration) {
         self.counts.with(|count| {
             count.ended.add(1);

@@ -20,6 +20,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// The phase of this number.
+    #[inline]
     pub(super) fn of(number: u8) -> Phase {
         PHASES[usize::from(number)]
     }

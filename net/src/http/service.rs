@@ -48,6 +48,7 @@ where
     type Error = Infallible;
     type Future = ResponseFuture<S::Future>;
 
+    #[inline]
     fn call(&self, request: Request<Incoming>) -> ResponseFuture<S::Future> {
         let mut request = request;
         // hyper marks a request that may be one of an upgrade, also one that does not say so in
@@ -73,6 +74,7 @@ where
 }
 
 /// Begins the exchange of a request. `state` is that of its stream if the connection has several.
+#[inline]
 pub(super) fn begin(state: &Arc<HttpState>, request: &Request<Incoming>) -> Exchange {
     let receiving = !request.body().is_end_stream();
     let expects = receiving && expects_continue(request);
@@ -80,12 +82,14 @@ pub(super) fn begin(state: &Arc<HttpState>, request: &Request<Incoming>) -> Exch
 }
 
 /// Adds to a request what the service may want to know of its connection, whose state `connection` is.
+#[inline]
 pub(super) fn extend(connection: &Arc<HttpState>, extensions: &mut Extensions) {
     connection.extend(extensions);
     extensions.insert(DrainSignal::new(Arc::clone(connection)));
 }
 
 /// The status to refuse a request with while the server is overloaded.
+#[inline]
 pub(super) fn shed(state: &HttpState) -> Option<StatusCode> {
     let server = state.server();
     server.should_shed().then(|| {
@@ -128,6 +132,7 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     /// The answer of a service.
+    #[inline]
     pub(super) fn of(future: F, exchange: Exchange) -> ResponseFuture<F> {
         ResponseFuture { work: Work::Service { future }, exchange: Some(exchange) }
     }

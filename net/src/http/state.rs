@@ -122,6 +122,7 @@ impl HttpState {
     }
 
     /// The state of the connection: this one, unless it is of a stream.
+    #[inline]
     fn connection(&self) -> &HttpState {
         match &self.owner {
             Owner::Connection { .. } => self,
@@ -137,6 +138,7 @@ impl HttpState {
         }
     }
 
+    #[inline]
     pub(super) fn server(&self) -> &Arc<Shared> {
         match &self.owner {
             Owner::Connection { server, .. } => server,
@@ -144,10 +146,12 @@ impl HttpState {
         }
     }
 
+    #[inline]
     pub(super) fn limits(&self) -> &Limits {
         self.server().limits()
     }
 
+    #[inline]
     pub(super) fn metrics(&self) -> &RequestMetrics {
         match &self.owner {
             Owner::Connection { metrics, .. } => metrics,
@@ -155,6 +159,7 @@ impl HttpState {
         }
     }
 
+    #[inline]
     pub(super) fn peer(&self) -> &Peer {
         match &self.owner {
             Owner::Connection { peer, .. } => peer,
@@ -163,6 +168,7 @@ impl HttpState {
     }
 
     /// When the connection is to end for its age, once its streams have ended.
+    #[inline]
     pub(super) fn aged_at(&self) -> Instant {
         match &self.owner {
             Owner::Connection { aged_at, .. } => *aged_at,
@@ -171,28 +177,34 @@ impl HttpState {
     }
 
     /// Whether the next answer is the last one for the connection's age.
+    #[inline]
     pub(super) fn is_aged(&self) -> bool {
         self.now() >= self.aged_at()
     }
 
     /// A poll of the connection's task begins.
+    #[inline]
     pub(super) fn begin_poll(&self, now: Instant) {
         self.now.store(now.as_nanos(), Relaxed);
     }
 
     /// When the present poll began.
+    #[inline]
     pub(super) fn now(&self) -> Instant {
         Instant::from_nanos(self.connection().now.load(Relaxed))
     }
 
+    #[inline]
     pub(super) fn phase(&self) -> Phase {
         Phase::of(self.phase.load(Relaxed))
     }
 
+    #[inline]
     pub(super) fn since(&self) -> Instant {
         Instant::from_nanos(self.since.load(Relaxed))
     }
 
+    #[inline]
     pub(super) fn enter(&self, phase: Phase, since: Instant) {
         self.phase.store(phase as u8, Relaxed);
         self.since.store(since.as_nanos(), Relaxed);
@@ -200,6 +212,7 @@ impl HttpState {
 
     /// Bytes came. The first ones after a request are the beginning of the next one's head; the
     /// time of the first request counts from the accept.
+    #[inline]
     pub(super) fn received(&self) {
         match self.phase() {
             Phase::Fresh => self.phase.store(Phase::Head as u8, Relaxed),
@@ -209,6 +222,7 @@ impl HttpState {
     }
 
     /// Whether what happens next is that bytes come, or that their time is over.
+    #[inline]
     pub(super) fn waits_for_bytes(&self) -> bool {
         self.blocked.load(Relaxed) == NO_TIME
             && matches!(self.phase(), Phase::Fresh | Phase::Idle | Phase::Head)
@@ -222,6 +236,7 @@ impl HttpState {
     }
 
     /// Whether the transport is to peek; once for each request.
+    #[inline]
     pub(super) fn take_peek_request(&self) -> bool {
         self.peek.load(Relaxed) && self.peek.swap(false, Relaxed)
     }
@@ -237,6 +252,7 @@ impl HttpState {
 
     /// A request came, with a body to receive or none, and that may wait for `100 Continue`.
     /// Returns when that was: in a poll that serves several, the end of the one before.
+    #[inline]
     pub(super) fn begin_request(&self, receiving: bool, expects: bool) -> Instant {
         let mut since = self.now();
         if self.phase() == Phase::Idle {
@@ -252,6 +268,7 @@ impl HttpState {
         since
     }
 
+    #[inline]
     pub(super) fn upgrade(&self) -> &UpgradeState {
         &self.upgrade
     }
@@ -263,6 +280,7 @@ impl HttpState {
     }
 
     /// The answer to the present request is out, or will not come.
+    #[inline]
     pub(super) fn end_request(&self, now: Instant) {
         self.enter(if self.upgrade.is_granted() { Phase::Upgraded } else { Phase::Idle }, now);
     }
@@ -277,6 +295,7 @@ impl HttpState {
         self.server().runtime().clock().now()
     }
 
+    #[inline]
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
     }
@@ -310,11 +329,13 @@ impl HttpState {
         }
     }
 
+    #[inline]
     pub(super) fn left_unread(&self) -> bool {
         self.left_unread.load(Relaxed)
     }
 
     /// Whether nothing went out yet in answer to a request that may wait for `100 Continue`.
+    #[inline]
     pub(super) fn expects(&self) -> bool {
         self.expectation.is_open()
     }
@@ -333,6 +354,7 @@ impl HttpState {
 
     /// Whether it is unknown, after a final answer that is made now, if the body comes: the peer may
     /// wait to be asked for it, and is not.
+    #[inline]
     pub(super) fn leaves_body_unasked(&self, is_success: bool) -> bool {
         let ended = !self.receiving.load(Relaxed) && !self.left_unread();
         self.expects() && !ended && !self.keeps_body_for_later(is_success)
@@ -364,19 +386,23 @@ impl HttpState {
         self.closing.store(true, Relaxed);
     }
 
+    #[inline]
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
     }
 
     /// The peer takes nothing since `since`; `None` if it does.
+    #[inline]
     pub(super) fn set_blocked(&self, since: Option<Instant>) {
         self.blocked.store(since.map_or(NO_TIME, Instant::as_nanos), Relaxed);
     }
 
+    #[inline]
     pub(super) fn set_failure(&self, failure: Failure) {
         self.failure.store(failure.to_bits(), Relaxed);
     }
 
+    #[inline]
     pub(super) fn failure(&self) -> Failure {
         Failure::from_bits(self.failure.load(Relaxed))
     }

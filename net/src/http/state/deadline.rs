@@ -12,6 +12,7 @@ use crate::server::Limits;
 impl HttpState {
     /// Until when the connection may stay as it is, and how it ends then. `None` stands for the end
     /// that it has by itself.
+    #[inline]
     pub(in crate::http) fn deadline(&self) -> (Instant, Option<CloseKind>) {
         let limits = self.limits();
         let blocked = self.blocked.load(Relaxed);
@@ -23,6 +24,7 @@ impl HttpState {
         (self.since() + limit, close)
     }
 
+    #[inline]
     fn time_limit(&self, limits: &Limits) -> (Duration, Option<CloseKind>) {
         match self.phase() {
             Phase::Lingering => (limits.linger_timeout, None),

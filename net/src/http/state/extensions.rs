@@ -1,5 +1,7 @@
 //! What a service may want to know of the connection of a request.
 
+use std::sync::OnceLock;
+
 use hyper::http::Extensions;
 
 use super::{HttpState, Owner};
@@ -23,10 +25,32 @@ impl HttpState {
     pub(in crate::http) fn extend(&self, added: &mut Extensions) {
         let Owner::Connection { extensions, peer, .. } = &self.connection().owner else { return };
         match extensions.get() {
-            None => drop(added.insert(peer.clone())),
+            None => {
+                if added.is_empty() {
+                    *added = with_room();
+                }
+                added.insert(peer.clone());
+            }
             // One map less to allocate than by merging two.
             Some(all) if added.is_empty() => *added = all.clone(),
             Some(all) => added.extend(all.clone()),
         }
     }
+}
+
+/// Empty, with room for those of this crate and of a router: a copy keeps the room, and the table need not
+/// be made anew when the fourth is added.
+fn with_room() -> Extensions {
+    static ROOM: OnceLock<Extensions> = OnceLock::new();
+    let room = ROOM.get_or_init(|| {
+        let mut room = Extensions::new();
+        // A type each.
+        room.insert([(); 0]);
+        room.insert([(); 1]);
+        room.insert([(); 2]);
+        room.insert([(); 3]);
+        room.clear();
+        room
+    });
+    room.clone()
 }
