@@ -21,6 +21,8 @@ pub(crate) enum Peer {
     /// The same, holding no buffer while it waits.
     HeistLean,
     HeistHyper,
+    /// heist's HTTP server, with uploads.
+    HeistUpload,
     /// heist's HTTP server behind TLS.
     HeistTls,
     /// The same with HTTP/2 by prior knowledge.
@@ -29,6 +31,7 @@ pub(crate) enum Peer {
     Epoll,
     Tokio,
     TokioHyper,
+    TokioHyperUpload,
     TokioHyperTls,
     TokioHyperHttp2,
     TokioWebSocket,
@@ -49,12 +52,14 @@ impl Peer {
             Peer::HeistAsync => "heist_async",
             Peer::HeistLean => "heist_lean",
             Peer::HeistHyper => "heist_hyper",
+            Peer::HeistUpload => "heist_upload",
             Peer::HeistTls => "heist_tls",
             Peer::HeistHttp2 => "heist_http2",
             Peer::HeistWebSocket => "heist_websocket",
             Peer::Epoll => "epoll",
             Peer::Tokio => "tokio",
             Peer::TokioHyper => "tokio_hyper",
+            Peer::TokioHyperUpload => "tokio_hyper_upload",
             Peer::TokioHyperTls => "tokio_hyper_tls",
             Peer::TokioHyperHttp2 => "tokio_hyper_http2",
             Peer::TokioWebSocket => "tokio_websocket",

@@ -62,7 +62,7 @@ fn work(head: &[u8]) -> bool {
 
 /// Sleeps in the kernel, not up to 50 µs longer as threads do by default: at 90 % load that alone
 /// would make four emulated cores a tenth slower than what they are compared with.
-fn occupy(time: Duration) {
+pub(crate) fn occupy(time: Duration) {
     thread_local! {
         static PUNCTUAL: () = {
             let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));

@@ -1,6 +1,7 @@
 //! How an entrant is made to give figures: one visit.
 
 mod attacked;
+mod beside;
 mod idle;
 mod instructions;
 mod load;
@@ -10,6 +11,7 @@ mod syscalls;
 mod wrk;
 
 pub(crate) use attacked::{Attacked, Defence};
+pub(crate) use beside::Beside;
 pub(crate) use idle::Idle;
 pub(crate) use instructions::Instructions;
 pub(crate) use load::Load;

@@ -1,6 +1,7 @@
 //! The rows of the board, in order of worth.
 
 mod attacks;
+mod beside;
 mod closed;
 mod counted;
 mod hyper;
@@ -34,6 +35,9 @@ pub(crate) fn all(scale: Scale) -> Vec<Row> {
         open::hog(scale),
         open::burst(scale),
         open::skew(scale),
+        beside::beside(scale),
+        beside::tenants(scale),
+        beside::mixed(scale),
         closed::spread(scale),
         runtime::sched(scale),
         runtime::wake(scale),

@@ -34,7 +34,7 @@ pub(crate) fn run(
     let watch = Watch::new()?;
     let ask = |index: usize| -> io::Result<Visit> {
         let begun = Instant::now();
-        let mut connection = Connection::open(target.address, target.wire.tls.as_ref())?;
+        let mut connection = Connection::open(target)?;
         connection.write(REQUEST)?;
         watch.add(&connection, index)?;
         Ok(Visit { connection, begun, received: 0 })

@@ -88,7 +88,7 @@ pub(crate) fn connect_all(
 impl Client {
     /// A client whose server answers with so many bytes over HTTP/1.1.
     pub(crate) fn connect(target: &Target, length: usize) -> io::Result<Client> {
-        let connection = Connection::open(target.address, target.wire.tls.as_ref())?;
+        let connection = Connection::open(target)?;
         let mut output = Vec::new();
         let protocol = match target.wire.streams {
             None => Protocol::Http1 { length, received: 0 },
@@ -155,14 +155,25 @@ impl Client {
 
     /// Asks once and waits for the answer.
     pub(crate) fn await_answer(&mut self, request: &[u8]) -> io::Result<()> {
-        self.connection.set_blocking(true)?;
+        self.set_blocking(true)?;
+        self.ask_and_wait(request)?;
+        self.set_blocking(false)
+    }
+
+    /// The same on a connection whose reads wait.
+    pub(crate) fn ask_and_wait(&mut self, request: &[u8]) -> io::Result<()> {
         self.ask(request, Instant::now());
         self.flush()?;
         while !self.is_free() {
             self.receive(&mut Vec::new())?;
             self.flush()?;
         }
-        self.connection.set_blocking(false)
+        Ok(())
+    }
+
+    /// Whether reads and writes wait.
+    pub(crate) fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        self.connection.set_blocking(blocking)
     }
 }
 
@@ -171,7 +182,7 @@ pub(crate) fn answer_length(target: &Target, request: &[u8]) -> io::Result<usize
     if target.wire.streams.is_some() {
         return Ok(0);
     }
-    let mut connection = Connection::open(target.address, target.wire.tls.as_ref())?;
+    let mut connection = Connection::open(target)?;
     connection.set_blocking(true)?;
     connection.write(request)?;
     let mut answer = Vec::new();

@@ -1,12 +1,14 @@
 //! A connection to the server: plain, or TLS by rustls.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+
+use crate::target::Target;
 
 /// A socket that reads without waiting, and the TLS session on it.
 pub(crate) struct Connection {
@@ -23,19 +25,15 @@ pub(crate) enum Peer {
 
 impl Connection {
     /// Connects. Under TLS the handshake begins with the first write.
-    pub(crate) fn open(
-        address: SocketAddr,
-        tls: Option<&Arc<ClientConfig>>,
-    ) -> io::Result<Connection> {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
+    pub(crate) fn open(target: &Target) -> io::Result<Connection> {
+        let socket = target.connect()?;
         socket.set_nonblocking(true)?;
         let session = |config: &Arc<ClientConfig>| {
             let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
             let session = ClientConnection::new(config.clone(), name);
             session.map(Box::new).map_err(io::Error::other)
         };
-        Ok(Connection { socket, tls: tls.map(session).transpose()? })
+        Ok(Connection { socket, tls: target.wire.tls.as_ref().map(session).transpose()? })
     }
 
     /// Sends it; bytes of the application wait for the end of the handshake.

@@ -13,6 +13,11 @@
 //! - `load beside ADDRESS RATE CONNECTIONS SECONDS MIX SEED`: `open`, but every answer is waited for, for
 //!   a minute at most: the load beside an attack.
 //! - `load burst ADDRESS COUNT MICROSECONDS BURSTS cold|warm`: so many requests at once.
+//! - `load uploads ADDRESS CONNECTIONS SIZE SECONDS computed|emulated`: so many uploads at once, flat out.
+//! - `load probe ADDRESS GAP_MICROS SECONDS`: one connection that asks now and then, for so long at each
+//!   start signal.
+//! - `load mixed ADDRESS WORKERS MICROS CONNECTIONS SECONDS SEED together|apart`: 99 short requests to a long one:
+//!   the most load at which the short ones are answered in time.
 //! - `load hold ADDRESS FEW MANY`: so many idle connections after a request each, more of them from
 //!   the start signal on.
 //!
@@ -21,7 +26,8 @@
 //!
 //! In front of any of these words, `tls` makes each connection one of TLS with a full handshake;
 //! `tls-resumed` one that takes up an earlier session; `h2 STREAMS` one of HTTP/2 over TLS, on which
-//! `closed` keeps so many streams open; `h2c STREAMS` the same without TLS.
+//! `closed` keeps so many streams open; `h2c STREAMS` the same without TLS; `from ADDRESS` one that
+//! comes from that address, without TLS.
 
 mod burst;
 mod churn;
@@ -32,13 +38,17 @@ mod crew;
 mod hold;
 mod http2;
 mod mix;
+mod mixed;
 mod open;
+mod probe;
 mod seen;
 mod target;
 mod theory;
+mod uploads;
 
 use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::crew::Crew;
 use crate::seen::Seen;
@@ -54,26 +64,55 @@ fn main() -> io::Result<()> {
         ["tls-resumed", ref words @ ..] => (Wire::tls(true), words),
         ["h2", streams, ref words @ ..] => (Wire::http2(parse(streams)), words),
         ["h2c", streams, ref words @ ..] => (Wire::prior_knowledge(parse(streams)), words),
+        ["from", source, ref words @ ..] => (Wire::from(parse(source)), words),
         ref words => (Wire::default(), words),
     };
     let (threads, words) = match *words {
-        ["burst", address, count, micros, bursts, phase] => {
-            return burst::run(&burst::Plan {
-                target: target(address, &wire),
-                count: parse(count),
-                micros: parse(micros),
-                bursts: parse(bursts),
-                warm: phase == "warm",
-            });
-        }
-        ["hold", address, few, many] => {
-            return hold::run(&target(address, &wire), parse(few), parse(many));
-        }
         ["threads", count, ref words @ ..] => (parse(count), words),
         ref words => (1, words),
     };
+    if let Some(done) = play_alone(words, &wire) {
+        return done;
+    }
     let mut seen = crew::run(threads, |crew| play(words, &wire, crew))?;
     print(&seen.line())
+}
+
+/// The loads of one thread.
+fn play_alone(words: &[&str], wire: &Wire) -> Option<io::Result<()>> {
+    Some(match *words {
+        ["burst", address, count, micros, bursts, phase] => burst::run(&burst::Plan {
+            target: target(address, wire),
+            count: parse(count),
+            micros: parse(micros),
+            bursts: parse(bursts),
+            warm: phase == "warm",
+        }),
+        ["uploads", address, connections, size, seconds, kind] => uploads::run(&uploads::Plan {
+            target: target(address, wire),
+            connections: parse(connections),
+            size: parse(size),
+            seconds: parse(seconds),
+            emulated: kind == "emulated",
+        }),
+        ["mixed", address, workers, micros, connections, seconds, seed, place] => {
+            mixed::run(&mixed::Plan {
+                target: target(address, wire),
+                workers: parse(workers),
+                micros: parse(micros),
+                connections: parse(connections),
+                apart: place == "apart",
+                seconds: parse(seconds),
+                seed: parse(seed),
+            })
+        }
+        ["probe", address, gap, seconds] => {
+            let gap = Duration::from_micros(parse(gap));
+            probe::run(&target(address, wire), gap, parse(seconds))
+        }
+        ["hold", address, few, many] => hold::run(&target(address, wire), parse(few), parse(many)),
+        _ => return None,
+    })
 }
 
 /// What one thread of the load does.

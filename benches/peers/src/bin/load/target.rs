@@ -1,8 +1,10 @@
 //! What a load is for: a server, and how it is spoken to.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -18,9 +20,32 @@ pub(crate) struct Target {
     pub(crate) wire: Wire,
 }
 
+impl Target {
+    /// A new connection.
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
+        let stream = match self.wire.source {
+            None => TcpStream::connect(self.address)?,
+            Some(source) => {
+                let family = match self.address {
+                    SocketAddr::V4(_) => AddressFamily::INET,
+                    SocketAddr::V6(_) => AddressFamily::INET6,
+                };
+                let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+                bind(&socket, &SocketAddr::new(source, 0))?;
+                connect(&socket, &self.address)?;
+                TcpStream::from(socket)
+            }
+        };
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
 /// How requests travel.
 #[derive(Clone, Default)]
 pub(crate) struct Wire {
+    /// The address that connections come from; `None` where the kernel chooses it.
+    pub(crate) source: Option<IpAddr>,
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// Streams of HTTP/2 on each connection of a closed loop; `None` for HTTP/1.1.
     pub(crate) streams: Option<usize>,
@@ -31,17 +56,23 @@ pub(crate) struct Wire {
 impl Wire {
     /// HTTP/1.1 over TLS; `resumed` sessions, or a full handshake for each connection.
     pub(crate) fn tls(resumed: bool) -> Wire {
-        Wire { tls: Some(Arc::new(config(b"http/1.1", resumed))), streams: None, resumed }
+        Wire { tls: Some(Arc::new(config(b"http/1.1", resumed))), resumed, ..Wire::default() }
     }
 
     /// HTTP/2 over TLS.
     pub(crate) fn http2(streams: usize) -> Wire {
-        Wire { tls: Some(Arc::new(config(b"h2", false))), streams: Some(streams), resumed: false }
+        let tls = Some(Arc::new(config(b"h2", false)));
+        Wire { tls, streams: Some(streams), ..Wire::default() }
     }
 
     /// HTTP/2 without TLS, by prior knowledge.
     pub(crate) fn prior_knowledge(streams: usize) -> Wire {
         Wire { streams: Some(streams), ..Wire::default() }
+    }
+
+    /// HTTP/1.1 without TLS, from that address.
+    pub(crate) fn from(source: IpAddr) -> Wire {
+        Wire { source: Some(source), ..Wire::default() }
     }
 
     /// The bytes that ask for `/PATH`.
