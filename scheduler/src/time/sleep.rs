@@ -37,8 +37,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 
 /// Waits until `deadline`.
 ///
-/// It never ends early, and up to 62.5 µs late if a worker is free. It does not end once its runtime
-/// shuts down; see [`coop`].
+/// It never ends early, and up to 62.5 µs late if a worker is free; up to half a millisecond late where many
+/// are due close together, as [`Timer`] says. It does not end once its runtime shuts down; see [`coop`].
 /// Cancel-safe: dropping the future gives the deadline up.
 ///
 /// # Panics

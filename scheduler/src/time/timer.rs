@@ -17,8 +17,9 @@ use crate::wheel::{Armed, Arming, CachedEntry, Chunk, Tick};
 /// moving it earlier files the timer anew at the next poll.
 ///
 /// A timer never fires early. It fires up to
-/// 62.5 µs late, as deadlines are rounded up to a sixteenth of a millisecond, and later only while every
-/// worker is busy. Dropping it cancels it.
+/// 62.5 µs late, as deadlines are rounded up to a sixteenth of a millisecond. A worker with timers that are due
+/// at four or more of the next eight sixteenths fires them together, up to half a millisecond late, rather
+/// than wake for each. Timers are later than that only while every worker is busy. Dropping one cancels it.
 ///
 /// To wait for a deadline in an `async fn`, use [`sleep_until`](super::sleep_until).
 ///

@@ -181,6 +181,21 @@ impl<T> Levels<T> {
         self.first_slots().map(|SlotId(id)| self.slots[id as usize].least).min()
     }
 
+    /// As [`next`](Levels::next), but where ticks that lie close together have entries it is the last of
+    /// those: one wake then fires all of them.
+    ///
+    /// They lie close together where [`CLOSE`] of [`TOGETHER`] ticks in a row have entries, the first of
+    /// them being the next. Only the base's group of ticks is looked at, to which a wheel that fires often
+    /// has moved.
+    pub(super) fn next_together(&self) -> Option<Tick> {
+        let first = self.occupied[0].trailing_zeros();
+        let ticks = self.occupied[0].checked_shr(first).unwrap_or(0) & ((1 << TOGETHER) - 1);
+        if ticks.count_ones() < CLOSE {
+            return self.next();
+        }
+        Some(self.start_of(SlotId(first + ticks.ilog2())))
+    }
+
     /// Each level's first slot in use. No two of them start at the same tick: above level 0
     /// nothing is filed in the slot that the base is in.
     fn first_slots(&self) -> impl Iterator<Item = SlotId> {
@@ -223,6 +238,10 @@ impl Links {
 /// Bits of a tick that one level distinguishes.
 const GROUP: u32 = 6;
 const LEVELS: usize = (Tick::BITS / GROUP) as usize;
+/// Ticks in a row that one wake may fire: half a millisecond.
+const TOGETHER: u32 = 8;
+/// How many of those have entries where it does. With fewer a wake for each costs little.
+const CLOSE: u32 = 4;
 /// Set in a name that means a slot.
 const SLOT: u32 = 1 << 31;
 /// In place of the links of an entry that is in no slot; no entry has this index.
@@ -277,6 +296,26 @@ mod tests {
         }
         let in_order: Vec<u32> = (0..Tick::BITS - 1).collect();
         assert_eq!(turn(&mut wheel, &ticks, Tick::LAST), in_order);
+    }
+
+    #[test]
+    fn ticks_that_lie_close_together_are_waited_for_together_and_others_are_not() {
+        let wait = |ticks: &[u64]| {
+            let mut wheel = wheel(ticks.len() as u32);
+            for (index, tick) in ticks.iter().enumerate() {
+                wheel.file(index as u32, Tick::from_number(*tick));
+            }
+            wheel.next_together().map(Tick::number)
+        };
+        assert_eq!(wait(&[]), None);
+        assert_eq!(wait(&[10]), Some(10));
+        assert_eq!(wait(&[10, 10, 10, 10]), Some(10), "one wake fires them anyway");
+        assert_eq!(wait(&[10, 12, 17]), Some(10), "three wakes in half a millisecond");
+        assert_eq!(wait(&[17, 10, 14, 12, 18]), Some(17));
+        assert_eq!(wait(&[10, 11, 12, 13, 30]), Some(13), "no later than it has to be");
+        assert_eq!(wait(&[60, 61, 62, 63, 64, 65]), Some(63), "the next group is not looked at");
+        assert_eq!(wait(&[63]), Some(63));
+        assert_eq!(wait(&[70, 71, 72, 73]), Some(70));
     }
 
     #[test]

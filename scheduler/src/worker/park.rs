@@ -37,7 +37,8 @@ impl Worker {
             return Turn::Parked;
         }
         self.watched = shared.watch_shared_timers();
-        let deadline = [self.own.timers.next(), self.watched].into_iter().flatten().min();
+        let own = self.own.timers.wake_at(self.now());
+        let deadline = [own, self.watched].into_iter().flatten().min();
         if shared.all_idle() {
             shared.monitor.on_all_idle();
         }

@@ -13,6 +13,38 @@ use super::super::{Armed, TimerQueue};
 use super::{Bench, NO_LIMIT, Name, TICK, at, days, tick};
 use crate::clock::{Clock, Instant};
 
+/// Failure: a worker with 250 timers a millisecond woke at each tick, 16,000 times a second, and cost 1.5 to
+/// 2.6 times tokio's CPU.
+#[test]
+fn an_idle_worker_wakes_once_for_timers_that_are_due_close_together() {
+    let bench = Bench::new();
+    bench.queue.start_at(tick(1_000));
+    (1_001..=1_016).for_each(|number| {
+        bench.arm(number, tick(number as u64));
+    });
+    let now = tick(1_000);
+    let wake_at = bench.queue.wake_at(now);
+    assert_eq!((bench.queue.next(), wake_at), (Some(tick(1_001)), Some(tick(1_008))));
+    assert_eq!(bench.advance(tick(1_008), NO_LIMIT), (1_001..=1_008).collect::<Vec<_>>());
+    assert_eq!(bench.queue.wake_at(tick(1_008)), Some(tick(1_016)));
+    assert_eq!(bench.advance(tick(1_016), NO_LIMIT), (1_009..=1_016).collect::<Vec<_>>());
+    assert_eq!(bench.queue.wake_at(tick(1_016)), None);
+}
+
+/// A lone timer is as precise as a tick, however near.
+#[test]
+fn an_idle_worker_wakes_for_a_lone_timer_at_its_tick() {
+    let bench = Bench::new();
+    bench.queue.start_at(tick(1_000));
+    for number in [1_003, 1_006, 2_000_000] {
+        bench.arm(number, tick(number as u64));
+    }
+    for number in [1_003, 1_006, 2_000_000] {
+        assert_eq!(bench.queue.wake_at(tick(1_000)), Some(tick(number as u64)));
+        assert_eq!(bench.advance(tick(number as u64), NO_LIMIT), [number]);
+    }
+}
+
 #[test]
 fn failure_46_an_earlier_timer_moves_next_and_calls_the_hook() {
     let calls: Arc<Mutex<Vec<Instant>>> = Arc::default();
