@@ -111,9 +111,9 @@ impl Queue {
     /// ever), then takes up to `bound` events (at least 1, at most 64) as [`poll`](Queue::poll)
     /// does.
     ///
-    /// May return early with nothing: after a signal, or when the timeout is longer than 24 days.
-    /// The timeout counts in nanoseconds, and is rounded up to milliseconds where the system's call
-    /// takes no finer one.
+    /// May return early with nothing: after a signal, when the timeout is longer than 24 days, and by
+    /// less than a millisecond when it is a second or longer. Other timeouts count in nanoseconds, and
+    /// are rounded up to milliseconds where the system's call takes no finer one.
     ///
     /// # Errors
     /// The system's error; none is expected in a running program.
