@@ -224,8 +224,27 @@ impl<S: AsFd> Source<S> {
         }
     }
 
+    /// Does one operation if the direction is ready, and leaves it ready: for an operation that mostly
+    /// succeeds, as a write does, which costs no change of the readiness then.
+    ///
+    /// `None` when the direction is not ready, the queue is closed, or the operation would block or was
+    /// interrupted. Go on with [`poll_io`](Source::poll_io): it alone can tell that the direction is not
+    /// ready any more.
+    #[inline]
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        op: impl FnOnce(&S) -> io::Result<R>,
+    ) -> Option<io::Result<R>> {
+        match self.slot().word.status(direction) {
+            Status::Ready(_) => Some(op(&self.io)).filter(|done| !is_undone(done)),
+            Status::NotReady | Status::QueueClosed => None,
+        }
+    }
+
     /// As [`poll_drain`](Source::poll_drain) without a task: `None` when the direction is not ready
     /// or the queue is closed, and no waker is stored.
+    #[inline]
     #[must_use]
     pub fn try_drain(&self, direction: Direction) -> Option<Drain<'_>> {
         let slot = self.slot();
@@ -296,6 +315,13 @@ impl<S: AsFd + fmt::Debug> fmt::Debug for Source<S> {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the operation has done nothing, and is to be tried again.
+#[inline]
+fn is_undone<R>(outcome: &io::Result<R>) -> bool {
+    let undone = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
+    outcome.as_ref().is_err_and(|error| undone.contains(&error.kind()))
 }
 
 /// Does an operation, again after an interruption by a signal. `None` when it would block: the

@@ -109,6 +109,30 @@ fn byte_between_drain_and_rearm_wakes_a_task_that_waits_by_then() {
     assert!(far.try_drain(Direction::Read).is_some());
 }
 
+/// Failure 5, for an operation that leaves the direction as it is: it would block, and the edge that ends
+/// this comes before the task waits.
+#[test]
+fn room_that_comes_behind_a_try_is_found_by_the_poll_that_follows() {
+    let queue = queue();
+    let (near, far) = unix(&queue, Interest::ReadWrite);
+    pump(&queue);
+    let write = |mut io: &std::os::unix::net::UnixStream| io.write(b"x");
+    assert!(matches!(far.try_io(Direction::Write, write), Some(Ok(1))));
+    fill(&far);
+    assert!(far.try_io(Direction::Write, write).is_none());
+    swallow(&near);
+    pump(&queue);
+    let written = peek(|cx| far.poll_io(Direction::Write, cx, write));
+    assert!(matches!(written, Poll::Ready(Ok(1))), "{written:?}");
+
+    // Where the direction is not ready, nothing is tried.
+    fill(&far);
+    assert!(peek(|cx| far.poll_io(Direction::Write, cx, write)).is_pending());
+    assert!(far.try_io(Direction::Write, |_| -> io::Result<()> { panic!("tried") }).is_none());
+    drop(queue.close());
+    assert!(far.try_io(Direction::Write, |_| -> io::Result<()> { panic!("tried") }).is_none());
+}
+
 #[test]
 fn bytes_that_were_there_before_registration_are_reported() {
     let queue = queue();

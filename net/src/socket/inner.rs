@@ -1,10 +1,13 @@
 //! The asynchronous part that all stream sockets share: readiness around one system call.
 //!
-//! Each read and write takes the same steps. It spends one unit of the poll's budget, clears the
-//! direction's ready bit, and makes the system call. `WouldBlock` leaves the bit clear, and the
-//! next poll of the source stores the waker; any other outcome sets the bit again, because more may
-//! be there. A read that fills only part of its buffer has drained a TCP socket, which saves a
-//! further read.
+//! A read of a ready socket clears the direction's ready bit, spends one unit of the poll's budget, and
+//! makes the system call. `WouldBlock` leaves the bit clear, and the next poll of the source stores the
+//! waker; any other outcome sets the bit again, because more may be there. A read that fills only part
+//! of its buffer has drained a TCP socket, which saves a further read. A read of a socket that is not
+//! ready waits, and spends nothing.
+//!
+//! A write mostly succeeds. So it is tried with the bit as it is, and takes the steps of a read only
+//! where there was no room.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -12,7 +15,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use heist_reactor::{Direction, Interest, Source, uninterrupted};
+use heist_reactor::{Direction, Drain, Interest, Source, uninterrupted};
 use heist_scheduler::coop;
 
 use crate::runtime::driver;
@@ -138,17 +141,36 @@ impl SocketInner {
         &self,
         cx: &mut Context<'_>,
         length: usize,
-        read: impl FnMut(&sys::Stream) -> io::Result<usize>,
+        mut read: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if length == 0 {
             return Poll::Ready(Ok(0));
         }
+        if let Some(drain) = self.source.try_drain(Direction::Read) {
+            ready!(coop::poll_proceed(cx));
+            match read(self.socket()) {
+                Ok(count) => return Poll::Ready(Ok(self.note_read(drain, count, length))),
+                Err(error) => nothing_read(error, drain)?,
+            }
+        }
+        self.poll_read_anew(cx, length, read)
+    }
+
+    /// As [`poll_read_with`](SocketInner::poll_read_with), where nothing is known to be there.
+    fn poll_read_anew(
+        &self,
+        cx: &mut Context<'_>,
+        length: usize,
+        read: impl FnMut(&sys::Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // A wait spends no budget.
+        ready!(self.poll_read_ready(cx))?;
         ready!(coop::poll_proceed(cx));
         let read = operation::until_shutdown(self.poll_read_now(cx, length, read));
         self.noted(Direction::Read, restore_if_pending(read))
     }
 
-    #[inline]
+    #[cold]
     fn poll_read_now(
         &self,
         cx: &mut Context<'_>,
@@ -160,15 +182,20 @@ impl SocketInner {
             match uninterrupted(|| read(self.socket())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => drain.drained(),
                 Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    if 0 < count && count < length && drain.short_read_drains() {
-                        drain.drained();
-                    }
-                    self.count_read(count);
-                    return Poll::Ready(Ok(count));
-                }
+                Ok(count) => return Poll::Ready(Ok(self.note_read(drain, count, length))),
             }
         }
+    }
+
+    /// Counts a read of `count` bytes into room for `length`. One that fills only part of the room has
+    /// drained a TCP socket.
+    #[inline]
+    fn note_read(&self, drain: Drain<'_>, count: usize, length: usize) -> usize {
+        if 0 < count && count < length && drain.short_read_drains() {
+            drain.drained();
+        }
+        self.count_read(count);
+        count
     }
 
     /// Whether a read may find something. Spends no budget.
@@ -227,17 +254,29 @@ impl SocketInner {
         &self,
         cx: &mut Context<'_>,
         items: usize,
-        write: impl FnMut(&sys::Stream) -> io::Result<usize>,
+        mut write: impl FnMut(&sys::Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if items == 0 {
             return Poll::Ready(Ok(0));
         }
         ready!(coop::poll_proceed(cx));
-        let written = self.source.poll_io_exclusive(Direction::Write, cx, write);
-        let written = restore_if_pending(operation::until_shutdown(written));
-        let count = ready!(self.noted(Direction::Write, written))?;
+        let count = match self.source.try_io(Direction::Write, &mut write) {
+            Some(written) => written?,
+            None => ready!(self.poll_write_anew(cx, write))?,
+        };
         self.count_written(count);
         Poll::Ready(nonzero(count))
+    }
+
+    /// The rest of a write for which there was no room.
+    #[cold]
+    fn poll_write_anew(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl FnMut(&sys::Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let written = self.source.poll_io_exclusive(Direction::Write, cx, write);
+        self.noted(Direction::Write, restore_if_pending(operation::until_shutdown(written)))
     }
 
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -304,6 +343,19 @@ impl SocketInner {
 pub struct TooLong {
     /// The limit, in bytes.
     pub limit: usize,
+}
+
+/// Takes note of a read that has failed. `Ok` if it is to be tried again: its unit of the budget is given
+/// back.
+#[cold]
+fn nothing_read(error: io::Error, drain: Drain<'_>) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => drain.drained(),
+        io::ErrorKind::Interrupted => drop(drain),
+        _ => return Err(error),
+    }
+    coop::restore();
+    Ok(())
 }
 
 /// The number of bytes that a write accepted. None is an error, or a loop that writes the rest
