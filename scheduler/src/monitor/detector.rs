@@ -10,9 +10,9 @@
 //! asks the kernel only of those. A thread that waits in the kernel is blocked. One that does not is
 //! looked at again: by then it has computed most of the time, or has been kept from it. So workers ask
 //! nothing. A worker that had a long poll which the monitor did not see begins *probation*: the monitor
-//! looks every 500 µs for a tenth of a second, with ever longer pauses between such times, in which it looks
-//! every 4 ms. A server whose handlers have begun to block is mostly found out by the second of them, and by
-//! that one always if it blocks for 5 ms.
+//! looks every 500 µs for a tenth of a second, with ever longer pauses between such times. Where work waited
+//! behind that poll it looks every 4 ms for a while, pause or not. A server whose handlers have begun to block
+//! is mostly found out by the second of them, and by that one always if it blocks for 5 ms.
 
 use std::time::Duration;
 

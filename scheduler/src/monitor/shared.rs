@@ -97,7 +97,7 @@ impl MonitorShared {
     pub(super) fn period(&self, now: Instant) -> Duration {
         if self.in_probation(now) || self.in_long_poll_mode(now) {
             PERIOD_MIN
-        } else if self.suspicion_until.load(Ordering::Relaxed) > now.as_nanos() {
+        } else if self.in_suspicion(now) {
             PERIOD_IN_SUSPICION
         } else {
             PERIOD_MAX
@@ -110,10 +110,8 @@ impl MonitorShared {
     }
 
     /// A poll was long and its cause is not known: the monitor looks often for a while, so that it
-    /// sees the next one. Ever more rarely, as preemption may be all there is to see; in the pauses it
-    /// looks as often as sees one of several milliseconds.
+    /// sees the next one. Ever more rarely, as preemption may be all there is to see.
     pub(crate) fn begin_probation(&self, now: Instant) {
-        self.suspicion_until.store((now + SUSPICION).as_nanos(), Ordering::Relaxed);
         if now.as_nanos() < self.probation_again.load(Ordering::Relaxed) {
             return;
         }
@@ -125,8 +123,17 @@ impl MonitorShared {
         self.interrupt();
     }
 
+    /// Work waited behind such a poll: the monitor looks as often as sees the next one of several milliseconds.
+    pub(crate) fn begin_suspicion(&self, now: Instant) {
+        self.suspicion_until.store((now + SUSPICION).as_nanos(), Ordering::Relaxed);
+    }
+
     fn in_probation(&self, now: Instant) -> bool {
         self.probation_until.load(Ordering::Relaxed) > now.as_nanos()
+    }
+
+    pub(crate) fn in_suspicion(&self, now: Instant) -> bool {
+        self.suspicion_until.load(Ordering::Relaxed) > now.as_nanos()
     }
 
     /// Whether polls were found lately that hold up their workers.
@@ -164,7 +171,7 @@ const PAUSE_MIN: Duration = PROBATION;
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// The monitor's period in long-poll mode and in probation.
 pub(super) const PERIOD_MIN: Duration = LONG_POLL;
-/// For how long after such a poll the monitor's period is shorter, probation or pause.
+/// For how long after a long poll behind which work waited the monitor's period is shorter.
 const SUSPICION: Duration = Duration::from_millis(250);
 /// The monitor's period in suspicion: it sees every poll of 5 ms, for 0.5 % of a CPU where it is awake.
 const PERIOD_IN_SUSPICION: Duration = Duration::from_millis(4);
@@ -215,7 +222,7 @@ mod tests {
         let shared = MonitorShared::new().unwrap();
         shared.doze();
         shared.begin_probation(at(1_000));
-        shared.begin_probation(at(1_101));
+        shared.begin_suspicion(at(1_101));
         shared.on_unpark(at(1_102));
         assert_eq!(fires_at(&shared), 1_106);
         shared.on_all_idle();

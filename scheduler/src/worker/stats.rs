@@ -3,6 +3,7 @@
 use crate::clock::{Instant, nanos};
 use crate::monitor::LONG_POLL;
 use crate::wake::estimate::WORTH_A_WAKE;
+use crate::wake::policy::Snapshot;
 use crate::worker::shared::Shared;
 use crate::worker::worker_shared::WorkerShared;
 
@@ -64,6 +65,9 @@ impl PollStats {
             } else {
                 own.counters.preempted_polls.add(1);
                 shared.monitor.begin_probation(now);
+                if !own.queue.is_empty() || shared.uncovered_shard_is_ready() {
+                    shared.monitor.begin_suspicion(now);
+                }
             }
         }
         long_poll_mode && length > nanos(LONG_POLL) || self.history.repeats()
@@ -111,6 +115,22 @@ mod tests {
             assert!(!stats.saw_poll(&shared, own, Instant::ZERO, 300));
         }
         assert!(own.estimate().as_nanos() < 400, "{:?}", own.estimate());
+    }
+
+    /// Failure: a monitor that looked for more of each preempted poll woke in half of the gaps at 200 requests a
+    /// second.
+    #[test]
+    fn long_poll_is_suspicious_where_work_waits_behind_it() {
+        let shared = of_one_worker(Clock::manual().0);
+        let (own, mut stats) = (&shared.workers[0], PollStats::default());
+        let mut sees_at = |now| stats.saw_poll(&shared, own, now, 5_000_000);
+        let now = Instant::from_nanos(1_000_000_000);
+        assert!(sees_at(now));
+        assert!(!shared.monitor.in_suspicion(now));
+        // An event that no worker listens for.
+        shared.park.wake(0);
+        assert!(sees_at(now));
+        assert!(shared.monitor.in_suspicion(now));
     }
 
     /// Estimates that rose to each preempted poll kept 16 workers on 2 CPUs waking each other.
