@@ -7,7 +7,7 @@
 //! 2. Scheduling (`worker`) puts it where it will be found: on a worker, into that
 //!    worker's next slot or deque (`queue`); from elsewhere, into the injector. Then a worker is
 //!    woken, if the work that waits is worth it (`wake`).
-//! 3. A worker's turn (`worker`) finds a task: next slot, deque, injector, another worker's deque.
+//! 3. A worker's turn (`worker`) finds a task: next slot, express queue, deque, injector, another worker's deque.
 //!    It runs one poll of it, with a budget ([`coop`]).
 //! 4. The task waits for something that keeps its waker: a timer ([`time`]), another task, or a
 //!    source of events behind [`Park`]. A call of the waker schedules the task again: step 2.

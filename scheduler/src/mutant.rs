@@ -15,6 +15,8 @@ pub(crate) enum Mutant {
     NotifyBlindly,
     /// A worker does not look once more after announcing that it is idle.
     NoLastLook,
+    /// The last look of a worker that becomes idle leaves out the express queues.
+    ExpressUnseen,
     /// A submitter decides about a wake without a fence behind its work.
     NoFenceBeforeDecision,
     /// A worker that releases the permit decides without a fence behind the release.

@@ -105,7 +105,6 @@ impl Account {
     }
 
     /// Whether its tasks always go first.
-    #[cfg(test)]
     #[inline]
     pub(super) fn goes_first(self) -> bool {
         self.0 >= Weight::FIRST.bits() << INDEX_BITS

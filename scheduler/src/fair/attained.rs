@@ -66,7 +66,6 @@ impl Attained {
     }
 
     /// By the owner: whether a task of `account` need not wait behind others.
-    #[cfg(test)]
     #[inline]
     pub(crate) fn is_light(&self, account: Account) -> bool {
         let attained = self.accounts[account.index()].load(Ordering::Relaxed);

@@ -73,7 +73,10 @@ pub struct Metrics {
     pub task_poll: HistogramSnapshot,
     /// From the wake of a task to its run: how long it waited for a worker.
     pub task_wait: HistogramSnapshot,
-    /// The same for tasks that an event woke, from the harvest on. The time that the event waited in the
+    /// The same for tasks that do not wait behind others: those of accounts that attained little lately, and of the
+    /// weight [`FIRST`](crate::Weight::FIRST). One that another worker has stolen is not included.
+    pub express_wait: HistogramSnapshot,
+    /// The same as `task_wait` for tasks that an event woke, from the harvest on. The time that the event waited in the
     /// kernel before is not included.
     pub event_to_run: HistogramSnapshot,
     /// How long a probe waited behind the events of its shard. One is sent every 10 ms or so while
@@ -115,6 +118,10 @@ pub struct WorkerMetrics {
     pub polls: u64,
     /// Time spent in polls.
     pub busy: Duration,
+    /// Of the polls, those of tasks that do not wait behind others; see [`Metrics::express_wait`].
+    pub express_polls: u64,
+    /// The time spent in those.
+    pub express_busy: Duration,
     /// Times it waited on a shard.
     pub listens: u64,
     /// Times it was parked.

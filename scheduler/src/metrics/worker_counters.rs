@@ -29,6 +29,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) long_polls: Counter,
     pub(crate) preempted_polls: Counter,
     pub(crate) recoveries: Counter,
+    /// Nanoseconds in polls of tasks from the express queue.
+    pub(crate) express_busy: Counter,
 }
 
 impl WorkerCounters {

@@ -12,8 +12,11 @@ pub(crate) struct WorkerHistograms {
     pub(crate) task_poll: Histogram,
     /// From the harvest to the run, of tasks that an event woke.
     pub(crate) event_wait: Histogram,
-    /// From the wake to the run, of all others: a run is recorded in one of the two.
+    /// From the wake to the run, of all others.
     pub(crate) other_wait: Histogram,
+    /// The same two of tasks from the express queue: a run is recorded in one of the four.
+    pub(crate) express_event_wait: Histogram,
+    pub(crate) express_other_wait: Histogram,
     /// Events that one poll of a shard returned, where it returned any.
     pub(crate) harvest: Histogram,
     /// How long a probe waited in its shard until this worker received it.
@@ -27,6 +30,8 @@ impl WorkerHistograms {
             task_poll: time(),
             event_wait: time(),
             other_wait: time(),
+            express_event_wait: time(),
+            express_other_wait: time(),
             harvest: Histogram::new(Scale::Number),
             probe: time(),
         }
@@ -34,9 +39,30 @@ impl WorkerHistograms {
 
     /// A task that was woken `waited` nanoseconds ago, by an event or not, begins to run.
     #[inline]
-    pub(crate) fn runs(&self, waited: u64, by_event: bool) {
-        let histogram = if by_event { &self.event_wait } else { &self.other_wait };
+    pub(crate) fn runs(&self, waited: u64, by_event: bool, is_express: bool) {
+        let histogram = match (is_express, by_event) {
+            (false, true) => &self.event_wait,
+            (false, false) => &self.other_wait,
+            (true, true) => &self.express_event_wait,
+            (true, false) => &self.express_other_wait,
+        };
         histogram.record(waited);
+    }
+
+    /// Waits of tasks that an event woke.
+    pub(crate) fn event_waits(&self) -> [&Histogram; 2] {
+        [&self.event_wait, &self.express_event_wait]
+    }
+
+    /// Waits of tasks from the express queue.
+    pub(crate) fn express_waits(&self) -> [&Histogram; 2] {
+        [&self.express_event_wait, &self.express_other_wait]
+    }
+
+    /// Waits of all tasks.
+    pub(crate) fn waits(&self) -> [&Histogram; 4] {
+        let [event, other] = self.express_waits();
+        [&self.event_wait, &self.other_wait, event, other]
     }
 
     /// Polls so far.

@@ -1,4 +1,5 @@
-//! A worker's ready tasks: a FIFO deque that others steal from, and one slot in front of it.
+//! A worker's ready tasks: a FIFO deque that others steal from, an express queue before it, and one slot in front
+//! of both.
 //!
 //! FIFO, because the oldest task has waited longest; and because taking half of a FIFO deque is a
 //! single CAS (crossbeam-deque), where a LIFO one takes a CAS a task.
@@ -12,6 +13,7 @@ use std::cell::Cell;
 use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::atomic::AtomicCell;
 
+use super::express::{LocalExpress, SharedExpress, express};
 use super::injector::Injector;
 use super::steal::until_decided;
 use crate::clock::{Instant, nanos};
@@ -22,6 +24,7 @@ use crate::wake::estimate::WORTH_A_WAKE;
 /// The owner's side.
 pub(crate) struct LocalQueue {
     deque: Deque<Task>,
+    express: LocalExpress,
     /// Tasks taken from the next slot since one was taken from elsewhere.
     lifo_streak: Cell<u32>,
     /// The value of `next_since` that was stored last.
@@ -41,6 +44,7 @@ pub(crate) struct LocalQueue {
 /// another time, and the exchange fails.
 pub(crate) struct SharedQueue {
     stealer: Stealer<Task>,
+    express: SharedExpress,
     /// The next slot.
     next: AtomicCell<Option<Task>>,
     /// When the next slot was filled, in clock nanoseconds; 0 while it is empty. No two fillings have
@@ -55,10 +59,17 @@ pub(crate) struct SharedQueue {
 pub(crate) fn queue() -> (LocalQueue, SharedQueue) {
     let deque = Deque::new_fifo();
     let stealer = deque.stealer();
+    let (local_express, shared_express) = express();
     (
-        LocalQueue { deque, lifo_streak: Cell::new(0), since: Cell::new(0) },
+        LocalQueue {
+            deque,
+            express: local_express,
+            lifo_streak: Cell::new(0),
+            since: Cell::new(0),
+        },
         SharedQueue {
             stealer,
+            express: shared_express,
             next: AtomicCell::new(None),
             next_since: AtomicU64::new(0),
             oldest: AtomicU64::new(0),
@@ -71,15 +82,19 @@ impl LocalQueue {
         self.deque.push(task);
     }
 
-    /// Puts a task woken by a running task into the next slot; what was there goes to the deque.
-    pub(crate) fn push_next(&self, shared: &SharedQueue, task: Task, now: Instant) {
+    /// Queues a task that is light, so that it need not wait behind what is in the deque.
+    pub(crate) fn push_light(&self, shared: &SharedQueue, task: Task, now: Instant) {
+        self.express.push(&shared.express, task, now);
+    }
+
+    /// Puts a task woken by a running task into the next slot. What was there is to be queued.
+    #[must_use]
+    pub(crate) fn push_next(&self, shared: &SharedQueue, task: Task, now: Instant) -> Option<Task> {
         let displaced = shared.next.swap(Some(task));
         self.since.set(now.as_nanos().max(self.since.get() + 1));
         // Release pairs with the Acquire in `steal_aged_next`.
         shared.next_since.store(self.since.get(), Ordering::Release);
-        if let Some(displaced) = displaced {
-            self.deque.push(displaced);
-        }
+        displaced
     }
 
     /// The next slot's task, unless the slot had too many turns in a row while others wait.
@@ -95,7 +110,7 @@ impl LocalQueue {
             self.lifo_streak.set(self.lifo_streak.get() + 1);
             return Some(task);
         }
-        if self.deque.is_empty() {
+        if self.len() == 0 {
             shared.set_oldest(WakeStamp::at(now));
             return Some(task);
         }
@@ -103,17 +118,34 @@ impl LocalQueue {
         None
     }
 
+    /// The oldest task of the express queue, unless it is the turn of the deque.
+    #[inline]
+    pub(crate) fn pop_express(&self, shared: &SharedQueue, now: Instant) -> Option<Task> {
+        let task = self.express.pop(&shared.express, || !self.deque.is_empty())?;
+        self.lifo_streak.set(0);
+        if self.deque.is_empty() {
+            shared.set_oldest(WakeStamp::at(now));
+        }
+        Some(task)
+    }
+
     /// The oldest task of the deque.
     pub(crate) fn pop(&self, shared: &SharedQueue) -> Option<Task> {
         self.lifo_streak.set(0);
+        self.express.end_streak();
         let task = self.deque.pop()?;
         shared.set_oldest(task.metadata().woken());
         Some(task)
     }
 
-    /// Tasks in the deque, which other workers may steal.
+    /// Tasks that other workers may steal.
     pub(crate) fn len(&self) -> usize {
-        self.deque.len()
+        self.deque.len() + self.express.len()
+    }
+
+    /// Whether several tasks wait in the deque, and light ones have passed some lately.
+    pub(crate) fn is_passed(&self, now: Instant) -> bool {
+        self.express.was_used_lately(now) && self.deque.len() > 1
     }
 
     /// Takes one task of the injector and up to `limit - 1` more into the deque.
@@ -133,7 +165,7 @@ impl LocalQueue {
 
     /// Takes one task of another worker and up to `limit - 1` more, at most half of what it has.
     ///
-    /// The own deque has to be empty.
+    /// What is in its express queue goes first. The own deque has to be empty.
     pub(crate) fn steal(
         &self,
         shared: &SharedQueue,
@@ -141,7 +173,8 @@ impl LocalQueue {
         limit: usize,
     ) -> Option<Task> {
         let attempt = || victim.stealer.steal_batch_with_limit_and_pop(&self.deque, limit);
-        let task = until_decided(attempt)?;
+        let light = victim.express.steal(&self.deque, limit);
+        let task = light.or_else(|| until_decided(attempt))?;
         shared.set_oldest(task.metadata().woken());
         Some(task)
     }
@@ -149,11 +182,11 @@ impl LocalQueue {
 
 impl SharedQueue {
     pub(crate) fn len(&self) -> usize {
-        self.stealer.len()
+        self.stealer.len() + self.express.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.stealer.is_empty()
+        self.stealer.is_empty() && self.express.is_empty()
     }
 
     /// Whether the next slot has a task; for the owner.
@@ -184,14 +217,15 @@ impl SharedQueue {
     /// How long the oldest task here has waited, at most, in nanoseconds.
     pub(crate) fn age(&self, now: Instant) -> u64 {
         // Relaxed here and below: statistics.
-        let stamp = |oldest: &AtomicU64| WakeStamp::from_bits(oldest.load(Ordering::Relaxed));
+        let oldest = self.oldest.load(Ordering::Relaxed);
         let next = match self.next_since.load(Ordering::Relaxed) {
             0 => 0,
             filled => now.as_nanos().saturating_sub(filled),
         };
-        match self.is_empty() {
+        let next = next.max(self.express.age(now));
+        match self.stealer.is_empty() {
             true => next,
-            false => next.max(stamp(&self.oldest).nanos_until(now)),
+            false => next.max(WakeStamp::from_bits(oldest).nanos_until(now)),
         }
     }
 
@@ -202,7 +236,8 @@ impl SharedQueue {
 
     /// Takes any task; for a runtime that shuts down, in which nothing is queued any more.
     pub(crate) fn take_any(&self) -> Option<Task> {
-        self.next.take().or_else(|| until_decided(|| self.stealer.steal()))
+        let next = self.next.take().or_else(|| self.express.take_any());
+        next.or_else(|| until_decided(|| self.stealer.steal()))
     }
 }
 

@@ -1,7 +1,8 @@
-//! Where runnable tasks wait: a deque with a next slot for each worker, and the injector for tasks
-//! that other threads wake.
+//! Where runnable tasks wait: for each worker a deque with a next slot and an express queue, and the injector for
+//! tasks that other threads wake.
 
 mod deque;
+mod express;
 mod injector;
 mod steal;
 

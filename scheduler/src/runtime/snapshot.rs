@@ -56,11 +56,9 @@ impl Metrics {
             lookup_oldest: Duration::from_nanos(lookups.oldest_nanos),
             heaviest_accounts: heaviest_accounts(inner, now),
             task_poll: sum(Scale::Time, each().map(|worker| &worker.task_poll)),
-            task_wait: sum(
-                Scale::Time,
-                each().flat_map(|worker| [&worker.event_wait, &worker.other_wait]),
-            ),
-            event_to_run: sum(Scale::Time, each().map(|worker| &worker.event_wait)),
+            task_wait: sum(Scale::Time, each().flat_map(|worker| worker.waits())),
+            express_wait: sum(Scale::Time, each().flat_map(|worker| worker.express_waits())),
+            event_to_run: sum(Scale::Time, each().flat_map(|worker| worker.event_waits())),
             event_queue_delay: sum(Scale::Time, each().map(|worker| &worker.probe)),
             harvest_size: sum(Scale::Number, each().map(|worker| &worker.harvest)),
             timer_lateness: sum(Scale::Time, queues().map(|queue| queue.lateness())),
@@ -87,6 +85,8 @@ impl WorkerMetrics {
         WorkerMetrics {
             polls: worker.histograms.polls(),
             busy: worker.histograms.busy(),
+            express_polls: worker.histograms.express_waits().iter().map(|wait| wait.count()).sum(),
+            express_busy: Duration::from_nanos(counters.express_busy.get()),
             listens: counters.listens.get(),
             parks: counters.parks.get(),
             shard_polls: counters.shard_polls.get(),

@@ -5,7 +5,7 @@
 //! reports.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::time::Duration;
@@ -23,6 +23,9 @@ struct World {
     workers: usize,
     cap: usize,
     work: AtomicUsize,
+    /// Tasks in the express queue of a worker that is held up, and whether that is in use: `SharedExpress`.
+    express: AtomicUsize,
+    express_in_use: AtomicBool,
     left: AtomicUsize,
     shards: Vec<Shard>,
     monitor: MonitorState,
@@ -113,6 +116,8 @@ impl World {
             workers,
             cap,
             work: AtomicUsize::new(0),
+            express: AtomicUsize::new(0),
+            express_in_use: AtomicBool::new(false),
             left: AtomicUsize::new(tasks),
             shards: (0..shards).map(|_| Shard::default()).collect(),
             monitor: MonitorState::new(),
@@ -153,9 +158,22 @@ impl World {
     }
 
     fn take(&self) -> bool {
-        self.work
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |work| work.checked_sub(1))
-            .is_ok()
+        let take = |tasks: &AtomicUsize| {
+            let (ok, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+            tasks.fetch_update(ok, failed, |tasks| tasks.checked_sub(1)).is_ok()
+        };
+        take(&self.work) || self.has_express() && take(&self.express)
+    }
+
+    /// `LocalExpress::push`.
+    fn push_express(&self) {
+        self.express_in_use.store(true, Ordering::Relaxed);
+        self.express.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `SharedExpress::is_empty` is false.
+    fn has_express(&self) -> bool {
+        self.express_in_use.load(Ordering::Relaxed) && self.express.load(Ordering::Relaxed) > 0
     }
 
     fn finished(&self) -> bool {
@@ -292,11 +310,11 @@ impl Snapshot for World {
     }
 
     fn worker_needs_help(&self, _: Instant) -> bool {
-        false
+        self.has_express()
     }
 
     fn can_steal(&self, _: usize, _: Instant) -> bool {
-        false
+        !mutant::on(Mutant::ExpressUnseen) && self.has_express()
     }
 
     fn uncovered_shard_is_ready(&self) -> bool {
@@ -507,6 +525,24 @@ fn a_submitter_relies_on_the_permit_of_a_worker_that_found_work() {
     });
 }
 
+/// A woken worker found two light tasks, and passes the permit on into a poll of one that only ends when the
+/// other one is done, just as another worker becomes idle.
+#[test]
+fn a_light_task_behind_a_long_poll_is_found() {
+    model(3, || {
+        let world = World::new(2, 1, 1, 1);
+        let (listener, woken) = (world.sleep.announce(0, 1), world.sleep.announce(1, 1));
+        assert!(matches!(world.sleep.claim(), Some(Claim::Parked(1))));
+        assert!(world.sleep.leave(1, woken));
+        assert!(!world.sleep.leave(0, listener));
+        let other = Arc::clone(&world);
+        let other = thread::spawn(move || other.worker(0));
+        world.push_express();
+        world.pass_permit_on();
+        other.join().unwrap();
+    });
+}
+
 /// Two shards and a cap of one listener; the event comes to the second shard.
 #[test]
 fn events_find_a_listener() {
@@ -583,6 +619,7 @@ const NEVER: Duration = Duration::from_secs(u64::MAX);
 fn mutants_are_caught() {
     for (mutant, test) in [
         (Mutant::NoLastLook, "one_listens_one_parks"),
+        (Mutant::ExpressUnseen, "a_light_task_behind_a_long_poll_is_found"),
         (Mutant::LeaveShardEmpty, "events_find_a_listener"),
         (Mutant::NoSecondCount, "one_worker_two_submit"),
         (Mutant::NotifyBlindly, "a_listener_leaves_into_a_long_poll"),

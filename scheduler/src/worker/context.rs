@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::clock::Instant;
 use crate::context::{PollContext, PollParts, RuntimeContext, RuntimeRef};
 use crate::fair::Account;
 use crate::queue::LocalQueue;
@@ -121,21 +122,37 @@ impl WorkerContext {
             false => task.metadata().woken().account(),
         };
         task.metadata().stamp_wake(now, by_event, account);
-        if wake_source != WakeSource::RunningTask {
-            self.queue.push(task);
-            return Pushed::Queued;
+        match wake_source {
+            WakeSource::RunningTask => {}
+            WakeSource::Timers | WakeSource::Events => {
+                self.enqueue(task, now);
+                return Pushed::Queued;
+            }
+            WakeSource::MainFuture => {
+                self.queue.push(task);
+                return Pushed::Queued;
+            }
         }
         if yielded {
             // To the end of the queue: that is what yielding means.
             self.queue.push(task);
-        } else {
-            self.queue.push_next(&self.own.queue, task, now);
+        } else if let Some(displaced) = self.queue.push_next(&self.own.queue, task, now) {
+            self.enqueue(displaced, now);
         }
         let (queued, estimate) = (self.queue.len(), self.own.estimate());
         let (trigger, shared) = (Trigger::OwnPush { queued, estimate }, &*self.shared);
         match shared.sleep.notify_without_fence(trigger, shared) {
             None => Pushed::Queued,
             Some(claim) => Pushed::Wake(Arc::clone(&self.shared), claim),
+        }
+    }
+
+    /// Queues a task behind those that wait, or behind the light ones of them if it is light.
+    #[inline]
+    fn enqueue(&self, task: Task, now: Instant) {
+        match self.own.attained.is_light(task.metadata().woken().account()) {
+            true => self.queue.push_light(&self.own.queue, task, now),
+            false => self.queue.push(task),
         }
     }
 

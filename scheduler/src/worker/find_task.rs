@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{TIME_BETWEEN_LOOKS, TIMERS_AT_ONCE, TURNS_BETWEEN_LOOKS, Worker};
+use super::{
+    TIME_BETWEEN_LOOKS, TIME_BETWEEN_LOOKS_FOR_LIGHT_TASKS, TIMERS_AT_ONCE, TURNS_BETWEEN_LOOKS,
+    Worker,
+};
 use crate::panics::{self, Place};
 use crate::task::Task;
 use crate::wake::policy::Trigger;
@@ -14,6 +17,7 @@ impl Worker {
     pub(super) fn find_task(&mut self) -> Option<Task> {
         self.look_around()
             .or_else(|| self.context.queue.pop_next(&self.own.queue, self.now()))
+            .or_else(|| self.pop_express())
             .or_else(|| self.pop())
             .or_else(|| self.take_injected())
             .or_else(|| self.steal())
@@ -28,8 +32,12 @@ impl Worker {
             return None;
         }
         self.turns_left = TURNS_BETWEEN_LOOKS;
-        self.look_by = self.now() + TIME_BETWEEN_LOOKS;
         self.poll_uncovered_shards();
+        let time = match self.context.queue.is_passed(self.now()) {
+            true => TIME_BETWEEN_LOOKS_FOR_LIGHT_TASKS,
+            false => TIME_BETWEEN_LOOKS,
+        };
+        self.look_by = self.now() + time;
         self.take_injected()
     }
 
@@ -39,6 +47,12 @@ impl Worker {
         }
         let limit = self.estimate().share(self.shared.injector.len(), self.shared.workers.len());
         self.context.queue.take_injected(&self.own.queue, &self.shared.injector, limit)
+    }
+
+    fn pop_express(&mut self) -> Option<Task> {
+        let task = self.context.queue.pop_express(&self.own.queue, self.now())?;
+        self.is_express = true;
+        Some(task)
     }
 
     fn pop(&self) -> Option<Task> {

@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     turns_left: u32,
     /// and no later than then.
     look_by: Instant,
+    /// The task that runs next, or now, is from the express queue.
+    is_express: bool,
     stats: PollStats,
 }
 
@@ -98,6 +100,7 @@ impl Worker {
             park_kind: None,
             watched: None,
             turns_left: TURNS_BETWEEN_LOOKS,
+            is_express: false,
             stats: PollStats::default(),
         }
     }
@@ -185,7 +188,7 @@ impl Worker {
     fn run(&mut self, task: Task) {
         let (started, own) = (self.now(), &self.own);
         let woken = task.metadata().woken();
-        own.histograms.runs(woken.nanos_until(started), woken.by_event());
+        own.histograms.runs(woken.nanos_until(started), woken.by_event(), self.is_express);
         self.poll.begin_poll(woken.account());
         own.begin_poll(started, task.metadata().address());
         task.run();
@@ -200,6 +203,9 @@ impl Worker {
         let now = self.tick();
         let length = now.nanos_since(started);
         own.attained.charge(self.poll.account(), now, length);
+        if std::mem::take(&mut self.is_express) {
+            own.counters.express_busy.add(length);
+        }
         if self.stats.saw_poll(&self.shared, own, now, length) {
             self.shared.notify_if_idle(Trigger::LongPoll { queued: self.context.queue.len() });
         }
@@ -244,3 +250,5 @@ const TIMERS_AT_ONCE: usize = 1024;
 const TURNS_BETWEEN_LOOKS: u32 = 61;
 /// Time between two looks at the shards, at most, polls permitting.
 const TIME_BETWEEN_LOOKS: Duration = Duration::from_micros(200);
+/// The same while light tasks pass others that wait.
+const TIME_BETWEEN_LOOKS_FOR_LIGHT_TASKS: Duration = Duration::from_micros(50);
