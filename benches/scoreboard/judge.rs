@@ -92,7 +92,13 @@ fn compare(goal: &Goal, values: &[Option<f64>], older: &Samples, twins: Option<S
         Bound::AtMost(_) => ratio,
         Bound::AtLeast(_) => ratio.map(Spread::inverse),
     };
-    Before { value: median(&olds), ratio, change: Change::of(less_is_better, twins) }
+    let change = match (ratio, median(values), median(&olds)) {
+        // There is no ratio to nothing.
+        (None, Some(now), Some(old)) if now == old => Change::Same,
+        (None, Some(_), Some(_)) if goal.bound.is_at_most() => Change::Worse,
+        _ => Change::of(less_is_better, twins),
+    };
+    Before { value: median(&olds), ratio, change }
 }
 
 /// Two measurements of one thing.
@@ -154,6 +160,10 @@ fn median(values: &[Option<f64>]) -> Option<f64> {
 }
 
 impl Bound {
+    fn is_at_most(self) -> bool {
+        matches!(self, Bound::AtMost(_))
+    }
+
     fn value(self) -> f64 {
         match self {
             Bound::AtMost(bound) | Bound::AtLeast(bound) => bound,

@@ -37,6 +37,18 @@ fn third_column_says_whether_a_figure_got_worse() {
     assert_eq!(before.ratio.unwrap().median, 2.0);
 }
 
+#[test]
+fn figure_that_was_nothing_is_the_same_or_worse() {
+    let goals = ["none", "some"].map(|subject| Goal::within(CASE, "cpu_us", subject, 0.0));
+    let outcome = played(
+        vec![Entrant::new("none", Since(0.0)), Entrant::new("some", Since(3.0))],
+        goals.into(),
+    );
+    let lines = judge::lines(&outcome);
+    let changes = lines.iter().map(|line| line.before.as_ref().unwrap().change);
+    assert_eq!(changes.collect::<Vec<_>>(), [Change::Same, Change::Worse]);
+}
+
 /// Failure: an older checkout has no such program, and the row is lost with it.
 #[test]
 fn program_that_the_older_checkout_lacks_is_left_out() {
@@ -68,9 +80,14 @@ fn without_an_older_checkout_there_is_no_third_column() {
 
 /// A run whose older checkout has half of each figure.
 fn compared(goals: Vec<Goal>) -> Outcome {
-    let folder = tempfile::tempdir().unwrap();
     let mut entrants = Vec::from(Entrant::twins("heist", Placed));
     entrants.push(Scripted::entrant("tokio", &[10.0]));
+    played(entrants, goals)
+}
+
+/// A run with an older checkout.
+fn played(entrants: Vec<Entrant>, goals: Vec<Goal>) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
     let bench = bench(folder.path(), None).with_before(Path::new("/before"), |_| Ok(())).unwrap();
     let row = row(entrants, goals).with_before();
     play(&bench, row, Duration::ZERO, |_| Turns::new()).unwrap()
@@ -87,6 +104,16 @@ impl Drive for Placed {
         assert!(!is_before("load") && !is_before("tokio"), "only heist is of the older checkout");
         let value = if is_before("heist") && is_before("tasks_heist") { 4.0 } else { 8.0 };
         Ok(["cpu_us", "per_cpu_second"].map(|name| (name.to_owned(), value)).into())
+    }
+}
+
+/// Its figure was nothing in the older checkout.
+struct Since(f64);
+
+impl Drive for Since {
+    fn visit(&self, bench: &Bench) -> Result<Figures, Fault> {
+        let value = if bench.before().is_some() { self.0 } else { 0.0 };
+        Ok(Figures::from([("cpu_us".to_owned(), value)]))
     }
 }
 
