@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use heist_scheduler::time::{Clock, ManualClock};
@@ -149,4 +152,37 @@ fn main_future_keeps_the_account_that_it_sets() {
         yield_now().await;
     });
     assert!(attained(runtime.handle(), tenant) > 0.5);
+}
+
+/// Failure: all of a poll was charged to the account that its task had last, so that one that works for several
+/// at a time paid for none of them.
+#[test]
+fn poll_is_charged_to_each_account_for_its_part() {
+    let (runtime, hand) = runtime();
+    let [own, first, second] = [(); 3].map(|()| Account::new());
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
+    runtime.block_on(async {
+        let hand = Arc::clone(&hand);
+        let task = poll_fn(move |cx| {
+            if counted.fetch_add(1, Ordering::SeqCst) > 0 {
+                return Poll::Ready(());
+            }
+            hand.advance(MILLISECOND);
+            for (account, millis) in [(first, 2), (second, 4)] {
+                set_account(account);
+                hand.advance(MILLISECOND * millis);
+                set_account(own);
+            }
+            // On the account that it began with: it is not polled before it is woken.
+            let waker = cx.waker().clone();
+            drop(spawn_blocking(move || waker.wake()));
+            Poll::Pending
+        });
+        TaskBuilder::new().account(own).spawn(task).await.unwrap();
+    });
+    wait_until(|| attained(runtime.handle(), own) > 0.0);
+    let attained = [own, first, second].map(|account| attained(runtime.handle(), account));
+    assert_eq!(attained, [1.0, 2.0, 4.0]);
+    assert_eq!(polls.load(Ordering::SeqCst), 2);
 }

@@ -19,6 +19,10 @@ pub(crate) struct PollContext {
     pub(crate) now: Cell<Instant>,
     /// What the current poll is charged to.
     account: Cell<Account>,
+    /// What it was charged to when it began.
+    began_on: Cell<Account>,
+    /// Until when it is charged.
+    charged_until: Cell<Instant>,
     /// Operations the current poll has left.
     budget: Cell<u32>,
     /// Operations each poll begins with.
@@ -67,6 +71,8 @@ impl PollContext {
             runtime,
             index: parts.index,
             account: Cell::new(Account::NONE),
+            began_on: Cell::new(Account::NONE),
+            charged_until: Cell::new(Instant::ZERO),
             budget: Cell::new(0),
             full_budget: parts.budget,
             budget_yields: parts.budget_yields,
@@ -122,6 +128,19 @@ impl PollContext {
     pub(crate) fn begin_poll(&self, account: Account) {
         self.budget.set(self.full_budget);
         self.account.set(account);
+        self.began_on.set(account);
+        self.charged_until.set(self.now.get());
+    }
+
+    /// How long the poll has run until `now` since it was charged, in nanoseconds. It is charged until then.
+    #[inline]
+    pub(crate) fn take_uncharged(&self, now: Instant) -> u64 {
+        now.nanos_since(self.charged_until.replace(now))
+    }
+
+    /// Whether the poll is charged to another account than when it began.
+    pub(crate) fn has_changed_account(&self) -> bool {
+        self.account.get() != self.began_on.get()
     }
 
     /// What the poll is charged to.

@@ -4,11 +4,14 @@ use std::cell::Cell;
 use std::ptr;
 use std::task::Waker;
 
+use super::poll::PollContext;
+use super::stack::look_at_worker;
+
 thread_local! {
     /// The [identity] of the waker that the task polled last was given, which is one of this crate's.
     static POLLED: Cell<Identity> = const { Cell::new((ptr::null(), 0)) };
 
-    /// The task that is polled is to be queued when it waits, see [`requeue`].
+    /// The task that is polled has changed its account, see [`requeue`].
     static REQUEUE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -26,12 +29,14 @@ pub(crate) fn begin_poll(waker: &Waker) {
 pub(crate) fn end_poll(waker: &Waker) {
     if REQUEUE.get() {
         REQUEUE.set(false);
-        waker.wake_by_ref();
+        if look_at_worker(PollContext::has_changed_account) == Some(true) {
+            waker.wake_by_ref();
+        }
     }
 }
 
-/// Has the task that is being polled queued when its poll ends, unless it ends with it: its worker then has the
-/// cell of the task in hand. Behind a task that ended, the next one is queued for nothing.
+/// Has the task that is being polled queued when its poll ends on another account than it began, unless it ends
+/// with it: its worker then has the cell of the task in hand.
 pub(crate) fn requeue() {
     REQUEUE.set(true);
 }

@@ -36,11 +36,10 @@ pub fn account() -> Account {
     context::account().unwrap_or_default()
 }
 
-/// Charges the time of the running task to `account` from now on, from the beginning of the present poll. No effect
-/// off the workers.
+/// Charges the time of the running task to `account` from now on. No effect off the workers.
 ///
 /// For a task that learns whom it works for: from the token of a request, say. What it spawns from then on has the
-/// same account. An account that differs from that before costs the task a poll.
+/// same account. A poll that ends on another account than it began costs the task one more.
 ///
 /// ```
 /// use heist::task::{Account, account, set_account};
@@ -56,7 +55,7 @@ pub fn account() -> Account {
 /// # Ok::<(), heist::StartError>(())
 /// ```
 pub fn set_account(account: Account) {
-    context::set_account(account);
+    current::with_worker(|worker| worker.change_account(account));
 }
 
 /// Runs `work` on the blocking pool, where it may block or compute for as long as it likes.

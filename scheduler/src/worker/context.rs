@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 use crate::clock::Instant;
-use crate::context::{PollContext, PollParts, RuntimeContext, RuntimeRef};
+use crate::context::{self, PollContext, PollParts, RuntimeContext, RuntimeRef};
 use crate::fair::Account;
 use crate::queue::LocalQueue;
 use crate::task::{Task, TaskRegistry};
@@ -90,6 +90,21 @@ impl WorkerContext {
             WakeSource::RunningTask => self.poll.account(),
             // Spawned by a waker, or by the main future, as from any other thread.
             WakeSource::Timers | WakeSource::Events | WakeSource::MainFuture => Account::new(),
+        }
+    }
+
+    /// Charges what the running task has done since it was charged last to its account.
+    #[inline]
+    pub(crate) fn charge(&self, now: Instant) {
+        let (account, length) = (self.poll.account(), self.poll.take_uncharged(now));
+        self.own.attained.charge(account, now, length);
+    }
+
+    /// The running task is charged to `account` from now on. Not a task that begins now: it has no time yet.
+    pub(crate) fn change_account(&self, account: Account) {
+        if self.poll.account() != account {
+            self.charge(self.runtime.clock.now());
+            context::set_account(account);
         }
     }
 

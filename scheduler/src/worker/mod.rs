@@ -202,7 +202,7 @@ impl Worker {
         own.end_poll();
         let now = self.tick();
         let length = now.nanos_since(started);
-        own.attained.charge(self.poll.account(), now, length);
+        self.context.charge(now);
         if std::mem::take(&mut self.is_express) {
             own.counters.express_busy.add(length);
         }
