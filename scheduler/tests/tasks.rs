@@ -429,6 +429,32 @@ fn the_budget_makes_an_always_ready_task_yield() {
     assert!(yields >= 100 || cfg!(not(feature = "metrics")), "{yields}");
 }
 
+/// Failure: a task whose operations are dear, as each part that it reads is hashed, kept its worker for all 128 of
+/// them.
+#[test]
+fn budget_ends_with_the_time_of_the_poll() {
+    let (clock, hand) = time::Clock::manual();
+    let runtime = Builder::new().workers(1).clock(clock).start(Idle::new()).unwrap();
+    for (micros, bytes, most) in
+        [(0, 0, 128), (1, 0, 112), (5, 0, 32), (1_000, 0, 16), (30, 64_000, 4)]
+    {
+        let hand = hand.clone();
+        let operations = runtime.block_on(runtime.spawn(async move {
+            poll_fn(|cx| {
+                let mut operations = 0;
+                while coop::poll_proceed(cx).is_ready() {
+                    operations += 1;
+                    coop::charge_bytes(bytes);
+                    hand.advance(Duration::from_micros(micros));
+                }
+                Poll::Ready(operations)
+            })
+            .await
+        }));
+        assert_eq!(operations.unwrap(), most, "{micros} µs and {bytes} bytes each");
+    }
+}
+
 /// Failures (tokio 4782, 2345): waits that are over already took as many rounds in one poll as there were
 /// waits.
 #[test]

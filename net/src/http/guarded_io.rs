@@ -139,7 +139,8 @@ impl<T: Transport> GuardedIo<T> {
             let keep = |read: &mut [u8]| guard.admit(read, state.limits());
             match or_end(ready!(transport.poll_read_kept(cx, &mut cursor, keep)))? {
                 (0, _) => guard.finish(),
-                (_, kept) => {
+                (count, kept) => {
+                    coop::charge_bytes(count);
                     state.received();
                     self.charge_held()?;
                     if kept > 0 {

@@ -120,7 +120,7 @@ impl Direction {
         if count == 0 {
             self.phase = Phase::Ending;
         }
-        spend(1 + count / OPERATION, cx);
+        spend(2 + count / OPERATION, cx);
         Poll::Ready(Ok(()))
     }
 
@@ -131,10 +131,9 @@ impl Direction {
         mut writer: Pin<&mut (impl AsyncWrite + ?Sized)>,
         mut bytes: &[u8],
     ) -> io::Result<()> {
-        if !coop::has_budget_remaining() {
-            // The read took the last one. One above the budget is cheaper than a copy of the bytes.
-            coop::restore();
-        }
+        // The read may have taken the last operation, or the last one before a look at the clock. One above the
+        // budget is cheaper than a copy of the bytes.
+        coop::restore();
         while !bytes.is_empty() {
             match writer.as_mut().poll_write(cx, bytes) {
                 Poll::Ready(taken) => bytes = &bytes[self.count(taken)?..],

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::runtime::{RuntimeContext, RuntimeRef};
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::fair::Account;
 use crate::metrics::Counter;
 use crate::wheel::{CachedEntry, TimerQueue};
@@ -23,8 +24,10 @@ pub(crate) struct PollContext {
     began_on: Cell<Account>,
     /// Until when it is charged.
     charged_until: Cell<Instant>,
-    /// Operations the current poll has left.
+    /// Operations the current poll has left until it looks at the clock,
     budget: Cell<u32>,
+    /// and behind that look.
+    behind_look: Cell<u32>,
     /// Operations each poll begins with.
     full_budget: u32,
     /// Polls that ended because the budget was spent.
@@ -74,6 +77,7 @@ impl PollContext {
             began_on: Cell::new(Account::NONE),
             charged_until: Cell::new(Instant::ZERO),
             budget: Cell::new(0),
+            behind_look: Cell::new(0),
             full_budget: parts.budget,
             budget_yields: parts.budget_yields,
             timers: parts.timers,
@@ -111,7 +115,8 @@ impl PollContext {
         if self.is_closing() {
             return Spent::Closing;
         }
-        match self.budget.get().checked_sub(1) {
+        let left = self.budget.get().checked_sub(1).or_else(|| self.look_at_clock());
+        match left {
             Some(left) => {
                 self.budget.set(left);
                 Spent::Proceed(then(self))
@@ -123,10 +128,29 @@ impl PollContext {
         }
     }
 
+    /// The next operations of the budget, less one that is spent; `None` if there are none, or if the poll has
+    /// taken its time.
+    #[cold]
+    fn look_at_clock(&self) -> Option<u32> {
+        let behind = self.behind_look.get();
+        if behind == 0 {
+            return None;
+        }
+        if self.context().clock.now().nanos_since(self.now.get()) >= nanos(BUDGET_TIME) {
+            self.behind_look.set(0);
+            return None;
+        }
+        let next = behind.min(OPERATIONS_BETWEEN_LOOKS);
+        self.behind_look.set(behind - next);
+        Some(next - 1)
+    }
+
     /// A poll begins, which is charged to `account`.
     #[inline]
     pub(crate) fn begin_poll(&self, account: Account) {
-        self.budget.set(self.full_budget);
+        let first = self.full_budget.min(OPERATIONS_BETWEEN_LOOKS);
+        self.budget.set(first);
+        self.behind_look.set(self.full_budget - first);
         self.account.set(account);
         self.began_on.set(account);
         self.charged_until.set(self.now.get());
@@ -156,17 +180,21 @@ impl PollContext {
 
     /// Gives an operation back to the budget, which never has more than it began with.
     pub(crate) fn restore(&self) {
-        self.budget.set(self.budget.get().saturating_add(1).min(self.full_budget));
+        let most = self.full_budget - self.behind_look.get();
+        self.budget.set(self.budget.get().saturating_add(1).min(most));
     }
 
     /// How many operations are left of the budget.
     pub(crate) fn operations_left(&self) -> u32 {
-        self.budget.get()
+        self.budget.get() + self.behind_look.get()
     }
 
-    /// Takes an operation from the budget if one is left.
-    pub(crate) fn charge(&self) {
-        self.budget.set(self.budget.get().saturating_sub(1));
+    /// Takes so many operations from the budget, or those that are left.
+    pub(crate) fn charge(&self, operations: u32) {
+        let budget = self.budget.get();
+        self.budget.set(budget.saturating_sub(operations));
+        let more = operations.saturating_sub(budget);
+        self.behind_look.set(self.behind_look.get().saturating_sub(more));
     }
 
     /// Keeps a timer's entry for the next timer. Gives back what has to be cancelled instead: the one
@@ -191,6 +219,13 @@ impl PollContext {
         self.runtime.context()
     }
 }
+
+/// A poll has no further operation once it has taken so long: twice what is worth the wake of a worker. A
+/// task that is queued again costs about a hundredth of that.
+const BUDGET_TIME: Duration = Duration::from_micros(100);
+/// A look at the clock costs about as much as the cheapest operation. One in so many costs less than can be
+/// measured, and a poll of a request has fewer.
+const OPERATIONS_BETWEEN_LOOKS: u32 = 16;
 
 impl PollInfo {
     pub(crate) fn off_the_workers(now: Instant) -> PollInfo {

@@ -60,9 +60,9 @@ pub(crate) fn operations_left() -> Option<u32> {
     look_at_worker(PollContext::operations_left)
 }
 
-/// Spends one operation if one is left.
-pub(crate) fn charge() {
-    look_at_worker(PollContext::charge);
+/// Spends so many operations, or those that are left.
+pub(crate) fn charge(operations: u32) {
+    look_at_worker(|poll| poll.charge(operations));
 }
 
 #[cold]

@@ -98,7 +98,8 @@ impl<T: Transport> MonitoredIo<T> {
             let unread = transport.has_unread();
             state.set_unread(unread);
         }
-        ready!(read)?;
+        let (count, _) = ready!(read)?;
+        coop::charge_bytes(count);
         Poll::Ready(checked.map_err(|violation| self.cut_off(violation)))
     }
 
