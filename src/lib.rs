@@ -270,8 +270,8 @@ pub use heist_net::{
 };
 pub use heist_reactor as reactor;
 pub use heist_scheduler::{
-    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, PerWorker, ShutdownReport,
-    WorkerMetrics, coop, metrics, spawn, spawn_blocking, time, yield_now,
+    AbortHandle, EnterGuard, Handle, JoinError, JoinHandle, Metrics, OverloadLevel, PerWorker,
+    ShutdownReport, WorkerMetrics, coop, metrics, spawn, spawn_blocking, time, yield_now,
 };
 
 /// Tasks: how to spawn, name, join and abort them, and how to call foreign code without unwinding.

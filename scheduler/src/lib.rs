@@ -60,6 +60,7 @@ pub use context::{ThreadKind, ThreadScope};
 pub use coop::{YieldNow, yield_now};
 pub use fair::{Account, Weight};
 pub use metrics::{AccountLoad, CurrentPoll, Metrics, WorkerMetrics};
+pub use monitor::OverloadLevel;
 pub use park::{Harvest, Idle, Park};
 pub use runtime::{
     Builder, EnterGuard, Handle, PerWorker, Runtime, ShutdownReport, StartError, TaskBuilder,

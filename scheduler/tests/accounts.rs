@@ -186,3 +186,22 @@ fn poll_is_charged_to_each_account_for_its_part() {
     assert_eq!(attained, [1.0, 2.0, 4.0]);
     assert_eq!(polls.load(Ordering::SeqCst), 2);
 }
+
+/// Failure: in overload nothing told which accounts it is made of, as what they attained is forgotten sooner
+/// than a request is served.
+#[test]
+fn account_that_uses_most_is_heavy_for_seconds() {
+    let (runtime, hand) = runtime();
+    let [heavy, light, idle] = [(); 3].map(|()| Account::new());
+    runtime.block_on(async {
+        for (account, millis) in [(light, 10), (heavy, 500)] {
+            let hand = Arc::clone(&hand);
+            let poll = async move { hand.advance(MILLISECOND * millis) };
+            TaskBuilder::new().account(account).spawn(poll).await.unwrap();
+        }
+    });
+    wait_until(|| runtime.handle().is_heavy(heavy));
+    hand.advance(MILLISECOND * 2_000);
+    let is_heavy = [heavy, light, idle].map(|account| runtime.handle().is_heavy(account));
+    assert_eq!(is_heavy, [true, false, false]);
+}

@@ -11,8 +11,10 @@
 
 mod account;
 mod attained;
+mod usage;
 mod weight;
 
 pub use account::Account;
 pub(crate) use attained::{Attained, heaviest};
+pub(crate) use usage::Usage;
 pub use weight::Weight;

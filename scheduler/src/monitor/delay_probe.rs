@@ -9,14 +9,15 @@
 //! A probe carries no wake permit and sets no flag of `wake`: to that protocol it is a notification
 //! without a sender.
 
+use super::codel::OverloadLevel;
 use crate::clock::Instant;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// Whether there is overload, and the probes by which the monitor finds out.
+/// How much overload there is, and the probes by which the monitor finds out.
 #[derive(Debug)]
 pub(crate) struct Overload {
-    /// Written by the monitor alone. Relaxed: it guards nothing.
-    overloaded: AtomicBool,
+    /// An [`OverloadLevel`]. Written by the monitor alone. Relaxed: it guards nothing.
+    level: AtomicU8,
     shards: Box<[DelayProbe]>,
 }
 
@@ -37,7 +38,7 @@ struct DelayProbe {
 impl Overload {
     pub(crate) fn new(shards: usize) -> Overload {
         Overload {
-            overloaded: AtomicBool::new(false),
+            level: AtomicU8::new(OverloadLevel::None as u8),
             shards: (0..shards).map(|_| DelayProbe::default()).collect(),
         }
     }
@@ -47,15 +48,15 @@ impl Overload {
     }
 
     /// What the monitor found last.
-    pub(crate) fn is_on(&self) -> bool {
-        self.overloaded.load(Ordering::Relaxed)
+    pub(crate) fn level(&self) -> OverloadLevel {
+        OverloadLevel::of(self.level.load(Ordering::Relaxed))
     }
 
     /// By the monitor.
-    pub(crate) fn set(&self, overloaded: bool) {
+    pub(crate) fn set(&self, level: OverloadLevel) {
         // It lies beside data that workers read at every turn, and mostly it does not change.
-        if self.is_on() != overloaded {
-            self.overloaded.store(overloaded, Ordering::Relaxed);
+        if self.level() != level {
+            self.level.store(level as u8, Ordering::Relaxed);
         }
     }
 

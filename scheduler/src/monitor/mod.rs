@@ -12,6 +12,7 @@ mod shared;
 mod timer;
 mod workers;
 
+pub use codel::OverloadLevel;
 pub(crate) use codel::{CoDel, OVERLOAD_INTERVAL, OVERLOAD_TARGET};
 pub(crate) use delay_probe::Overload;
 pub(crate) use run::Monitor;

@@ -11,6 +11,7 @@ use crate::blocking::{Blocking, Kind};
 use crate::clock::Clock;
 use crate::context::{self, Context, Opaque, RuntimeContext, RuntimeRef};
 use crate::fair::Account;
+use crate::monitor::OverloadLevel;
 use crate::park::Park;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, TaskRegistry};
@@ -172,7 +173,27 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        self.0.shared.is_overloaded()
+        self.overload_level() > OverloadLevel::None
+    }
+
+    /// How far the runtime is [overloaded](Handle::is_overloaded), by which a server decides which work it
+    /// refuses: that of the accounts that use most while overload has begun, and all once it stands.
+    ///
+    /// It stands when three intervals have passed in which no delay was within the target. It costs as
+    /// much as `is_overloaded`.
+    #[must_use]
+    pub fn overload_level(&self) -> OverloadLevel {
+        self.0.shared.overload_level()
+    }
+
+    /// Whether `account` used at least as much of the workers lately as the average account, over the time that
+    /// was used and divided by the weights. Half of what was used is forgotten in a second.
+    ///
+    /// So there is one that is heavy wherever something was used, and of alike accounts about half are. It
+    /// is found by samples, one in a millisecond of a worker, and costs a lock.
+    #[must_use]
+    pub fn is_heavy(&self, account: Account) -> bool {
+        self.0.shared.usage.is_heavy(account, self.0.context.clock.now())
     }
 
     /// How many workers this runtime has: its worker threads, or 1 for the thread that runs the tasks of a

@@ -9,6 +9,7 @@ use crate::fair;
 use crate::metrics::{
     AccountLoad, CurrentPoll, Histogram, HistogramSnapshot, Metrics, Scale, WorkerMetrics,
 };
+use crate::monitor::OverloadLevel;
 use crate::worker::worker_shared::WorkerShared;
 
 impl Handle {
@@ -38,7 +39,7 @@ impl Metrics {
             injector_depth: shared.injector.len(),
             oldest_runnable: Duration::from_nanos(shared.oldest_runnable(now)),
             rescues: shared.monitor.rescues.get(),
-            overloaded: shared.is_overloaded(),
+            overloaded: shared.overload_level() > OverloadLevel::None,
             tasks_alive: registries().map(|registry| registry.alive()).sum(),
             tasks_spawned: registries().map(|registry| registry.spawned()).sum(),
             task_panics: registries().map(|registry| registry.panics()).sum(),

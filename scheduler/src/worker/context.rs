@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use crate::clock::Instant;
+use crate::clock::{Instant, nanos};
 use crate::context::{self, PollContext, PollParts, RuntimeContext, RuntimeRef};
 use crate::fair::Account;
 use crate::queue::LocalQueue;
@@ -27,7 +28,12 @@ pub(crate) struct WorkerContext {
     registry: Arc<TaskRegistry>,
     pub(crate) queue: LocalQueue,
     pub(crate) wake_source: Cell<WakeSource>,
+    /// When it is looked next at whose time this is.
+    sample_at: Cell<Instant>,
 }
+
+/// Time between two looks at whose time it is, on average.
+const TIME_BETWEEN_SAMPLES: Duration = Duration::from_millis(1);
 
 /// Whose wakers the worker calls at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +82,7 @@ impl WorkerContext {
             registry,
             queue,
             wake_source: Cell::new(WakeSource::RunningTask),
+            sample_at: Cell::new(Instant::ZERO),
         }
     }
 
@@ -98,6 +105,9 @@ impl WorkerContext {
     pub(crate) fn charge(&self, now: Instant) {
         let (account, length) = (self.poll.account(), self.poll.take_uncharged(now));
         self.own.attained.charge(account, now, length);
+        if now >= self.sample_at.get() {
+            self.sample_usage(account, now, length);
+        }
     }
 
     /// The running task is charged to `account` from now on. Not a task that begins now: it has no time yet.
@@ -106,6 +116,18 @@ impl WorkerContext {
             self.charge(self.runtime.clock.now());
             context::set_account(account);
         }
+    }
+
+    /// Takes note of whose the last `length` nanoseconds were. The looks are about a millisecond apart, and not
+    /// in step with what is done once in a millisecond.
+    #[cold]
+    fn sample_usage(&self, account: Account, now: Instant, length: u64) {
+        let between = nanos(TIME_BETWEEN_SAMPLES);
+        let overdue = now.nanos_since(self.sample_at.get()).min(length);
+        self.shared.usage.add(account, 1 + overdue / between, now);
+        let random = now.as_nanos().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let pause = between / 2 + ((random * between) >> 32);
+        self.sample_at.set(now + Duration::from_nanos(pause));
     }
 
     pub(crate) fn shared_address(&self) -> *const () {

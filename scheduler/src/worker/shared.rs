@@ -6,7 +6,8 @@ use crossbeam_utils::CachePadded;
 
 use crate::clock::Instant;
 use crate::context::{self, RuntimeContext};
-use crate::monitor::{MonitorShared, Overload};
+use crate::fair::Usage;
+use crate::monitor::{MonitorShared, Overload, OverloadLevel};
 use crate::park::Park;
 use crate::queue::Injector;
 use crate::queue::SharedQueue;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) timer_watch: AtomicU64,
     pub(crate) monitor: MonitorShared,
     pub(crate) overload: Overload,
+    pub(crate) usage: Usage,
     pub(crate) budget: u32,
 }
 
@@ -62,6 +64,7 @@ impl Shared {
             timer_watch: AtomicU64::new(u64::MAX),
             monitor,
             overload: Overload::new(shards),
+            usage: Usage::new(now),
             budget,
         }
     }
@@ -106,9 +109,13 @@ impl Shared {
         queues.fold(self.injector.age(now), u64::max)
     }
 
-    /// Whether every worker is busy and what arrives waits too long.
-    pub(crate) fn is_overloaded(&self) -> bool {
-        self.overload.is_on() && self.sleep.idle().all() == 0
+    /// How much too long what arrives waits while every worker is busy.
+    pub(crate) fn overload_level(&self) -> OverloadLevel {
+        match self.overload.level() {
+            OverloadLevel::None => OverloadLevel::None,
+            level if self.sleep.idle().all() == 0 => level,
+            _ => OverloadLevel::None,
+        }
     }
 
     pub(crate) fn shared_timers_due(&self, now: Instant) -> bool {
