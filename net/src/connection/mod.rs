@@ -11,7 +11,7 @@ pub(crate) mod io;
 pub(crate) mod limits;
 pub(crate) mod linger;
 mod observers;
-mod origins;
+pub(crate) mod origins;
 pub(crate) mod permit;
 pub(crate) mod rate_monitor;
 pub(crate) mod refusal;

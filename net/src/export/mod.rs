@@ -37,7 +37,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use heist_scheduler::Handle;
+use heist_scheduler::{Account, Handle};
 use parking_lot::Mutex;
 
 use crate::server::Metrics;
@@ -45,7 +45,7 @@ use family::{Label, Labelled, Sink, write};
 use page::{Page, Part};
 use process::{Process, cpu_time};
 use recorder::Bridge;
-use runtime::RuntimeMetrics;
+use runtime::{AccountNames, RuntimeMetrics};
 
 mod family;
 mod netstat;
@@ -75,6 +75,7 @@ pub struct Exporter {
 struct Sources {
     runtimes: Vec<(Vec<Label>, Handle)>,
     servers: Vec<(Vec<Label>, Arc<ReadMetrics>)>,
+    accounts: AccountNames,
 }
 
 type ReadMetrics = dyn Fn() -> Metrics + Send + Sync;
@@ -109,6 +110,24 @@ impl Exporter {
     ) {
         let labels = vec![("runtime", runtime.into()), ("server", name.into())];
         replace(&mut self.sources.lock().servers, labels, Arc::new(metrics));
+    }
+
+    /// Calls `account` by `name` on the page, whatever its weight, in place of the number that it has there. It
+    /// replaces an earlier name.
+    ///
+    /// Give names to accounts of a bounded number of keys: a name of each peer would be a series of each.
+    ///
+    /// ```
+    /// use heist::export::Exporter;
+    /// use heist::task::Account;
+    ///
+    /// let exporter = Exporter::new();
+    /// for tenant in ["blue", "green"] {
+    ///     exporter.account(tenant, Account::shared(tenant));
+    /// }
+    /// ```
+    pub fn account(&self, name: impl Into<String>, account: Account) {
+        self.sources.lock().accounts.set(account, name.into());
     }
 
     /// Sets counters and gauges of the installed recorder of the `metrics` crate to their present
@@ -163,7 +182,7 @@ impl Sources {
         let all: Vec<_> = self
             .runtimes
             .iter()
-            .map(|(labels, runtime)| (labels, RuntimeMetrics::of(runtime)))
+            .map(|(labels, runtime)| (labels, RuntimeMetrics::of(runtime, &self.accounts)))
             .collect();
         let runtimes = all.iter().map(|(labels, metrics)| Labelled::new(labels, metrics));
         write(runtime::RUNTIME, &runtimes.collect::<Vec<_>>(), sink);

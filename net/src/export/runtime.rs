@@ -1,8 +1,9 @@
 //! The families of a runtime and of its workers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use heist_scheduler::{CurrentPoll, Handle, Metrics, WorkerMetrics};
+use heist_scheduler::{Account, CurrentPoll, Handle, Metrics, WorkerMetrics};
 
 use super::family::{Family, Series, counter, gauge, histogram, passing_gauge, seconds};
 use crate::runtime::driver::Driver;
@@ -12,13 +13,31 @@ pub(super) struct RuntimeMetrics {
     pub(super) scheduler: Metrics,
     /// `None` for a runtime without an event queue.
     sources: Option<usize>,
+    /// What some accounts are called.
+    accounts: AccountNames,
+}
+
+/// What accounts are called, by their index; others are called by that.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AccountNames(BTreeMap<usize, String>);
+
+impl AccountNames {
+    pub(super) fn set(&mut self, account: Account, name: String) {
+        self.0.insert(account.index(), name);
+    }
+
+    fn of(&self, account: Account) -> String {
+        let index = account.index();
+        self.0.get(&index).cloned().unwrap_or_else(|| index.to_string())
+    }
 }
 
 impl RuntimeMetrics {
-    pub(super) fn of(runtime: &Handle) -> RuntimeMetrics {
+    pub(super) fn of(runtime: &Handle, accounts: &AccountNames) -> RuntimeMetrics {
         RuntimeMetrics {
             scheduler: runtime.metrics(),
             sources: Driver::of(runtime).map(|driver| driver.queue().sources()),
+            accounts: accounts.clone(),
         }
     }
 
@@ -52,6 +71,11 @@ pub(super) const RUNTIME: &[Family<RuntimeMetrics>] = &[
     }),
     gauge("heist_overloaded", "1 while what arrives waits too long for a worker.", |r, s| {
         s.one(u64::from(r.scheduler.overloaded));
+    }),
+    passing_gauge("heist_account_attained_seconds", ATTAINED, |r, s| {
+        for load in &r.scheduler.heaviest_accounts {
+            s.each(&[("account", &r.accounts.of(load.account))], load.attained);
+        }
     }),
     counter("heist_wakeups_total", "Wakes of a worker, by whether it found work.", |r, s| {
         s.each(&[("outcome", "useful")], r.sum(|w| w.useful_wakes));
@@ -161,6 +185,8 @@ const LONG_POLL: Duration = Duration::from_millis(10);
 
 const CURRENT_POLL: &str = "Length so far of the poll under way; from 10 ms on with the task's name and where it was \
      spawned.";
+const ATTAINED: &str = "Time that an account took of the workers lately, divided by its weight; of the eight that took \
+     most.";
 const LONG_POLLS: &str =
     "Polls longer than half a millisecond while some were found to block or compute.";
 const PREEMPTED: &str =

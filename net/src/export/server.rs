@@ -38,8 +38,9 @@ pub(super) const SERVER: &[Family<Metrics>] = &[
     gauge("heist_buffered_limit_bytes", "Bytes that may be kept for connections.", |m, s| {
         s.one(m.buffered_limit);
     }),
-    counter("heist_shed_total", "Requests refused because of overload.", |m, s| {
-        s.one(m.shed);
+    counter("heist_shed_total", "Requests refused because of overload, by account.", |m, s| {
+        s.each(&[("account", "heavy")], m.shed_heavy);
+        s.each(&[("account", "other")], m.shed_other);
     }),
 ];
 

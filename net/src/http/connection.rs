@@ -265,7 +265,11 @@ impl HttpConnection {
 
     /// Waits until the connection has been as it is for too long.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<CloseReason> {
-        self.drain.set_busy(self.state.phase() == Phase::Serving);
+        let serving = self.state.phase() == Phase::Serving;
+        self.drain.set_busy(serving);
+        if !serving {
+            self.state.restore_account();
+        }
         let (deadline, close) = self.state.deadline();
         if now >= deadline {
             return Poll::Ready(match close {

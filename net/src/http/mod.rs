@@ -146,6 +146,7 @@
 
 mod age;
 mod body;
+mod chosen_account;
 mod connection;
 mod drain_signal;
 mod drain_waiters;

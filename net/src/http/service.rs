@@ -59,6 +59,8 @@ where
             drop(hyper::upgrade::on(&mut request));
         }
         let state = &self.state;
+        // In case that the request before it came in the same poll.
+        state.restore_account();
         let exchange = begin(state, &request);
         if let Some(status) = shed(state) {
             return ResponseFuture::refused(status, exchange, &request);
@@ -88,12 +90,13 @@ pub(super) fn extend(connection: &Arc<HttpState>, extensions: &mut Extensions) {
     extensions.insert(DrainSignal::new(Arc::clone(connection)));
 }
 
-/// The status to refuse a request with while the server is overloaded.
+/// The status to refuse a request with while the server is overloaded. In the connection's task, on the account of
+/// the connection.
 #[inline]
 pub(super) fn shed(state: &HttpState) -> Option<StatusCode> {
     let server = state.server();
-    server.should_shed().then(|| {
-        server.count_shed();
+    server.sheds(heist_scheduler::account).map(|account| {
+        server.count_shed(account);
         StatusCode::SERVICE_UNAVAILABLE
     })
 }

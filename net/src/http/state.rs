@@ -8,10 +8,12 @@
 mod body;
 mod deadline;
 mod extensions;
+mod owner;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use heist_scheduler::Account;
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
 use hyper::http::Extensions;
@@ -25,7 +27,7 @@ pub(super) use super::phase::Phase;
 use super::stream_account::StreamAccount;
 use super::upgrade_state::UpgradeState;
 use crate::connection::close_reason::CloseKind;
-use crate::server::{Limits, Peer, Shared};
+use crate::server::{Peer, Shared};
 
 /// The state of one connection, or of one stream of an HTTP/2 connection. The transport, the service,
 /// each request's body and each exchange have a reference to it.
@@ -70,6 +72,8 @@ enum Owner {
         server: Arc<Shared>,
         metrics: Arc<RequestMetrics>,
         peer: Peer,
+        /// Of the connection's task while no request is served.
+        account: Account,
         /// What the transport adds to each request, and the peer. Set once, before the first, where the
         /// transport adds something.
         extensions: OnceLock<Extensions>,
@@ -93,7 +97,16 @@ impl HttpState {
         let drain_waiters = DrainWaiters::default();
         let aged_at = age::end(accepted_at, server.limits());
         let extensions = OnceLock::new();
-        let owner = Owner::Connection { server, metrics, peer, extensions, aged_at, drain_waiters };
+        let account = heist_scheduler::account();
+        let owner = Owner::Connection {
+            server,
+            metrics,
+            peer,
+            account,
+            extensions,
+            aged_at,
+            drain_waiters,
+        };
         Arc::new(HttpState::of(owner, accepted_at))
     }
 
@@ -120,67 +133,6 @@ impl HttpState {
             expectation: Expectation::none(),
             failure: AtomicU32::new(Failure::NONE.to_bits()),
         }
-    }
-
-    /// The state of the connection: this one, unless it is of a stream.
-    #[inline]
-    fn connection(&self) -> &HttpState {
-        match &self.owner {
-            Owner::Connection { .. } => self,
-            Owner::Stream { connection, .. } => connection,
-        }
-    }
-
-    /// What the stream that this is the state of makes the server hold.
-    pub(super) fn account(&self) -> Option<&StreamAccount> {
-        match &self.owner {
-            Owner::Connection { .. } => None,
-            Owner::Stream { account, .. } => Some(account),
-        }
-    }
-
-    #[inline]
-    pub(super) fn server(&self) -> &Arc<Shared> {
-        match &self.owner {
-            Owner::Connection { server, .. } => server,
-            Owner::Stream { connection, .. } => connection.server(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn limits(&self) -> &Limits {
-        self.server().limits()
-    }
-
-    #[inline]
-    pub(super) fn metrics(&self) -> &RequestMetrics {
-        match &self.owner {
-            Owner::Connection { metrics, .. } => metrics,
-            Owner::Stream { connection, .. } => connection.metrics(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn peer(&self) -> &Peer {
-        match &self.owner {
-            Owner::Connection { peer, .. } => peer,
-            Owner::Stream { connection, .. } => connection.peer(),
-        }
-    }
-
-    /// When the connection is to end for its age, once its streams have ended.
-    #[inline]
-    pub(super) fn aged_at(&self) -> Instant {
-        match &self.owner {
-            Owner::Connection { aged_at, .. } => *aged_at,
-            Owner::Stream { .. } => Instant::FAR_FUTURE,
-        }
-    }
-
-    /// Whether the next answer is the last one for the connection's age.
-    #[inline]
-    pub(super) fn is_aged(&self) -> bool {
-        self.now() >= self.aged_at()
     }
 
     /// A poll of the connection's task begins.
@@ -299,13 +251,6 @@ impl HttpState {
     #[inline]
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
-    }
-
-    pub(super) fn drain_waiters(&self) -> &DrainWaiters {
-        match &self.owner {
-            Owner::Connection { drain_waiters, .. } => drain_waiters,
-            Owner::Stream { connection, .. } => connection.drain_waiters(),
-        }
     }
 
     /// The input is answered with `status` and never becomes a request.

@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use heist_scheduler::time::{Instant, Timer};
-use heist_scheduler::{TaskBuilder, panics, yield_now};
+use heist_scheduler::{Account, TaskBuilder, panics, yield_now};
 
 use super::layer::TransportLayer;
 use super::proxy_protocol::task::task_behind_proxy;
@@ -156,15 +156,18 @@ where
     /// Gives the connection a permit and a task, or refuses it.
     fn admit(&self, socket: sys::Stream, peer: Peer) -> io::Result<()> {
         let server = self.server();
+        // A proxy has many clients: its connections count to the addresses and the accounts of those.
+        let is_direct = !server.trusted_proxies().contains(&peer);
+        let account = is_direct.then(|| server.accounts().of_peer(&peer));
         // A hook that panics has not asked for a refusal.
-        if panics::contain_hook("the hook overloaded_by", || server.should_shed()) == Some(true) {
+        let refuses = || server.should_refuse(account);
+        if panics::contain_hook("the hook overloaded_by", refuses) == Some(true) {
             self.refuse(&socket, Refusal::Overload);
             return Ok(());
         }
         let accepted_at = Instant::of_poll();
         let connections = server.connections();
-        // A proxy has many clients: its connections count to the addresses of those.
-        let address = peer.ip().filter(|_| !server.trusted_proxies().contains(&peer));
+        let address = peer.ip().filter(|_| is_direct);
         let permit = match ConnectionPermit::acquire(connections, address, accepted_at) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -182,25 +185,26 @@ where
         stream.set_meter(Arc::clone(server.meter()));
         let (drain, server) = (permit.drain_signal(), Arc::clone(server));
         let accepted = Accepted { stream, peer, proxy: None, drain, server, accepted_at };
-        self.spawn(permit, accepted);
+        self.spawn(permit, accepted, account);
         Ok(())
     }
 
-    /// Spawns the task of a connection. Where the runtime refuses it, or the service panics, the
+    /// Spawns the task of a connection; it has no `account` yet if a proxy tells whose it is. Where the runtime refuses it, or the service panics, the
     /// stream is dropped here and then the permit, which counts the end.
-    fn spawn(&self, permit: ConnectionPermit, accepted: Accepted) {
+    fn spawn(&self, permit: ConnectionPermit, accepted: Accepted, account: Option<Account>) {
         panics::contain_hook("Serve::task", || {
             let Served { layer, serve } = &self.served;
-            let builder = TaskBuilder::new().name(Arc::clone(&self.task));
-            let runtime = self.server().runtime();
-            match self.server().trusted_proxies().contains(&accepted.peer) {
-                false => {
+            let (builder, server) = (TaskBuilder::new(), self.server());
+            let builder = builder.name(Arc::clone(&self.task));
+            match account {
+                Some(account) => {
                     let task = L::task(layer, Arc::clone(serve), permit, accepted);
-                    drop(builder.spawn_on(runtime, task));
+                    drop(builder.account(account).spawn_on(server.runtime(), task));
                 }
-                true => {
+                None => {
+                    let account = server.accounts().of_connection();
                     let task = task_behind_proxy(layer, serve, permit, accepted);
-                    drop(builder.spawn_on(runtime, task));
+                    drop(builder.account(account).spawn_on(server.runtime(), task));
                 }
             }
         });

@@ -5,10 +5,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 
-use heist_scheduler::Handle;
-use heist_scheduler::{JoinHandle, TaskBuilder};
+use heist_scheduler::{Handle, JoinHandle, OverloadLevel, TaskBuilder};
 
 use super::acceptor::{Acceptor, ListenerLost, Served};
+use super::accounts::Accounts;
 use super::by_protocol::{ByInbox, ByProtocol};
 use super::drain::Report;
 use super::handler::{AcceptedHandler, Handler};
@@ -34,6 +34,7 @@ pub struct Builder<S, L = Plain> {
     listeners: Vec<Listener>,
     limits: Limits,
     proxies: TrustedProxies,
+    accounts: Accounts,
     lost: Arc<ListenerLost>,
     overloaded: Overloaded,
     layer: L,
@@ -52,8 +53,9 @@ impl Server {
             listeners: Vec::new(),
             limits: Limits::default(),
             proxies: TrustedProxies::default(),
+            accounts: Accounts::per_connection(),
             lost: Arc::new(|_, _| {}),
-            overloaded: Box::new(Handle::is_overloaded),
+            overloaded: Box::new(Handle::overload_level),
             layer: Plain,
             serve: NoService(()),
         }
@@ -115,6 +117,16 @@ impl<S, L> Builder<S, L> {
         self
     }
 
+    /// Sets which account each connection is charged to. By default each has its own:
+    /// [`Accounts::per_connection`].
+    ///
+    /// Code of a request may choose another by
+    /// [`set_account`](heist_scheduler::set_account), until the answer is complete.
+    pub fn accounts(mut self, accounts: Accounts) -> Builder<S, L> {
+        self.accounts = accounts;
+        self
+    }
+
     /// Calls `hook` with a listener's address and its error when it has failed for good. The
     /// server's other listeners go on, and it does not end by itself when there are none left.
     pub fn on_listener_lost(
@@ -125,15 +137,16 @@ impl<S, L> Builder<S, L> {
         self
     }
 
-    /// Asks `overloaded`, instead of the runtime itself, whether the runtime has more to do than it
-    /// can; with [`Limits::shed`] new work is refused while it says so.
+    /// Asks `overloaded`, instead of the runtime itself, how far the runtime has more to do than it can: an
+    /// [`OverloadLevel`], or `true` where all new work is to be refused. With [`Limits::shed`] new work is
+    /// refused while it says so.
     ///
     /// It is called at each connection, and by some services at each request: it must return soon.
-    pub fn overloaded_by(
+    pub fn overloaded_by<V: Into<OverloadLevel>>(
         mut self,
-        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+        overloaded: impl Fn(&Handle) -> V + Send + Sync + 'static,
     ) -> Builder<S, L> {
-        self.overloaded = Box::new(overloaded);
+        self.overloaded = Box::new(move |runtime| overloaded(runtime).into());
         self
     }
 }
@@ -142,9 +155,18 @@ impl Builder<NoService> {
     /// Puts `layer` between each connection and its service, which is set afterwards: the service is
     /// given the layer's [transport](crate::Transport) instead of the plain stream.
     pub fn transport<L: TransportLayer>(self, layer: L) -> Builder<NoService, L> {
-        let Builder { name, listeners, limits, proxies, lost, overloaded, layer: Plain, serve } =
-            self;
-        Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve }
+        let Builder {
+            name,
+            listeners,
+            limits,
+            proxies,
+            accounts,
+            lost,
+            overloaded,
+            layer: Plain,
+            serve,
+        } = self;
+        Builder { name, listeners, limits, proxies, accounts, lost, overloaded, layer, serve }
     }
 }
 
@@ -221,8 +243,18 @@ impl<S, L> Builder<S, L> {
         L: TransportLayer,
         S2: Serve<L::Transport>,
     {
-        let Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve: _ } = self;
-        Builder { name, listeners, limits, proxies, lost, overloaded, layer, serve }
+        let Builder {
+            name,
+            listeners,
+            limits,
+            proxies,
+            accounts,
+            lost,
+            overloaded,
+            layer,
+            serve: _,
+        } = self;
+        Builder { name, listeners, limits, proxies, accounts, lost, overloaded, layer, serve }
     }
 }
 
@@ -255,8 +287,17 @@ where
     /// [`StartError`]: without a listener, what the system says, or that the runtime takes no task. Then
     /// nothing was started, and the listeners are closed.
     pub fn start_on(self, runtime: &Handle) -> Result<Server, StartError> {
-        let Builder { name, listeners, limits, proxies, lost, overloaded, mut layer, mut serve } =
-            self;
+        let Builder {
+            name,
+            listeners,
+            limits,
+            proxies,
+            accounts,
+            lost,
+            overloaded,
+            mut layer,
+            mut serve,
+        } = self;
         if listeners.is_empty() {
             return Err(StartError::NoListener);
         }
@@ -267,7 +308,7 @@ where
                 .map_err(|source| StartError::Listen { address: address.clone(), source })?;
             sockets.push((socket, address));
         }
-        let shared = Arc::new(Shared::new(name, limits, proxies, runtime, overloaded));
+        let shared = Arc::new(Shared::new(name, limits, proxies, accounts, runtime, overloaded));
         serve.start(&shared);
         layer.start(&shared, serve.alpn());
         let (layer, serve) = (Arc::new(layer), Arc::new(serve));

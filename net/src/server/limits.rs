@@ -77,8 +77,9 @@ pub struct Limits {
     pub linger_bytes: usize,
     /// Bytes that all connections together may buffer. By default 256 MiB.
     pub buffered_bytes: usize,
-    /// Whether to refuse new work while the runtime is overloaded, instead of letting all of it wait.
-    /// By default true.
+    /// Whether to refuse new work while the runtime is overloaded, instead of letting all of it wait: that of the
+    /// [accounts](super::Accounts) that use most first, as [`Shared::should_shed`](super::Shared::should_shed)
+    /// says. By default true.
     pub shed: bool,
     /// Connections that a listener accepts before others have their turn. By default 64.
     pub accepts_a_turn: u32,

@@ -37,8 +37,11 @@ pub struct Metrics {
     pub buffered_bytes: u64,
     /// How many they may buffer together: the [budget](super::Budget).
     pub buffered_limit: u64,
-    /// Requests that were refused because the runtime was overloaded.
-    pub shed: u64,
+    /// Requests that were refused because the runtime was overloaded, of [accounts](super::Accounts) that
+    /// used at least as much as the average.
+    pub shed_heavy: u64,
+    /// Those of other accounts.
+    pub shed_other: u64,
     /// What is known of requests, if the server speaks HTTP.
     pub http: Option<HttpMetrics>,
     /// What is known of handshakes, if the server speaks TLS.
@@ -156,6 +159,11 @@ impl TlsMetrics {
 }
 
 impl Metrics {
+    /// How many requests were refused because the runtime was overloaded.
+    pub fn shed(&self) -> u64 {
+        self.shed_heavy + self.shed_other
+    }
+
     /// How many connections were refused for this reason.
     pub fn refused_for(&self, reason: Refusal) -> u64 {
         self.refused.iter().find(|(refusal, _)| *refusal == reason).map_or(0, |(_, count)| *count)

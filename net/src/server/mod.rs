@@ -73,6 +73,7 @@
 //! is dropped.
 
 mod acceptor;
+mod accounts;
 mod builder;
 mod by_protocol;
 mod drain;
@@ -102,6 +103,7 @@ pub use crate::connection::refusal::Refusal;
 pub use crate::socket::address::{Address, ParseAddressError};
 pub use crate::socket::bound_listener::{BindError, Listener};
 pub use crate::socket::peer::Peer;
+pub use accounts::Accounts;
 pub use builder::{Builder, NoService};
 pub use by_protocol::{ByInbox, ByProtocol};
 pub use drain::{AgeCounts, Report};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_scheduler::metrics::Counter;
-use heist_scheduler::{Handle, PerWorker};
+use heist_scheduler::{Account, Handle, OverloadLevel, PerWorker, Weight};
 
+use super::accounts::Accounts;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::proxy_protocol::trusted_proxies::TrustedProxies;
@@ -20,25 +21,35 @@ pub struct Shared {
     name: String,
     limits: Limits,
     proxies: TrustedProxies,
+    accounts: Accounts,
     runtime: Handle,
     /// The part of it that each connection needs, whatever serves it.
     connections: Arc<ConnectionSet>,
-    /// Requests that were refused because the runtime was overloaded.
-    shed: PerWorker<Counter>,
+    shed: PerWorker<ShedCounters>,
     overloaded: Overloaded,
     /// Whether the files of Unix sockets stay. Relaxed: set before a drain, of which the acceptors
     /// learn under a lock.
     keeps_files: AtomicBool,
 }
 
-/// Whether a runtime is overloaded.
-pub(super) type Overloaded = Box<dyn Fn(&Handle) -> bool + Send + Sync>;
+/// How far a runtime is overloaded.
+pub(super) type Overloaded = Box<dyn Fn(&Handle) -> OverloadLevel + Send + Sync>;
+
+/// Requests that were refused because the runtime was overloaded.
+#[derive(Default)]
+struct ShedCounters {
+    /// Of accounts that used most.
+    heavy: Counter,
+    /// Of the others.
+    other: Counter,
+}
 
 impl Shared {
     pub(super) fn new(
         name: String,
         limits: Limits,
         proxies: TrustedProxies,
+        accounts: Accounts,
         runtime: &Handle,
         overloaded: Overloaded,
     ) -> Shared {
@@ -51,6 +62,7 @@ impl Shared {
             keeps_files: AtomicBool::new(false),
             limits,
             proxies,
+            accounts,
         }
     }
 
@@ -69,6 +81,11 @@ impl Shared {
         &self.proxies
     }
 
+    /// Which account each connection is charged to.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
     /// The runtime that the server runs on.
     pub fn runtime(&self) -> &Handle {
         &self.runtime
@@ -84,14 +101,53 @@ impl Shared {
         self.connections.buffered()
     }
 
-    /// Whether to refuse new work: the [policy](Limits::shed) says so, and the runtime is overloaded.
-    pub fn should_shed(&self) -> bool {
-        self.limits.shed && (self.overloaded)(&self.runtime)
+    /// Whether to refuse new work of `account`: the [policy](Limits::shed) says so, and the runtime is
+    /// [overloaded](OverloadLevel). While overload has begun that is the work of accounts that are
+    /// [heavy](Handle::is_heavy), and once it stands that of all.
+    pub fn should_shed(&self, account: Account) -> bool {
+        self.sheds(|| account).is_some()
     }
 
-    /// Counts a request that was refused because the server [sheds](Shared::should_shed).
-    pub fn count_shed(&self) {
-        self.shed.with(|shed| shed.add(1));
+    /// The account, which is asked for in overload, if its work is to be refused now.
+    #[inline]
+    pub(crate) fn sheds(&self, account: impl FnOnce() -> Account) -> Option<Account> {
+        match self.overload_level() {
+            OverloadLevel::None => None,
+            OverloadLevel::Begun => {
+                Some(account()).filter(|&account| self.runtime.is_heavy(account))
+            }
+            OverloadLevel::Standing => Some(account()),
+        }
+    }
+
+    /// Counts a request of `account` that was refused because the server [sheds](Shared::should_shed).
+    pub fn count_shed(&self, account: Account) {
+        let heavy = self.runtime.is_heavy(account);
+        self.shed.with(|shed| if heavy { &shed.heavy } else { &shed.other }.add(1));
+    }
+
+    /// Whether to refuse a connection of `account`, as [`should_shed`](Shared::should_shed) says.
+    ///
+    /// Of an account of its own nothing is known: such a connection is also refused while overload has
+    /// begun, unless it goes first. One behind a proxy has no account yet, and is looked at behind its header
+    /// if that decides.
+    pub(super) fn should_refuse(&self, account: Option<Account>) -> bool {
+        match (self.overload_level(), account) {
+            (OverloadLevel::None, _) => false,
+            (OverloadLevel::Begun, account) if self.accounts.are_shared() => {
+                account.is_some_and(|account| self.runtime.is_heavy(account))
+            }
+            (OverloadLevel::Begun, Some(account)) => account.weight() != Weight::FIRST,
+            (OverloadLevel::Begun, None) | (OverloadLevel::Standing, _) => true,
+        }
+    }
+
+    #[inline]
+    fn overload_level(&self) -> OverloadLevel {
+        match self.limits.shed {
+            true => (self.overloaded)(&self.runtime),
+            false => OverloadLevel::None,
+        }
     }
 
     /// Whether the server has begun to drain.
@@ -132,7 +188,8 @@ impl Shared {
             bytes_written: self.meter().bytes_written(),
             buffered_bytes: self.buffered().used() as u64,
             buffered_limit: self.buffered().limit() as u64,
-            shed: self.shed.sum(Counter::get),
+            shed_heavy: self.shed.sum(|shed| shed.heavy.get()),
+            shed_other: self.shed.sum(|shed| shed.other.get()),
             http: None,
             tls: None,
         }

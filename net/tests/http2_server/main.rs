@@ -1,5 +1,6 @@
 //! HTTP/2 on a `Server`, over real sockets, with frames that are written by hand.
 
+mod accounts;
 mod busy;
 mod client;
 mod deadlines;

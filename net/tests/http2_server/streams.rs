@@ -237,5 +237,5 @@ fn overloaded_server_sheds_requests_and_keeps_the_connection() {
     assert_eq!(client.get(3, "/").0, 503);
     *overloaded.lock().unwrap() = false;
     assert_eq!(client.get(5, "/").0, 200);
-    assert_eq!(site.server.metrics().shed, 1);
+    assert_eq!(site.server.metrics().shed(), 1);
 }

@@ -4,6 +4,7 @@
 #[path = "../common/order.rs"]
 mod order;
 
+mod accounts;
 mod answers;
 mod bodies;
 mod charges;
@@ -17,6 +18,7 @@ mod heads;
 mod idling;
 mod raw;
 mod services;
+mod shedding;
 mod site;
 mod takers;
 mod upgrades;

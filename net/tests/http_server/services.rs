@@ -56,7 +56,7 @@ fn overloaded_server_answers_503_without_calling_the_service() {
     let answer = client.get();
     assert_eq!(answer.code, 503);
     assert!(answer.head.contains("retry-after: 1\r\n"), "{}", answer.head);
-    assert_eq!((site.server.metrics().shed, hello.calls()), (1, 1));
+    assert_eq!((site.server.metrics().shed(), hello.calls()), (1, 1));
     overloaded.store(false, Ordering::SeqCst);
     assert_eq!(client.get().code, 200);
 }

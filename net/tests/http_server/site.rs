@@ -13,7 +13,7 @@ use heist_net::http::{Body, Http};
 use heist_net::server::{Address, CloseKind, Limits, Listener, Serve, Server};
 use heist_net::{Builder, Runtime};
 use heist_scheduler::time::{Clock, ManualClock};
-use heist_scheduler::{Handle, spawn_blocking, yield_now};
+use heist_scheduler::{Handle, OverloadLevel, spawn_blocking, yield_now};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::service::Service;
@@ -43,8 +43,8 @@ impl Site {
         Site::overloaded_by(|_| false, limits, service)
     }
 
-    pub(crate) fn overloaded_by<S>(
-        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+    pub(crate) fn overloaded_by<S, V: Into<OverloadLevel>>(
+        overloaded: impl Fn(&Handle) -> V + Send + Sync + 'static,
         limits: Limits,
         service: S,
     ) -> Site
@@ -54,8 +54,8 @@ impl Site {
         Site::serving(overloaded, limits, Http::new(service))
     }
 
-    pub(crate) fn serving(
-        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+    pub(crate) fn serving<V: Into<OverloadLevel>>(
+        overloaded: impl Fn(&Handle) -> V + Send + Sync + 'static,
         limits: Limits,
         serve: impl Serve,
     ) -> Site {
@@ -63,9 +63,9 @@ impl Site {
     }
 
     /// With a budget of operations for each poll.
-    pub(crate) fn with_budget(
+    pub(crate) fn with_budget<V: Into<OverloadLevel>>(
         operations: u32,
-        overloaded: impl Fn(&Handle) -> bool + Send + Sync + 'static,
+        overloaded: impl Fn(&Handle) -> V + Send + Sync + 'static,
         limits: Limits,
         serve: impl Serve,
     ) -> Site {
@@ -230,5 +230,40 @@ impl Gate {
         let receiver = Arc::clone(&self.0);
         let passed = spawn_blocking(move || receiver.lock().unwrap().recv());
         passed.await.unwrap().expect("the test lets its services go on");
+    }
+}
+
+/// A request that computes for as long as the test lets time pass.
+#[derive(Clone)]
+pub(crate) struct Work {
+    entered: Sender<()>,
+    leave: Arc<Mutex<Receiver<()>>>,
+}
+
+/// The test's side of it.
+pub(crate) struct Overseer {
+    entered: Receiver<()>,
+    leave: Sender<()>,
+}
+
+impl Work {
+    pub(crate) fn new() -> (Work, Overseer) {
+        let ((enter, entered), (leave, left)) = (channel(), channel());
+        (Work { entered: enter, leave: Arc::new(Mutex::new(left)) }, Overseer { entered, leave })
+    }
+
+    /// In the poll of a task: returns when the overseer has let time pass.
+    pub(crate) fn compute(&self) {
+        self.entered.send(()).unwrap();
+        self.leave.lock().unwrap().recv().unwrap();
+    }
+}
+
+impl Overseer {
+    /// Has the request that works, or will, take so many seconds in one poll.
+    pub(crate) fn takes(&self, site: &Site, seconds: u64) {
+        self.entered.recv_timeout(GUARD).unwrap();
+        site.advance(seconds);
+        self.leave.send(()).unwrap();
     }
 }

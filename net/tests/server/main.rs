@@ -7,6 +7,7 @@ mod masked;
 #[path = "../common/order.rs"]
 mod order;
 
+mod accounts;
 mod activity;
 mod admission;
 mod deadlines;

@@ -46,7 +46,8 @@ fn server_metrics() -> Metrics {
         bytes_written: 11,
         buffered_bytes: 12,
         buffered_limit: 120,
-        shed: 13,
+        shed_heavy: 13,
+        shed_other: 5,
         http: Some(HttpMetrics {
             requests: vec![(200, 14), (503, 15), (0, 16)],
             in_flight: 2,

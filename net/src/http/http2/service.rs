@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::super::body::Body;
+use super::super::chosen_account::ChosenAccount;
 use super::super::service::{self, ResponseFuture};
 use super::super::state::HttpState;
 use super::super::stream_account::{StreamAccount, StreamAccounts};
@@ -55,10 +56,10 @@ where
         let receives = !request.body().is_end_stream();
         let account = StreamAccount::open(&self.accounts, receives);
         let state = HttpState::of_stream(&self.connection, account);
-        self.executor.called(&state);
         self.connection.metrics().begin_stream();
         let refusal = refusal(&request, self.connection.limits());
         let exchange = service::begin(&state, &request);
+        let mut chosen = ChosenAccount::default();
         let response = match refusal.or_else(|| service::shed(&state)) {
             Some(status) => ResponseFuture::refused(status, exchange, &request),
             None => {
@@ -66,12 +67,13 @@ where
                 join_cookies(request.headers_mut());
                 service::extend(&self.connection, request.extensions_mut());
                 // A panic in it ends this stream alone.
-                match panics::contain_hook(CALL, || self.service.call(request)) {
+                match chosen.run(|| panics::contain_hook(CALL, || self.service.call(request))) {
                     Some(future) => ResponseFuture::of(future, exchange),
                     None => ResponseFuture::failed(StatusCode::INTERNAL_SERVER_ERROR, exchange),
                 }
             }
         };
+        self.executor.called(&state, chosen);
         StreamResponse { response, state }
     }
 }

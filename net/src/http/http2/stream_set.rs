@@ -10,6 +10,7 @@ use heist_scheduler::{coop, panics};
 use hyper::rt::Executor;
 use parking_lot::Mutex;
 
+use super::super::chosen_account::ChosenAccount;
 use super::super::state::HttpState;
 use super::super::stream_account::StreamAccount;
 use super::wakers::{FutureWaker, ReadyQueue};
@@ -46,6 +47,7 @@ struct Slot {
 struct OpenStream {
     future: StreamFuture,
     state: Option<Arc<HttpState>>,
+    account: ChosenAccount,
 }
 
 /// The executor that hyper gives its streams to.
@@ -63,7 +65,13 @@ struct BegunStreams {
 struct Begun {
     futures: Vec<OpenStream>,
     /// Of the request that the service was called with last: hyper begins its stream next.
-    called: Option<Arc<HttpState>>,
+    called: Option<Called>,
+}
+
+/// A stream whose service was called.
+struct Called {
+    state: Arc<HttpState>,
+    account: ChosenAccount,
 }
 
 impl StreamSet {
@@ -134,7 +142,8 @@ impl StreamSet {
         slot.waker.begin_poll();
         let Some(stream) = &mut slot.stream else { return };
         let mut cx = Context::from_waker(&slot.handle);
-        let polled = panics::contain_hook(POLL, || stream.future.as_mut().poll(&mut cx));
+        let OpenStream { future, account, .. } = stream;
+        let polled = account.run(|| panics::contain_hook(POLL, || future.as_mut().poll(&mut cx)));
         match polled {
             Some(Poll::Pending) => {}
             Some(Poll::Ready(())) => {
@@ -222,9 +231,11 @@ fn drop_contained(stream: OpenStream) {
 }
 
 impl StreamExecutor {
-    /// The service was called for a stream: the next future that hyper gives is of that.
-    pub(super) fn called(&self, state: &Arc<HttpState>) {
-        let before = self.0.state.lock().called.replace(Arc::clone(state));
+    /// The service was called for a stream, and has chosen `account`: the next future that hyper gives is
+    /// of that stream.
+    pub(super) fn called(&self, state: &Arc<HttpState>, account: ChosenAccount) {
+        let called = Called { state: Arc::clone(state), account };
+        let before = self.0.state.lock().called.replace(called);
         drop(before);
     }
 }
@@ -236,8 +247,10 @@ where
     fn execute(&self, future: F) {
         let future: StreamFuture = Box::pin(future);
         let mut begun = self.0.state.lock();
-        let state = begun.called.take();
-        begun.futures.push(OpenStream { future, state });
+        let called = begun.called.take();
+        let account = called.as_ref().map(|called| called.account).unwrap_or_default();
+        let state = called.map(|called| called.state);
+        begun.futures.push(OpenStream { future, state, account });
     }
 }
 
