@@ -43,6 +43,11 @@
 //!
 //! axum's `Sse::keep_alive` needs the timers of tokio; [`KeepAliveStream`] uses those of heist.
 //!
+//! # Accounts
+//!
+//! A worker runs first what has attained the least time lately. [`AccountLayer`] charges each request to the
+//! account of its tenant or its route, instead of that of its connection.
+//!
 //! # What needs tokio's runtime
 //!
 //! axum's `ws`, `Sse::keep_alive`, and `TimeoutLayer` of tower and tower-http panic without a runtime of
@@ -51,6 +56,7 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod body;
 mod builder;
 mod extract;
@@ -58,6 +64,7 @@ mod future;
 mod keep_alive;
 mod service;
 
+pub use account::{AccountLayer, AccountService};
 pub use builder::BuilderExt;
 pub use extract::Drain;
 #[cfg(feature = "tls")]
