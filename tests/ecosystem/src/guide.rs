@@ -180,6 +180,9 @@ mod pages {
     #[doc = include_str!("../../../docs/guide/src/limits.md")]
     pub struct Limits;
 
+    #[doc = include_str!("../../../docs/guide/src/fairness.md")]
+    pub struct Fairness;
+
     #[doc = include_str!("../../../docs/guide/src/testing.md")]
     pub struct Testing;
 
