@@ -18,7 +18,7 @@ use crate::task::{self, Admission, JoinHandle, Refusal, Refused, SpawnInfo, Task
 use crate::threads::tracker::{BlockedThreads, ThreadTracker};
 use crate::worker::context::WorkerContext;
 use crate::worker::current;
-use crate::worker::schedule::schedule;
+use crate::worker::schedule::{schedule, submit};
 use crate::worker::shared::Shared;
 
 /// What a runtime is made of.
@@ -231,7 +231,10 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::launch(self.admit(&info, account), future, schedule)
+        task::launch_with(self.admit(&info, account), future, schedule, |task| {
+            submit(&self.0.shared, task);
+            Ok(())
+        })
     }
 
     pub(crate) fn launch_blocking<T, W>(

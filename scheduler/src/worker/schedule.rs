@@ -7,12 +7,23 @@ use async_task::ScheduleInfo;
 use crate::task::Task;
 use crate::worker::context::Pushed;
 use crate::worker::current;
+use crate::worker::shared::Shared;
 
 /// Queues a task of the worker pool; the schedule function of its cell.
 pub(crate) fn schedule(task: Task, info: ScheduleInfo) {
     // A task of this thread's own runtime stays here: no shared line is touched.
     if let Some(task) = push_here(task, info.woken_while_running) {
         schedule_from_outside(task);
+    }
+}
+
+/// Queues a task that was just spawned, by a caller that holds its runtime.
+///
+/// As [`schedule`], but it need not count one more reference to the runtime, which threads that spawn at the
+/// same time would contend for.
+pub(crate) fn submit(shared: &Shared, task: Task) {
+    if let Some(task) = push_here(task, false) {
+        shared.inject(task);
     }
 }
 

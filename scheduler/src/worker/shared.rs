@@ -75,7 +75,7 @@ impl Shared {
     }
 
     /// Takes a task from a thread that is none of this runtime's workers.
-    fn inject(&self, task: Task) {
+    pub(crate) fn inject(&self, task: Task) {
         let now = self.context.clock.now();
         task.metadata().stamp_wake(now, false, task.metadata().woken().account());
         self.injector.push(task, now);
