@@ -51,6 +51,8 @@ pub(super) const WORKER: &[Family<WorkerMetrics>] = &[
         s.one(w.busy);
     }),
     counter("heist_worker_polls_total", "Polls of tasks.", |w, s| s.one(w.polls)),
+    seconds("heist_worker_express_busy_seconds_total", EXPRESS_BUSY, |w, s| s.one(w.express_busy)),
+    counter("heist_worker_express_polls_total", EXPRESS_POLLS, |w, s| s.one(w.express_polls)),
     counter("heist_worker_parks_total", "Times the worker went to sleep, by where.", |w, s| {
         s.each(&[("where", "kernel")], w.listens);
         s.each(&[("where", "parked")], w.parks);
@@ -104,6 +106,7 @@ pub(super) const RUNTIME: &[Family<RuntimeMetrics>] = &[
     histogram("heist_task_wait_seconds", "From the wake of a task to its poll.", |r, s| {
         s.one(&r.scheduler.task_wait);
     }),
+    histogram("heist_express_wait_seconds", EXPRESS_WAIT, |r, s| s.one(&r.scheduler.express_wait)),
     histogram("heist_event_to_run_seconds", EVENT_TO_RUN, |r, s| s.one(&r.scheduler.event_to_run)),
     histogram("heist_event_queue_delay_seconds", QUEUE_DELAY, |r, s| {
         s.one(&r.scheduler.event_queue_delay);
@@ -187,6 +190,9 @@ const CURRENT_POLL: &str = "Length so far of the poll under way; from 10 ms on w
      spawned.";
 const ATTAINED: &str = "Time that an account took of the workers lately, divided by its weight; of the eight that took \
      most.";
+const EXPRESS_BUSY: &str = "Of the time in polls, that of tasks that did not wait behind others.";
+const EXPRESS_POLLS: &str = "Of the polls, those of tasks that did not wait behind others.";
+const EXPRESS_WAIT: &str = "From the wake of a task that did not wait behind others to its poll.";
 const LONG_POLLS: &str =
     "Polls longer than half a millisecond while some were found to block or compute.";
 const PREEMPTED: &str =

@@ -75,6 +75,7 @@ fn numbered() -> RuntimeMetrics {
     (scheduler.timer_lateness, scheduler.blocking_wait) = (times(17, one), times(18, one));
     scheduler.event_queue_delay = times(19, one);
     (scheduler.tasks_refused, scheduler.caught_panics) = (45, 46);
+    scheduler.express_wait = times(49, one);
     (scheduler.lookup_threads, scheduler.lookup_queue_depth, scheduler.lookup_refused) =
         (38, 39, 40);
     (scheduler.lookup_oldest, scheduler.lookup_wait) = (41 * one, times(42, one));
@@ -88,6 +89,7 @@ fn numbered() -> RuntimeMetrics {
     (worker.budget_yields, worker.shard_errors, worker.queue_depth) = (33, 34, 35);
     (worker.long_polls, worker.preempted_polls, worker.current_poll) = (36, 37, None);
     worker.recoveries = 47;
+    (worker.express_polls, worker.express_busy) = (50, 51 * one);
     metrics
 }
 
@@ -145,6 +147,9 @@ const OF_A_RUNTIME: &[Expected] = &[
     ("heist_worker_preempted_polls_total", None, 37),
     ("heist_worker_recoveries_total", None, 47),
     ("heist_worker_current_poll_seconds", None, 0),
+    ("heist_express_wait_seconds_count", None, 49),
+    ("heist_worker_express_polls_total", None, 50),
+    ("heist_worker_express_busy_seconds_total", None, 51),
     ("heist_account_attained_seconds", Some(("account", "blue")), 48),
 ];
 
