@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use heist_scheduler::coop;
 use heist_scheduler::time::{Instant, Timer};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 
@@ -46,6 +47,9 @@ use crate::server::Peer;
 /// # drop(Http::new(service));
 /// ```
 ///
+/// A frame has at most 64 KiB, also where the connection reads more at once. Between two of them a poll that has
+/// lasted for 100 µs ends, so that a service that computes on what it reads does not hold up other connections.
+///
 /// Reading it is cancel-safe. It may be read in another task, and one of known length also after
 /// the answer; of one in chunks hyper does not tell the end once the answer is out. If it is
 /// dropped before its end, the connection is closed after the answer, as what remains of it must
@@ -59,6 +63,10 @@ use crate::server::Peer;
 pub struct Body {
     /// `None` once given away.
     incoming: Option<Incoming>,
+    /// What is left of a large piece of the transport's.
+    rest: Bytes,
+    /// The last poll ended for its length.
+    yielded: bool,
     state: Arc<HttpState>,
     limit: u64,
     /// How long a pause may last.
@@ -109,6 +117,8 @@ impl Body {
             least: MinRate { rate: limits.min_receive_rate, grace: limits.rate_grace },
             finished: hyper::body::Body::is_end_stream(&incoming),
             incoming: Some(incoming),
+            rest: Bytes::new(),
+            yielded: false,
             state,
             rate: RateMonitor::default(),
             pause: Timer::new(),
@@ -153,6 +163,16 @@ impl Body {
         self.incoming.take().expect("only this takes it, and takes the body with it")
     }
 
+    /// Whether hyper has given all of it.
+    fn has_all(&self) -> bool {
+        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    /// How much hyper is still to give.
+    fn hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), hyper::body::Body::size_hint)
+    }
+
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<IncomingFrame>> {
         match &mut self.incoming {
             Some(incoming) => hyper::body::Body::poll_frame(Pin::new(incoming), cx),
@@ -193,11 +213,46 @@ impl Body {
 
     /// Whether the bytes that came, and those announced, are within the limit.
     fn check_length(&self) -> Result<(), BodyError> {
-        let announced = hyper::body::Body::size_hint(self).lower();
+        let announced = self.hint().lower();
         match self.rate.bytes().saturating_add(announced) > self.limit {
             true => Err(BodyError::TooLong { limit: self.limit }),
             false => Ok(()),
         }
+    }
+
+    /// The front of a frame; what is behind [`FRAME_BYTES`] comes in frames of its own.
+    fn begin_of(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > FRAME_BYTES => {
+                self.rest = data.split_off(FRAME_BYTES);
+                Frame::data(data)
+            }
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
+        }
+    }
+
+    /// Whether the service has got all of it.
+    fn is_over(&self) -> bool {
+        self.finished && self.rest.is_empty()
+    }
+
+    /// Ends a poll that has lasted for [`POLL_TIME`], before it goes on with the next frame: other connections
+    /// wait. The next poll gets a frame however long it has lasted.
+    fn poll_yield(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.yielded = !self.yielded && Instant::now() - Instant::of_poll() >= POLL_TIME;
+        if self.yielded {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// The next frame of the rest. It counts as a read: the poll ends where its budget does.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        ready!(coop::poll_proceed(cx));
+        let length = self.rest.len().min(FRAME_BYTES);
+        Poll::Ready(self.rest.split_to(length))
     }
 
     fn finish(&mut self) {
@@ -232,6 +287,12 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.rate.bytes() > 0 && !self.is_over() {
+            ready!(self.poll_yield(cx));
+        }
+        if !self.rest.is_empty() {
+            return self.poll_rest(cx).map(|data| Some(Ok(Frame::data(data))));
+        }
         if self.finished {
             // hyper may not report the end once the answer is written, though it is known.
             return Poll::Ready(None);
@@ -254,20 +315,27 @@ impl hyper::body::Body for Body {
             Some(Err(error)) => Some(Err(self.fail(self.broken(error)))),
             Some(Ok(frame)) => {
                 let admitted = self.admit(&frame).map_err(|error| self.fail(error));
-                if self.is_end_stream() {
+                if self.has_all() {
                     self.finish();
                 }
-                Some(admitted.map(|()| frame))
+                Some(admitted.map(|()| self.begin_of(frame)))
             }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+        self.rest.is_empty() && self.has_all()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), hyper::body::Body::size_hint)
+        let coming = self.hint();
+        let rest = self.rest.len() as u64;
+        let mut hint = SizeHint::new();
+        if let Some(upper) = coming.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(coming.lower().saturating_add(rest));
+        hint
     }
 }
 
@@ -298,3 +366,9 @@ fn is_malformed(error: &hyper::Error) -> bool {
         matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
     })
 }
+
+/// The most bytes of a frame that a service is given.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// How long a poll may go on with frames that are there already.
+const POLL_TIME: Duration = Duration::from_micros(100);
