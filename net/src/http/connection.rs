@@ -1,12 +1,10 @@
 //! One connection: hyper, with the deadlines and the drain around it.
 
 use std::error::Error;
-use std::future::Future;
 use std::io;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use heist_scheduler::time::Instant;
 use hyper::StatusCode;
@@ -18,7 +16,6 @@ use super::hyper_io::HyperIo;
 use super::reason::reason_of;
 use super::shared_transport::{Shared, Watched};
 use super::state::{HttpState, Phase};
-use super::upgraded::UpgradeCount;
 use crate::Transport;
 use crate::connection::close_reason::{CloseKind, CloseReason};
 use crate::connection::deadlines::DeadlineTimer;
@@ -31,126 +28,29 @@ use crate::server::LOOKS;
 /// only when it has fired, when a deadline comes before it, or when another task polls. With
 /// requests that follow each other that is once in the time that a connection may idle.
 pub(super) struct HttpConnection {
-    state: Arc<HttpState>,
+    pub(super) state: Arc<HttpState>,
     drain: DrainSignal,
     timer: DeadlineTimer,
     /// Once the server drains: how many requests came before, without the one in service.
     before_drain: Option<u64>,
     /// How often it was polled since the time of an upgraded connection was over.
     looks: u8,
+    /// What the present poll says of hyper's part.
+    pub(super) parting: Parting,
 }
 
-/// The future of a connection: hyper, then the close of the transport if hyper leaves that open.
-///
-/// No `async fn`: that would have room for its arguments twice. What is large is in a box.
-pub(super) struct ConnectionFuture<S, T>
-where
-    S: HttpService<Incoming>,
-    T: Transport,
-{
-    stage: Stage<S, T>,
-    connection: HttpConnection,
+/// Whether hyper's part of a connection is given up.
+#[derive(Clone, Copy)]
+pub(super) enum Parting {
+    None,
+    /// The connection idles.
+    Rest,
+    /// It is to be made anew at once.
+    Rebuild,
 }
-
-enum Stage<S, T>
-where
-    S: HttpService<Incoming>,
-    T: Transport,
-{
-    Serving(Box<http1::UpgradeableConnection<HyperIo<T>, S>>),
-    /// Another task has the transport.
-    Upgraded {
-        transport: Arc<dyn Shared>,
-        _count: UpgradeCount,
-    },
-    Closing(Arc<dyn Shared>),
-    Over,
-}
-
-impl<S, B, T> ConnectionFuture<S, T>
-where
-    T: Transport,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    pub(super) fn new(
-        connection: HttpConnection,
-        served: Box<http1::UpgradeableConnection<HyperIo<T>, S>>,
-    ) -> ConnectionFuture<S, T> {
-        ConnectionFuture { stage: Stage::Serving(served), connection }
-    }
-}
-
-impl<S, B, T> Future for ConnectionFuture<S, T>
-where
-    T: Transport,
-    S: HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    type Output = CloseReason;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let ConnectionFuture { stage, connection } = self.get_mut();
-        if let Stage::Serving(served) = stage {
-            match ready!(connection.poll(cx, Pin::new(&mut **served))) {
-                Step::Over(reason) => {
-                    if is_orderly(reason.kind())
-                        && let Stage::Serving(served) = mem::replace(stage, Stage::Over)
-                    {
-                        served.into_parts().into_iter().for_each(|parts| parts.io.close(cx));
-                    }
-                    return Poll::Ready(reason);
-                }
-                Step::Served => {}
-            }
-            let Some(transport) = connection.state.upgrade().take_shared() else {
-                return Poll::Ready(connection.reason(Ok(())));
-            };
-            *stage = match connection.state.phase() {
-                Phase::Upgraded => {
-                    Stage::Upgraded { transport, _count: UpgradeCount::begin(&connection.state) }
-                }
-                _ => Stage::Closing(transport),
-            };
-        }
-        if let Stage::Upgraded { transport, .. } = stage {
-            match ready!(connection.poll_upgraded(cx, &**transport)) {
-                Step::Over(reason) => return Poll::Ready(reason),
-                Step::Served => {}
-            }
-            *stage = Stage::Closing(Arc::clone(transport));
-        }
-        match stage {
-            Stage::Closing(transport) => connection.poll_close(cx, &**transport),
-            _ => unreachable!("it is not polled after its end"),
-        }
-    }
-}
-
-/// A transport that is shared with a task of the service ends with the connection.
-impl<S: HttpService<Incoming>, T: Transport> Drop for ConnectionFuture<S, T> {
-    fn drop(&mut self) {
-        let unclaimed = self.connection.state.upgrade().take_shared();
-        let claimed = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Upgraded { transport, .. } | Stage::Closing(transport) => Some(transport),
-            Stage::Serving(_) | Stage::Over => None,
-        };
-        unclaimed
-            .into_iter()
-            .chain(claimed)
-            .for_each(|transport| transport.cut(io::ErrorKind::ConnectionAborted));
-    }
-}
-
-/// Nothing in it is ever pinned: hyper's part is in a box.
-impl<S: HttpService<Incoming>, T: Transport> Unpin for ConnectionFuture<S, T> {}
 
 /// The outcome of a poll.
-enum Step {
+pub(super) enum Step {
     Over(CloseReason),
     /// What served the connection has finished. hyper has shut the transport down, unless a request
     /// asked for an upgrade.
@@ -159,11 +59,22 @@ enum Step {
 
 impl HttpConnection {
     pub(super) fn new(state: Arc<HttpState>, drain: DrainSignal) -> HttpConnection {
-        HttpConnection { state, drain, timer: DeadlineTimer::new(), before_drain: None, looks: 0 }
+        HttpConnection {
+            state,
+            drain,
+            timer: DeadlineTimer::new(),
+            before_drain: None,
+            looks: 0,
+            parting: Parting::None,
+        }
     }
 
     /// Watches over a transport that another task has, until that drops it.
-    fn poll_upgraded(&mut self, cx: &mut Context<'_>, transport: &dyn Shared) -> Poll<Step> {
+    pub(super) fn poll_upgraded(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &dyn Shared,
+    ) -> Poll<Step> {
         let now = Instant::of_poll();
         self.state.begin_poll(now);
         if self.before_drain.is_none() && self.drain.poll_draining(cx).is_ready() {
@@ -201,7 +112,11 @@ impl HttpConnection {
 
     /// Closes a transport that hyper has left open, as it does after a request that asked for an
     /// upgrade.
-    fn poll_close(&mut self, cx: &mut Context<'_>, transport: &dyn Shared) -> Poll<CloseReason> {
+    pub(super) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &dyn Shared,
+    ) -> Poll<CloseReason> {
         let now = Instant::of_poll();
         self.state.begin_poll(now);
         match transport.poll_close(cx) {
@@ -211,7 +126,7 @@ impl HttpConnection {
         }
     }
 
-    fn poll<S, B, T>(
+    pub(super) fn poll<S, B, T>(
         &mut self,
         cx: &mut Context<'_>,
         mut served: Pin<&mut http1::UpgradeableConnection<HyperIo<T>, S>>,
@@ -233,6 +148,10 @@ impl HttpConnection {
             }
         }
         let mut outcome = served.as_mut().poll(cx);
+        if self.state.wants_rebuild() && outcome.is_pending() {
+            self.parting = Parting::Rebuild;
+            return Poll::Pending;
+        }
         if outcome.is_pending() && self.is_over(now) && self.state.waits_for_bytes() {
             // Bytes that came in time count, though their event is still in the queue. The task is
             // polled again until it is taken.
@@ -277,7 +196,15 @@ impl HttpConnection {
                 None => self.reason(Ok(())),
             });
         }
-        self.arm(cx, deadline, now);
+        // The timer is lazy: with requests that follow each other it fires once in that time.
+        let dormant = self.state.dormant_at();
+        match now < dormant {
+            true => self.arm(cx, deadline.min(dormant), now),
+            false => {
+                self.parting = Parting::Rest;
+                self.arm(cx, deadline, now);
+            }
+        }
         Poll::Pending
     }
 
@@ -289,7 +216,7 @@ impl HttpConnection {
     }
 
     /// Why the connection ended.
-    fn reason(&self, outcome: hyper::Result<()>) -> CloseReason {
+    pub(super) fn reason(&self, outcome: hyper::Result<()>) -> CloseReason {
         if let Some(kind) = self.state.failure().close {
             return self.reason_of(kind, outcome.err());
         }
@@ -325,7 +252,7 @@ impl HttpConnection {
 }
 
 /// Whether nothing was under way, so that the peer is not to take the end for a failure.
-fn is_orderly(kind: CloseKind) -> bool {
+pub(super) fn is_orderly(kind: CloseKind) -> bool {
     matches!(kind, CloseKind::Finished | CloseKind::IdleDrained | CloseKind::IdleTimeout)
 }
 

@@ -1,6 +1,7 @@
 //! The transport of a connection as hyper sees it: behind the guard, with limits for a peer that does
 //! not take its answers, and with a close that does not destroy the last one ([`Linger`]).
 
+mod bulk;
 mod sending;
 mod upgraded;
 
@@ -35,6 +36,8 @@ pub(super) struct GuardedIo<T: Transport> {
     /// guard and the transport hold.
     output_charge: Charge,
     held_charge: Charge,
+    /// The same for hyper's buffer, where that is a large one.
+    bulk_charge: Charge,
     /// hyper's next write is the front of a message.
     at_front: bool,
     /// What is written before hyper's next bytes: a part of [`CONTINUE`].
@@ -61,6 +64,7 @@ impl<T: Transport> GuardedIo<T> {
             request: 0,
             output_charge: Charge::default(),
             held_charge: Charge::default(),
+            bulk_charge: Charge::default(),
             at_front: true,
             interim: &[],
             refusal: Vec::new(),
@@ -72,6 +76,11 @@ impl<T: Transport> GuardedIo<T> {
     /// Closes an idle connection, which is dropped next.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
         self.transport.close(cx);
+    }
+
+    /// Takes back what hyper read and has not used.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.guard.put_back(bytes);
     }
 
     pub(super) fn state(&self) -> &Arc<HttpState> {
@@ -118,6 +127,9 @@ impl<T: Transport> GuardedIo<T> {
     ) -> Poll<io::Result<()>> {
         loop {
             if !self.guard.ready().is_empty() {
+                if self.begin_bulk() {
+                    return Poll::Pending;
+                }
                 self.pass_held(&mut cursor);
                 return Poll::Ready(self.charge_held());
             }
@@ -135,8 +147,11 @@ impl<T: Transport> GuardedIo<T> {
                 ready!(self.poll_hold(cx))?;
                 continue;
             }
+            let is_flushed = self.is_flushed();
             let GuardedIo { transport, guard, state, .. } = &mut *self;
-            let keep = |read: &mut [u8]| guard.admit(read, state.limits());
+            let keep = |read: &mut [u8]| {
+                guard.admit(read, state.limits(), || is_flushed && state.may_begin_bulk())
+            };
             match or_end(ready!(transport.poll_read_kept(cx, &mut cursor, keep)))? {
                 (0, _) => guard.finish(),
                 (count, kept) => {
@@ -348,6 +363,7 @@ impl<T: Transport> Drop for GuardedIo<T> {
         let budget = self.state.server().buffered();
         self.output_charge.release(budget);
         self.held_charge.release(budget);
+        self.bulk_charge.release(budget);
         self.state.drain_waiters().close();
     }
 }

@@ -30,12 +30,25 @@ impl<T: Transport> HyperIo<T> {
     }
 
     /// Closes an idle connection, which is dropped next.
-    pub(super) fn close(self, cx: &mut Context<'_>) {
-        match self {
-            HyperIo::Own(mut io) => io.close(cx),
-            HyperIo::Shared(mut io) => {
+    pub(super) fn close(mut self, cx: &mut Context<'_>) {
+        match &mut self {
+            HyperIo::Own(io) => io.close(cx),
+            HyperIo::Shared(io) => {
                 let _ = io.poll_write(cx, |io, cx| {
                     io.close(cx);
+                    Poll::Ready(Ok(()))
+                });
+            }
+        }
+    }
+
+    /// Has `change` done to the transport, where the connection still has it.
+    pub(super) fn apply(&mut self, cx: &mut Context<'_>, change: impl FnOnce(&mut GuardedIo<T>)) {
+        match self {
+            HyperIo::Own(io) => change(io),
+            HyperIo::Shared(io) => {
+                let _ = io.poll_write(cx, |io, _| {
+                    change(io);
                     Poll::Ready(Ok(()))
                 });
             }

@@ -18,7 +18,7 @@
 //!
 //! # What ends a connection
 //!
-//! All bounds are in [`Limits`], and on unless changed.
+//! All bounds are in [`Limits`](crate::server::Limits), and on unless changed.
 //!
 //! | what the peer does | what it gets |
 //! |---|---|
@@ -79,7 +79,7 @@
 //! Behind that answer the connection is the service's, in whatever task it awaits
 //! [`hyper::upgrade::on`], also in another runtime; nothing of what the peer sent behind the request is
 //! lost. Until the service drops it the connection has its permit, its socket is metered, and it ends
-//! with the drain's grace. [`Limits::upgraded_idle_timeout`], `write_timeout`, `min_send_rate` and the
+//! with the drain's grace. [`Limits::upgraded_idle_timeout`](crate::server::Limits::upgraded_idle_timeout), `write_timeout`, `min_send_rate` and the
 //! budget of buffered bytes hold for it. The extensions of the request have a [`UpgradedConnection`],
 //! and the [`DrainSignal`] goes on to work. Bytes behind a request that asks for an upgrade are looked
 //! at only once it is answered: if it is refused, they are the next request.
@@ -148,6 +148,8 @@ mod age;
 mod body;
 mod chosen_account;
 mod connection;
+mod connection_future;
+mod dormant;
 mod drain_signal;
 mod drain_waiters;
 mod exchange;
@@ -156,6 +158,7 @@ mod failure;
 mod guard;
 mod guarded_io;
 mod http2;
+mod hyper_builder;
 mod hyper_io;
 pub(crate) mod hyper_rt;
 mod metrics;
@@ -186,9 +189,10 @@ pub use upgraded::UpgradedConnection;
 
 use crate::Transport;
 use crate::server::{
-    Accepted, Builder, CloseReason, HttpMetrics, Limits, Refusal, Serve, Shared, TransportLayer,
+    Accepted, Builder, CloseReason, HttpMetrics, Refusal, Serve, Shared, TransportLayer,
 };
 use http2::Parts;
+use hyper_builder::{BUFFER_BYTES, bounded};
 use metrics::{RefusedHook, RequestMetrics};
 use selection::Detection;
 use state::HttpState;
@@ -297,7 +301,7 @@ where
 
     fn start(&mut self, server: &Arc<Shared>) {
         let metrics = Arc::new(RequestMetrics::new(server.runtime(), self.refused.take()));
-        self.started = Some(Started { hyper: bounded(server.limits()), metrics });
+        self.started = Some(Started { hyper: bounded(server.limits(), BUFFER_BYTES), metrics });
     }
 
     fn refusal(&self, reason: Refusal) -> Option<&'static [u8]> {
@@ -351,31 +355,6 @@ impl<S, L: TransportLayer> Builder<Http<S>, L> {
         self.map_service(|http| http.on_refused(hook))
     }
 }
-
-/// hyper with the limits that it enforces itself. It sets no timer, as its time for a head also runs
-/// while a connection idles.
-fn bounded(limits: &Limits) -> http1::Builder {
-    let mut hyper = http1::Builder::new();
-    hyper
-        .header_read_timeout(None)
-        // The transport notices a reset while a service works. An end of the input is not one.
-        .half_close(true)
-        .max_header_size(limits.header_bytes)
-        .max_buf_size(BUFFER_BYTES.max(limits.header_bytes));
-    // The guard holds the bound. hyper has to allow as many, and for a number of its own it fills two
-    // tables of that length at each request.
-    if limits.headers > HYPER_HEADERS {
-        hyper.max_headers(limits.headers.min(Limits::MOST_HEADERS));
-    }
-    hyper
-}
-
-/// The most fields of a head that hyper allows unless told otherwise.
-const HYPER_HEADERS: usize = 100;
-
-/// The most that hyper buffers for one connection in each direction. It begins with 8 KiB and
-/// grows for uploads that fill it, which halves their reads.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The answer to a connection that cannot be served now.
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\

@@ -6,6 +6,7 @@
 //! are cells that may be shared. Each load and store is Relaxed: a value publishes nothing but itself.
 
 mod body;
+mod bulk;
 mod deadline;
 mod extensions;
 mod owner;
@@ -58,6 +59,9 @@ pub(super) struct HttpState {
     peek: AtomicBool,
     /// The outcome of the peek. Cleared with each request to peek.
     unread: AtomicBool,
+    /// hyper has a large buffer, or is to be made anew with one. Written by the transport.
+    bulk: AtomicBool,
+    rebuild: AtomicBool,
     upgrade: UpgradeState,
     /// Set by the service, raised by the body, cleared by the transport.
     expectation: Expectation,
@@ -129,6 +133,8 @@ impl HttpState {
             left_unread: AtomicBool::new(false),
             peek: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            bulk: AtomicBool::new(false),
+            rebuild: AtomicBool::new(false),
             upgrade: UpgradeState::default(),
             expectation: Expectation::none(),
             failure: AtomicU32::new(Failure::NONE.to_bits()),

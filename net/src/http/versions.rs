@@ -12,7 +12,8 @@ use hyper::service::{HttpService, Service};
 use hyper::{Request, Response};
 
 use super::body::Body;
-use super::connection::{ConnectionFuture, HttpConnection};
+use super::connection::HttpConnection;
+use super::connection_future::ConnectionFuture;
 use super::guarded_io::GuardedIo;
 use super::http2::{Http2Future, Parts, StreamService};
 use super::hyper_io::HyperIo;

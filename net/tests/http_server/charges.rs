@@ -95,6 +95,48 @@ fn body_is_not_charged() {
     assert_eq!(client.answer().body, b"500000");
 }
 
+/// Sends the head of a large upload to a service that does not read it yet, and all of its body once that does.
+fn uploads_with(limits: Limits, charged: u64) {
+    let (gate, open) = Gate::new();
+    let site = Site::with(
+        limits,
+        service_fn(move |request: Request<Body>| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                let body = http_body_util::BodyExt::collect(request.into_body()).await?.to_bytes();
+                Ok::<_, Failure>(reply(body.len().to_string()))
+            }
+        }),
+    );
+    let mut client = site.connect();
+    for _ in 0..2 {
+        client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 500000\r\n\r\n");
+        while site.server.metrics().http.unwrap().in_flight == 0 {
+            site.settle();
+        }
+        until_buffered(&site, charged);
+        open.send(()).unwrap();
+        client.send(vec![b'x'; 500_000]);
+        assert_eq!(client.answer().body, b"500000");
+    }
+    // The buffer is given up where the connection idles.
+    site.pass(6);
+    until_buffered(&site, 0);
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 5\r\n\r\nsmall");
+    open.send(()).unwrap();
+    assert_eq!(client.answer().body, b"5");
+    assert_eq!(buffered(&site), 0);
+}
+
+/// Failure: large buffers, which a budget that is small or used up has no room for, take all the memory, or the
+/// upload is refused for them.
+#[test]
+fn large_body_has_a_large_buffer_where_a_quarter_of_the_budget_allows_it() {
+    uploads_with(Limits { buffered_bytes: 2 << 20, ..Limits::default() }, 256 << 10);
+    uploads_with(Limits { buffered_bytes: (1 << 20) - 1, ..Limits::default() }, 0);
+}
+
 /// A number of frames of 1,000 bytes.
 struct Frames(u32);
 

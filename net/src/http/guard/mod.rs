@@ -80,10 +80,22 @@ pub(super) enum InputEnd {
 impl Guard {
     /// Checks bytes in hyper's own buffer. Returns how many at their front pass; the others are held,
     /// or dropped behind an error. Called only while nothing is held.
+    ///
+    /// All are held if they end within a large body, and `holds_bulk` says so.
     #[inline]
-    pub(super) fn admit(&mut self, bytes: &mut [u8], limits: &Limits) -> usize {
+    pub(super) fn admit(
+        &mut self,
+        bytes: &mut [u8],
+        limits: &Limits,
+        holds_bulk: impl FnOnce() -> bool,
+    ) -> usize {
         debug_assert!(self.held.is_empty(), "{} bytes are held", self.held.len());
         let passes = self.check(bytes, limits);
+        if self.awaits_bulk() && holds_bulk() {
+            self.held.extend_from_slice(bytes);
+            self.checked = passes;
+            return 0;
+        }
         if self.end.is_none() {
             self.held.extend_from_slice(&bytes[passes..]);
         }
@@ -137,6 +149,12 @@ impl Guard {
         (self.checked, self.passed) = (0, 0);
     }
 
+    /// Takes back bytes that have passed, to be passed again before all others.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.held.splice(self.passed..self.passed, bytes.iter().copied());
+        self.checked += bytes.len();
+    }
+
     /// Why nothing passes behind the [`ready`](Guard::ready) bytes.
     #[inline]
     pub(super) fn end(&self) -> Option<InputEnd> {
@@ -166,6 +184,11 @@ impl Guard {
     #[inline]
     pub(super) fn asks_upgrade(&self) -> bool {
         self.asks_upgrade
+    }
+
+    /// Whether much is still to come of the body of a known length that came last.
+    pub(super) fn awaits_bulk(&self) -> bool {
+        matches!(self.at, At::Sized(BULK_BODY_BYTES..))
     }
 
     /// Whether it is not known yet of what protocol the next byte is.
@@ -267,3 +290,6 @@ impl At {
         if asks_upgrade { At::Undecided } else { At::Head }
     }
 }
+
+/// A body of which so much is still to come is read in large pieces.
+const BULK_BODY_BYTES: u64 = 256 * 1024;

@@ -63,7 +63,7 @@ fn guard(input: &[u8], sizes: &[usize]) -> Passed {
             guard.hold(piece, &limits);
         } else {
             let mut piece = piece.to_vec();
-            let count = guard.admit(&mut piece, &limits);
+            let count = guard.admit(&mut piece, &limits, || false);
             passed.bytes.extend_from_slice(&piece[..count]);
         }
         while !guard.ready().is_empty() {
@@ -486,4 +486,15 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn bytes_that_are_put_back_pass_again_before_those_that_follow() {
+    let (mut guard, limits) = (Guard::default(), limits());
+    guard.put_back(b"body of the request before");
+    guard.hold(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET", &limits);
+    let passed = guard.ready().to_vec();
+    assert_eq!(passed, b"body of the request beforeGET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    guard.pass(passed.len());
+    assert!(guard.ready().is_empty() && guard.holds());
 }
