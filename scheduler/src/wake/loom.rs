@@ -325,6 +325,14 @@ impl Snapshot for World {
         false
     }
 
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn cpus(&self) -> usize {
+        1
+    }
+
     fn max_waiters(&self) -> usize {
         usize::MAX
     }

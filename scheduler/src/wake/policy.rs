@@ -20,6 +20,8 @@ pub(crate) enum Trigger {
     OwnPush { queued: usize, estimate: Estimate },
     /// A worker called the wakers of a batch of events or timers; its deque now holds `queued`.
     Batch { queued: usize, estimate: Estimate },
+    /// Harvest after harvest of a worker took as many events as it may.
+    FullHarvests,
     /// A poll took longer than `T`; the worker's deque now holds `queued`.
     LongPoll { queued: usize },
     /// A woken worker found work and has released the wake permit.
@@ -77,6 +79,11 @@ pub(crate) trait Snapshot {
     /// Whether long polls have been seen lately.
     fn is_in_long_poll_mode(&self, now: Instant) -> bool;
 
+    fn workers(&self) -> usize;
+
+    /// How many workers can run at once.
+    fn cpus(&self) -> usize;
+
     /// How many workers may listen on one shard.
     fn max_waiters(&self) -> usize;
 
@@ -100,6 +107,7 @@ pub(crate) fn decide(trigger: Trigger, snapshot: &impl Snapshot) -> Action {
         Trigger::Batch { queued, estimate } => {
             behind_next(queued, snapshot, |behind| estimate.worth_a_wake(behind))
         }
+        Trigger::FullHarvests => full_harvests(snapshot),
         Trigger::LongPoll { queued } => behind_next(queued, snapshot, |behind| behind > 0),
         Trigger::PermitReleased { now } => wake_if(snapshot, || {
             has_unserved_work(snapshot, now)
@@ -166,6 +174,21 @@ fn behind_next(
     let idle = snapshot.idle();
     let behind = if idle.listening() == 0 { queued } else { queued - 1 };
     if worth_it(behind) { wake(idle) } else { Action::None }
+}
+
+/// As [`wake`], if events wait that no listener sees. A worker that is awake beyond the number of CPUs
+/// would take its time from the others.
+fn full_harvests(snapshot: &impl Snapshot) -> Action {
+    let idle = snapshot.idle();
+    let action = wake(idle);
+    if action == Action::None {
+        return Action::None;
+    }
+    let awake = snapshot.workers().saturating_sub(idle.all());
+    match awake < snapshot.cpus() && snapshot.uncovered_shard_is_ready() {
+        true => action,
+        false => Action::None,
+    }
 }
 
 /// Whether work waits that no awake worker is known to come to soon.

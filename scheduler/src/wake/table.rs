@@ -30,6 +30,8 @@ struct Facts {
     stealable: bool,
     uncovered_ready: bool,
     long_polls: bool,
+    workers: usize,
+    cpus: usize,
     max_waiters: usize,
     closing: bool,
 }
@@ -52,6 +54,8 @@ const BUSY: Facts = Facts {
     stealable: false,
     uncovered_ready: false,
     long_polls: false,
+    workers: 3,
+    cpus: 3,
     max_waiters: usize::MAX,
     closing: false,
 };
@@ -105,6 +109,14 @@ impl Snapshot for Noted {
         self.read("is_in_long_poll_mode", |f| f.long_polls)
     }
 
+    fn workers(&self) -> usize {
+        self.read("workers", |f| f.workers)
+    }
+
+    fn cpus(&self) -> usize {
+        self.read("cpus", |f| f.cpus)
+    }
+
     fn max_waiters(&self) -> usize {
         self.read("max_waiters", |f| f.max_waiters)
     }
@@ -140,7 +152,7 @@ type Case = (Trigger, &'static str, Facts, Action);
 /// The rows of the table "The decision", in its order.
 fn cases() -> Vec<Case> {
     use Action::{KeepSearching, None, NotifyListener, UnparkAll, UnparkOne};
-    use Trigger::{ForeignSubmit, LongPoll, Shutdown};
+    use Trigger::{ForeignSubmit, FullHarvests, LongPoll, Shutdown};
     let permit_out = Facts { permit_is_out: true, ..IDLE };
     let injected = Facts { injected: true, ..IDLE };
     let timer_due = Facts { timer_due: true, ..IDLE };
@@ -167,6 +179,14 @@ fn cases() -> Vec<Case> {
         (batch(4), "a worker listens, (queued − 1) × h > T", LISTENING, NotifyListener),
         (batch(2), "no worker listens, queued × h ≤ T", PARKED, None),
         (batch(3), "no worker listens, queued × h > T", PARKED, UnparkOne),
+        (FullHarvests, "a shard without a listener is ready", uncovered, UnparkOne),
+        (FullHarvests, "no shard without a listener is ready", PARKED, None),
+        (
+            FullHarvests,
+            "as many workers are awake as there are CPUs",
+            Facts { cpus: 2, ..uncovered },
+            None,
+        ),
         (LongPoll { queued: 1 }, "a worker listens, one task is queued", LISTENING, None),
         (
             LongPoll { queued: 2 },

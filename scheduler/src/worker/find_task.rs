@@ -121,7 +121,7 @@ impl Worker {
             self.own.counters.shard_polls.add(1);
             let bound = self.harvest_bound();
             let harvest = self.shared.park.poll(shard, bound, &mut self.wakers);
-            self.took(shard, harvest);
+            self.took(shard, bound, harvest);
             // This worker has not listened there: it passes on a wake that it finds.
             self.has_permit |= self.shared.sleep.take_notification(shard);
             self.dispatch(WakeSource::Events);

@@ -6,6 +6,7 @@ pub(crate) mod current;
 mod drainers;
 mod events;
 mod find_task;
+mod full_harvests;
 pub(crate) mod main_task;
 mod notify;
 mod park;
@@ -33,6 +34,7 @@ use crate::wake::ParkKind;
 use crate::wake::estimate::{Estimate, HARVEST_MAX};
 use crate::wake::policy::Trigger;
 use crate::worker::context::{WakeSource, WorkerContext};
+use crate::worker::full_harvests::FullHarvests;
 use crate::worker::shared::Shared;
 use crate::worker::stats::PollStats;
 use crate::worker::worker_shared::WorkerShared;
@@ -60,6 +62,7 @@ pub(crate) struct Worker {
     /// The task that runs next, or now, is from the express queue.
     is_express: bool,
     stats: PollStats,
+    full_harvests: FullHarvests,
 }
 
 /// What a worker is made of.
@@ -102,6 +105,7 @@ impl Worker {
             turns_left: TURNS_BETWEEN_LOOKS,
             is_express: false,
             stats: PollStats::default(),
+            full_harvests: FullHarvests::default(),
         }
     }
 

@@ -111,6 +111,14 @@ impl Snapshot for Shared {
         self.monitor.in_long_poll_mode(now)
     }
 
+    fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    fn cpus(&self) -> usize {
+        self.cpus
+    }
+
     fn max_waiters(&self) -> usize {
         self.park.max_waiters()
     }

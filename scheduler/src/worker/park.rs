@@ -65,7 +65,7 @@ impl Worker {
                 let bound = self.harvest_bound();
                 let harvest = self.shared.park.listen(shard, bound, timeout, &mut self.wakers);
                 self.on_unpark();
-                self.took(shard, harvest);
+                self.took(shard, bound, harvest);
                 if self.shared.park.shards() == 1 {
                     // That was the look. Where there are more shards, the others are still to be polled.
                     self.turns_left = TURNS_BETWEEN_LOOKS;

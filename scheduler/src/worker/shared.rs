@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) overload: Overload,
     pub(crate) usage: Usage,
     pub(crate) budget: u32,
+    /// How many workers can run at once.
+    pub(crate) cpus: usize,
 }
 
 impl Shared {
@@ -66,6 +68,7 @@ impl Shared {
             overload: Overload::new(shards),
             usage: Usage::new(now),
             budget,
+            cpus: num_cpus::get(),
         }
     }
 
@@ -186,9 +189,12 @@ pub(crate) mod tests {
 
     /// The shared part of a runtime with one shard, on which nothing runs.
     pub(crate) fn of_workers(clock: Clock, workers: usize) -> Shared {
-        let queues = (0..workers).map(|_| crate::queue::queue().1).collect();
+        on_park(Idle::new(), clock, (0..workers).map(|_| crate::queue::queue().1).collect())
+    }
+
+    pub(crate) fn on_park(park: Arc<dyn Park>, clock: Clock, queues: Vec<SharedQueue>) -> Shared {
         let timers = Arc::new(TimerQueue::new(None));
         let runtime = Arc::new(RuntimeContext::new(clock, timers));
-        Shared::new(Idle::new(), runtime, queues, 1, MonitorShared::new().unwrap())
+        Shared::new(park, runtime, queues, 1, MonitorShared::new().unwrap())
     }
 }
