@@ -19,7 +19,7 @@ use crate::sync::fence;
 pub(crate) struct Attained {
     /// Time divided by the weight, in nanoseconds shifted left by `scale` less the [shift](Account::charge_shift)
     /// of a weight.
-    accounts: Box<[AtomicU64]>,
+    accounts: Box<[AtomicU64; ACCOUNTS]>,
     /// The tick of the landmark, or [`MOVING`].
     landmark: AtomicU64,
     /// How far a charge is shifted left: [`WEIGHT_BITS`] and one for each tick since the landmark.
@@ -36,8 +36,9 @@ pub(crate) struct Attained {
 
 impl Attained {
     pub(crate) fn new(now: Instant) -> Attained {
+        let accounts: Box<[_]> = (0..ACCOUNTS).map(|_| AtomicU64::new(0)).collect();
         Attained {
-            accounts: (0..ACCOUNTS).map(|_| AtomicU64::new(0)).collect(),
+            accounts: accounts.try_into().expect("there are as many as that"),
             landmark: AtomicU64::new(tick(now)),
             scale: AtomicU32::new(WEIGHT_BITS),
             tick_end: AtomicU64::new(end_of(tick(now))),
@@ -102,7 +103,7 @@ impl Attained {
         self.landmark.store(MOVING, Ordering::Relaxed);
         // Pairs with the fence in `add_to`: a reader that sees an entry that is shifted sees the mark.
         fence(Ordering::Release);
-        for entry in &self.accounts {
+        for entry in self.accounts.iter() {
             entry.store(faded(entry.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
         self.set_average(faded(self.average.load(Ordering::Relaxed)));
