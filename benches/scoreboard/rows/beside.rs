@@ -51,7 +51,10 @@ pub(crate) fn tenants(scale: Scale) -> Row {
     // The whole network 127.0.0.0/8 is the loopback's, and the probe comes from 127.0.0.1.
     let words = format!("from 127.0.0.2 closed ADDRESS {busy} {seconds}");
     let drive = |server| Beside { server, words: words.clone(), seconds };
-    let mut entrants = Vec::from(Entrant::twins("heist", drive(Server::apart(Peer::HeistUpload))));
+    let mut entrants = Vec::from(Entrant::twins(
+        "heist",
+        drive(Server::apart(Peer::HeistUpload).with("HEIST_PEERS_TENANTS")),
+    ));
     entrants.push(Entrant::new("tokio_hyper", drive(Server::apart(Peer::TokioHyperUpload))));
     Row {
         name: "tenants",
