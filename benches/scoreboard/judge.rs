@@ -51,7 +51,11 @@ pub(crate) fn unclear(outcome: &Outcome) -> Turns {
             Against::Entrant(other) => Some(other.as_str()),
             Against::Figure(_) | Against::Nothing => None,
         };
-        let labels = twins.map(|samples| &*samples.label).chain([&*goal.subject]).chain(other);
+        let older = before(&goal.subject);
+        let mut samples = case.into_iter().flat_map(|case| &case.samples);
+        let older = samples.find(|samples| samples.label == older);
+        let labels = twins.chain(older).map(|samples| &*samples.label);
+        let labels = labels.chain([&*goal.subject]).chain(other);
         labels.map(|label| (goal.case.clone(), label.to_owned())).collect::<Vec<_>>()
     });
     turns.collect()

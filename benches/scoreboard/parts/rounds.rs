@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::judge;
 use crate::measure::rounds::{Outcome, play};
-use crate::measure::row::{Entrant, Goal, Row};
+use crate::measure::row::{Entrant, Goal, Row, before};
 use crate::scripted::{CASE, Scripted, bench, row};
 
 /// Failure: A/A scatters by more than the distance of the goal, and no more is measured.
@@ -15,6 +15,14 @@ fn unclear_goal_gets_further_rounds_of_its_entrants() {
     assert_eq!(visits(&outcome, "heist again"), 9);
     assert_eq!(visits(&outcome, "tokio"), 9);
     assert_eq!(visits(&outcome, "smol"), 3, "its goal is met");
+}
+
+/// Failure: what has become of a figure is told from fewer rounds than the scatter that it is judged by.
+#[test]
+fn older_self_of_an_unclear_subject_gets_the_same_rounds() {
+    let mut row = unclear();
+    row.cases[0].entrants.push(Scripted::entrant(&before("heist"), &[9.9]));
+    assert_eq!(visits(&played(row, None, LONG), "heist before"), 9);
 }
 
 /// Failure: figures of different rounds are divided by each other.
