@@ -17,7 +17,7 @@ use super::Weight;
 /// [`set_account`](crate::set_account) changes that of the running task.
 ///
 /// There are 4,096 accounts in a process. Two that fall together are one: their tasks are charged for each
-/// other's time. Those that [`new`](Account::new) gives in a row do not.
+/// other's time. Those that [`new`](Account::new) gives do after 4,096 others at the latest.
 ///
 /// ```
 /// use heist::task::{Account, Builder, Weight};
