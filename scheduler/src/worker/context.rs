@@ -118,16 +118,22 @@ impl WorkerContext {
         }
     }
 
-    /// Takes note of whose the last `length` nanoseconds were. The looks are about a millisecond apart, and not
-    /// in step with what is done once in a millisecond.
+    /// Takes note of whose the last `length` nanoseconds were, if a look falls into them. The looks are about a
+    /// millisecond apart, and not in step with what is done once in a millisecond.
     #[cold]
     fn sample_usage(&self, account: Account, now: Instant, length: u64) {
         let between = nanos(TIME_BETWEEN_SAMPLES);
-        let overdue = now.nanos_since(self.sample_at.get()).min(length);
-        self.shared.usage.add(account, 1 + overdue / between, now);
         let random = now.as_nanos().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let pause = between / 2 + ((random * between) >> 32);
-        self.sample_at.set(now + Duration::from_nanos(pause));
+        let part = Duration::from_nanos((random * between) >> 32);
+        let (begun, planned) = (now - Duration::from_nanos(length), self.sample_at.get());
+        // A look that was to be before them found no poll. The next is as likely at any time from there.
+        let look = if planned < begun { begun + part } else { planned };
+        if now < look {
+            self.sample_at.set(look);
+            return;
+        }
+        self.shared.usage.add(account, 1 + now.nanos_since(look) / between, now);
+        self.sample_at.set(now + TIME_BETWEEN_SAMPLES / 2 + part);
     }
 
     pub(crate) fn shared_address(&self) -> *const () {
@@ -201,5 +207,40 @@ impl WorkerContext {
     /// Whether a task waits here: for the owner, which becomes idle otherwise.
     pub(crate) fn has_work(&self) -> bool {
         self.queue.len() > 0 || self.own.queue.next_is_filled()
+    }
+}
+
+#[cfg(all(test, not(heist_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::park::Idle;
+    use crate::worker::shared::tests::on_park;
+
+    /// Failure: a look that fell into an idle time was charged to the first poll behind it. So a probe of some
+    /// microseconds every few milliseconds was heavier than the bulk by which its worker became busy.
+    #[test]
+    fn idle_time_is_sampled_for_no_account() {
+        let (local, queue) = crate::queue::queue();
+        let shared = Arc::new(on_park(Idle::new(), Clock::manual().0, vec![queue]));
+        let runtime = RuntimeRef::new(Arc::clone(&shared.context), Arc::new(()));
+        let registry = TaskRegistry::new(0, 1, Arc::clone(&shared) as _);
+        let worker = WorkerContext::new(runtime, Arc::clone(&shared), registry, 0, local);
+        let poll = |account, start: Instant, length| {
+            worker.poll.now.set(start);
+            worker.poll.begin_poll(account);
+            worker.charge(start + length);
+            start + length
+        };
+        let [probe, bulk] = [(); 2].map(|()| Account::new());
+        let mut now = Instant::from_nanos(1_000_000_000);
+        for _ in 0..200 {
+            now = poll(probe, now + Duration::from_millis(4), Duration::from_micros(10));
+        }
+        for _ in 0..100 {
+            now = poll(bulk, now, Duration::from_micros(500));
+        }
+        let is_heavy = [probe, bulk].map(|account| shared.usage.is_heavy(account, now));
+        assert_eq!(is_heavy, [false, true]);
     }
 }
