@@ -79,7 +79,7 @@ impl LocalExpress {
             shared.in_use.store(false, Ordering::Relaxed);
             return None;
         };
-        self.streak.set(self.streak.get() + 1);
+        self.streak.set(self.streak.get().saturating_add(1));
         shared.oldest.store(task.metadata().woken().to_bits(), Ordering::Relaxed);
         Some(task)
     }
