@@ -155,7 +155,12 @@ impl Body {
     ///
     /// Whether it is still to be read cannot be told then: a service that begins its answer before
     /// it reads gets no body from a client that waits for `100 Continue`.
+    ///
+    /// # Panics
+    ///
+    /// If part of it was read: hyper's body cannot take back what this one still holds of a large piece.
     pub fn into_incoming(mut self) -> Incoming {
+        assert!(self.rate.bytes() == 0, "a body was given away that had been read in part");
         // Only a close waits for what may still come.
         if !std::mem::replace(&mut self.finished, true) {
             self.state.leave_unread();

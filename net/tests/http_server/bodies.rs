@@ -1,5 +1,6 @@
 //! Failures 20, 53 and 54: bodies that are too long, too slow, malformed or not read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -121,6 +122,21 @@ fn bound_of_one_request_can_be_lowered() {
     let mut client = site.connect();
     client.send(post(11));
     assert_eq!(client.answer().code, 413);
+}
+
+/// Failure: what a body still held of a large piece was lost when it was given away.
+#[test]
+fn body_that_was_read_in_part_is_not_given_away() {
+    async fn sniff(request: Request<Body>) -> Result<Reply, Failure> {
+        let mut body = request.into_body();
+        body.frame().await.expect("a first frame")?;
+        let given = catch_unwind(AssertUnwindSafe(|| body.into_incoming()));
+        Ok(reply(if given.is_err() { "refused" } else { "given" }))
+    }
+    let site = Site::new(service_fn(sniff));
+    let mut client = site.connect();
+    client.send(post(100) + &"x".repeat(100));
+    assert_eq!(client.answer().body, b"refused");
 }
 
 #[test]
