@@ -148,19 +148,20 @@ impl HttpConnection {
             }
         }
         let mut outcome = served.as_mut().poll(cx);
-        if self.state.wants_rebuild() && outcome.is_pending() {
+        let is_late = outcome.is_pending() && self.is_over(now) && self.state.waits_for_bytes();
+        if is_late && !self.state.wants_rebuild() {
+            // Bytes that came in time count, though their event is still in the queue.
+            self.state.request_peek();
+            outcome = served.poll(cx);
+        }
+        if outcome.is_pending() && self.state.wants_rebuild() {
             self.parting = Parting::Rebuild;
             return Poll::Pending;
         }
-        if outcome.is_pending() && self.is_over(now) && self.state.waits_for_bytes() {
-            // Bytes that came in time count, though their event is still in the queue. The task is
-            // polled again until it is taken.
-            self.state.request_peek();
-            outcome = served.poll(cx);
-            if outcome.is_pending() && self.state.has_unread() {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+        if outcome.is_pending() && is_late && self.state.has_unread() {
+            // The task is polled again until the event is taken.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match outcome {
             Poll::Ready(Ok(())) => Poll::Ready(Step::Served),

@@ -75,6 +75,7 @@ where
             let Some(transport) = connection.state.upgrade().take_shared() else {
                 return Poll::Ready(connection.reason(Ok(())));
             };
+            connection.state.end_bulk();
             *stage = match connection.state.phase() {
                 Phase::Upgraded => {
                     Stage::Upgraded { transport, _count: UpgradeCount::begin(&connection.state) }
@@ -150,9 +151,7 @@ where
                 Parting::None => {}
                 Parting::Rest => {
                     self.release(cx);
-                    if let Stage::Dormant(dormant) = self {
-                        dormant.rest(cx);
-                    }
+                    connection.state.end_bulk();
                 }
                 Parting::Rebuild => {
                     connection.state.end_rebuild();

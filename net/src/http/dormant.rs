@@ -9,7 +9,6 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 
-use super::guarded_io::GuardedIo;
 use super::hyper_builder::{BUFFER_BYTES, BULK_BUFFER_BYTES, bounded};
 use super::hyper_io::HyperIo;
 use super::state::HttpState;
@@ -43,11 +42,6 @@ where
             cx.waker().wake_by_ref();
         }
         Some(Dormant { io, service })
-    }
-
-    /// It idles: what hyper had is no longer charged.
-    pub(super) fn rest(&mut self, cx: &mut Context<'_>) {
-        self.io.apply(cx, GuardedIo::end_bulk);
     }
 
     /// Makes hyper's part anew.

@@ -36,8 +36,6 @@ pub(super) struct GuardedIo<T: Transport> {
     /// guard and the transport hold.
     output_charge: Charge,
     held_charge: Charge,
-    /// The same for hyper's buffer, where that is a large one.
-    bulk_charge: Charge,
     /// hyper's next write is the front of a message.
     at_front: bool,
     /// What is written before hyper's next bytes: a part of [`CONTINUE`].
@@ -64,7 +62,6 @@ impl<T: Transport> GuardedIo<T> {
             request: 0,
             output_charge: Charge::default(),
             held_charge: Charge::default(),
-            bulk_charge: Charge::default(),
             at_front: true,
             interim: &[],
             refusal: Vec::new(),
@@ -363,7 +360,7 @@ impl<T: Transport> Drop for GuardedIo<T> {
         let budget = self.state.server().buffered();
         self.output_charge.release(budget);
         self.held_charge.release(budget);
-        self.bulk_charge.release(budget);
+        self.state.end_bulk();
         self.state.drain_waiters().close();
     }
 }

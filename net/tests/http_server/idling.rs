@@ -112,6 +112,13 @@ where
     open
 }
 
+/// It is held until hyper was made anew, and counts as other heads do.
+#[test]
+fn head_of_a_large_body_came_in_time() {
+    let head = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 500000\r\n\r\n";
+    assert!(goes_on(service_fn(measure), "", 16, head));
+}
+
 /// Failure: the time ended while the event was still in the queue.
 #[test]
 fn connection_looks_at_the_socket_before_its_time_is_over() {

@@ -64,6 +64,7 @@ fn switch(
         let serve = serve.clone();
         async move {
             let Some(connection) = request.extensions().get::<UpgradedConnection>().cloned() else {
+                request.into_body().collect().await?;
                 return Ok(status(StatusCode::OK));
             };
             let drain = request.extensions().get::<DrainSignal>().unwrap().clone();
@@ -138,6 +139,22 @@ fn upgrades(site: &Site) -> (u64, u64) {
     site.settle();
     let http = site.server.metrics().http.unwrap();
     (http.upgrades, http.upgraded_connections)
+}
+
+/// Failure: the large buffer of an upload was charged for as long as the connection lived that was upgraded next.
+#[test]
+fn upgraded_connection_is_not_charged_for_an_upload_before() {
+    let (site, given) = keeping(Limits::default());
+    let mut client = site.connect();
+    client.send("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 500000\r\n\r\n");
+    client.send(vec![b'x'; 500_000]);
+    assert_eq!(client.answer().code, 200);
+    assert_eq!(site.server.metrics().buffered_bytes, 256 << 10);
+    client.send(UPGRADE);
+    assert_eq!(client.answer().code, 101);
+    let _kept = given.recv().unwrap();
+    site.settle();
+    assert_eq!(site.server.metrics().buffered_bytes, 0);
 }
 
 /// Failure: bytes behind the head of the request are lost, or taken for a request.

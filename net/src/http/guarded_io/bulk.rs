@@ -6,7 +6,6 @@
 
 use super::GuardedIo;
 use crate::Transport;
-use crate::http::hyper_builder::BULK_BUFFER_BYTES;
 
 impl<T: Transport> GuardedIo<T> {
     /// Whether hyper has written all that it had to: it flushes behind each write.
@@ -24,17 +23,6 @@ impl<T: Transport> GuardedIo<T> {
         if self.state.wants_rebuild() || !self.is_flushed() || !self.state.may_begin_bulk() {
             return self.state.wants_rebuild();
         }
-        let budget = self.state.server().buffered();
-        let charged = self.bulk_charge.set(budget, BULK_BUFFER_BYTES).is_ok();
-        if charged {
-            self.state.begin_bulk();
-        }
-        charged
-    }
-
-    /// hyper's large buffer was given up.
-    pub(in crate::http) fn end_bulk(&mut self) {
-        self.bulk_charge.release(self.state.server().buffered());
-        self.state.end_bulk();
+        self.state.begin_bulk()
     }
 }

@@ -29,15 +29,21 @@ impl HttpState {
         self.bulk.load(Relaxed)
     }
 
-    /// hyper is to be made anew with a large buffer.
-    pub(in crate::http) fn begin_bulk(&self) {
-        self.bulk.store(true, Relaxed);
-        self.rebuild.store(true, Relaxed);
+    /// hyper is to be made anew with a large buffer, if the budget allows for it. Returns whether it does.
+    pub(in crate::http) fn begin_bulk(&self) -> bool {
+        let charged = self.server().buffered().try_grow(BULK_BUFFER_BYTES).is_ok();
+        if charged {
+            self.bulk.store(true, Relaxed);
+            self.rebuild.store(true, Relaxed);
+        }
+        charged
     }
 
-    /// The large buffer was given up.
+    /// hyper's part is gone, or given up: a large buffer is no longer charged.
     pub(in crate::http) fn end_bulk(&self) {
-        self.bulk.store(false, Relaxed);
+        if self.bulk.swap(false, Relaxed) {
+            self.server().buffered().shrink(BULK_BUFFER_BYTES);
+        }
     }
 
     /// Whether hyper is to be made anew before it is given anything.
