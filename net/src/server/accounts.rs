@@ -88,6 +88,11 @@ impl Accounts {
         !matches!(self.key, Key::Connection)
     }
 
+    /// Whether each of them goes first.
+    pub(super) fn go_first(&self) -> bool {
+        self.weight == Some(Weight::FIRST)
+    }
+
     /// The account of a connection of which nothing is known but that it is one.
     pub(super) fn of_connection(&self) -> Account {
         self.weighted(Account::new())

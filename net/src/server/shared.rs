@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heist_scheduler::metrics::Counter;
-use heist_scheduler::{Account, Handle, OverloadLevel, PerWorker, Weight};
+use heist_scheduler::{Account, Handle, OverloadLevel, PerWorker};
 
 use super::accounts::Accounts;
 use super::limits::Limits;
@@ -137,8 +137,8 @@ impl Shared {
             (OverloadLevel::Begun, account) if self.accounts.are_shared() => {
                 account.is_some_and(|account| self.runtime.is_heavy(account))
             }
-            (OverloadLevel::Begun, Some(account)) => account.weight() != Weight::FIRST,
-            (OverloadLevel::Begun, None) | (OverloadLevel::Standing, _) => true,
+            (OverloadLevel::Begun, _) => !self.accounts.go_first(),
+            (OverloadLevel::Standing, _) => true,
         }
     }
 

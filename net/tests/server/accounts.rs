@@ -184,8 +184,15 @@ fn connections_of_heavy_clients_are_refused_first() {
 fn connection_of_which_nothing_is_known_is_refused_unless_it_goes_first() {
     let stage = Arc::new(Stage::new());
     let first = Accounts::per_connection().weight(Weight::FIRST);
-    for (accounts, begun) in [(Accounts::per_connection(), ""), (first, "done\n")] {
-        let builder = server(Limits::default()).accounts(accounts);
+    let front = "PROXY TCP6 2001:db8::1 ::1 4321 80\r\n";
+    let direct = |accounts| (server(Limits::default()).accounts(accounts), "");
+    let proxied = |accounts| (behind_proxy(accounts), front);
+    for ((builder, front), begun) in [
+        (direct(Accounts::per_connection()), ""),
+        (direct(first.clone()), "done\n"),
+        (proxied(Accounts::per_connection()), ""),
+        (proxied(first), "done\n"),
+    ] {
         let (server, level) = working(&stage, builder);
         for (now, answer) in [
             (OverloadLevel::None, "done\n"),
@@ -193,7 +200,7 @@ fn connection_of_which_nothing_is_known_is_refused_unless_it_goes_first() {
             (OverloadLevel::Standing, ""),
         ] {
             *level.lock().unwrap() = now;
-            assert_eq!(ask(&server, "", "rest\n"), answer, "{now:?}");
+            assert_eq!(ask(&server, front, "rest\n"), answer, "{front:?} {now:?}");
         }
     }
 }
