@@ -189,8 +189,9 @@ where
         Ok(())
     }
 
-    /// Spawns the task of a connection; it has no `account` yet if a proxy tells whose it is. Where the runtime refuses it, or the service panics, the
-    /// stream is dropped here and then the permit, which counts the end.
+    /// Spawns the task of a connection; it has no `account` yet if a proxy tells whose it is. Where the
+    /// runtime refuses it, or the service panics, the stream is dropped here and then the permit, which counts
+    /// the end.
     fn spawn(&self, permit: ConnectionPermit, accepted: Accepted, account: Option<Account>) {
         panics::contain_hook("Serve::task", || {
             let Served { layer, serve } = &self.served;

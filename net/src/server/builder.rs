@@ -155,18 +155,7 @@ impl Builder<NoService> {
     /// Puts `layer` between each connection and its service, which is set afterwards: the service is
     /// given the layer's [transport](crate::Transport) instead of the plain stream.
     pub fn transport<L: TransportLayer>(self, layer: L) -> Builder<NoService, L> {
-        let Builder {
-            name,
-            listeners,
-            limits,
-            proxies,
-            accounts,
-            lost,
-            overloaded,
-            layer: Plain,
-            serve,
-        } = self;
-        Builder { name, listeners, limits, proxies, accounts, lost, overloaded, layer, serve }
+        self.with(|Plain, none| (layer, none))
     }
 }
 
@@ -243,17 +232,14 @@ impl<S, L> Builder<S, L> {
         L: TransportLayer,
         S2: Serve<L::Transport>,
     {
-        let Builder {
-            name,
-            listeners,
-            limits,
-            proxies,
-            accounts,
-            lost,
-            overloaded,
-            layer,
-            serve: _,
-        } = self;
+        self.with(|layer, _| (layer, serve))
+    }
+
+    /// The same with what `change` makes of the layer and the service.
+    fn with<S2, L2>(self, change: impl FnOnce(L, S) -> (L2, S2)) -> Builder<S2, L2> {
+        let Builder { name, listeners, limits, proxies, accounts, lost, overloaded, layer, serve } =
+            self;
+        let (layer, serve) = change(layer, serve);
         Builder { name, listeners, limits, proxies, accounts, lost, overloaded, layer, serve }
     }
 }
