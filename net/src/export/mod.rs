@@ -113,7 +113,7 @@ impl Exporter {
     }
 
     /// Calls `account` by `name` on the page, whatever its weight, in place of the number that it has there. It
-    /// replaces an earlier name.
+    /// replaces an earlier name, also that of another key whose account it is. Accounts of one name are one series.
     ///
     /// Give names to accounts of a bounded number of keys: a name of each peer would be a series of each.
     ///

@@ -41,6 +41,15 @@ impl RuntimeMetrics {
         }
     }
 
+    /// What the heaviest accounts attained, by name: several may have one.
+    fn attained(&self) -> BTreeMap<String, Duration> {
+        let mut attained = BTreeMap::new();
+        for load in &self.scheduler.heaviest_accounts {
+            *attained.entry(self.accounts.of(load.account)).or_default() += load.attained;
+        }
+        attained
+    }
+
     fn sum(&self, value: impl Fn(&WorkerMetrics) -> u64) -> u64 {
         self.scheduler.workers.iter().map(value).sum()
     }
@@ -75,8 +84,8 @@ pub(super) const RUNTIME: &[Family<RuntimeMetrics>] = &[
         s.one(u64::from(r.scheduler.overloaded));
     }),
     passing_gauge("heist_account_attained_seconds", ATTAINED, |r, s| {
-        for load in &r.scheduler.heaviest_accounts {
-            s.each(&[("account", &r.accounts.of(load.account))], load.attained);
+        for (name, attained) in r.attained() {
+            s.each(&[("account", &name)], attained);
         }
     }),
     counter("heist_wakeups_total", "Wakes of a worker, by whether it found work.", |r, s| {

@@ -61,7 +61,10 @@ fn numbered() -> RuntimeMetrics {
     };
     let loads = &mut metrics.scheduler.heaviest_accounts;
     loads.retain(is_tenant);
-    loads[0].attained = Duration::from_secs(48);
+    loads[0].attained = Duration::from_secs(40);
+    // Another account of the same name.
+    loads.push(loads[0]);
+    loads[1].attained = Duration::from_secs(8);
     let scheduler = &mut metrics.scheduler;
     let one = Duration::from_secs(1);
     (scheduler.injector_depth, scheduler.tasks_alive, scheduler.tasks_spawned) = (1, 2, 3);
