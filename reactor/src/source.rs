@@ -231,6 +231,7 @@ impl<S: AsFd> Source<S> {
     /// interrupted. Go on with [`poll_io`](Source::poll_io): it alone can tell that the direction is not
     /// ready any more.
     #[inline]
+    #[must_use]
     pub fn try_io<R>(
         &self,
         direction: Direction,

@@ -25,7 +25,7 @@ struct Table {
     counts: Box<[u32]>,
     /// The sum of the counts, and that of their squares.
     total: u64,
-    squares: u64,
+    squares: u128,
     /// When the counts were halved last.
     halved_at: Instant,
 }
@@ -47,7 +47,7 @@ impl Usage {
         let Ok(fits) = u32::try_from(after) else { return };
         *count = fits;
         table.total += added;
-        table.squares += after * after - before * before;
+        table.squares += square(after) - square(before);
     }
 
     /// Whether `account` used no less than the average of the accounts over the time that was used. Never
@@ -62,7 +62,7 @@ impl Usage {
         let mut table = self.table.lock();
         table.fade(now);
         let count = u64::from(table.counts[account.index()]);
-        count > 0 && u128::from(count) * u128::from(table.total) >= u128::from(table.squares)
+        count > 0 && u128::from(count) * u128::from(table.total) >= table.squares
     }
 }
 
@@ -78,9 +78,13 @@ impl Table {
         for count in &mut self.counts {
             *count = count.checked_shr(shift).unwrap_or(0);
             self.total += u64::from(*count);
-            self.squares += u64::from(*count) * u64::from(*count);
+            self.squares += square(u64::from(*count));
         }
     }
+}
+
+fn square(count: u64) -> u128 {
+    u128::from(count) * u128::from(count)
 }
 
 /// After it half of what was used is forgotten: ten times the interval in which overload is found.
