@@ -17,7 +17,8 @@ use super::Weight;
 /// [`set_account`](crate::set_account) changes that of the running task.
 ///
 /// There are 4,096 accounts in a process. Two that fall together are one: their tasks are charged for each
-/// other's time. Those that [`new`](Account::new) gives do after 4,096 others at the latest.
+/// other's time. [`new`](Account::new) gives them in turn, a block of 64 to each thread: they come again after some
+/// 4,000, and sooner where threads come and go.
 ///
 /// ```
 /// use heist::task::{Account, Builder, Weight};

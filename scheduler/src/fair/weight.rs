@@ -19,8 +19,9 @@ impl Weight {
     /// The weight of every account that is given none: 1.
     pub const NORMAL: Weight = Weight(ONE);
 
-    /// Tasks of the account always go first, such as those that answer health checks. The others keep the
-    /// share of turns that they are promised, one in 17.
+    /// Tasks of the account go first when an event or a timer wakes them, such as those that answer health
+    /// checks. The others keep the share of turns that they are promised, one in 20. A task that yields goes behind
+    /// those that wait, and one that a thread off the workers wakes waits for its turn in the injector.
     pub const FIRST: Weight = Weight(7);
 
     /// `factor` times as much as a normal account, rounded down to a power of two, 8 at most.

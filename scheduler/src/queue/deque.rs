@@ -108,6 +108,7 @@ impl LocalQueue {
         let task = shared.next.take()?;
         if self.lifo_streak.get() < LIFO_STREAK_MAX {
             self.lifo_streak.set(self.lifo_streak.get() + 1);
+            self.express.count_turn();
             return Some(task);
         }
         if self.len() == 0 {

@@ -1,8 +1,8 @@
 //! The express queue of a worker: tasks that need not wait behind the others.
 //!
 //! A FIFO deque beside the main one, served before it. So that the others always have their share, it gives way
-//! to one task of the main deque after each [`EXPRESS_STREAK_MAX`] tasks in a row. Other workers steal from it as
-//! from the main one. While it is not in use it costs a look at one flag.
+//! to one task of the main deque after each [`EXPRESS_STREAK_MAX`] tasks in a row, those of the next slot counted. Other
+//! workers steal from it as from the main one. While it is not in use it costs a look at one flag.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct LocalExpress {
     deque: Deque<Task>,
     /// As the shared flag.
     in_use: Cell<bool>,
-    /// Tasks taken since one was taken from the main deque.
+    /// Tasks taken from here, and from the next slot, since one was taken from the main deque.
     streak: Cell<u32>,
     /// When a task was queued last.
     used_at: Cell<Instant>,
@@ -79,9 +79,15 @@ impl LocalExpress {
             shared.in_use.store(false, Ordering::Relaxed);
             return None;
         };
-        self.streak.set(self.streak.get().saturating_add(1));
+        self.count_turn();
         shared.oldest.store(task.metadata().woken().to_bits(), Ordering::Relaxed);
         Some(task)
+    }
+
+    /// A task has its turn that is not of the main deque: one of here, or one that such a task woke.
+    #[inline]
+    pub(super) fn count_turn(&self) {
+        self.streak.set(self.streak.get().saturating_add(1));
     }
 
     /// A task of the main deque has its turn.
@@ -134,7 +140,8 @@ impl SharedExpress {
     }
 }
 
-/// Tasks taken from here in a row, at most, while others wait in the main deque: those have one turn in 17.
+/// Tasks taken in a row, at most, until none is taken from here while others wait in the main deque. Up to three more
+/// may come from the next slot, so those that wait have one turn in 20.
 const EXPRESS_STREAK_MAX: u32 = 16;
 /// How long what waits here is looked for more often.
 const LATELY: Duration = Duration::from_millis(10);

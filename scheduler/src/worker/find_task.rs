@@ -59,6 +59,11 @@ impl Worker {
         self.context.queue.pop(&self.own.queue)
     }
 
+    /// Behind a batch of wakers, whose tasks may all be light.
+    fn pop_any(&mut self) -> Option<Task> {
+        self.pop_express().or_else(|| self.pop())
+    }
+
     /// Takes from another worker: its ready tasks, an aged next slot, or due timers behind a long poll.
     fn steal(&mut self) -> Option<Task> {
         let shared = Arc::clone(&self.shared);
@@ -99,7 +104,7 @@ impl Worker {
             let fired = victim.timers.advance(now, TIMERS_AT_ONCE, &mut self.wakers);
             self.own.counters.timers_fired.add(fired as u64);
             self.dispatch(WakeSource::Timers);
-            return self.pop();
+            return self.pop_any();
         }
         victim.queue.steal_aged_next(now)
     }
@@ -110,7 +115,7 @@ impl Worker {
             return None;
         }
         self.poll_uncovered_shards();
-        self.pop()
+        self.pop_any()
     }
 
     fn poll_uncovered_shards(&mut self) {
