@@ -17,6 +17,13 @@ pub(super) struct Record {
     pub(super) lines: Vec<Line>,
 }
 
+impl Record {
+    /// Whether a figure of both says something of the program: they are of one machine and of as many rounds.
+    pub(super) fn is_like(&self, other: &Record) -> bool {
+        (&self.machine, &self.scale) == (&other.machine, &other.scale)
+    }
+}
+
 /// A goal, and what was found.
 pub(super) struct Line {
     pub(super) key: Key,

@@ -25,7 +25,7 @@ pub(super) struct Point {
     /// As far as two measurements of one thing were from each other.
     scatter: f64,
     pub(super) verdict: String,
-    /// Worse than the point before it, if that is of the same machine.
+    /// Worse than the point before it, if that is of the same machine and scale.
     pub(super) worse: bool,
 }
 
@@ -70,7 +70,7 @@ impl Series {
             let Some(mut point) = line.and_then(|line| Point::new(index, line, goal)) else {
                 continue;
             };
-            let alike = |point: &&Point| records[point.record].machine == record.machine;
+            let alike = |point: &&Point| records[point.record].is_like(record);
             let before = points.iter().rev().find(alike);
             point.worse = before.is_some_and(|before| point.is_worse_than(before));
             points.push(point);
